@@ -1,0 +1,1 @@
+"""Activations: the one hooked pass, its shards, and the shuffled reader."""

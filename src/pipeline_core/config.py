@@ -1,0 +1,250 @@
+"""The configuration: the flow's parameter, the form in the UI, the preset, and the fingerprint's input, in one object.
+
+Every default together is the demo: the embedded models on the embedded data set.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline_core.errors import ConfigError
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=1)]
+PRESETS = Path(__file__).parent / "presets"
+
+
+class Section(BaseModel):
+    """A frozen part of the config; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DatasetConfig(Section):
+    """Which data, and how it is split."""
+
+    name: str = Field("emoji", description="Registered source: emoji, or folder (pictures with captions).")
+    path: str | None = Field(None, description="Folder of a data set that is not embedded.")
+    max_edits: Count | None = Field(300, description="Edits a composed task in the test split; null takes all.")
+    max_edits_held_out: Count = Field(100, description="Edits a composed task in support and validation, each.")
+    max_quarantine_share: float = Field(
+        0.05, ge=0.0, le=1.0, description="Share of bad rows above which the run fails."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the split and of the sampled edits.")
+
+
+class ModelConfig(Section):
+    """Which model, and how it is run."""
+
+    name: str = Field("reference-mllm", description="A reference model, a Hugging Face name, or a local folder.")
+    kind: Literal["auto", "generative", "contrastive"] = Field(
+        "auto", description="Adapter; auto asks the model's config."
+    )
+    revision: str | None = Field(None, description="Hub revision.")
+    device: str = Field("cpu", description="cpu, cuda, cuda:1, mps.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Precision of the forward pass.")
+    attention: Literal["sdpa", "eager"] = Field("sdpa", description="Attention implementation.")
+    max_pixels: Count | None = Field(None, description="Pixel limit of models with variable resolution.")
+    trust_remote_code: bool = Field(False, description="Run code that comes with the model.")
+
+
+class ExtractionConfig(Section):
+    """The one hooked pass over the samples."""
+
+    layer: int | None = Field(None, ge=0, description="Analysis layer; null is the last, after the final norm.")
+    pooling: Literal["mean", "last", "max", "min"] = Field("mean", description="Pooling of the default representation.")
+    mask: Literal["all", "no_image", "no_prompt", "content"] = Field("all", description="Tokens pooled by default.")
+    token_roles: tuple[Literal["image", "text", "prompt", "template"], ...] = Field(
+        ("image", "text", "prompt", "template"), min_length=1, description="Tokens whose states train the SAE."
+    )
+    batch_size: Count = Field(16, description="Samples a forward pass; halved when memory runs out.")
+    shard_size: Count = Field(512, description="Samples a shard: what a kill can lose.")
+    threads: Count = Field(2, description="Threads a worker, so that a laptop and a cluster compute alike.")
+
+
+class ContrastiveSaeConfig(Section):
+    """Sizes for contrastive models, whose SAE trains on final embeddings: far fewer vectors than tokens."""
+
+    features: Count = Field(1024, description="Width of the dictionary.")
+    k: Count = Field(32, description="Active features a vector.")
+    epochs: Count = Field(60, description="Passes over the embeddings.")
+    batch_size: Count = Field(256, description="Vectors a step.")
+
+
+class SaeConfig(Section):
+    """Sparse autoencoders: the paper's recipe, and a centred one beside it."""
+
+    recipes: tuple[Literal["paper", "centred"], ...] = Field(
+        ("paper", "centred"), min_length=1, description="paper: no centring, no decoder bias; centred: with both."
+    )
+    features: Count = Field(4096, description="Width of the dictionary.")
+    k: Count = Field(32, description="Active features a token.")
+    epochs: Count = Field(5, description="Passes over the token states.")
+    batch_size: Count = Field(4096, description="Tokens a step.")
+    learning_rate: float = Field(8e-4, gt=0.0, description="Adam's learning rate.")
+    penalty: float = Field(0.01, ge=0.0, description="Weight of mean |z| in the loss.")
+    gradient_clip: float = Field(1.0, gt=0.0, description="Largest norm of the gradient.")
+    checkpoint_steps: Count = Field(10, description="Steps between checkpoints: what a kill can lose.")
+    contrastive: ContrastiveSaeConfig = Field(default_factory=ContrastiveSaeConfig, description="Contrastive models.")
+    seed: int = Field(0, ge=0, description="Seed of the weights and of the order of tokens.")
+
+    @model_validator(mode="after")
+    def _k_fits(self) -> "SaeConfig":
+        for where, part in (("sae", self), ("sae.contrastive", self.contrastive)):
+            if part.k > part.features:
+                raise ValueError(f"{where}.k is {part.k}, which must not exceed {where}.features, {part.features}")
+        return self
+
+
+class FeatureConfig(Section):
+    """Feature statistics."""
+
+    share: Share = Field(0.01, description="Share of features in the top sets.")
+    overlap_shares: tuple[Share, ...] = Field(
+        (0.005, 0.01, 0.02, 0.05), min_length=1, description="Shares of the overlaps."
+    )
+    pairs_per_feature: Count = Field(64, description="Largest |B| kept a feature.")
+    examples: Count = Field(8, description="Top samples kept a feature and modality.")
+
+
+class RetrievalConfig(Section):
+    """Search, adaptations, metrics."""
+
+    beta: float = Field(0.1, ge=0.0, le=1.0, description="ReAlign's shrinkage.")
+    eps: float = Field(1e-5, gt=0.0, description="ReAlign's eps, as in the paper.")
+    removal_share: Share = Field(0.01, description="Share of features whose subspace is removed.")
+    ks: tuple[Count, ...] = Field((1, 5, 10), min_length=1, description="Cut-offs.")
+    bootstrap: Count = Field(1000, description="Bootstrap samples of an interval.")
+    permutations: Count = Field(1000, description="Permutations of a paired test.")
+    depth: Count = Field(50, description="Length of the result lists that are kept.")
+    single_features: int = Field(12, ge=0, description="Features also removed one at a time, by attribution.")
+    seed: int = Field(0, ge=0, description="Seed of controls, bootstrap and permutations.")
+
+
+class IndexConfig(Section):
+    """The search index."""
+
+    kind: Literal["ivf_flat", "hnsw_sq"] = Field("hnsw_sq", description="LanceDB index type.")
+    queries: Count = Field(100, description="Queries of the recall check against exact search.")
+
+
+class ReportConfig(Section):
+    """The report."""
+
+    title: str = Field("Retrieval Lens", description="Title of the page.")
+    features_shown: Count = Field(8, description="Example features a model.")
+    queries_shown: Count = Field(8, description="Queries whose answer moved most.")
+
+
+class AnalysisConfig(Section):
+    """Everything that decides a result."""
+
+    dataset: DatasetConfig = Field(default_factory=DatasetConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    compare_with: tuple[ModelConfig, ...] = Field(
+        (ModelConfig(name="reference-contrastive"),), description="Further models for the comparison report."
+    )
+    extraction: ExtractionConfig = Field(default_factory=ExtractionConfig)
+    sae: SaeConfig = Field(default_factory=SaeConfig)
+    features: FeatureConfig = Field(default_factory=FeatureConfig)
+    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
+    index: IndexConfig = Field(default_factory=IndexConfig)
+    report: ReportConfig = Field(default_factory=ReportConfig)
+
+    @model_validator(mode="after")
+    def _models_differ(self) -> "AnalysisConfig":
+        names = [m.name for m in self.models]
+        if len(set(names)) < len(names):
+            raise ValueError(f"model and compare_with name a model twice: {', '.join(names)}")
+        return self
+
+    @property
+    def models(self) -> tuple[ModelConfig, ...]:
+        """The model studied, then those that it is compared with."""
+        return (self.model, *self.compare_with)
+
+
+def preset_names() -> list[str]:
+    """Return the names of the shipped presets."""
+    return sorted(p.stem for p in PRESETS.glob("*.yaml"))
+
+
+def load_config(preset: str | None = None, file: Path | None = None, settings: tuple[str, ...] = ()) -> AnalysisConfig:
+    """Build a config from a preset or a YAML file, then ``section.field=value`` settings (values are YAML).
+
+    Raises:
+        ConfigError: an unknown preset, an unreadable file, an unknown field, a wrong type or an impossible combination.
+    """
+    values: dict[str, Any] = {}
+    if preset is not None:
+        path = PRESETS / f"{preset}.yaml"
+        if not path.is_file():
+            raise ConfigError(f"there is no preset {preset!r}", f"choose one of: {', '.join(preset_names())}")
+        values = _read_yaml(path)
+    if file is not None:
+        values = _read_yaml(file)
+    for setting in settings:
+        _apply(values, setting)
+    return parse_config(values)
+
+
+def parse_config(values: dict[str, Any]) -> AnalysisConfig:
+    """Validate a nested dictionary.
+
+    Raises:
+        ConfigError: naming the first wrong field, its value and what would be accepted.
+    """
+    try:
+        return AnalysisConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(*_explain(error)) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            f"the config file {path} cannot be read: {str(error).splitlines()[0]}", "give a YAML file"
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"the config file {path} holds no mapping", "write sections such as 'sae:' with fields below them"
+        )
+    return values
+
+
+def _apply(values: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    if not equals or not path:
+        raise ConfigError(f"the setting {setting!r} is not of the form section.field=value", "for example sae.k=64")
+    *sections, field = path.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(
+                f"the setting {setting!r} goes below {section!r}, which is a plain value", "see lens run --show"
+            )
+        values = inner
+    try:
+        values[field] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"the value of the setting {setting!r} is not YAML", "for example sae.k=64") from None
+
+
+def _explain(error: ValidationError) -> tuple[str, str]:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the config"
+    if first["type"] == "extra_forbidden":
+        section: Any = AnalysisConfig
+        for part in first["loc"][:-1]:
+            section = section.model_fields[part].annotation if hasattr(section, "model_fields") else None
+        known = sorted(getattr(section, "model_fields", {}))
+        return f"the config has no field {place}", f"known here: {', '.join(known)}" if known else "remove it"
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
+    return f"{place}: {message[0].lower()}{message[1:]}{given}", "correct it and run again"

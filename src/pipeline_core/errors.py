@@ -1,0 +1,35 @@
+"""Errors that a user can mend: one line that says what is wrong, where, and what to do."""
+
+
+class LensError(Exception):
+    """A mistake in what the user gave, told in one line; the command line prints it and exits with 2."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        """Join what is wrong (naming the input) and what would be accepted."""
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+
+
+class ConfigError(LensError):
+    """A setting is unknown, of the wrong type, or impossible together with another."""
+
+
+class DataError(LensError):
+    """The data set cannot be read as what it claims to be."""
+
+
+class ModelError(LensError):
+    """The model cannot be found, loaded or used for what was asked of it."""
+
+
+class StoreError(LensError):
+    """An artifact is missing, truncated or altered."""
+
+
+class ContractError(LensError):
+    """A table broke its data contract; nothing was published."""
+
+
+class QueryError(LensError):
+    """A question to the warehouse or the index cannot be answered."""

@@ -1,0 +1,1 @@
+"""Feature statistics on sparse codes: energy, modality, bridge, attribution, overlap, examples."""

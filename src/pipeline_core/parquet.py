@@ -1,0 +1,82 @@
+"""Tables of the schema as Parquet files of an artifact: written sorted by key and typed exactly, read as frames."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline_core.errors import StoreError
+from pipeline_core.schema import SHARDED, TABLES
+
+ROW_GROUP = 8192
+
+
+def conform(name: str, data: pl.DataFrame | pa.Table) -> pa.Table:
+    """Order and cast columns to the schema of table ``name``.
+
+    Raises:
+        ValueError: a column is missing, unknown, not castable without loss, or NULL where the schema allows none.
+    """
+    schema = TABLES[name].arrow
+    table = data.to_arrow() if isinstance(data, pl.DataFrame) else data
+    if set(table.column_names) != set(schema.names):
+        missing = sorted(set(schema.names) - set(table.column_names))
+        unknown = sorted(set(table.column_names) - set(schema.names))
+        raise ValueError(f"table {name}: missing columns {missing}, unknown columns {unknown}")
+    table = table.select(schema.names)
+    for column in TABLES[name].columns:
+        if not column.nullable and table.column(column.name).null_count:
+            raise ValueError(f"table {name}: column {column.name} has NULLs, which the schema does not allow")
+    return table.cast(schema)
+
+
+def write_table(folder: Path, name: str, data: pl.DataFrame | pa.Table, shard: int | None = None) -> int:
+    """Write table ``name`` into an artifact's folder, sorted by key, and return its number of rows.
+
+    Args:
+        folder: the artifact's folder.
+        name: a table of the schema.
+        data: its rows.
+        shard: number of the shard, for the tables that are written as several files.
+    """
+    table = conform(name, data)
+    if not any(pa.types.is_nested(table.schema.field(key).type) for key in TABLES[name].key):
+        table = table.sort_by([(key, "ascending") for key in TABLES[name].key])
+    path = folder / TABLES[name].file_name
+    if name in SHARDED:
+        assert shard is not None, f"{name} is sharded"
+        path = folder / name / f"{shard:05d}.parquet"
+        path.parent.mkdir(exist_ok=True)
+    pq.write_table(table, path, row_group_size=ROW_GROUP, compression="zstd", compression_level=1)
+    return int(table.num_rows)
+
+
+def table_files(folder: Path, name: str) -> list[Path]:
+    """Return the Parquet files of table ``name`` in an artifact's folder, in order.
+
+    Raises:
+        StoreError: there is none.
+    """
+    files = sorted((folder / name).glob("*.parquet")) if name in SHARDED else [folder / TABLES[name].file_name]
+    if not files or not files[0].is_file():
+        raise StoreError(f"the artifact {folder.parent.name}/{folder.name} holds no table {name}", "run lens verify")
+    return files
+
+
+def read_table(folder: Path, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read table ``name`` of an artifact.
+
+    Raises:
+        StoreError: the table is missing or not readable as Parquet.
+    """
+    files = table_files(folder, name)
+    try:
+        table = pa.concat_tables([pq.read_table(file, columns=list(columns) if columns else None) for file in files])
+    except (pa.ArrowInvalid, OSError) as error:
+        place = f"{folder.parent.name}/{folder.name}"
+        raise StoreError(f"table {name} of the artifact {place} cannot be read: {error}", "run lens verify") from None
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -1,0 +1,1 @@
+"""Retrieval: exact search, adaptations, metrics, significance, TREC files."""

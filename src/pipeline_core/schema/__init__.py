@@ -1,0 +1,24 @@
+"""Every table: its columns, their types, units and meaning. Nothing else in the project names a column's type.
+
+The stage that owns a table writes it as Parquet; the warehouse adds the column ``artifact`` (the fingerprint) to each.
+"""
+
+from collections.abc import Iterable
+
+from pipeline_core.schema import activations, dataset, features, retrieval, runs, sae
+from pipeline_core.schema.model import SCHEMA_VERSION, Column, Table
+
+__all__ = ["SCHEMA_VERSION", "SHARDED", "TABLES", "Column", "Table", "tables_of"]
+
+TABLES: dict[str, Table] = {
+    t.name: t for module in (dataset, activations, sae, features, retrieval, runs) for t in module.TABLES
+}
+"""Every table by name."""
+
+SHARDED = frozenset({"embeddings", "tokens"})
+"""Tables written as several Parquet files, in a folder named after the table."""
+
+
+def tables_of(stage: str) -> Iterable[Table]:
+    """Return the tables that a stage writes, in the order of the schema."""
+    return tuple(t for t in TABLES.values() if t.stage == stage)

@@ -1,0 +1,55 @@
+"""Tables of the hooked pass: representations, embeddings, token states."""
+
+import pyarrow as pa
+
+from pipeline_core.schema.model import BOOL, FLOAT, PROMPT, REP, SAMPLE, SMALL, STRING, Table, column
+
+TABLES: tuple[Table, ...] = (
+    Table(
+        "representations",
+        "activations",
+        "What a vector is: model, layer, norm, pooling, mask.",
+        ("rep_id",),
+        (
+            REP,
+            column("model", STRING, "model name"),
+            column("layer", SMALL, "0 is the embedding layer, the last is after the final norm; -1 for dual encoders"),
+            column(
+                "norm_position",
+                STRING,
+                "raw | final_norm: whether the model's final norm is applied; 'model' for dual encoders",
+            ),
+            column("pooling", STRING, "mean | last | max | min; 'model' for dual encoders"),
+            column("mask", STRING, "tokens pooled: all | no_image | no_prompt | content"),
+            column("attention_kind", STRING, "causal | prefix | bidirectional: what the pooled tokens could see"),
+            column("is_default", BOOL, "the representation that retrieval and features use"),
+        ),
+    ),
+    Table(
+        "embeddings",
+        "activations",
+        "Pooled vectors, raw (unnormalised); sharded.",
+        ("rep_id", "sample_id", "prompt_id"),
+        (
+            REP,
+            SAMPLE,
+            PROMPT,
+            column("n_tokens", SMALL, "tokens pooled"),
+            column("vector", pa.list_(pa.float32()), "float32 vector of the representation's width"),
+        ),
+    ),
+    Table(
+        "tokens",
+        "activations",
+        "Token states of the SAE layer, train split; sharded.",
+        ("sample_id", "prompt_id", "token_index"),
+        (
+            SAMPLE,
+            PROMPT,
+            column("token_index", SMALL, "position in the sequence, padding not counted"),
+            column("token_role", STRING, "image | text | prompt | template"),
+            column("vector", pa.list_(pa.float16()), "state divided by scale, float16"),
+            column("scale", FLOAT, "power of two that restores the state: 1 unless the shard held states beyond 3e4"),
+        ),
+    ),
+)

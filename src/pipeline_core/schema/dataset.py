@@ -1,0 +1,84 @@
+"""Tables of the data set: samples, tasks, judgements."""
+
+from pipeline_core.schema.model import QUERY, SAMPLE, SMALL, SPLIT, STRING, TASK, Table, column, nullable
+
+TABLES: tuple[Table, ...] = (
+    Table(
+        "samples",
+        "dataset",
+        "What can be embedded: pictures, texts, and pictures with texts.",
+        ("sample_id",),
+        (
+            SAMPLE,
+            column("modality", STRING, "image | text | image_text"),
+            nullable("text", STRING, "the text; NULL for a picture alone"),
+            nullable("image_ref", STRING, "file:<path below the source> or parquet:<file>#<row>; NULL for a text"),
+            nullable("sha256", STRING, "digest of the picture's bytes"),
+            nullable("width", SMALL, "picture width, pixels"),
+            nullable("height", SMALL, "picture height, pixels"),
+            column("group", STRING, "unit of the split: samples of one group share a split"),
+            SPLIT,
+        ),
+    ),
+    Table(
+        "pairs",
+        "dataset",
+        "Matched pictures and texts: the pairs (i, t) of bridge and attribution.",
+        ("image_id", "text_id"),
+        (column("image_id", STRING, "picture sample"), column("text_id", STRING, "its text sample"), SPLIT),
+    ),
+    Table(
+        "tasks",
+        "dataset",
+        "Retrieval tasks and their controls.",
+        ("task_id",),
+        (
+            TASK,
+            column("task_type", STRING, "t->i | t->t | t->it | i->t | i->i | it->t | it->i | it->it"),
+            column("query_modality", STRING, "modality of the queries"),
+            column("candidate_modality", STRING, "modality of the candidates"),
+            column("query_prompt_id", STRING, "instruction for queries"),
+            column("candidate_prompt_id", STRING, "instruction for candidates"),
+            column("primary_k", SMALL, "cut-off that the task is usually reported at"),
+            column("control", STRING, "none | image_only | text_only: what it keeps of the composed query"),
+            nullable("control_of", STRING, "task that this is the control of"),
+            column("description", STRING, "the task in one sentence"),
+        ),
+    ),
+    Table("queries", "dataset", "Queries of each task.", ("task_id", "query_id"), (TASK, QUERY, SAMPLE, SPLIT)),
+    Table(
+        "candidates",
+        "dataset",
+        "Candidate pool of each task and split.",
+        ("task_id", "split", "sample_id"),
+        (TASK, SPLIT, SAMPLE),
+    ),
+    Table(
+        "exclusions",
+        "dataset",
+        "Candidates that a query may not be given: its own picture.",
+        ("task_id", "query_id", "sample_id"),
+        (TASK, QUERY, SAMPLE),
+    ),
+    Table(
+        "qrels",
+        "dataset",
+        "Relevance judgements.",
+        ("task_id", "query_id", "sample_id"),
+        (TASK, QUERY, SAMPLE, column("relevance", SMALL, "1 or more is relevant")),
+    ),
+    Table(
+        "prompts",
+        "dataset",
+        "Instructions, as put after the sample in the user turn.",
+        ("prompt_id",),
+        (column("prompt_id", STRING, "instruction"), column("text", STRING, "its words")),
+    ),
+    Table(
+        "quarantine",
+        "dataset",
+        "Input rows left out, and why.",
+        ("row", "reason"),
+        (column("row", STRING, "row of the source"), column("reason", STRING, "why it was left out")),
+    ),
+)

@@ -1,0 +1,87 @@
+"""What a table and a column are, the types in use, and the columns that many tables share."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+STRING = pa.string()
+INT = pa.int64()
+SMALL = pa.int32()
+FLOAT = pa.float32()
+DOUBLE = pa.float64()
+BOOL = pa.bool_()
+TIME = pa.timestamp("us", tz="UTC")
+STRINGS = pa.list_(pa.string())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; a ``volatile`` one may differ between equal runs, so ``lens diff`` leaves it out."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    nullable: bool = False
+    volatile: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: the stage that writes it, its key, and its columns."""
+
+    name: str
+    stage: str
+    meaning: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The pyarrow schema, with each column's meaning as field metadata."""
+        fields = [pa.field(c.name, c.type, nullable=c.nullable, metadata={"meaning": c.meaning}) for c in self.columns]
+        return pa.schema(fields, metadata={"table": self.name, "schema_version": str(SCHEMA_VERSION)})
+
+    @property
+    def file_name(self) -> str:
+        """The Parquet file, relative to the artifact, that holds the table; sharded tables use it as a folder name."""
+        return f"{self.name}.parquet"
+
+    def column(self, name: str) -> Column:
+        """Return the column called ``name``.
+
+        Raises:
+            KeyError: the table has no such column.
+        """
+        return next(c for c in self.columns if c.name == name)
+
+
+def column(name: str, kind: pa.DataType, meaning: str) -> Column:
+    """A column that always has a value."""
+    return Column(name, kind, meaning)
+
+
+def nullable(name: str, kind: pa.DataType, meaning: str) -> Column:
+    """A column that may be NULL."""
+    return Column(name, kind, meaning, nullable=True)
+
+
+def volatile(name: str, kind: pa.DataType, meaning: str) -> Column:
+    """A column of times or memory, which equal runs may differ in."""
+    return Column(name, kind, meaning, nullable=True, volatile=True)
+
+
+SAMPLE = column("sample_id", STRING, "sample, as in samples")
+PROMPT = column("prompt_id", STRING, "instruction it was embedded under, as in prompts; 'none' for dual encoders")
+REP = column("rep_id", STRING, "representation, as in representations")
+SAE = column("sae_id", STRING, "sparse autoencoder: <model>/<recipe>")
+TASK = column("task_id", STRING, "retrieval task, as in tasks")
+SPLIT = column("split", STRING, "train | support | validation | test; groups never straddle splits")
+QUERY = column("query_id", STRING, "query, unique within its task")
+SYSTEM = column("system_id", STRING, "retrieval system, as in systems")
+FEATURE = column("feature_id", SMALL, "row of the SAE dictionary, from 0")
+LOW = column("low", DOUBLE, "lower end of the 95% bootstrap interval")
+HIGH = column("high", DOUBLE, "upper end of the 95% bootstrap interval")
+METRIC = column("metric", STRING, "hit_rate (the literature's Recall@k) | recall | ndcg | mrr")
+K = column("k", SMALL, "cut-off rank")

@@ -1,0 +1,1 @@
+"""The DuckDB warehouse: built from the store, queried by users."""
