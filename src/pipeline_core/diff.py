@@ -1,0 +1,79 @@
+"""What differs between two runs: every column that the schema does not mark volatile, and the trained weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline_core.errors import StoreError
+from pipeline_core.fingerprint import file_digest
+from pipeline_core.journal import RunArtifact, find_run
+from pipeline_core.parquet import read_table
+from pipeline_core.schema import TABLES, Table
+from pipeline_core.store import Artifact, read_artifact
+
+WEIGHTS = (".safetensors", ".npz")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A place where two runs differ."""
+
+    name: str
+    what: str
+
+
+def diff_runs(store: Path, left: str, right: str) -> list[Difference]:
+    """Compare two runs, named as ``find_run`` takes them; the runs may be in different stores.
+
+    Raises:
+        StoreError: a run or one of its artifacts cannot be read.
+    """
+    sides = []
+    for name in (left, right):
+        root, run = find_run(store, name)
+        if run.state != "completed":
+            raise StoreError(f"the run {run.run_id} is {run.state}", "compare completed runs")
+        sides.append({artifact.name: (root, artifact) for artifact in run.artifacts})
+    one, other = sides
+    only = [Difference(name, "only in one run") for name in sorted(one.keys() ^ other.keys())]
+    common = [
+        d for name in sorted(one.keys() & other.keys()) for d in _artifact(name, _open(*one[name]), _open(*other[name]))
+    ]
+    return only + common
+
+
+def _open(root: Path, artifact: RunArtifact) -> Artifact:
+    return read_artifact(root / artifact.stage / artifact.fingerprint)
+
+
+def _artifact(name: str, left: Artifact, right: Artifact) -> Iterator[Difference]:
+    if left.folder == right.folder:
+        return
+    if left.manifest.rows.keys() != right.manifest.rows.keys():
+        yield Difference(name, "holds other tables")
+        return
+    for table in left.manifest.rows:
+        for problem in _table(TABLES[table], left.folder, right.folder):
+            yield Difference(name, problem)
+    for file in sorted({f.path for a in (left, right) for f in a.manifest.files if f.path.endswith(WEIGHTS)}):
+        paths = [a.folder / file for a in (left, right)]
+        if not all(p.is_file() for p in paths):
+            yield Difference(name, f"{file} is only in one run")
+        elif file_digest(paths[0]) != file_digest(paths[1]):
+            yield Difference(name, f"{file} has other weights")
+
+
+def _table(table: Table, left: Path, right: Path) -> Iterator[str]:
+    stable = [c.name for c in table.columns if not c.volatile]
+    one, other = (read_table(folder, table.name, stable).sort(list(table.key)) for folder in (left, right))
+    if one.height != other.height:
+        yield f"table {table.name} has {one.height} rows and {other.height}"
+        return
+    for column in stable:
+        unequal = ~one[column].eq_missing(other[column])
+        if isinstance(unequal, pl.Series) and unequal.any():
+            row = int(unequal.arg_true()[0])
+            key = ", ".join(str(one[k][row]) for k in table.key)
+            yield f"table {table.name}, column {column}: {int(unequal.sum())} rows differ, the first at ({key})"
