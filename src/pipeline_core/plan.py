@@ -78,7 +78,7 @@ class _Builder:
     def __init__(self) -> None:
         self.steps: dict[str, Step] = {}
 
-    def add(  # noqa: PLR0913 - one argument for each field of a key
+    def add(
         self,
         stage: str,
         name: str,
