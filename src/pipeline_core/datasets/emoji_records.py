@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import ImageOps
 from scipy.cluster.hierarchy import DisjointSet
 
-from pipeline_core.datasets.images import on_white, picture_digest
+from pipeline_core.datasets.images import decode, picture_digest
 from pipeline_core.datasets.splits import Group, assign_splits
 from pipeline_core.embedded import embedded_file
 
@@ -180,8 +180,7 @@ def _families(stems: dict[tuple[str, ...], str], pictures: dict[tuple[str, ...],
     families = DisjointSet(stems.values())
     seen: dict[str, str] = {}
     for points, stem in stems.items():
-        with Image.open(pictures[points]) as opened:
-            picture = on_white(opened)
+        picture = decode(pictures[points].read_bytes())
         look = min(picture_digest(picture), picture_digest(ImageOps.mirror(picture)))
         families.merge(seen.setdefault(look, stem), stem)
     return {stem: min(subset) for subset in families.subsets() for stem in subset}

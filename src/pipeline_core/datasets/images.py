@@ -1,18 +1,155 @@
-"""Pictures of a data set, opened by reference."""
+"""Pictures of a data set, opened by reference and shown on white."""
 
 import hashlib
+import io
+import json
+import struct
+import zlib
+from bisect import bisect_right
+from itertools import accumulate
+from pathlib import Path
 
-from PIL import Image
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image, ImageOps
+
+from pipeline_core.errors import DataError
+
+IMAGES_FILE = "images.parquet"
+SOURCE_FILE = "source.json"
+DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+"""What Pillow raises on bytes that are no picture, or a damaged one."""
+
+_IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_ROW_GROUP = 256
 
 
 def on_white(picture: Image.Image) -> Image.Image:
     """Return the picture in RGB, transparency composited on white: the page that art is drawn for."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
     art = picture.convert("RGBA")
     page = Image.new("RGBA", art.size, "white")
     page.alpha_composite(art)
     return page.convert("RGB")
 
 
+def decode(data: bytes) -> Image.Image:
+    """Decode a picture file: RGB on white, upright as its EXIF orientation says.
+
+    Raises:
+        DECODING_ERRORS: the bytes are no picture, or a damaged one.
+    """
+    with Image.open(io.BytesIO(data)) as picture:
+        return on_white(ImageOps.exif_transpose(picture))
+
+
 def picture_digest(picture: Image.Image) -> str:
     """Return the sha256 of a picture's size and pixels: equal for pictures that look the same in different files."""
     return hashlib.sha256(f"{picture.size}{picture.mode}".encode() + picture.tobytes()).hexdigest()
+
+
+def write_images(folder: Path, pictures: list[Path]) -> list[str]:
+    """Copy picture files into ``images.parquet``, struct column image{bytes, path} as in Hugging Face data sets.
+
+    Returns:
+        The reference of each picture, in the order given.
+    """
+    rows = [{"bytes": picture.read_bytes(), "path": picture.name} for picture in pictures]
+    table = pa.table({"image": pa.array(rows, _IMAGE_TYPE)})
+    # The bytes are compressed already.
+    pq.write_table(table, folder / IMAGES_FILE, row_group_size=_ROW_GROUP, compression="none")
+    return [f"parquet:{IMAGES_FILE}#{row}" for row in range(len(pictures))]
+
+
+class _ParquetImages:
+    """The image column of one Parquet file; keeps the row group read last, since readers go in order."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path)
+        metadata = self._file.metadata
+        self._ends = list(accumulate(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)))
+        self._held = -1
+        self._rows: pa.ChunkedArray | None = None
+
+    def read(self, row: int) -> bytes:
+        """Return the file bytes in a row.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        group = bisect_right(self._ends, row)
+        if row < 0 or group == len(self._ends):
+            raise IndexError(row)
+        if group != self._held:
+            self._rows = self._file.read_row_group(group, columns=["image"]).column("image")
+            self._held = group
+        assert self._rows is not None
+        start = self._ends[group - 1] if group else 0
+        return bytes(self._rows[row - start].as_py()["bytes"])
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class ImageReader:
+    """Opens the pictures of a dataset artifact by their ``image_ref``. A context manager: it keeps files open."""
+
+    def __init__(self, dataset_folder: Path) -> None:
+        """Take the folder of a dataset artifact; nothing is read before the first picture."""
+        self._folder = dataset_folder
+        self._root: Path | None = None
+        self._parquet: dict[str, _ParquetImages] = {}
+
+    def __enter__(self) -> "ImageReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the Parquet files that were opened."""
+        for images in self._parquet.values():
+            images.close()
+        self._parquet.clear()
+
+    def open(self, image_ref: str) -> Image.Image:
+        """Return a picture in RGB, on white.
+
+        Args:
+            image_ref: ``parquet:<file>#<row>`` below the artifact, or ``file:<path>`` below the source's root.
+
+        Raises:
+            DataError: the reference is of neither form, or what it points at is gone or no picture.
+        """
+        try:
+            return decode(self.read_bytes(image_ref))
+        except DECODING_ERRORS as error:
+            raise DataError(
+                f"the picture {image_ref} cannot be read: {error}", "restore the data set's files, or build it again"
+            ) from None
+
+    def read_bytes(self, image_ref: str) -> bytes:
+        """Return a picture's file as bytes.
+
+        Raises:
+            DataError: the reference is of neither form, or its row does not exist.
+            OSError: the file cannot be read.
+        """
+        kind, _, place = image_ref.partition(":")
+        file, _, row = place.rpartition("#")
+        if kind == "file":
+            return (self._source_root() / place).read_bytes()
+        if kind != "parquet" or not file or not row.isdecimal():
+            raise DataError(f"{image_ref!r} is no picture reference", "use file:<path> or parquet:<file>#<row>")
+        if file not in self._parquet:
+            self._parquet[file] = _ParquetImages(self._folder / file)
+        try:
+            return self._parquet[file].read(int(row))
+        except IndexError:
+            raise DataError(f"the picture {image_ref} does not exist", "build the data set again") from None
+
+    def _source_root(self) -> Path:
+        if self._root is None:
+            self._root = Path(json.loads((self._folder / SOURCE_FILE).read_text(encoding="utf-8"))["root"])
+        return self._root
