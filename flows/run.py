@@ -1,0 +1,101 @@
+"""How a plan becomes a run: journal, one mapped task a step, the warehouse published at the end."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, get_run_logger
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.environment import default_store, workers
+from pipeline_core.config import AnalysisConfig
+from pipeline_core.journal import RunArtifact, RunRecord, end_run, start_run
+from pipeline_core.plan import Plan, plan_analysis
+from pipeline_core.store import Store
+from pipeline_core.warehouse.build import build_warehouse
+from tasks.activations import extract_activations
+from tasks.codes import encode
+from tasks.dataset import make_dataset
+from tasks.features import describe_features
+from tasks.index import make_index
+from tasks.report import make_report
+from tasks.retrieval import score
+from tasks.sae import train
+from tasks.step import Outcome
+
+TASKS: Mapping[str, Task[..., Any]] = {
+    "dataset": make_dataset,
+    "activations": extract_activations,
+    "sae": train,
+    "codes": encode,
+    "features": describe_features,
+    "retrieval": score,
+    "index": make_index,
+    "report": make_report,
+}
+
+
+def task_runner() -> ThreadPoolTaskRunner[Any]:
+    """Return the runner of a flow's tasks: threads, one step at a time unless LENS_WORKERS says more."""
+    return ThreadPoolTaskRunner(max_workers=workers())
+
+
+def planned(plan: Plan) -> list[RunArtifact]:
+    """Return the artifacts that a run of ``plan`` will use, for the journal."""
+    return [RunArtifact(name=step.name, stage=step.stage, fingerprint=step.key.short) for step in plan.steps.values()]
+
+
+def run_plan(flow: str, config: AnalysisConfig, store: str | None) -> str:
+    """Run every step that the store lacks, and publish the warehouse; to be called inside a flow.
+
+    A step starts when its inputs are there. When one fails, those that do not need it still run.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        LensError: a user's mistake, as the step that met it raised it.
+    """
+    root = Store(Path(store) if store else default_store()).root
+    plan = plan_analysis(config)
+    record = start_run(root, flow, config.model_dump(mode="json"), planned(plan))
+    futures: dict[str, PrefectFuture[Any]] = {}
+    for name, step in plan.steps.items():
+        needed = [futures[source] for source in step.inputs.values()]
+        futures[name] = TASKS[step.stage].submit(plan, name, root, wait_for=needed)
+    outcomes, failure = _collect(futures)
+    _finish(root, record, plan, outcomes, failed=failure is not None)
+    if failure is not None:
+        raise failure
+    get_run_logger().info(
+        "run %s: %d steps built, %d cached",
+        record.run_id,
+        *(sum(o.cached is c for o in outcomes.values()) for c in (False, True)),
+    )
+    return record.run_id
+
+
+def _collect(futures: Mapping[str, PrefectFuture[Any]]) -> tuple[dict[str, Outcome], BaseException | None]:
+    outcomes: dict[str, Outcome] = {}
+    failure: BaseException | None = None
+    for name, future in futures.items():
+        result = future.result(raise_on_failure=False)
+        if isinstance(result, Outcome):
+            outcomes[name] = result
+        elif failure is None:
+            failure = result if isinstance(result, BaseException) else RuntimeError(f"step {name} ended as {result}")
+    return outcomes, failure
+
+
+def _finish(root: Path, record: RunRecord, plan: Plan, outcomes: Mapping[str, Outcome], failed: bool) -> None:
+    reached = [
+        artifact.model_copy(
+            update={"cached": outcomes[artifact.name].cached, "seconds": outcomes[artifact.name].seconds}
+        )
+        if artifact.name in outcomes
+        else artifact
+        for artifact in planned(plan)
+    ]
+    end_run(root, record, "failed" if failed else "completed", reached)
+    build_warehouse(root)

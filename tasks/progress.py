@@ -1,0 +1,52 @@
+"""Progress of a step: an artifact in the UI, a log line now and then, and whoever else listens in this process."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+SECONDS_BETWEEN_UPDATES = 2.0
+SECONDS_BETWEEN_LOGS = 30.0
+
+Listener = Callable[[str, int, int], None]
+listeners: list[Listener] = []
+"""Called with (step name, done, total) at every update; the command line draws its bars from here."""
+
+
+def artifact_key(name: str, kind: str) -> str:
+    """Return a key that Prefect accepts (a-z, 0-9, dashes) for a step's artifact."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{name}-{kind}".lower()).strip("-")
+
+
+class Progress:
+    """Callable with (done, total), as the core's functions want it."""
+
+    def __init__(self, name: str, logger: "logging.Logger | logging.LoggerAdapter[logging.Logger]") -> None:
+        self._name = name
+        self._logger = logger
+        self._artifact: UUID | None = None
+        self._started = time.monotonic()
+        self._updated = self._logged = self._started
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell that ``done`` of ``total`` units of work are done."""
+        for listener in listeners:
+            listener(self._name, done, total)
+        now = time.monotonic()
+        if done < total and now - self._updated < SECONDS_BETWEEN_UPDATES:
+            return
+        self._updated = now
+        self._publish(100.0 * done / max(total, 1))
+        if now - self._logged >= SECONDS_BETWEEN_LOGS and done:
+            self._logged = now
+            left = (now - self._started) / done * (total - done)
+            self._logger.info("%s: %d of %d, about %.0f s left", self._name, done, total, left)
+
+    def _publish(self, percent: float) -> None:
+        if self._artifact is None:
+            self._artifact = create_progress_artifact(percent, key=artifact_key(self._name, "progress"))
+        else:
+            update_progress_artifact(self._artifact, percent)
