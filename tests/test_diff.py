@@ -1,0 +1,97 @@
+"""Runs that differ are told apart, column by column; what the schema calls volatile is not compared."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline_core.diff import diff_runs
+from pipeline_core.errors import StoreError
+from pipeline_core.fingerprint import StageKey
+from pipeline_core.journal import RunArtifact, end_run, find_run, read_runs, start_run
+from pipeline_core.parquet import write_table
+from pipeline_core.store import Store
+
+
+def run(root: Path, values: list[float], speed: float, weights: bytes = b"w") -> str:
+    """Make a store with an SAE, codes and a completed run; return the path of the run's record."""
+
+    def train(folder: Path) -> None:
+        log = pl.DataFrame(
+            {
+                "sae_id": "s",
+                "step": range(1, len(values) + 1),
+                "epoch": 1,
+                "loss": values,
+                "fvu": 0.5,
+                "l0": 1.0,
+                "dead_share": 0.0,
+                "learning_rate": 1.0,
+                "tokens_per_second": speed,
+            }
+        )
+        write_table(folder, "sae_training", log)
+        (folder / "sae_weights.safetensors").write_bytes(weights)
+
+    def encode(folder: Path) -> None:
+        codes = {"sae_id": "s", "rep_id": "r", "level": "pooled", "sample_id": "a", "prompt_id": "p"}
+        write_table(folder, "codes", pl.DataFrame([codes | {"features": [1, 2], "values": values[:2]}]))
+
+    made = [
+        Store(root).materialize(StageKey(stage, 1), build)[0] for stage, build in (("sae", train), ("codes", encode))
+    ]
+    listed = [RunArtifact(name=a.stage, stage=a.stage, fingerprint=a.fingerprint) for a in made]
+    record = start_run(root, "analyze", {}, listed)
+    end_run(root, record, "completed", listed)
+    return str(root / "runs" / f"{record.run_id}.json")
+
+
+@pytest.fixture
+def base(tmp_path) -> str:
+    return run(tmp_path / "one", [1.0, 2.0, 3.0], speed=10.0)
+
+
+def differences(tmp_path, base: str, other: str) -> list[str]:
+    return [d.what for d in diff_runs(tmp_path, base, other)]
+
+
+def test_volatile_columns_are_not_compared(tmp_path, base) -> None:
+    assert differences(tmp_path, base, run(tmp_path / "two", [1.0, 2.0, 3.0], speed=99.0)) == []
+
+
+def test_a_changed_value_is_placed(tmp_path, base) -> None:
+    found = differences(tmp_path, base, run(tmp_path / "two", [1.0, 2.0, 4.0], speed=10.0))
+    assert found == ["table sae_training, column loss: 1 rows differ, the first at (s, 3)"]
+
+
+def test_a_changed_list_is_placed(tmp_path, base) -> None:
+    found = differences(tmp_path, base, run(tmp_path / "two", [1.0, 2.5, 3.0], speed=10.0))
+    assert "table codes, column values: 1 rows differ, the first at (s, r, pooled, a, p)" in found
+
+
+def test_missing_rows_and_other_weights_are_told(tmp_path, base) -> None:
+    found = differences(tmp_path, base, run(tmp_path / "two", [1.0, 2.0], speed=10.0, weights=b"v"))
+    assert found == ["table sae_training has 3 rows and 2", "sae_weights.safetensors has other weights"]
+
+
+def test_runs_are_found_by_id_and_latest(tmp_path) -> None:
+    run(tmp_path, [1.0, 2.0], 1.0)
+    run(tmp_path, [1.0, 2.0], 1.0)
+    newest = read_runs(tmp_path)[-1]
+    assert find_run(tmp_path, "latest")[1] == newest
+    assert find_run(tmp_path, newest.run_id)[1] == newest
+    with pytest.raises(StoreError, match="has no run 'nope'"):
+        find_run(tmp_path, "nope")
+
+
+def test_a_run_that_is_not_over_is_refused(tmp_path, base) -> None:
+    record = start_run(tmp_path, "analyze", {}, [])
+    with pytest.raises(StoreError, match="is running"):
+        diff_runs(tmp_path, base, record.run_id)
+
+
+def test_a_garbled_record_is_named(tmp_path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "x.json").write_text("{")
+    with pytest.raises(StoreError, match=r"x\.json cannot be read"):
+        read_runs(tmp_path)
