@@ -8,16 +8,9 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import environment
 from pipeline_core.errors import StoreError
-from pipeline_core.journal import read_runs
+from pipeline_core.journal import used_artifacts
 from pipeline_core.store import Store
 from pipeline_core.warehouse.build import build_warehouse
-
-
-def used_by_runs(root: Path, keep_runs: int) -> set[str]:
-    """Return the "stage/fingerprint" of all that the newest ``keep_runs`` runs use, and runs that are going on."""
-    runs = read_runs(root)
-    kept = runs[-keep_runs:] + [run for run in runs if run.state == "running"]
-    return {f"{a.stage}/{a.fingerprint}" for run in kept for a in run.artifacts}
 
 
 @task(name="verify", cache_policy=NO_CACHE, persist_result=False)
@@ -33,7 +26,7 @@ def verify(root: Path) -> int:
 @task(name="prune", cache_policy=NO_CACHE, persist_result=False)
 def prune(root: Path, keep_runs: int, dry_run: bool) -> int:
     """Remove (or only list) artifacts that the newest runs do not use; return how many."""
-    doomed = Store(root).prune(used_by_runs(root, keep_runs), dry_run)
+    doomed = Store(root).prune(used_artifacts(root, keep_runs), dry_run)
     rows = [{"artifact": f"{folder.parent.name}/{folder.name}", "removed": not dry_run} for folder in doomed]
     if rows:
         create_table_artifact(rows, key="store-pruned", description=f"Not used by the newest {keep_runs} runs")

@@ -10,7 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.environment import default_store, workers
 from pipeline_core.config import AnalysisConfig
-from pipeline_core.journal import RunArtifact, RunRecord, end_run, start_run
+from pipeline_core.journal import RunRecord, end_run, start_run
 from pipeline_core.plan import Plan, plan_analysis
 from pipeline_core.store import Store
 from pipeline_core.warehouse.build import build_warehouse
@@ -41,11 +41,6 @@ def task_runner() -> ThreadPoolTaskRunner[Any]:
     return ThreadPoolTaskRunner(max_workers=workers())
 
 
-def planned(plan: Plan) -> list[RunArtifact]:
-    """Return the artifacts that a run of ``plan`` will use, for the journal."""
-    return [RunArtifact(name=step.name, stage=step.stage, fingerprint=step.key.short) for step in plan.steps.values()]
-
-
 def run_plan(flow: str, config: AnalysisConfig, store: str | None) -> str:
     """Run every step that the store lacks, and publish the warehouse; to be called inside a flow.
 
@@ -59,7 +54,7 @@ def run_plan(flow: str, config: AnalysisConfig, store: str | None) -> str:
     """
     root = Store(Path(store) if store else default_store()).root
     plan = plan_analysis(config)
-    record = start_run(root, flow, config.model_dump(mode="json"), planned(plan))
+    record = start_run(root, flow, config.model_dump(mode="json"), plan.run_artifacts())
     futures: dict[str, PrefectFuture[Any]] = {}
     for name, step in plan.steps.items():
         needed = [futures[source] for source in step.inputs.values()]
@@ -95,7 +90,7 @@ def _finish(root: Path, record: RunRecord, plan: Plan, outcomes: Mapping[str, Ou
         )
         if artifact.name in outcomes
         else artifact
-        for artifact in planned(plan)
+        for artifact in plan.run_artifacts()
     ]
     end_run(root, record, "failed" if failed else "completed", reached)
     build_warehouse(root)

@@ -11,7 +11,7 @@ from pipeline_core.store import Store
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, run_step
 
-_ROLES = ("sae", "codes", "activations", "dataset")
+_ROLES = ("sae", "codes", "dataset")
 
 
 @task(name="features", **OPTIONS)
@@ -21,7 +21,7 @@ def describe_features(plan: Plan, name: str, root: Path) -> Outcome | State[Outc
     step = plan.steps[name]
 
     def build(folder: Path, progress: Progress) -> None:
-        sae, codes, activations, dataset = (plan.input_folder(store, step, role) for role in _ROLES)
-        compute_features(sae, codes, activations, dataset, plan.config.features, folder)
+        sae, codes, dataset = (plan.input_folder(store, step, role) for role in _ROLES)
+        compute_features(sae, codes, dataset, plan.config.features, folder)
 
     return run_step(plan, name, store, build)

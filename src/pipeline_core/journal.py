@@ -73,6 +73,13 @@ def read_runs(store: Path) -> list[RunRecord]:
     return sorted((read_run(path) for path in (store / RUNS).glob("*.json")), key=lambda run: (run.started, run.run_id))
 
 
+def used_artifacts(store: Path, keep_runs: int) -> set[str]:
+    """Return the "stage/fingerprint" of all that the newest ``keep_runs`` runs use, and of runs that are going on."""
+    runs = read_runs(store)
+    kept = runs[-keep_runs:] + [run for run in runs if run.state == "running"]
+    return {f"{artifact.stage}/{artifact.fingerprint}" for run in kept for artifact in run.artifacts}
+
+
 def find_run(store: Path, name: str) -> tuple[Path, RunRecord]:
     """Find a run by its id, by ``latest``, or by the path of its record in another store; return the store and the run.
 

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline_core.config import AnalysisConfig, ModelConfig
 from pipeline_core.datasets.registry import source_identity
 from pipeline_core.fingerprint import StageKey
+from pipeline_core.journal import RunArtifact
 from pipeline_core.models.registry import is_contrastive, model_identity
 from pipeline_core.stages import STAGES
 from pipeline_core.store import Status, Store
@@ -62,6 +63,10 @@ class Plan:
     def status(self, store: Store) -> dict[str, Status]:
         """Say of each step whether its artifact is in the store. Changes nothing."""
         return {name: store.status(step.key) for name, step in self.steps.items()}
+
+    def run_artifacts(self) -> list[RunArtifact]:
+        """Return the artifacts that a run of this plan uses, for the journal."""
+        return [RunArtifact(name=s.name, stage=s.stage, fingerprint=s.key.short) for s in self.steps.values()]
 
     def input_folder(self, store: Store, step: Step, role: str) -> Path:
         """Return the folder of an input artifact.

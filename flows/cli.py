@@ -1,0 +1,274 @@
+"""The command ``lens``: run an analysis, query its tables, search its index, look after its store."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from flows import environment
+from pipeline_core.config import AnalysisConfig, load_config, preset_names
+from pipeline_core.errors import LensError, StoreError
+
+app = typer.Typer(
+    name="lens",
+    help="Why a multimodal model retrieves badly, and what fixes it: measured, in tables and a report.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+out = Console(soft_wrap=True)
+err = Console(stderr=True)
+_debug = False
+
+StoreOption = Annotated[Path | None, typer.Option("--store", help="The store's folder.", envvar=environment.STORE)]
+PresetOption = Annotated[str | None, typer.Option(help=f"A shipped config: {', '.join(preset_names())}.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="A config of your own, YAML.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.field=value; may be repeated.")]
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")] = False) -> None:
+    global _debug  # noqa: PLW0603 - main(), which prints errors, runs outside any command
+    _debug = debug
+
+
+@app.command()
+def run(
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    store: StoreOption = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the whole config as YAML and stop.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say which steps the store has, and stop.")] = False,
+) -> None:
+    """Analyse a model on a data set; only what the store lacks is built.
+
+    Without options this is the demo: both reference models on the emoji data set.
+    To analyse your own: [bold]lens run --set dataset.name=folder --set dataset.path=FOLDER --set model.name=NAME[/bold]
+    """
+    analysis = load_config(preset, config, tuple(settings or ()))
+    if show:
+        out.print(yaml.safe_dump(analysis.model_dump(mode="json"), sort_keys=False), markup=False, highlight=False)
+        return
+    from pipeline_core.plan import plan_analysis
+    from pipeline_core.store import Store
+
+    place = Store(store or environment.default_store())
+    planned = plan_analysis(analysis)
+    status = planned.status(place)
+    if plan:
+        out.print(
+            _table(
+                ["step", "artifact", "in the store"],
+                [(name, f"{step.stage}/{step.key.short}", status[name]) for name, step in planned.steps.items()],
+            )
+        )
+        return
+    if set(status.values()) == {"present"}:
+        from flows.cached import record_cached_run
+
+        record_cached_run(_flow_name(analysis), planned, place)
+        out.print(f"All {len(status)} stages were cached: nothing was run, no server was started.")
+    else:
+        _run_flow(analysis, place.root)
+    from pipeline_core.report.summary import summarise
+    from tasks.report import report_inputs
+
+    for line in summarise(report_inputs(planned, place)).lines:
+        out.print(f"• {line}", markup=False, highlight=False)
+    out.print(f"Report: {place.folder(planned.steps['report'].key) / 'report.html'}", markup=False, highlight=False)
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help='A select, e.g. "select * from runs".')] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print every table and column with its meaning.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Ask the warehouse a question in SQL, read only.
+
+    Example: [bold]lens sql "select * from feature_summary order by attribution desc limit 10"[/bold]
+    """
+    from pipeline_core.warehouse import format as formats
+    from pipeline_core.warehouse.query import query as ask
+    from pipeline_core.warehouse.query import schema_text
+
+    if schema:
+        out.print(schema_text(), markup=False, highlight=False)
+        return
+    if query is None:
+        raise typer.BadParameter("give a select, or --schema")
+    result = ask(_existing(store), query)
+    if as_csv:
+        sys.stdout.write(formats.to_csv(result))
+    elif as_json:
+        sys.stdout.write(formats.to_json(result) + "\n")
+    else:
+        out.print(formats.to_table(result))
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help='What to look for, e.g. "a red heart".')],
+    to: Annotated[Literal["image", "text", "any"], typer.Option(help="What to find.")] = "image",
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="Hits to show.")] = 5,
+    model: Annotated[str | None, typer.Option(help="Model; by default the one that the latest run studied.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Search the index with words: hits of the raw embeddings and of the realigned ones, side by side."""
+    from flows.searching import search_text
+
+    hits = search_text(_existing(store), text, to, k, model)
+    rows = [
+        (str(rank), _hit(before), _hit(after))
+        for rank, (before, after) in enumerate(zip(hits.raw, hits.realign, strict=True), start=1)
+    ]
+    out.print(_table(["rank", "raw", "ReAlign"], rows))
+
+
+@app.command()
+def features(
+    by: Annotated[
+        Literal["attribution", "energy", "bridge_abs", "bridge_diagonal", "modality"],
+        typer.Option(help="Largest first."),
+    ] = "attribution",
+    sae: Annotated[
+        str | None, typer.Option(help="<model>/<recipe>, e.g. reference-mllm/paper; by default all.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, max=1000, help="Features to show.")] = 10,
+    store: StoreOption = None,
+) -> None:
+    """List the features of the latest run, with what they respond to."""
+    from pipeline_core.warehouse import format as formats
+    from pipeline_core.warehouse.query import top_features
+
+    out.print(formats.to_table(top_features(_existing(store), by, sae, top)))
+
+
+@app.command()
+def report(store: StoreOption = None) -> None:
+    """Print the path of the latest completed run's report."""
+    from pipeline_core.journal import read_runs
+
+    root = _existing(store)
+    for record in reversed(read_runs(root)):
+        for artifact in record.artifacts:
+            if record.state == "completed" and artifact.stage == "report":
+                out.print(str(root / "report" / artifact.fingerprint / "report.html"), markup=False, highlight=False)
+                return
+    raise StoreError(f"the store {root} has no completed run", "run lens run")
+
+
+@app.command()
+def verify(
+    store: StoreOption = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set damaged artifacts aside; the next run builds them.")
+    ] = False,
+) -> None:
+    """Check presence, size and digest of every file in the store."""
+    from pipeline_core.store import Store
+
+    place = Store(_existing(store))
+    problems = place.verify()
+    for problem in problems:
+        err.print(f"{problem.artifact}: {problem.file} {problem.what}", markup=False, highlight=False)
+    if repair:
+        for name in sorted({problem.artifact for problem in problems}):
+            err.print(f"{name}: set aside as {place.set_aside(place.root / name)}", markup=False, highlight=False)
+    if problems and not repair:
+        raise StoreError(f"{len(problems)} files are missing or altered", "lens verify --repair, then lens run")
+    out.print(f"{len(place.artifacts())} artifacts are as they were published.")
+
+
+@app.command()
+def doctor(store: StoreOption = None) -> None:
+    """Check that this machine can run the demo: versions, embedded packages, disk, memory."""
+    from pipeline_core.doctor import examine
+
+    checks = list(examine(store or environment.default_store()))
+    out.print(_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks]))
+    for check in checks:
+        if not check.ok:
+            err.print(f"{check.name}: {check.remedy}", markup=False, highlight=False)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def diff(left: str, right: str, store: StoreOption = None) -> None:
+    """Compare two runs column by column: run ids, 'latest', or paths of runs/<run_id>.json in any store."""
+    from pipeline_core.diff import diff_runs
+
+    differences = diff_runs(_existing(store), left, right)
+    for difference in differences:
+        out.print(f"{difference.name}: {difference.what}", markup=False, highlight=False)
+    if differences:
+        raise typer.Exit(1)
+    out.print("No difference.")
+
+
+@app.command()
+def prune(
+    keep_runs: Annotated[int, typer.Option(min=1, help="Keep what this many newest runs use.")] = 10,
+    delete: Annotated[bool, typer.Option("--delete", help="Really remove; otherwise only list.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """List, or with --delete remove, artifacts that no recent run uses."""
+    from pipeline_core.journal import used_artifacts
+    from pipeline_core.store import Store
+
+    root = _existing(store)
+    for folder in Store(root).prune(used_artifacts(root, keep_runs), dry_run=not delete):
+        out.print(f"{'removed' if delete else 'would remove'} {folder}", markup=False, highlight=False)
+
+
+def _existing(store: Path | None) -> Path:
+    root = (store or environment.default_store()).resolve()
+    if not root.is_dir():
+        raise StoreError(f"there is no store at {root}", "run lens run first, or name it with --store")
+    return root
+
+
+def _flow_name(config: AnalysisConfig) -> Literal["analyze", "compare"]:
+    return "compare" if config.compare_with else "analyze"
+
+
+def _run_flow(config: AnalysisConfig, root: Path) -> None:
+    from flows.terminal import progress_bars
+
+    with progress_bars(err):
+        from flows.analyze import analyze
+        from flows.compare import compare
+
+        flow = compare if config.compare_with else analyze
+        flow(config, store=str(root))
+
+
+def _table(columns: list[str], rows: list[tuple[str, ...]]) -> Table:
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _hit(hit: object) -> str:
+    return str(hit)
+
+
+def main() -> None:
+    """Run the command; print a user's mistake as one line and exit with 2."""
+    try:
+        app()
+    except LensError as error:
+        if _debug:
+            raise
+        err.print(f"lens: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
