@@ -1,0 +1,100 @@
+"""The feature tables of one autoencoder on one model's embeddings: reads artifacts, calls the formulas, writes."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from pipeline_core.config import FeatureConfig
+from pipeline_core.features.attribution import attribution
+from pipeline_core.features.bridge import BridgeScores, bridge_matrix, reduce_bridge, strongest_pairs
+from pipeline_core.features.examples import top_examples
+from pipeline_core.features.overlap import overlap, top_set
+from pipeline_core.features.selection import select_rows
+from pipeline_core.features.statistics import Energies, Scores, energies, energy_curve, ranks
+from pipeline_core.parquet import write_table
+from pipeline_core.vectors import load_codes, load_dictionary
+
+
+def compute_features(sae: Path, codes: Path, dataset: Path, config: FeatureConfig, folder: Path) -> None:
+    """Write the tables features, feature_pairs, feature_examples, feature_overlap and energy_curve.
+
+    Everything is measured on pictures and texts of train and support, each under its modality's own prompt; composed
+    samples are left out. Bridge and attribution take the matched pairs of these. Sums are float64.
+
+    Args:
+        sae: the artifact with the dictionary.
+        codes: the artifact with the codes of the embeddings.
+        dataset: the artifact with samples and pairs.
+        config: sizes of sets and lists.
+        folder: where to write.
+
+    Raises:
+        DataError: train and support hold no picture, no text, or no pair.
+    """
+    dictionary = load_dictionary(sae).astype(np.float64)
+    stored = load_codes(codes, len(dictionary))
+    rows = select_rows(stored, dataset)
+    image_codes, text_codes = stored.matrix[rows.pair_images], stored.matrix[rows.pair_texts]
+    energy = energies(stored.matrix[rows.images], stored.matrix[rows.texts])
+    bridge = bridge_matrix(image_codes, text_codes, dictionary)
+    scores = reduce_bridge(bridge)
+    contribution = attribution(image_codes, text_codes, dictionary)
+    tables = {
+        "features": _features(energy, scores, contribution, config.share),
+        "feature_pairs": _pairs(bridge, config.pairs_per_feature),
+        "feature_examples": pl.concat(
+            top_examples(stored, chosen, modality, config.examples)
+            for modality, chosen in (("image", rows.images), ("text", rows.texts))
+        ),
+        "feature_overlap": _overlaps(energy, scores, contribution, config.overlap_shares),
+        "energy_curve": _curve(energy.energy),
+    }
+    for name, table in tables.items():
+        keyed = table.with_columns(sae_id=pl.lit(stored.sae_id), rep_id=pl.lit(stored.rep_id))
+        write_table(folder, name, keyed)
+
+
+def _features(energy: Energies, bridge: BridgeScores, contribution: Scores, share: float) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "feature_id": np.arange(len(contribution)),
+            "frequency": energy.frequency,
+            "energy": energy.energy,
+            "energy_rank": ranks(energy.energy),
+            "image_energy": energy.image,
+            "text_energy": energy.text,
+            "modality": energy.modality,
+            "bridge_diagonal": bridge.diagonal,
+            "bridge_max": bridge.largest,
+            "bridge_abs": bridge.absolute,
+            "attribution": contribution,
+            "attribution_rank": ranks(contribution),
+            "in_top_energy": top_set(energy.energy, share),
+            "in_top_bridge": top_set(bridge.absolute, share),
+            "in_top_attribution": top_set(contribution, share),
+        }
+    ).with_columns(pl.col("modality").fill_nan(None))
+
+
+def _pairs(bridge: sparse.csr_matrix, a_feature: int) -> pl.DataFrame:
+    features, others, values = strongest_pairs(bridge, a_feature)
+    return pl.DataFrame({"feature_id": features, "other_id": others, "bridge": values})
+
+
+def _overlaps(energy: Energies, bridge: BridgeScores, contribution: Scores, shares: tuple[float, ...]) -> pl.DataFrame:
+    reductions = {"bridge_diagonal": bridge.diagonal, "bridge_max": bridge.largest, "bridge_abs": bridge.absolute}
+    return pl.DataFrame(
+        [
+            {"share": share, "bridge_reduction": name, **asdict(overlap(energy.energy, contribution, reduced, share))}
+            for share in shares
+            for name, reduced in reductions.items()
+        ]
+    )
+
+
+def _curve(energy: Scores) -> pl.DataFrame:
+    rank = np.arange(1, len(energy) + 1)
+    return pl.DataFrame({"rank": rank, "feature_share": rank / len(energy), "energy_share": energy_curve(energy)})

@@ -1,0 +1,78 @@
+"""Token states for training: decoded once from Parquet into a float16 memory map that random batches are read from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+
+from pipeline_core.errors import DataError
+from pipeline_core.parquet import table_files
+from pipeline_core.vectors import token_batches
+
+_BLOCK = 16384
+_FEWEST = 2
+
+
+@dataclass(frozen=True)
+class TokenMap:
+    """States [n, d] on disk, as float16 after division by ``scale``: the largest of the shards' powers of two."""
+
+    path: Path
+    scale: float
+    halves: npt.NDArray[np.float16]
+
+    def __len__(self) -> int:
+        """Return the number of states."""
+        return int(self.halves.shape[0])
+
+    def batch(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Return states [len(rows), d] as float32, in ascending order of row: a batch has no order, a disk does."""
+        return torch.from_numpy(self.halves[np.sort(rows)].astype(np.float32) * np.float32(self.scale))
+
+    def mean(self) -> torch.Tensor:
+        """Return the mean state [d] as float32, summed in float64."""
+        total = np.zeros(self.halves.shape[1])
+        for block in self._blocks():
+            total += block.sum(axis=0, dtype=np.float64)
+        return torch.from_numpy((total * self.scale / len(self)).astype(np.float32))
+
+    def _blocks(self) -> Iterator[npt.NDArray[np.float16]]:
+        for start in range(0, len(self), _BLOCK):
+            yield self.halves[start : start + _BLOCK]
+
+
+def map_tokens(activations: Path, path: Path) -> TokenMap:
+    """Decode the token states of an activations artifact into a memory map at ``path``, unless a whole one is there.
+
+    Raises:
+        DataError: there are fewer than two states, too few to have a variance.
+        StoreError: the artifact has no token states.
+    """
+    files = table_files(activations, "tokens")
+    n_tokens = sum(pq.read_metadata(file).num_rows for file in files)
+    if n_tokens < _FEWEST:
+        raise DataError(f"{n_tokens} token states cannot train an autoencoder", "give the train split more samples")
+    scales = (pc.max(pq.read_table(file, columns=["scale"])["scale"]).as_py() for file in files)
+    scale = float(max(s for s in scales if s is not None))
+    if not path.is_file():
+        _decode(activations, path, n_tokens, scale)
+    return TokenMap(path, scale, np.load(path, mmap_mode="r"))
+
+
+def _decode(activations: Path, path: Path, n_tokens: int, scale: float) -> None:
+    unfinished = path.with_suffix(".partial")
+    halves: np.memmap[tuple[int, ...], np.dtype[np.float16]] | None = None
+    filled = 0
+    for batch in token_batches(activations):
+        if halves is None:
+            halves = np.lib.format.open_memmap(unfinished, "w+", np.float16, (n_tokens, batch.shape[1]))
+        halves[filled : filled + len(batch)] = batch / np.float32(scale)
+        filled += len(batch)
+    assert halves is not None and filled == n_tokens
+    halves.flush()
+    unfinished.replace(path)
