@@ -72,7 +72,7 @@ class EmojiRecord:
     """One picture and what CLDR says of it.
 
     Attributes:
-        code: lower-case code points joined by ``-``, without joiners' variation selectors, e.g. ``1f44b-1f3fb``.
+        code: lower-case code points joined by ``-``, without variation selectors, e.g. ``1f44b-1f3fb``.
         name: CLDR short name, as given.
         keywords: CLDR keywords; variants that have none of their own inherit those of their neutral form.
         category: CLDR group, e.g. ``Animals & Nature``.

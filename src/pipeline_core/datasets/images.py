@@ -22,6 +22,7 @@ DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zli
 
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _ROW_GROUP = 256
+_REMEDY = "restore the data set's files, or build it again"
 
 
 def on_white(picture: Image.Image) -> Image.Image:
@@ -121,21 +122,27 @@ class ImageReader:
 
         Raises:
             DataError: the reference is of neither form, or what it points at is gone or no picture.
+            OSError: the file is there and cannot be read.
         """
+        data = self.read_bytes(image_ref)
         try:
-            return decode(self.read_bytes(image_ref))
+            return decode(data)
         except DECODING_ERRORS as error:
-            raise DataError(
-                f"the picture {image_ref} cannot be read: {error}", "restore the data set's files, or build it again"
-            ) from None
+            raise DataError(f"the picture {image_ref} is damaged: {error}", _REMEDY) from None
 
     def read_bytes(self, image_ref: str) -> bytes:
         """Return a picture's file as bytes.
 
         Raises:
-            DataError: the reference is of neither form, or its row does not exist.
-            OSError: the file cannot be read.
+            DataError: the reference is of neither form, or what it points at is gone.
+            OSError: the file is there and cannot be read.
         """
+        try:
+            return self._read(image_ref)
+        except (FileNotFoundError, IndexError):
+            raise DataError(f"the picture {image_ref} does not exist", _REMEDY) from None
+
+    def _read(self, image_ref: str) -> bytes:
         kind, _, place = image_ref.partition(":")
         file, _, row = place.rpartition("#")
         if kind == "file":
@@ -144,10 +151,7 @@ class ImageReader:
             raise DataError(f"{image_ref!r} is no picture reference", "use file:<path> or parquet:<file>#<row>")
         if file not in self._parquet:
             self._parquet[file] = _ParquetImages(self._folder / file)
-        try:
-            return self._parquet[file].read(int(row))
-        except IndexError:
-            raise DataError(f"the picture {image_ref} does not exist", "build the data set again") from None
+        return self._parquet[file].read(int(row))
 
     def _source_root(self) -> Path:
         if self._root is None:
