@@ -1,0 +1,133 @@
+"""One adapter for every generative model: states of all layers for all tokens, in one pass."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from pipeline_core.errors import ModelError
+from pipeline_core.models.adapter import AttentionKind, LayerVisitor, SampleInput
+from pipeline_core.models.hooks import find_decoder, visiting
+from pipeline_core.models.tokens import Inputs, TokenBatch, TokenizedSample, collate, tokenize
+
+_PREFIX_MODELS = frozenset({"paligemma"})
+_NEVER_PASSED = frozenset({"labels"})  # they would make the model compute logits and a loss
+
+
+class GenerativeAdapter:
+    """A model of transformers' AutoModelForImageTextToText with its processor.
+
+    Attributes:
+        name: the model, as in the config.
+        n_layers: decoder layers L; states are numbered 0 (embeddings) to L (after the final norm).
+        width: width of a state.
+        attention_kind: what a token could see.
+    """
+
+    def __init__(self, name: str, model: Any, processor: Any) -> None:
+        """Wrap a loaded model and its processor.
+
+        Raises:
+            ModelError: the decoder's layers or final norm cannot be found, or the tokenizer has no offsets.
+        """
+        if not processor.tokenizer.is_fast:
+            raise ModelError(
+                f"the tokenizer of {name} cannot tell where a token comes from", "use a model with a fast tokenizer"
+            )
+        text_config = model.config.get_text_config()
+        self.name = name
+        self.n_layers: int = text_config.num_hidden_layers
+        self.width: int = text_config.hidden_size
+        self.attention_kind = _attention_kind(model.config)
+        # The base model returns states and leaves out the logits over the vocabulary.
+        self._base = model.base_model.eval().requires_grad_(False)
+        self._decoder = find_decoder(self._base, self.n_layers)
+        self._processor = processor
+        self._pad_id: int = processor.tokenizer.pad_token_id or 0
+        self._accepted = frozenset(inspect.signature(self._base.forward).parameters) - _NEVER_PASSED
+        self._pictures: dict[str, torch.Tensor] | None = None
+
+    @contextmanager
+    def remembering_pictures(self) -> Iterator[None]:
+        """Look at each picture once inside the context, where samples give an ``image_key``."""
+        self._pictures = {}
+        try:
+            yield
+        finally:
+            self._pictures = None
+
+    def prepare(self, samples: Sequence[SampleInput]) -> TokenBatch:
+        """Tokenise samples, one by one, and pad them to one length.
+
+        Raises:
+            DataError: the processor refuses a sample.
+            ModelError: the roles of a sample's tokens cannot be told.
+        """
+        return collate([tokenize(self._processor, sample, self._accepted) for sample in samples], self._pad_id)
+
+    def run(self, batch: TokenBatch, visit: LayerVisitor) -> None:
+        """Run the model and hand each layer's states [batch, tokens, width] to ``visit`` as they arise.
+
+        Raises:
+            ModelError: the model did not pass through each layer once.
+        """
+        visited: list[int] = []
+
+        def visit_once(layer: int, states: torch.Tensor) -> None:
+            visited.append(layer)
+            # MPS has no float64, which pooling sums in.
+            visit(layer, states.cpu() if states.device.type == "mps" else states)
+
+        tokens = {name: self._to_device(value) for name, value in batch.tokens.items()}
+        with torch.inference_mode(), visiting(self._decoder, visit_once):
+            self._base(**tokens, **self._vision_arguments(batch), use_cache=False, return_dict=True)
+        if visited != list(range(self.n_layers + 1)):
+            raise ModelError(f"{self.name} does not pass through each of its layers once", "use another model")
+
+    def _vision_arguments(self, batch: TokenBatch) -> dict[str, Any]:
+        pictured = [sample for sample in batch.samples if sample.vision]
+        if not pictured:
+            return {}
+        arguments: dict[str, Any] = self._stack(pictured)
+        features = self._features(pictured) if "mm_encoder_outputs" in self._accepted else None
+        if features is not None:
+            del arguments["pixel_values"]
+            arguments["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=features)}
+        return arguments
+
+    def _features(self, pictured: Sequence[TokenizedSample]) -> list[torch.Tensor] | None:
+        """Return each picture's features, or None if the model does not give them picture by picture."""
+        known = self._pictures if self._pictures is not None else {}
+        keys = [sample.sample.image_key or f"#{n}" for n, sample in enumerate(pictured)]
+        new = {key: sample for key, sample in zip(keys, pictured, strict=True) if key not in known}
+        found = dict(known)
+        if new:
+            accepted = inspect.signature(self._base.get_image_features).parameters
+            arguments = {name: v for name, v in self._stack(list(new.values())).items() if name in accepted}
+            output = self._base.get_image_features(**arguments, return_dict=True)
+            # A subclass carries more than the features, such as the extra ones that Qwen3-VL adds to its layers.
+            features = output.pooler_output if type(output) is BaseModelOutputWithPooling else None
+            if not isinstance(features, list | tuple) or len(features) != len(new):
+                return None
+            found |= zip(new, features, strict=True)
+            known.update({key: found[key] for key, sample in new.items() if sample.sample.image_key})
+        return [found[key] for key in keys]
+
+    def _stack(self, pictured: Sequence[TokenizedSample]) -> Inputs:
+        return {
+            name: self._to_device(torch.cat([sample.vision[name] for sample in pictured]))
+            for name in pictured[0].vision
+        }
+
+    def _to_device(self, value: torch.Tensor) -> torch.Tensor:
+        dtype = self._base.dtype if value.is_floating_point() else value.dtype
+        return value.to(self._base.device, dtype)
+
+
+def _attention_kind(config: Any) -> AttentionKind:
+    if config.model_type in _PREFIX_MODELS:
+        return "prefix"
+    return "bidirectional" if getattr(config.get_text_config(), "use_bidirectional_attention", False) else "causal"

@@ -1,0 +1,66 @@
+"""The prompt of a sample: the user turn of the model's chat template holds image, text, instruction on a new line."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline_core.errors import ModelError
+from pipeline_core.models.adapter import SampleInput
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Where in a rendered prompt the sample's text and the instruction stand, in characters; (n, n) if absent."""
+
+    text: Span
+    instruction: Span
+
+
+def user_text(sample: SampleInput) -> str:
+    """Return the words of the user turn: the sample's text, then the instruction on a new line."""
+    text, instruction = _parts(sample)
+    return f"{text}\n{instruction}" if instruction else text
+
+
+def render(processor: Any, sample: SampleInput) -> str:
+    """Render one sample as a conversation of one user turn, up to where the model's answer would begin.
+
+    Samples are rendered one by one, because a chat template takes a list of messages as one conversation. A model
+    without a template gets the image placeholder and the words alone.
+    """
+    content = [{"type": "image"}] if sample.image is not None else []
+    content.append({"type": "text", "text": user_text(sample)})
+    template = getattr(processor, "chat_template", None) or processor.tokenizer.chat_template
+    if template is None:
+        placeholder = processor.image_token if sample.image is not None else ""
+        return f"{placeholder}{user_text(sample)}"
+    rendered = processor.apply_chat_template(
+        [{"role": "user", "content": content}], chat_template=template, add_generation_prompt=True, tokenize=False
+    )
+    return str(rendered)
+
+
+def find_spans(rendered: str, sample: SampleInput) -> Spans:
+    """Find text and instruction in a rendered prompt.
+
+    The last occurrence counts: a system prompt may hold the same words, but it comes earlier.
+
+    Raises:
+        ModelError: the template changed the words.
+    """
+    text, instruction = _parts(sample)
+    words = user_text(sample).strip()
+    start = rendered.rfind(words)
+    if start < 0:
+        raise ModelError(
+            f"the model's chat template does not repeat the words of sample {sample.sample_id}",
+            "use a model whose template leaves the user's text as it is",
+        )
+    end = start + len(words)
+    return Spans(text=(start, start + len(text)), instruction=(end - len(instruction), end))
+
+
+def _parts(sample: SampleInput) -> tuple[str, str]:
+    # Templates may trim the turn, so what is searched for has no outer blanks.
+    return (sample.text or "").strip(), (sample.instruction or "").strip()

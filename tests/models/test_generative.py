@@ -1,0 +1,163 @@
+"""The adapter of generative models: roles of tokens, states of layers, independence of the batch."""
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText
+
+from pipeline_core.config import ModelConfig
+from pipeline_core.errors import DataError, ModelError
+from pipeline_core.models.adapter import IMAGE, PROMPT, ROLES, TEMPLATE, TEXT, SampleInput
+from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.hooks import find_decoder
+from pipeline_core.models.registry import load_adapter
+from tests.models import tiny
+
+INSTRUCTION = "Summarize the above image in one word:"
+SAMPLES = [
+    SampleInput("image", "image", tiny.picture(0), None, INSTRUCTION, "picture-0"),
+    SampleInput("text", "text", None, "a red heart, a waving hand.", "Summarize the above sentence in one word:"),
+    SampleInput("both", "both", tiny.picture(0), "with dark skin tone", INSTRUCTION, "picture-0"),
+    SampleInput("other", "image", tiny.picture(1), None, INSTRUCTION, "picture-1"),
+    SampleInput("emoji", "text", None, "a naïve 👋🏿 wave", "Summarize the above sentence in one word:"),
+]
+
+
+def states_of(adapter: GenerativeAdapter, samples: list[SampleInput]) -> list[np.ndarray]:
+    """Each sample's states [layers + 1, tokens, width], padding cut off."""
+    batch = adapter.prepare(samples)
+    layers: list[torch.Tensor] = []
+    adapter.run(batch, lambda _, states: layers.append(states.clone()))
+    stacked = torch.stack(layers).numpy()
+    return [stacked[:, row, : len(roles)] for row, roles in enumerate(batch.roles)]
+
+
+def words(adapter: GenerativeAdapter, sample: SampleInput, role: int) -> str:
+    tokenized = adapter.prepare([sample]).samples[0]
+    return adapter._processor.tokenizer.decode(
+        tokenized.tokens["input_ids"][0][torch.from_numpy(tokenized.roles == role)]
+    )
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.sample_id)
+def test_roles_reconstruct_what_was_put_in(llava: GenerativeAdapter, sample: SampleInput) -> None:
+    assert words(llava, sample, TEXT) == (sample.text or "")
+    assert words(llava, sample, PROMPT) == sample.instruction
+    assert words(llava, sample, IMAGE) == "<image>" * (tiny.N_PATCHES if sample.image else 0)
+    assert words(llava, sample, TEMPLATE).startswith("<|im_start|>system\nA waving hand is a word here.<|im_end|>")
+    assert words(llava, sample, TEMPLATE).endswith("<|im_start|>assistant\n")
+
+
+def test_words_of_the_system_prompt_are_not_mistaken_for_the_text(llava: GenerativeAdapter) -> None:
+    tokenized = llava.prepare([SampleInput("s", "p", None, "a word", INSTRUCTION)]).samples[0]
+    prompt_start = int(np.argmax(tokenized.roles == PROMPT))
+    text = np.flatnonzero(tokenized.roles == TEXT)
+    assert 0 < prompt_start - text[-1] <= 2  # only the line break lies between
+
+
+def test_items_out_are_items_in(llava: GenerativeAdapter) -> None:
+    batch = llava.prepare(SAMPLES)
+    assert [s.sample.sample_id for s in batch.samples] == [s.sample_id for s in SAMPLES]
+    assert batch.tokens["input_ids"].shape[0] == len(SAMPLES)
+    for row, roles in enumerate(batch.roles):
+        assert batch.tokens["attention_mask"][row].tolist() == [1] * len(roles) + [0] * (
+            batch.tokens["input_ids"].shape[1] - len(roles)
+        )
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_states_do_not_depend_on_the_batch(llava: GenerativeAdapter, size: int) -> None:
+    together = states_of(llava, SAMPLES)
+    apart = [
+        states for start in range(0, len(SAMPLES), size) for states in states_of(llava, SAMPLES[start : start + size])
+    ]
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_layers_are_those_that_transformers_gives(llava: GenerativeAdapter, llava_folder: Path) -> None:
+    """hidden_states of this class is after the final norm in its last entry: the hooks must agree with all of them."""
+    model = AutoModelForImageTextToText.from_pretrained(llava_folder).eval()
+    sample = SAMPLES[2]
+    prepared = llava.prepare([sample]).samples[0]
+    with torch.inference_mode():
+        output = model(**prepared.tokens, **prepared.vision, output_hidden_states=True)
+    expected = torch.stack(output.hidden_states)[:, 0].numpy()
+    np.testing.assert_allclose(states_of(llava, [sample])[0], expected, atol=1e-5)
+
+
+def test_last_layer_is_after_the_final_norm_and_the_others_before(llava: GenerativeAdapter) -> None:
+    states = states_of(llava, [SAMPLES[1]])[0]
+    rms = np.sqrt((states**2).mean(axis=2))
+    np.testing.assert_allclose(rms[-1], 1.0, atol=1e-3)  # a fresh RMSNorm has weights of one
+    assert (np.abs(rms[:-1] - 1.0) > 1e-2).any(axis=1).all()
+
+
+def test_no_logits_are_computed(llava: GenerativeAdapter) -> None:
+    assert not hasattr(llava._base, "lm_head")
+    assert "labels" not in llava._accepted
+    assert "labels" not in inspect.signature(llava._base.forward).parameters
+
+
+def test_a_picture_is_looked_at_once(llava: GenerativeAdapter) -> None:
+    seen: list[int] = []
+    handle = llava._base.vision_tower.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    try:
+        with llava.remembering_pictures():
+            once = states_of(llava, SAMPLES[:3])
+            again = states_of(llava, SAMPLES[:4])
+        fresh = states_of(llava, SAMPLES[:4])
+    finally:
+        handle.remove()
+    assert seen == [1, 1, 2]  # picture 0; picture 1 only; both afresh, once for both samples of picture 0
+    for remembered, other in zip([*once, *again], [*fresh[:3], *fresh], strict=True):
+        np.testing.assert_allclose(remembered, other, atol=1e-5)
+
+
+def test_pictures_change_their_sample_and_no_other(llava: GenerativeAdapter) -> None:
+    image, other = states_of(llava, [SAMPLES[0], SAMPLES[3]])
+    assert image.shape == other.shape
+    difference = np.abs(image - other).max(axis=(0, 2))
+    roles = llava.prepare([SAMPLES[0]]).roles[0]
+    first = int(np.argmax(roles == IMAGE))
+    assert difference[:first].max() < 1e-5
+    assert (difference[roles == IMAGE] > 1e-3).all()
+
+
+def test_text_with_the_image_placeholder_is_refused(llava: GenerativeAdapter) -> None:
+    with pytest.raises(DataError, match="sample odd cannot be prepared"):
+        llava.prepare([SampleInput("odd", "p", tiny.picture(0), "look: <image>", INSTRUCTION)])
+
+
+def test_a_template_that_changes_the_words_is_refused(llava_folder: Path) -> None:
+    adapter = load_adapter(ModelConfig(name=str(llava_folder)), llava_folder.parent)
+    assert isinstance(adapter, GenerativeAdapter)
+    adapter._processor.chat_template = tiny.TEMPLATE.replace("part['text']", "part['text'] | upper")
+    with pytest.raises(ModelError, match="does not repeat the words of sample text"):
+        adapter.prepare([SAMPLES[1]])
+
+
+def test_a_model_without_template_gets_picture_and_words(llava_folder: Path) -> None:
+    adapter = load_adapter(ModelConfig(name=str(llava_folder)), llava_folder.parent)
+    assert isinstance(adapter, GenerativeAdapter)
+    adapter._processor.chat_template = adapter._processor.tokenizer.chat_template = None
+    assert words(adapter, SAMPLES[2], TEXT) == "with dark skin tone"
+    assert words(adapter, SAMPLES[2], PROMPT) == INSTRUCTION
+    assert words(adapter, SAMPLES[2], TEMPLATE).strip() == ""
+
+
+def test_decoder_that_is_not_there_is_told(llava: GenerativeAdapter) -> None:
+    with pytest.raises(ModelError, match="no list of 7 decoder layers"):
+        find_decoder(llava._base, 7)
+
+
+def test_roles_are_stored_by_position() -> None:
+    assert (
+        ROLES[IMAGE] == "image"
+        and ROLES[TEXT] == "text"
+        and ROLES[PROMPT] == "prompt"
+        and ROLES[TEMPLATE] == "template"
+    )
