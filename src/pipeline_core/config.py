@@ -32,7 +32,7 @@ class DatasetConfig(Section):
     max_quarantine_share: float = Field(
         0.05, ge=0.0, le=1.0, description="Share of bad rows above which the run fails."
     )
-    seed: int = Field(0, ge=0, description="Seed of the split and of the sampled edits.")
+    seed: int = Field(0, ge=0, description="Redraws support and validation; train and test never change.")
 
 
 class ModelConfig(Section):
