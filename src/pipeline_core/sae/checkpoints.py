@@ -21,6 +21,7 @@ from pipeline_core.sae.topk import TopKSae
 from pipeline_core.vectors import SAE_CONFIG, SAE_WEIGHTS
 
 PAPER_K = 50
+_PAPER_REMEDY = "give a .pt of the paper's release"
 _PLAIN = {"architecture": "topk", "normalize_activations": "none", "rescale_acts_by_decoder_norm": False}
 _TENSORS = ("W_enc", "b_enc", "W_dec", "b_dec")
 _PAPER_TENSORS = (
@@ -107,18 +108,23 @@ def read_paper_checkpoint(path: Path, k: int = PAPER_K) -> TopKSae:
     Raises:
         ModelError: the file is missing, unreadable, unsafe to load, or lacks a tensor.
     """
+    # The release keeps its training log in a defaultdict, which the safe loader knows but will not fill: a dict does.
+    log_type = (_log, f"{defaultdict.__module__}.{defaultdict.__qualname__}")
     try:
-        # The release keeps its training log in a defaultdict; nothing else beyond tensors is allowed to load.
-        with torch.serialization.safe_globals([defaultdict, list]):
+        with torch.serialization.safe_globals([log_type, list]):
             stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise ModelError(
-            f"the checkpoint {path} cannot be read: {str(error).splitlines()[0]}", "give a .pt of the paper's release"
-        ) from None
+    except OSError as error:
+        raise ModelError(f"the checkpoint {path} cannot be read: {error.strerror}", _PAPER_REMEDY) from None
+    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        raise ModelError(f"the checkpoint {path} cannot be read: it is damaged or unsafe", _PAPER_REMEDY) from None
     state = stored.get("model_state", {}) if isinstance(stored, dict) else {}
     encoder, bias, rows, multiplier = _named(state, _PAPER_TENSORS, path)
     dictionary = normalize(rows.float()) * multiplier.float().exp()
     return TopKSae(encoder.float(), bias.float(), dictionary, torch.zeros(dictionary.shape[1]), k, centred=False)
+
+
+def _log(_factory: type[list[Any]]) -> dict[str, Any]:
+    return {}
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -48,8 +48,9 @@ def encode_embeddings(sae: Path, activations: Path, dataset: Path, folder: Path)
 
 
 def _encode(sae: TopKSae, embeddings: Embeddings, sae_id: str) -> SparseCodes:
+    vectors = embeddings.vectors
     with torch.inference_mode():
-        blocks = [encode(sae, block) for block in torch.split(torch.from_numpy(embeddings.vectors), _BLOCK)]
+        blocks = [encode(sae, torch.tensor(vectors[n : n + _BLOCK])) for n in range(0, len(vectors), _BLOCK)]
         codes = SparseCodes(torch.cat([b.values for b in blocks]).half(), torch.cat([b.ids for b in blocks]))
     if not torch.isfinite(codes.values).all():
         raise ModelError(

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline_core.sae.kernels import combine, top_codes
+from pipeline_core.sae.topk import TopKModule, TopKSae, decode, encode
+
+
+def random_sae(seed: int, n_features: int, width: int, k: int, centred: bool) -> TopKSae:
+    generator = torch.Generator().manual_seed(seed)
+    dictionary = torch.nn.functional.normalize(torch.randn(n_features, width, generator=generator))
+    return TopKSae(
+        torch.randn(n_features, width, generator=generator),
+        torch.randn(n_features, generator=generator),
+        dictionary,
+        torch.randn(width, generator=generator) if centred else torch.zeros(width),
+        k,
+        centred,
+    )
+
+
+def dense_codes(sae: TopKSae, vectors: np.ndarray) -> np.ndarray:
+    """The equation read directly: all activations, then everything but the k largest set to zero."""
+    shift = sae.decoder_bias.double().numpy() if sae.centred else 0.0
+    activations = (vectors - shift) @ sae.encoder.double().numpy().T + sae.encoder_bias.double().numpy()
+    activations = np.maximum(activations, 0.0)
+    for row in activations:
+        row[np.argsort(-row)[sae.k :]] = 0.0
+    return activations
+
+
+def as_dense(values: torch.Tensor, ids: torch.Tensor, n_features: int) -> np.ndarray:
+    return torch.zeros(len(values), n_features).scatter_add_(1, ids, values).double().numpy()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 12), st.booleans(), st.data())
+def test_codes_and_reconstructions_equal_the_dense_equation(
+    seed: int, n_features: int, width: int, centred: bool, data: st.DataObject
+) -> None:
+    sae = random_sae(seed, n_features, width, data.draw(st.integers(1, n_features)), centred)
+    vectors = torch.randn(9, width, generator=torch.Generator().manual_seed(seed + 1))
+    codes = encode(sae, vectors)
+    expected = dense_codes(sae, vectors.double().numpy())
+    np.testing.assert_allclose(as_dense(*codes, n_features), expected, atol=1e-4)
+    rebuilt = expected @ sae.dictionary.double().numpy() + sae.decoder_bias.double().numpy()
+    np.testing.assert_allclose(decode(sae, codes).numpy(), rebuilt, atol=1e-4)
+    assert int((codes.values > 0).sum(1).max()) <= sae.k
+    assert float(codes.values.min()) >= 0
+
+
+def test_gradients_equal_those_of_the_dense_loss() -> None:
+    generator = torch.Generator().manual_seed(3)
+    shapes = ((6, 5), (11, 5), (11,), (11, 5))
+    sparse, dense = (
+        [tensor.clone().requires_grad_() for tensor in tensors]
+        for tensors in [[torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]] * 2
+    )
+    values, ids = top_codes(*sparse[:3], 4)
+    (combine(values, ids, sparse[3]).square().sum() + 0.3 * values.sum()).backward()
+
+    vectors, encoder, bias, dictionary = dense
+    activations = torch.relu(vectors @ encoder.T + bias)
+    kept = activations.topk(4, dim=1)
+    codes = torch.zeros_like(activations).scatter(1, kept.indices, kept.values)
+    ((codes @ dictionary).square().sum() + 0.3 * codes.sum()).backward()
+    for ours, theirs in zip(sparse, dense, strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize("recipe", ["paper", "centred"])
+def test_recipes_differ_in_what_is_learnt_of_the_mean(recipe: str) -> None:
+    mean = torch.arange(6.0)
+    module = TopKModule(mean, 10, 3, recipe, torch.Generator().manual_seed(0))
+    sae = module.freeze()
+    torch.testing.assert_close(sae.dictionary.norm(dim=1), torch.ones(10))
+    centred = recipe == "centred"
+    assert sae.centred is centred
+    torch.testing.assert_close(sae.decoder_bias, mean if centred else torch.zeros(6))
+    codes, rebuilt = module(mean[None])
+    rebuilt.square().sum().backward()
+    assert (module.decoder_bias.grad is not None) is centred
+    if centred:
+        assert float(codes.values.detach().abs().max()) == 0.0
+        torch.testing.assert_close(rebuilt.detach(), mean[None])
+
+
+def test_a_step_turns_features_but_keeps_their_length() -> None:
+    module = TopKModule(torch.zeros(8), 20, 4, "paper", torch.Generator().manual_seed(0))
+    before = module.freeze().dictionary
+    _, rebuilt = module(torch.randn(16, 8, generator=torch.Generator().manual_seed(1)))
+    (rebuilt - 1).square().sum().backward()
+    module.project_gradient()
+    along = (module.dictionary.grad * module.dictionary).sum(1)
+    torch.testing.assert_close(along.detach(), torch.zeros(20), atol=1e-5, rtol=0)
+    torch.optim.SGD([module.dictionary], lr=0.1).step()
+    module.restore_unit_norm()
+    after = module.freeze().dictionary
+    torch.testing.assert_close(after.norm(dim=1), torch.ones(20))
+    assert float((after - before).abs().max()) > 1e-3
