@@ -15,7 +15,7 @@ TABLES: dict[str, Table] = {
 }
 """Every table by name."""
 
-SHARDED = frozenset({"embeddings", "tokens"})
+SHARDED = frozenset({"embeddings", "tokens", "retrieval_hits"})
 """Tables written as several Parquet files, in a folder named after the table."""
 
 

@@ -47,7 +47,7 @@ TABLES: tuple[Table, ...] = (
             nullable(
                 "selection",
                 STRING,
-                "attribution | energy_matched | random_features | random_subspace | principal_components",
+                "attribution | energy_matched | random_features | random_subspace | principal_components | single",
             ),
             nullable("sae_id", STRING, "SAE whose features are removed"),
             nullable("share", DOUBLE, "share of features removed"),
@@ -74,11 +74,7 @@ TABLES: tuple[Table, ...] = (
             HIGH,
             column("n_queries", INT, "queries with a relevant candidate in the pool"),
             column("n_candidates", INT, "size of the pool"),
-            column(
-                "chance",
-                DOUBLE,
-                "expected value of a random ranking; NaN never: exact for hit_rate and recall, simulated otherwise",
-            ),
+            column("chance", DOUBLE, "expected value of a random ranking, exact"),
         ),
     ),
     Table(
@@ -98,7 +94,7 @@ TABLES: tuple[Table, ...] = (
     Table(
         "retrieval_hits",
         "retrieval",
-        "Result lists of named systems on the test split.",
+        "Result lists of named systems on the test split; sharded by task.",
         ("system_id", "task_id", "query_id", "rank"),
         (
             SYSTEM,

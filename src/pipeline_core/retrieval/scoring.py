@@ -1,0 +1,134 @@
+"""One task in one split, scored for every system: per-query scores, and the tables' rows made of them."""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline_core.config import RetrievalConfig
+from pipeline_core.retrieval.chance import chance_scores
+from pipeline_core.retrieval.judgements import Pool
+from pipeline_core.retrieval.metrics import ListScorer, Scores, rank_scores
+from pipeline_core.retrieval.randomness import generator
+from pipeline_core.retrieval.search import SearchResult
+from pipeline_core.retrieval.significance import bootstrap_intervals, permutation_p
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What systems returned on one pool, and how that scored; all systems are scored on the same queries."""
+
+    pool: Pool
+    results: Mapping[str, SearchResult]
+    scores: Mapping[str, Scores]
+    ks: tuple[int, ...]
+
+
+def score(pool: Pool, results: Mapping[str, SearchResult], ks: tuple[int, ...], listed: Container[str]) -> Scored:
+    """Score the results [system id] of one pool; recall and nDCG, which take longest, only of ``listed`` systems."""
+    lists = ListScorer(pool, ks)
+    scores = {}
+    for system_id, result in results.items():
+        scores[system_id] = rank_scores(result.first_relevant_rank[pool.judged], ks)
+        if system_id in listed:
+            scores[system_id] |= lists.scores(result)
+    return Scored(pool, results, scores, ks)
+
+
+def metric_rows(scored: Scored, config: RetrievalConfig) -> pl.DataFrame:
+    """Return rows of ``retrieval_metrics``."""
+    pool = scored.pool
+    chance = chance_scores(pool, scored.ks)
+    names = [(system_id, metric, k) for system_id, scores in scored.scores.items() for metric, k in scores]
+    values = np.stack([scored.scores[system_id][metric, k] for system_id, metric, k in names])
+    low, high = bootstrap_intervals(values, config.bootstrap, _draws("bootstrap", pool, config))
+    return pl.DataFrame(
+        {
+            "system_id": [name[0] for name in names],
+            "task_id": pool.task_id,
+            "split": pool.split,
+            "metric": [name[1] for name in names],
+            "k": [name[2] for name in names],
+            "value": values.mean(axis=1),
+            "low": low,
+            "high": high,
+            "n_queries": values.shape[1],
+            "n_candidates": len(pool.candidate_ids),
+            "chance": [chance[name[1], name[2]] for name in names],
+        }
+    )
+
+
+def rank_rows(scored: Scored) -> pl.DataFrame:
+    """Return rows of ``retrieval_ranks``."""
+    pool = scored.pool
+    query_ids = pl.Series(pool.query_ids)[pool.judged]
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "system_id": system_id,
+                "task_id": pool.task_id,
+                "split": pool.split,
+                "query_id": query_ids,
+                "first_relevant_rank": result.first_relevant_rank[pool.judged],
+                "n_relevant": pool.n_relevant[pool.judged],
+            }
+        )
+        for system_id, result in scored.results.items()
+    )
+
+
+def hit_rows(pool: Pool, results: Mapping[str, SearchResult]) -> pl.DataFrame:
+    """Return rows of ``retrieval_hits`` for every query, judged or not."""
+    query_ids, candidate_ids = pl.Series(pool.query_ids), pl.Series(pool.candidate_ids)
+    relevant = np.zeros((len(query_ids), len(candidate_ids)), dtype=np.bool_)
+    relevant[pool.relevant[:, 0], pool.relevant[:, 1]] = True
+    frames = []
+    for system_id, result in results.items():
+        query, place = np.nonzero(result.candidates >= 0)
+        candidate = result.candidates[query, place]
+        frames.append(
+            pl.DataFrame(
+                {
+                    "system_id": system_id,
+                    "task_id": pool.task_id,
+                    "query_id": query_ids[query],
+                    "rank": place + 1,
+                    "sample_id": candidate_ids[candidate],
+                    "score": result.scores[query, place],
+                    "relevant": relevant[query, candidate],
+                }
+            )
+        )
+    return pl.concat(frames)
+
+
+def effect_rows(
+    pool: Pool, k: int, named: Sequence[dict[str, Any]], differences: npt.NDArray[np.float64], config: RetrievalConfig
+) -> pl.DataFrame:
+    """Return paired effects on the hit rate at k: delta, its interval and p, beside the columns that name each.
+
+    Args:
+        pool: what was scored.
+        k: cut-off, the task's primary one.
+        named: for each effect, the columns that identify it.
+        differences: per-query score differences [effects, judged queries].
+        config: numbers of resamples and permutations, seed.
+    """
+    low, high = bootstrap_intervals(differences, config.bootstrap, _draws("bootstrap", pool, config))
+    return pl.DataFrame(list(named), infer_schema_length=None).with_columns(
+        task_id=pl.lit(pool.task_id),
+        metric=pl.lit("hit_rate"),
+        k=pl.lit(k),
+        delta=differences.mean(axis=1),
+        low=low,
+        high=high,
+        p=permutation_p(differences, config.permutations, _draws("permutation", pool, config)),
+    )
+
+
+def _draws(purpose: str, pool: Pool, config: RetrievalConfig) -> np.random.Generator:
+    return generator(config.seed, f"{purpose}/{pool.task_id}/{pool.split}")

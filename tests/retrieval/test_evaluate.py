@@ -1,0 +1,163 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pipeline_core.config import RetrievalConfig
+from pipeline_core.errors import DataError
+from pipeline_core.parquet import read_table
+from pipeline_core.retrieval.adaptations import load_adaptations
+from pipeline_core.retrieval.evaluate import evaluate
+from pipeline_core.retrieval.metrics import rank_scores
+from pipeline_core.retrieval.trec import read_qrels, read_run
+from pipeline_core.schema import tables_of
+from tests.retrieval.synthetic import N_FEATURES, SPLITS, WIDTH, Study, write_study
+
+CONFIG = RetrievalConfig(removal_share=0.05, bootstrap=200, permutations=200, depth=10, single_features=3)
+
+
+def run(study: Study, folder: Path, with_sae: bool = True) -> Path:
+    folder.mkdir()
+    evaluate(study.activations, study.dataset, study.saes if with_sae else (), CONFIG, folder, lambda done, total: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(study, tmp_path_factory.mktemp("results") / "retrieval")
+
+
+def value(results: Path, system: str, task: str = "t2i", metric: str = "hit_rate", k: int = 5) -> dict:
+    frame = read_table(results, "retrieval_metrics")
+    here = frame.filter(system_id=f"model/{system}", task_id=task, split="test", metric=metric, k=k)
+    return here.row(0, named=True)
+
+
+def test_all_tables_are_written_and_equal_when_run_again(study: Study, results: Path, tmp_path):
+    again = run(study, tmp_path / "again")
+    for table in tables_of("retrieval"):
+        frame = read_table(results, table.name)
+        assert frame.height > 0
+        assert frame.select(table.key).is_unique().all(), table.name
+        assert_frame_equal(frame, read_table(again, table.name))
+
+
+def test_centring_and_realign_undo_the_modality_gap(results: Path):
+    assert value(results, "raw")["value"] < 0.4
+    for system in ("mean_removal", "realign", "realign-support", "realign-code-transductive", "zca"):
+        assert value(results, system)["low"] > 0.6, system
+
+
+def test_shuffled_pairs_stay_at_chance(results: Path):
+    rows = read_table(results, "retrieval_metrics").filter(system_id="model/realign-shuffled_pairs", metric="hit_rate")
+    for row in rows.iter_rows(named=True):
+        error = np.sqrt(row["chance"] * (1 - row["chance"]) / row["n_queries"])
+        assert abs(row["value"] - row["chance"]) < 3 * error
+    assert value(results, "realign-shuffled_pairs")["chance"] == pytest.approx(5 / SPLITS["test"])
+
+
+def test_intervals_hold_the_value_and_only_named_systems_have_lists(results: Path):
+    metrics = read_table(results, "retrieval_metrics")
+    assert (metrics["low"] <= metrics["value"]).all()
+    assert (metrics["value"] <= metrics["high"]).all()
+    systems = read_table(results, "systems")
+    listed = systems.filter(pl.col("named"), pl.col("control") == "none")["system_id"]
+    assert set(read_table(results, "retrieval_hits")["system_id"]) == set(listed)
+    with_ndcg = set(metrics.filter(metric="ndcg")["system_id"])
+    assert with_ndcg == set(systems.filter(pl.col("named"))["system_id"])
+    assert set(metrics["split"]) == {"validation", "test"}
+
+
+def test_metrics_ranks_and_hits_tell_one_story(results: Path):
+    ranks = read_table(results, "retrieval_ranks").filter(system_id="model/realign", task_id="i2i", split="test")
+    hits = read_table(results, "retrieval_hits").filter(system_id="model/realign", task_id="i2i")
+    first = hits.filter("relevant").group_by("query_id").agg(pl.col("rank").min())
+    both = ranks.join(first, on="query_id")
+    assert both.height > 10
+    assert (both["first_relevant_rank"] == both["rank"]).all()
+    scores = rank_scores(ranks["first_relevant_rank"].to_numpy().astype(np.int64), (5,))
+    assert value(results, "realign", "i2i")["value"] == pytest.approx(scores["hit_rate", 5].mean())
+    assert not hits.filter(pl.col("sample_id") == pl.format("image:{}", "query_id")).height
+
+
+def test_effects_are_differences_of_the_metrics(results: Path):
+    effects = read_table(results, "removal_effects")
+    for row in effects.filter(pl.col("feature_id").is_null()).iter_rows(named=True):
+        after, before = (
+            value(results, row["system_id"].removeprefix("model/"), row["task_id"]),
+            value(results, "raw", row["task_id"]),
+        )
+        assert row["delta"] == pytest.approx(after["value"] - before["value"])
+    assert effects.filter(selection="single").height == 3 * 2
+    assert set(effects["selection"]) == {
+        "attribution",
+        "energy_matched",
+        "random_features",
+        "random_subspace",
+        "principal_components",
+        "single",
+    }
+    assert (effects["q"] >= effects["p"] - 1e-12).all()
+
+
+def test_comparisons_hold_each_named_system_against_raw_and_realign_against_centring(results: Path):
+    comparisons = read_table(results, "comparisons").filter(task_id="t2i")
+    pairs = {
+        (s.removeprefix("model/"), b.removeprefix("model/"))
+        for s, b in comparisons[["system_id", "baseline_id"]].rows()
+    }
+    assert ("realign", "raw") in pairs
+    assert ("realign", "mean_removal") in pairs
+    assert ("realign-support", "mean_removal-support") in pairs
+    assert ("removal-paper", "removal-paper-energy_matched") in pairs
+    gain = comparisons.filter(system_id="model/realign", baseline_id="model/raw").row(0, named=True)
+    assert gain["delta"] == pytest.approx(value(results, "realign")["value"] - value(results, "raw")["value"])
+    assert gain["p"] < 0.05
+
+
+def test_what_was_fitted_is_named(results: Path):
+    systems = read_table(results, "systems")
+    fitted = systems.filter(~pl.col("adaptation").is_in(["identity", "removal"]))
+    assert fitted["fit_on"].null_count() == 0
+    assert systems.filter(fit_on="test_queries")["system_id"].str.contains("transductive").all()
+    assert systems.filter(selection="attribution")["rank"].to_list() == [int(np.ceil(0.05 * N_FEATURES))]
+
+
+def test_without_an_sae_nothing_is_removed_and_the_rest_is_equal(study: Study, results: Path, tmp_path):
+    bare = run(study, tmp_path / "bare", with_sae=False)
+    assert read_table(bare, "removal_effects").is_empty()
+    kept = set(read_table(bare, "systems")["system_id"])
+    assert not any("removal-" in system for system in kept if "mean_removal" not in system)
+    whole = read_table(results, "retrieval_ranks").filter(pl.col("system_id").is_in(kept))
+    assert_frame_equal(read_table(bare, "retrieval_ranks"), whole)
+
+
+def test_saved_adaptations_reproduce_the_scores(study: Study, results: Path):
+    sides = load_adaptations(results / "adaptations" / "t2i.safetensors")
+    embeddings = read_table(study.activations, "embeddings")
+    hits = read_table(results, "retrieval_hits").filter(system_id="model/realign", task_id="t2i").head(20)
+    for row in hits.iter_rows(named=True):
+        query, candidate = (
+            np.array(embeddings.filter(sample_id=sample)["vector"].to_list(), dtype=np.float32)
+            for sample in (f"text:{row['query_id']}", row["sample_id"])
+        )
+        cosine = float(sides["queries"].apply(query)[0] @ sides["candidates"].apply(candidate)[0])
+        assert cosine == pytest.approx(row["score"], abs=1e-5)
+
+
+def test_trec_files_hold_the_hits(results: Path):
+    run_file = read_run(results / "trec" / "i2i.realign.run")
+    hits = read_table(results, "retrieval_hits").filter(system_id="model/realign", task_id="i2i")
+    assert_frame_equal(
+        run_file.select("query_id", "sample_id", "rank"),
+        hits.select("query_id", "sample_id", pl.col("rank").cast(pl.Int64)),
+    )
+    assert read_qrels(results / "trec" / "i2i.qrels").height > 0
+
+
+def test_too_small_a_support_split_is_refused_in_one_line(tmp_path):
+    small = write_study(tmp_path / "in", {"support": 1, "validation": 6, "test": 6}, WIDTH, N_FEATURES)
+    with pytest.raises(DataError, match="task i2i has 1 support queries, too few to fit statistics on"):
+        run(small, tmp_path / "out")

@@ -1,0 +1,51 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline_core.errors import DataError
+from pipeline_core.parquet import read_table, write_table
+from pipeline_core.retrieval.judgements import Judgements, shuffled
+from tests.retrieval.synthetic import SPLITS, Study
+
+
+def test_a_pool_holds_one_split_in_order_of_id(study: Study):
+    pool = Judgements(study.dataset).pool("t2i", "validation")
+    assert len(pool.query_ids) == len(pool.candidate_ids) == SPLITS["validation"]
+    assert list(pool.query_ids) == sorted(pool.query_ids)
+    assert list(pool.candidate_ids) == sorted(pool.candidate_ids)
+    assert pool.query_samples[0] == f"text:{pool.query_ids[0]}"
+    assert pool.n_relevant.tolist() == [1] * SPLITS["validation"]
+
+
+def test_exclusions_are_rows_and_leave_fewer_candidates(study: Study):
+    pool = Judgements(study.dataset).pool("i2i", "test")
+    own = [f"image:{query}" for query in pool.query_ids]
+    assert [pool.candidate_ids[c] for c in pool.excluded[:, 1]] == own
+    assert (pool.n_available == SPLITS["test"] - 1).all()
+
+
+def test_a_relevant_candidate_that_is_excluded_does_not_count(study: Study, tmp_path):
+    for name in ("tasks", "queries", "candidates", "exclusions", "samples"):
+        write_table(tmp_path, name, read_table(study.dataset, name))
+    pool = Judgements(study.dataset).pool("i2i", "test")
+    own = pl.DataFrame({"task_id": "i2i", "query_id": pool.query_ids, "sample_id": pool.query_samples, "relevance": 1})
+    qrels = read_table(study.dataset, "qrels")
+    write_table(tmp_path, "qrels", pl.concat([qrels, own.cast(qrels.schema)]))
+    np.testing.assert_array_equal(Judgements(tmp_path).pool("i2i", "test").relevant, pool.relevant)
+
+
+def test_an_empty_split_is_named(study: Study):
+    with pytest.raises(DataError, match="task t2i has no queries in the split train"):
+        Judgements(study.dataset).pool("t2i", "train")
+
+
+@pytest.mark.parametrize("task", ["t2i", "i2i"])
+def test_shuffling_gives_each_query_answers_of_another_family(study: Study, task):
+    pool = Judgements(study.dataset).pool(task, "test")
+    strange = shuffled(pool, np.random.default_rng(0))
+    family = {sample: int(sample[-4:]) // 3 for sample in (*pool.candidate_ids, *pool.query_samples)}
+    for query, candidate in strange.relevant.tolist():
+        assert family[pool.query_samples[query]] != family[pool.candidate_ids[candidate]]
+    assert sorted(strange.relevant[:, 1].tolist()) == sorted(pool.relevant[:, 1].tolist())
+    assert (np.diff(strange.relevant[:, 0]) >= 0).all()
+    assert len(strange.judged) == len(pool.judged)

@@ -1,0 +1,93 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline_core.errors import ConfigError
+from pipeline_core.retrieval.adaptations import Projection
+from pipeline_core.retrieval.removal import energy_matched, plan_removal, random_subspace, subspace
+
+C, D = 60, 20
+
+
+def features(seed: int = 0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    energy = rng.exponential(size=C)
+    return pl.DataFrame(
+        {"feature_id": np.arange(C), "energy": energy, "attribution_rank": np.argsort(np.argsort(-energy)) + 1}
+    )
+
+
+def dictionary(seed: int = 0) -> np.ndarray:
+    rows = np.random.default_rng(seed).standard_normal((C, D)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, D - 1))
+def test_what_is_left_is_orthogonal_to_every_removed_row_and_stays_when_removed_again(seed, m):
+    rows = dictionary(seed)[:m]
+    removal = Projection(subspace(rows))
+    vectors = np.random.default_rng(seed + 1).standard_normal((9, D)).astype(np.float32)
+    left = removal.apply(vectors)
+    np.testing.assert_allclose(left @ rows.T, 0.0, atol=1e-4)
+    np.testing.assert_allclose(removal.apply(left), left, atol=1e-5)
+
+
+def test_removal_agrees_with_least_squares():
+    rows, vectors = dictionary()[:5], dictionary(1)
+    left = vectors - (np.linalg.lstsq(rows.T, vectors.T, rcond=None)[0].T @ rows)
+    left /= np.linalg.norm(left, axis=1, keepdims=True)
+    np.testing.assert_allclose(Projection(subspace(rows)).apply(vectors), left, atol=1e-4)
+
+
+def test_a_repeated_row_adds_no_dimension():
+    rows = dictionary()[:4]
+    assert subspace(np.concatenate([rows, rows[:2], -rows[:1]])).shape == (D, 4)
+
+
+def test_the_plan_removes_the_top_attribution_and_controls_of_the_same_rank():
+    plan = plan_removal("model/paper", features(), dictionary(), share=0.1, n_singles=3, seed=0)
+    top = features().sort("attribution_rank")["feature_id"].to_numpy()
+    assert plan.rank == 6
+    assert {basis.shape for basis in plan.bases.values()} == {(D, 6)}
+    left = Projection(plan.bases["attribution"]).apply(dictionary()[top[6:]])
+    np.testing.assert_allclose(left @ dictionary()[top[:6]].T, 0, atol=1e-4)
+    assert list(plan.singles) == top[:3].tolist()
+    for feature, basis in plan.singles.items():
+        assert abs(basis[:, 0] @ dictionary()[feature]) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_seed_decides_the_controls():
+    plans = [plan_removal("model/paper", features(), dictionary(), 0.1, 1, seed) for seed in (0, 0, 1)]
+    for selection in ("energy_matched", "random_features", "random_subspace"):
+        np.testing.assert_array_equal(plans[0].bases[selection], plans[1].bases[selection])
+        assert np.abs(plans[0].bases[selection] - plans[2].bases[selection]).max() > 1e-3
+    np.testing.assert_array_equal(plans[0].bases["attribution"], plans[2].bases["attribution"])
+
+
+def test_removing_everything_is_refused():
+    with pytest.raises(ConfigError, match="span all 20 dimensions; choose a smaller share"):
+        plan_removal("model/paper", features(), dictionary(), share=0.5, n_singles=0, seed=0)
+
+
+def test_energy_is_matched_by_other_features_drawn_once():
+    energy = np.random.default_rng(0).exponential(size=400)
+    chosen = np.random.default_rng(1).choice(400, size=20, replace=False)
+    drawn = energy_matched(energy, chosen, np.random.default_rng(2))
+    assert len(set(drawn.tolist()) | set(chosen.tolist())) == 40
+    assert energy[drawn].sum() == pytest.approx(energy[chosen].sum(), rel=0.02)
+
+
+def test_what_no_feature_equals_is_made_up_by_several():
+    energy = np.array([50.0, *np.linspace(12, 0, 99)])
+    chosen = np.array([0, 20, 30, 40, 50, 60, 70])
+    drawn = energy_matched(energy, chosen, np.random.default_rng(0))
+    assert energy[drawn].sum() == pytest.approx(energy[chosen].sum(), rel=0.25)
+    assert energy[np.arange(1, 100)].mean() * len(chosen) < 0.6 * energy[chosen].sum()
+
+
+def test_a_random_subspace_is_orthonormal():
+    basis = random_subspace(D, 5, np.random.default_rng(0))
+    np.testing.assert_allclose(basis.T @ basis, np.eye(5), atol=1e-6)

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline_core.retrieval import search as module
+from pipeline_core.retrieval.adaptations import unit
+from pipeline_core.retrieval.search import Pairs, search
+
+NONE: Pairs = np.empty((0, 2), dtype=np.int64)
+
+
+def brute_force(queries, candidates, relevant, excluded, depth):
+    """A second implementation: python sorting by (score descending, row ascending)."""
+    scores = queries @ candidates.T
+    barred, right = set(map(tuple, excluded.tolist())), set(map(tuple, relevant.tolist()))
+    lists, firsts = [], []
+    for q in range(len(queries)):
+        order = sorted((c for c in range(len(candidates)) if (q, c) not in barred), key=lambda c: (-scores[q, c], c))
+        lists.append((order + [-1] * depth)[:depth])
+        firsts.append(next((rank for rank, c in enumerate(order, 1) if (q, c) in right), 0))
+    return lists, firsts
+
+
+def pairs(draw_rows: set[tuple[int, int]]) -> Pairs:
+    return np.array(sorted(draw_rows), dtype=np.int64).reshape(-1, 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_agrees_with_brute_force_under_ties_and_exclusions(data):
+    n_queries, n_candidates = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 9))
+    # Small whole numbers: dot products are exact, so that ties are ties.
+    entry = st.integers(-2, 2)
+    queries, candidates = (
+        np.array(data.draw(st.lists(st.lists(entry, min_size=3, max_size=3), min_size=n, max_size=n)), dtype=np.float32)
+        for n in (n_queries, n_candidates)
+    )
+    pair = st.tuples(st.integers(0, n_queries - 1), st.integers(0, n_candidates - 1))
+    relevant, excluded = pairs(data.draw(st.sets(pair))), pairs(data.draw(st.sets(pair)))
+    depth = data.draw(st.integers(1, 12))
+    result = search(queries, candidates, relevant, excluded, depth)
+    lists, firsts = brute_force(queries, candidates, relevant, excluded, min(depth, n_candidates))
+    assert result.candidates.tolist() == lists
+    assert result.first_relevant_rank.tolist() == firsts
+
+
+def test_equal_scores_are_listed_in_order_of_id():
+    candidates = np.array([[0, 1], [1, 0], [1, 0], [1, 0]], dtype=np.float32)
+    result = search(np.array([[1, 0]], dtype=np.float32), candidates, np.array([[0, 2]]), NONE, depth=4)
+    assert result.candidates.tolist() == [[1, 2, 3, 0]]
+    assert result.first_relevant_rank.tolist() == [2]
+
+
+def test_negative_zero_ties_with_zero():
+    result = search(
+        np.array([[-1, 0]], dtype=np.float32), np.array([[0, 1], [-0.0, 1]], dtype=np.float32), NONE, NONE, depth=2
+    )
+    assert result.candidates.tolist() == [[0, 1]]
+
+
+def test_an_excluded_candidate_is_neither_listed_nor_counted_in_ranks():
+    vectors = np.array([[1, 0], [0.9, 0.1], [0, 1]], dtype=np.float32)
+    result = search(vectors[:1], vectors, np.array([[0, 1]]), np.array([[0, 0]]), depth=3)
+    assert result.candidates.tolist() == [[1, 2, -1]]
+    assert np.isnan(result.scores[0, 2])
+    assert result.first_relevant_rank.tolist() == [1]
+
+
+def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(0)
+    queries, candidates = (unit(rng.standard_normal((n, 8)).astype(np.float32)) for n in (23, 31))
+    relevant = np.stack([np.arange(23), np.arange(23)], axis=1)
+    excluded = np.stack([np.arange(0, 23, 2), np.arange(1, 24, 2)], axis=1)
+    whole = search(queries, candidates, relevant, excluded, depth=5)
+    monkeypatch.setattr(module, "BLOCK_ENTRIES", 4 * 31)
+    blocks = search(queries, candidates, relevant, excluded, depth=5)
+    np.testing.assert_array_equal(whole.candidates, blocks.candidates)
+    np.testing.assert_array_equal(whole.first_relevant_rank, blocks.first_relevant_rank)
+    np.testing.assert_allclose(whole.scores, blocks.scores, atol=1e-6)
