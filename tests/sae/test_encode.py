@@ -10,7 +10,7 @@ from pipeline_core.sae.checkpoints import Provenance, write_sae
 from pipeline_core.sae.encode import encode_embeddings
 from pipeline_core.sae.topk import TopKModule, TopKSae
 from pipeline_core.vectors import load_codes, load_embeddings
-from tests.sae.conftest import REPRESENTATION, WIDTH, modality_of_rows
+from tests.sae.artifacts import REPRESENTATION, WIDTH, modality_of_rows
 
 N_FEATURES, K = 48, 5
 

@@ -13,7 +13,7 @@ from pipeline_core.parquet import read_table
 from pipeline_core.sae.checkpoints import read_sae
 from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.sae.trainer import train_sae
-from tests.sae.conftest import N_TOKENS, REPRESENTATION, WIDTH, sparse_states, write_tokens
+from tests.sae.artifacts import N_TOKENS, REPRESENTATION, WIDTH, sparse_states, write_tokens
 
 CONFIG = SaeConfig(
     features=48,

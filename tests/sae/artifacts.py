@@ -1,0 +1,59 @@
+"""Token states with few true features, and how they are written as the tables of an artifact."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline_core.parquet import write_table
+
+WIDTH = 24
+N_TOKENS = 1000
+PROMPTS = {"image": "image", "text": "text", "image_text": "image_question"}
+REPRESENTATION = {
+    "rep_id": "tiny/L4/mean/all",
+    "model": "tiny",
+    "layer": 4,
+    "norm_position": "final_norm",
+    "pooling": "mean",
+    "mask": "all",
+    "attention_kind": "causal",
+    "is_default": True,
+}
+
+
+def sparse_states(n: int, seed: int) -> np.ndarray:
+    """States of 40 true features, 4 active in each, around a mean that holds most of the norm."""
+    generator = np.random.default_rng(seed)
+    truth = np.random.default_rng(99)
+    directions = truth.standard_normal((40, WIDTH))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    codes = np.zeros((n, 40))
+    chosen = np.argsort(generator.random((n, 40)), axis=1)[:, :4]
+    np.put_along_axis(codes, chosen, generator.exponential(1.0, (n, 4)), axis=1)
+    return (codes @ directions + 4.0 * directions[0]).astype(np.float32)
+
+
+def lists(vectors: np.ndarray, kind: pa.DataType) -> pa.ListArray:
+    width = vectors.shape[1]
+    starts = pa.array(np.arange(0, vectors.size + 1, width), pa.int32())
+    return pa.ListArray.from_arrays(starts, pa.array(vectors.ravel()).cast(kind))
+
+
+def write_tokens(folder: Path, states: np.ndarray, shard: int, scale: float = 1.0) -> None:
+    n = len(states)
+    table = pa.table(
+        {
+            "sample_id": [f"{shard}-{i:05d}" for i in range(n)],
+            "prompt_id": ["text"] * n,
+            "token_index": [0] * n,
+            "token_role": ["text"] * n,
+            "vector": lists((states / scale).astype(np.float16), pa.float16()),
+            "scale": [scale] * n,
+        }
+    )
+    write_table(folder, "tokens", table, shard)
+
+
+def modality_of_rows() -> list[str]:
+    return [("image", "text", "image_text")[i % 3] for i in range(29)] + ["text"]
