@@ -126,7 +126,9 @@ class RetrievalConfig(Section):
 class IndexConfig(Section):
     """The search index."""
 
-    kind: Literal["ivf_flat", "hnsw_sq"] = Field("hnsw_sq", description="LanceDB index type.")
+    kind: Literal["ivf_flat", "hnsw_sq"] = Field(
+        "ivf_flat", description="LanceDB index type; hnsw_sq is built in parallel, so its recall varies between builds."
+    )
     queries: Count = Field(100, description="Queries of the recall check against exact search.")
 
 

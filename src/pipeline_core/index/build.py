@@ -1,0 +1,85 @@
+"""The index: every item that can be an answer, raw and ReAligned, in LanceDB; measured against exact search."""
+
+import shutil
+from pathlib import Path
+
+import lancedb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from lancedb.index import HnswSq, IvfFlat
+
+from pipeline_core.config import IndexConfig, RetrievalConfig
+from pipeline_core.index.items import Items, find_items, support_queries
+from pipeline_core.index.measure import measure_recall
+from pipeline_core.index.search import DATABASE, QUERY_SIDE
+from pipeline_core.parquet import write_table
+from pipeline_core.retrieval.adaptations import Adaptation, Identity, save_adaptations, unit
+from pipeline_core.retrieval.spectrum import spectrum
+from pipeline_core.retrieval.whitening import realign
+from pipeline_core.vectors import Matrix, load_embeddings
+
+LEAST_INDEXED = 4096
+"""Rows from which an index is built: below, a scan takes milliseconds and is exact."""
+
+
+def build_index(
+    activations: Path, dataset: Path, config: IndexConfig, retrieval: RetrievalConfig, folder: Path
+) -> None:
+    """Write the database ``lance``, the queries' side of ReAlign, and the table ``index_recall``.
+
+    ReAlign's candidate sets are all items of one modality and prompt; its query side is fitted on the support split's
+    queries of one modality and prompt, and is saved so that new texts can be searched for.
+
+    Args:
+        activations: artifact with the embeddings; the default representation is indexed.
+        dataset: artifact with samples and tasks.
+        config: kind of index, queries of the check.
+        retrieval: ReAlign's beta and eps, and the cut-offs.
+        folder: where to write; what an interrupted build left of the database is replaced.
+
+    Raises:
+        DataError: a modality has fewer than two items, or fewer than two queries in the support split.
+    """
+    embeddings = load_embeddings(activations)
+    items = find_items(embeddings, dataset)
+    sides: dict[str, Adaptation] = {
+        group: realign(spectrum(vectors), retrieval.beta, retrieval.eps)
+        for group, vectors in support_queries(embeddings, dataset).items()
+    }
+    save_adaptations(folder / QUERY_SIDE, sides)
+    shutil.rmtree(folder / DATABASE, ignore_errors=True)
+    database = lancedb.connect(str(folder / DATABASE))
+    variants: dict[str, tuple[Matrix, dict[str, Adaptation]]] = {
+        "raw": (unit(items.vectors), dict.fromkeys(sides, Identity())),
+        "realign": (_realigned(items, retrieval), sides),
+    }
+    rows = []
+    for variant, (stored, query_sides) in variants.items():
+        table, kind = _store(database, variant, items.frame, stored, config)
+        measured = measure_recall(table, items, stored, query_sides, embeddings, dataset, config.queries, retrieval.ks)
+        rows += [{**row, "rep_id": embeddings.rep_id, "adaptation": variant, "kind": kind} for row in measured]
+    write_table(folder, "index_recall", pl.DataFrame(rows))
+
+
+def _realigned(items: Items, retrieval: RetrievalConfig) -> Matrix:
+    stored = np.zeros_like(items.vectors)
+    for rows in items.groups().values():
+        candidates = items.vectors[rows]
+        stored[rows] = realign(spectrum(candidates), retrieval.beta, retrieval.eps).apply(candidates)
+    return stored
+
+
+def _store(
+    database: lancedb.DBConnection, variant: str, frame: pl.DataFrame, stored: Matrix, config: IndexConfig
+) -> tuple[lancedb.table.Table, str]:
+    # One batched write: many small appends leave many small files.
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(stored.ravel()), stored.shape[1])
+    table = database.create_table(variant, frame.to_arrow().append_column("vector", vectors))
+    kind = "exact"
+    if frame.height >= LEAST_INDEXED:
+        kind = config.kind
+        kinds = {"hnsw_sq": HnswSq, "ivf_flat": IvfFlat}
+        table.create_index("vector", config=kinds[kind](distance_type="cosine"))
+        table.optimize()
+    return table, kind

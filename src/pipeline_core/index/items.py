@@ -1,0 +1,82 @@
+"""What can be found and what is asked: the items of the index, and the queries that its query side is fitted on."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline_core.parquet import read_table
+from pipeline_core.vectors import Embeddings, Matrix
+
+PLAIN_PROMPT = "none"
+"""Prompt id of dual encoders, which know no prompts."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """Items of the index: row n of ``frame`` (the columns of COLUMNS) has the raw vector n of ``vectors`` [n, d]."""
+
+    frame: pl.DataFrame
+    vectors: Matrix
+
+    def groups(self) -> dict[str, npt.NDArray[np.int64]]:
+        """Return the rows of each (modality, prompt), by the group's name: the candidate sets of ReAlign."""
+        names = np.array([group_name(*pair) for pair in self.frame.select("modality", "prompt_id").iter_rows()])
+        return {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
+
+
+COLUMNS = ("sample_id", "prompt_id", "modality", "text", "group", "split")
+
+
+def group_name(modality: str, prompt_id: str) -> str:
+    """Name the set of samples of one modality under one prompt."""
+    return f"{modality}:{prompt_id}"
+
+
+def group_of(embeddings: Embeddings, modality: str, prompt_id: str) -> str:
+    """Name the group that a model's embeddings under a prompt fall into: a dual encoder has one a modality."""
+    return group_name(modality, PLAIN_PROMPT if PLAIN_PROMPT in embeddings.prompt_ids[:1] else prompt_id)
+
+
+def find_items(embeddings: Embeddings, dataset: Path) -> Items:
+    """Return every embedding that can be an answer: candidates of a task, and both members of every pair.
+
+    Queries alone (an edit, a phrase) are left out: nobody looks for them. A picture's text is that of its first pair.
+    """
+    samples = read_table(dataset, "samples")
+    tasks, pairs = read_table(dataset, "tasks"), read_table(dataset, "pairs")
+    embedded = pl.DataFrame({"sample_id": embeddings.sample_ids, "prompt_id": embeddings.prompt_ids}).with_row_index()
+    asked = read_table(dataset, "candidates").join(tasks, on="task_id")
+    candidates = asked.select("sample_id", prompt_id="candidate_prompt_id").unique()
+    members = pl.concat([pairs.select(sample_id="image_id"), pairs.select(sample_id="text_id")]).unique()
+    is_candidate = pl.struct("sample_id", "prompt_id").is_in(candidates.to_struct("pair").implode()) | (
+        (pl.col("prompt_id") == PLAIN_PROMPT) & pl.col("sample_id").is_in(candidates["sample_id"].implode())
+    )
+    is_member = pl.col("sample_id").is_in(members["sample_id"].implode())
+    captions = (
+        pairs.join(samples, left_on="text_id", right_on="sample_id")
+        .sort("text_id")
+        .group_by("image_id")
+        .agg(caption=pl.col("text").first())
+    )
+    frame = (
+        embedded.filter(is_candidate | is_member)
+        .join(samples, on="sample_id")
+        .join(captions, left_on="sample_id", right_on="image_id", how="left")
+        .with_columns(text=pl.coalesce("text", "caption"))
+        .sort("sample_id", "prompt_id")
+    )
+    return Items(frame.select(COLUMNS), embeddings.vectors[frame["index"].to_numpy()])
+
+
+def support_queries(embeddings: Embeddings, dataset: Path) -> dict[str, Matrix]:
+    """Return the raw vectors of the support split's queries, by group: what the query side is fitted on."""
+    tasks = read_table(dataset, "tasks").filter(pl.col("control") == "none")
+    queries = read_table(dataset, "queries").filter(pl.col("split") == "support").join(tasks, on="task_id")
+    members: dict[str, set[str]] = defaultdict(set)
+    for modality, prompt_id, sample_id in queries.select("query_modality", "query_prompt_id", "sample_id").iter_rows():
+        members[group_of(embeddings, modality, prompt_id)].add(sample_id)
+    return {name: embeddings.take(sorted(ids), name.partition(":")[2]) for name, ids in sorted(members.items())}

@@ -1,0 +1,112 @@
+"""Search of the index: the hits of raw embeddings and of ReAligned ones, side by side."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import lancedb
+import polars as pl
+
+from pipeline_core.errors import QueryError
+from pipeline_core.index.items import PLAIN_PROMPT, group_name
+from pipeline_core.retrieval.adaptations import Adaptation, Identity, load_adaptations
+from pipeline_core.vectors import Matrix
+
+DATABASE = "lance"
+QUERY_SIDE = "queries.safetensors"
+VARIANTS = ("raw", "realign")
+"""The database's tables: embeddings at unit norm, and whitened by ReAlign at unit norm."""
+
+PROBES, BREADTH, REFINE = 32, 200, 4
+"""Partitions searched, breadth of the graph search, and how many times k hits are scored again exactly."""
+
+_PROMPTS_A_SAMPLE = 3
+"""Most prompts that one sample is stored under: a picture with its text."""
+
+Target = Literal["image", "text", "any"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One answer: the sample, what it is, its text (a picture's: that of its pair), and the cosine with the query."""
+
+    sample_id: str
+    modality: str
+    text: str | None
+    score: float
+
+    def __str__(self) -> str:
+        return f"{self.score:.3f}  {self.text or self.sample_id} ({self.modality.replace('_', ' + ')})"
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Answers before and after ReAlign, best first."""
+
+    raw: tuple[Hit, ...]
+    realign: tuple[Hit, ...]
+
+
+def search(index: Path, vector: Matrix, to: Target, k: int, group: str = "text:text") -> SearchResult:
+    """Search with one embedding.
+
+    Args:
+        index: folder of an index artifact.
+        vector: raw embedding [d] of the query, by the model that the index was built from.
+        to: modality of the answers; ``any`` finds pictures with texts, too.
+        k: number of hits a variant, ties by sample id.
+        group: modality and prompt of the query, which decide its side of ReAlign; dual encoders have no prompts.
+
+    Raises:
+        QueryError: the vector has another width than the index, or the index knows no such queries.
+        StoreError: the index cannot be read.
+    """
+    sides = query_sides(index)
+    if group not in sides:
+        group = group_name(group.partition(":")[0], PLAIN_PROMPT)
+    if group not in sides:
+        raise QueryError(f"the index knows no queries of kind {group}", f"known: {', '.join(sorted(sides))}")
+    condition = None if to == "any" else f"modality = '{to}'"
+    adapted: dict[str, Adaptation] = {"raw": Identity(), "realign": sides[group]}
+    found = {
+        variant: nearest(open_variant(index, variant), side.apply(vector[None])[0], condition, k * _PROMPTS_A_SAMPLE)
+        for variant, side in adapted.items()
+    }
+    return SearchResult(_hits(found["raw"], k), _hits(found["realign"], k))
+
+
+def query_sides(index: Path) -> dict[str, Adaptation]:
+    """Return ReAlign's map of queries, by their modality and prompt."""
+    return load_adaptations(index / QUERY_SIDE)
+
+
+def open_variant(index: Path, variant: str) -> lancedb.table.Table:
+    """Open one table of the index."""
+    return lancedb.connect(str(index / DATABASE)).open_table(variant)
+
+
+def nearest(table: lancedb.table.Table, vector: Matrix, condition: str | None, k: int) -> pl.DataFrame:
+    """Return the k nearest items to a vector [d] at unit norm, with ``score``, by (score descending, sample id).
+
+    Raises:
+        QueryError: the vector has another width than the table.
+    """
+    width = table.schema.field("vector").type.list_size
+    if len(vector) != width:
+        raise QueryError(
+            f"the query has {len(vector)} dimensions and the index {width}", "embed it with the same model"
+        )
+    query = table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
+    query = query.nprobes(PROBES).ef(max(BREADTH, 2 * k)).refine_factor(REFINE)
+    query = query.select(["sample_id", "prompt_id", "modality", "text", "_distance"])
+    if condition is not None:
+        query = query.where(condition)
+    found = pl.from_arrow(query.to_arrow())
+    assert isinstance(found, pl.DataFrame)
+    scored = found.with_columns(score=1.0 - pl.col("_distance")).drop("_distance")
+    return scored.sort("score", "sample_id", "prompt_id", descending=[True, False, False])
+
+
+def _hits(found: pl.DataFrame, k: int) -> tuple[Hit, ...]:
+    best = found.unique("sample_id", keep="first", maintain_order=True).head(k)
+    return tuple(Hit(**row) for row in best.select("sample_id", "modality", "text", "score").iter_rows(named=True))
