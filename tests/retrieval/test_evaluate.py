@@ -7,7 +7,7 @@ from polars.testing import assert_frame_equal
 
 from pipeline_core.config import RetrievalConfig
 from pipeline_core.errors import DataError
-from pipeline_core.parquet import read_table
+from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.adaptations import load_adaptations
 from pipeline_core.retrieval.evaluate import evaluate
 from pipeline_core.retrieval.metrics import rank_scores
@@ -122,6 +122,7 @@ def test_what_was_fitted_is_named(results: Path):
     fitted = systems.filter(~pl.col("adaptation").is_in(["identity", "removal"]))
     assert fitted["fit_on"].null_count() == 0
     assert systems.filter(fit_on="test_queries")["system_id"].str.contains("transductive").all()
+    assert systems.filter(selection="energy_matched")["label"].str.contains(r"\d+% the energy").all()
     assert systems.filter(selection="attribution")["rank"].to_list() == [int(np.ceil(0.05 * N_FEATURES))]
 
 
@@ -161,3 +162,12 @@ def test_too_small_a_support_split_is_refused_in_one_line(tmp_path):
     small = write_study(tmp_path / "in", {"support": 1, "validation": 6, "test": 6}, WIDTH, N_FEATURES)
     with pytest.raises(DataError, match="task i2i has 1 support queries, too few to fit statistics on"):
         run(small, tmp_path / "out")
+
+
+def test_a_task_without_answers_is_refused_in_one_line(tmp_path):
+    unanswered = write_study(tmp_path / "in", SPLITS, WIDTH, N_FEATURES)
+    qrels = read_table(unanswered.dataset, "qrels")
+    answered = qrels.filter(~pl.col("query_id").str.starts_with("validation"))
+    write_table(unanswered.dataset, "qrels", answered)
+    with pytest.raises(DataError, match="no query of task i2i in the split validation has a relevant candidate"):
+        run(unanswered, tmp_path / "out")

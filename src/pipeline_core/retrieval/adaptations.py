@@ -74,8 +74,11 @@ class Projection:
 
     def apply(self, vectors: Matrix) -> Matrix:
         """Project the subspace out, normalise."""
-        removed: Matrix = np.asarray((vectors @ self.basis) @ self.basis.T, dtype=np.float32)
-        return unit(vectors - removed)
+        left = vectors
+        # Once leaves rounding errors of the removed part, which may be a hundred times what is left; twice is enough.
+        for _ in range(2):
+            left = left - np.asarray((left @ self.basis) @ self.basis.T, dtype=np.float32)
+        return unit(left)
 
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Identity, Centring, Whitening, Projection)}

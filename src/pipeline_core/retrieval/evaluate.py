@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline_core.config import RetrievalConfig
+from pipeline_core.errors import DataError
 from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.adaptations import Projection, save_adaptations
 from pipeline_core.retrieval.fitting import SIDES, TaskVectors, fit
@@ -62,6 +63,11 @@ class _Study:
     def id(self, system: System) -> str:
         return system_id(self.model, system)
 
+    @property
+    def listed(self) -> list[str]:
+        """Systems whose result lists are kept; shuffled pairs have the lists of what they control."""
+        return [self.id(system) for system in self.systems if system.named and system.control == "none"]
+
 
 def evaluate(
     activations: Path,
@@ -86,7 +92,7 @@ def evaluate(
         progress: called with (tasks done, tasks) after each task.
 
     Raises:
-        DataError: a task has no queries, no candidates, or too few to fit on, in a split.
+        DataError: a task has no queries, no candidates, nothing relevant, or too few to fit on, in a split.
         ConfigError: the features to be removed span the whole space.
     """
     embeddings = load_embeddings(activations)
@@ -107,7 +113,7 @@ def evaluate(
             metrics.append(metric_rows(scored, config))
             ranks.append(rank_rows(scored))
         scored, _ = runs["test"]
-        hits = hit_rows(scored.pool, {study.id(s): scored.results[study.id(s)] for s in study.systems if _listed(s)})
+        hits = hit_rows(scored.pool, {name: scored.results[name] for name in study.listed})
         write_table(folder, "retrieval_hits", hits, shard=number)
         _export(study, folder / "trec", scored.pool, hits)
         if task["control"] == "none":
@@ -117,7 +123,7 @@ def evaluate(
         tests.append(_comparisons(study, scored, task["primary_k"]))
         progress(number + 1, judgements.tasks.height)
 
-    systems = [*study.systems, *(single_removal(plan) for plan in plans)]
+    systems = [*study.systems, *(single_removal(plan) for plan in plans if plan.singles)]
     write_table(folder, "systems", systems_table(model, embeddings.rep_id, systems, config.seed))
     write_table(folder, "retrieval_metrics", pl.concat(metrics))
     write_table(folder, "retrieval_ranks", pl.concat(ranks))
@@ -133,6 +139,11 @@ def _plan(sae: SaeInput, config: RetrievalConfig) -> RemovalPlan:
 
 def _run(study: _Study, vectors: TaskVectors, pool: Pool, ks: tuple[int, ...]) -> tuple[Scored, Scored]:
     """Score all systems on a pool: those judged by its own pairs, then those judged by shuffled ones."""
+    if not len(pool.judged):
+        raise DataError(
+            f"no query of task {pool.task_id} in the split {pool.split} has a relevant candidate",
+            "give each query a relevant candidate of its split",
+        )
     strangers = shuffled(pool, generator(study.config.seed, f"shuffled_pairs/{pool.task_id}/{pool.split}"))
     own: dict[str, SearchResult] = {}
     control: dict[str, SearchResult] = {}
@@ -145,10 +156,6 @@ def _run(study: _Study, vectors: TaskVectors, pool: Pool, ks: tuple[int, ...]) -
         results[study.id(system)] = search(queries, candidates, judged_by.relevant, pool.excluded, depth)
     named = {study.id(system) for system in study.systems if system.named}
     return score(pool, own, ks, named), score(strangers, control, ks, named)
-
-
-def _listed(system: System) -> bool:
-    return system.named and system.control == "none"
 
 
 def _removal_effects(study: _Study, vectors: TaskVectors, scored: Scored, k: int) -> pl.DataFrame:

@@ -84,8 +84,7 @@ def rank_rows(scored: Scored) -> pl.DataFrame:
 def hit_rows(pool: Pool, results: Mapping[str, SearchResult]) -> pl.DataFrame:
     """Return rows of ``retrieval_hits`` for every query, judged or not."""
     query_ids, candidate_ids = pl.Series(pool.query_ids), pl.Series(pool.candidate_ids)
-    relevant = np.zeros((len(query_ids), len(candidate_ids)), dtype=np.bool_)
-    relevant[pool.relevant[:, 0], pool.relevant[:, 1]] = True
+    relevant = _place(pool.relevant[:, 0], pool.relevant[:, 1], pool)
     frames = []
     for system_id, result in results.items():
         query, place = np.nonzero(result.candidates >= 0)
@@ -99,7 +98,7 @@ def hit_rows(pool: Pool, results: Mapping[str, SearchResult]) -> pl.DataFrame:
                     "rank": place + 1,
                     "sample_id": candidate_ids[candidate],
                     "score": result.scores[query, place],
-                    "relevant": relevant[query, candidate],
+                    "relevant": np.isin(_place(query, candidate, pool), relevant),
                 }
             )
         )
@@ -128,6 +127,11 @@ def effect_rows(
         high=high,
         p=permutation_p(differences, config.permutations, _draws("permutation", pool, config)),
     )
+
+
+def _place(queries: npt.NDArray[np.int64], candidates: npt.NDArray[np.int64], pool: Pool) -> npt.NDArray[np.int64]:
+    """Number pairs in the table of all queries by all candidates, which is too large to hold."""
+    return queries * len(pool.candidate_ids) + candidates
 
 
 def _draws(purpose: str, pool: Pool, config: RetrievalConfig) -> np.random.Generator:

@@ -11,7 +11,7 @@ from pipeline_core.vectors import Matrix
 Pairs = npt.NDArray[np.int64]
 """Rows (query, candidate) [m, 2], ascending."""
 
-BLOCK_ENTRIES = 1 << 22
+BLOCK_ENTRIES = 1 << 23
 """Scores held at a time."""
 
 _LAST = 0xFFFFFFFF
