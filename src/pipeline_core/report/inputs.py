@@ -1,0 +1,69 @@
+"""What a report is made from: artifact folders of one data set and of each model, and facts of the run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline_core.config import AnalysisConfig
+
+
+@dataclass(frozen=True)
+class SaeArtifacts:
+    """One sparse autoencoder of a model."""
+
+    sae_id: str
+    sae: Path
+    codes: Path
+    features: Path
+
+
+@dataclass(frozen=True)
+class ModelArtifacts:
+    """One model's artifacts; the index is optional, and so are sparse autoencoders."""
+
+    name: str
+    kind: Literal["generative", "contrastive"]
+    activations: Path
+    retrieval: Path
+    saes: tuple[SaeArtifacts, ...] = ()
+    index: Path | None = None
+
+
+@dataclass(frozen=True)
+class StageFact:
+    """One stage of the run: its name there, its artifact, whether that was there before, and the seconds it took."""
+
+    name: str
+    stage: str
+    fingerprint: str
+    cached: bool | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Stages in the order of the run, and the outcome of every expectation (columns as in ``contract_results``)."""
+
+    stages: tuple[StageFact, ...] = ()
+    contracts: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything that the report shows; the model studied comes first."""
+
+    dataset: Path
+    models: tuple[ModelArtifacts, ...]
+    config: AnalysisConfig
+    run: RunFacts = RunFacts()
+
+    @property
+    def studied(self) -> ModelArtifacts:
+        """The model that the report is about."""
+        return self.models[0]
+
+    @property
+    def compared(self) -> tuple[ModelArtifacts, ...]:
+        """The models beside it."""
+        return self.models[1:]

@@ -1,0 +1,6 @@
+-- Expectations of the data contracts by table.
+select table_name, count(*) as n_expectations, count(*) filter (success) as n_held,
+       string_agg(expectation || ' (' || column_name || ')', ', ') filter (not success) as failed
+from contract_results
+group by table_name
+order by n_held < n_expectations desc, table_name

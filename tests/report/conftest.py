@@ -1,0 +1,27 @@
+"""Artifacts that the report tests share, written once."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline_core.report.inputs import ReportInputs
+from tests.report.artifacts import make_inputs
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
+    return make_inputs(tmp_path_factory.mktemp("artifacts"))
+
+
+@pytest.fixture(scope="session")
+def hostile_inputs(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
+    return make_inputs(tmp_path_factory.mktemp("hostile"), hostile=True)
+
+
+@pytest.fixture(scope="session")
+def page(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pipeline_core.report.build import REPORT_FILE, build_report
+
+    folder = tmp_path_factory.mktemp("report")
+    build_report(inputs, inputs.config.report, folder)
+    return folder / REPORT_FILE

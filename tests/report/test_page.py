@@ -1,0 +1,145 @@
+"""The page is complete, escaped, self-contained, and renders whatever parts there are."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pipeline_core.report.build import REPORT_FILE, build_report
+from pipeline_core.report.inputs import ReportInputs, RunFacts
+from tests.report.artifacts import HOSTILE
+
+VOID = {"meta", "link", "img", "col", "br"}
+
+
+class Outline(HTMLParser):
+    """Collects the elements of a page, and fails on tags that do not close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def outline(page: Path) -> Outline:
+    parsed = Outline()
+    parsed.feed(page.read_text(encoding="utf-8"))
+    assert parsed.open == []
+    return parsed
+
+
+def render(inputs: ReportInputs, folder: Path) -> str:
+    build_report(inputs, inputs.config.report, folder)
+    outline(folder / REPORT_FILE)
+    return (folder / REPORT_FILE).read_text(encoding="utf-8")
+
+
+def test_the_page_holds_every_part_and_is_small(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for anchor in (
+        *("figure-recall", "figure-density", "figure-energy", "claims", "features", "queries"),
+        *(f"table-{name}" for name in ("recall-0", "recall-1", "recall-0-controls", "comparisons", "removal")),
+        *(f"table-{name}" for name in ("overlaps", "reconstruction", "index", "contracts", "stages")),
+    ):
+        assert f'id="{anchor}"' in text
+    assert "Twemoji, CC-BY 4.0" in text
+    assert len(text) < 5_000_000
+
+
+def test_the_page_loads_nothing(page: Path) -> None:
+    parsed = outline(page)
+    addresses = [value for _, a in parsed.elements for name, value in a.items() if name in ("src", "href", "srcset")]
+    assert addresses
+    assert {address.split(":")[0] if address[0] != "#" else "#" for address in addresses if address} == {"#", "data"}
+    assert not re.search(r"@import|url\(|https?://", page.read_text(encoding="utf-8"))
+
+
+def test_pictures_have_words_and_tables_captions(page: Path) -> None:
+    parsed = outline(page)
+    assert len(parsed.of("img")) > 50
+    assert all(image["alt"] for image in parsed.of("img"))
+    assert all(svg["aria-label"] for svg in parsed.of("svg"))
+    assert len(parsed.of("caption")) == len(parsed.of("table"))
+    assert len(parsed.of("figcaption")) == len(parsed.of("figure"))
+
+
+def test_headings_skip_no_level(page: Path) -> None:
+    levels = [int(tag[1]) for tag, _ in outline(page).elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_anchors_are_unique_and_links_lead_somewhere(page: Path) -> None:
+    parsed = outline(page)
+    ids = [a["id"] for _, a in parsed.elements if "id" in a]
+    assert len(set(ids)) == len(ids)
+    assert {a["href"].removeprefix("#") for a in parsed.of("a") if a["href"]} <= set(ids)
+
+
+def test_captions_stay_text(hostile_inputs: ReportInputs, tmp_path: Path) -> None:
+    build_report(hostile_inputs, hostile_inputs.config.report.model_copy(update={"features_shown": 40}), tmp_path)
+    parsed = outline(tmp_path / REPORT_FILE)
+    assert "".join(parsed.text).count(HOSTILE) > 0
+    assert len(parsed.of("script")) == 1
+    assert parsed.of("b") == []
+
+
+def test_a_title_stays_text(inputs: ReportInputs, tmp_path: Path) -> None:
+    build_report(inputs, inputs.config.report.model_copy(update={"title": HOSTILE}), tmp_path)
+    assert outline(tmp_path / REPORT_FILE).of("b") == []
+
+
+def test_one_model_alone_renders(inputs: ReportInputs, tmp_path: Path) -> None:
+    text = render(replace(inputs, models=inputs.models[:1]), tmp_path)
+    assert "reference-contrastive" not in text
+    assert 'id="figure-recall"' in text
+
+
+def test_without_saes_there_are_no_features(inputs: ReportInputs, tmp_path: Path) -> None:
+    models = tuple(replace(model, saes=()) for model in inputs.models)
+    text = render(replace(inputs, models=models), tmp_path)
+    assert 'id="figure-density"' not in text
+    assert 'id="features"' not in text
+    assert 'id="queries"' in text
+
+
+def test_without_index_and_run_facts_their_tables_are_left_out(inputs: ReportInputs, tmp_path: Path) -> None:
+    models = tuple(replace(model, index=None) for model in inputs.models)
+    text = render(replace(inputs, models=models, run=RunFacts()), tmp_path)
+    for anchor in ("index", "contracts", "stages"):
+        assert f'id="table-{anchor}"' not in text
+
+
+def test_the_same_inputs_give_the_same_page(inputs: ReportInputs, page: Path, tmp_path: Path) -> None:
+    assert render(inputs, tmp_path) == page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("shown", [1, 3])
+def test_as_many_queries_and_features_as_asked_for(inputs: ReportInputs, tmp_path: Path, shown: int) -> None:
+    config = inputs.config.report.model_copy(update={"queries_shown": shown, "features_shown": shown})
+    build_report(inputs, config, tmp_path)
+    articles = [a["class"] for a in outline(tmp_path / REPORT_FILE).of("article")]
+    assert sum("move" in (name or "") for name in articles) == shown
+    assert articles.count("card") == shown * len(inputs.models)
