@@ -1,5 +1,6 @@
 """The adapter of generative models: roles of tokens, states of layers, independence of the batch."""
 
+import dataclasses
 import inspect
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline_core.errors import DataError, ModelError
 from pipeline_core.models.adapter import IMAGE, PROMPT, ROLES, TEMPLATE, TEXT, SampleInput
 from pipeline_core.models.generative import GenerativeAdapter
 from pipeline_core.models.hooks import find_decoder
+from pipeline_core.models.prefix import shared_prefix
 from pipeline_core.models.registry import load_adapter
 from tests.models import tiny
 
@@ -115,6 +117,27 @@ def test_a_picture_is_looked_at_once(llava: GenerativeAdapter) -> None:
     assert seen == [1, 1, 2]  # picture 0; picture 1 only; both afresh, once for both samples of picture 0
     for remembered, other in zip([*once, *again], [*fresh[:3], *fresh], strict=True):
         np.testing.assert_allclose(remembered, other, atol=1e-5)
+
+
+def test_what_prompts_begin_with_is_run_once(llava: GenerativeAdapter) -> None:
+    """The result is that of samples alone, which share nothing (tested above); this holds that there is a gain."""
+    counted: list[int] = []
+    handle = llava._decoder.layers[0].register_forward_pre_hook(lambda _, args: counted.append(args[0][..., 0].numel()))
+    batch = llava.prepare(SAMPLES)
+    try:
+        llava.run(batch, lambda *_: None)
+    finally:
+        handle.remove()
+    prefix = shared_prefix(batch)
+    assert prefix > 10
+    assert counted == [prefix, len(SAMPLES) * (batch.tokens["input_ids"].shape[1] - prefix)]
+
+
+def test_a_shared_prefix_ends_before_pictures_and_words(llava: GenerativeAdapter) -> None:
+    twice = [SAMPLES[0], dataclasses.replace(SAMPLES[0], sample_id="again")]
+    batch = llava.prepare(twice)
+    assert shared_prefix(batch) == int(np.argmax(batch.roles[0] == IMAGE))
+    assert shared_prefix(llava.prepare(twice[:1])) == 0
 
 
 def test_pictures_change_their_sample_and_no_other(llava: GenerativeAdapter) -> None:

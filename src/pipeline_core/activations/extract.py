@@ -1,7 +1,7 @@
 """The hooked pass over a data set: shard by shard, resumable at any moment, each picture looked at once a shard."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ def extract(
                 progress(done, total)
                 continue
             parts = []
-            with nullcontext() if isinstance(adapter, ContrastiveAdapter) else adapter.remembering_pictures():
+            with adapter.remembering_pictures():
                 for batch in shard.batches:
                     parts += embed_halving(embed, batch, _inputs(reader, batch))
                     done += len(batch)

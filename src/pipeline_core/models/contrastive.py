@@ -1,6 +1,7 @@
 """One adapter for every dual encoder: projected picture and text embeddings in one space."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from pipeline_core.errors import DataError, ModelError
 from pipeline_core.models.adapter import SampleInput
+from pipeline_core.models.pictures import PictureMemory
 
 Vectors = npt.NDArray[np.float32]
 
@@ -30,6 +32,11 @@ class ContrastiveAdapter:
         self._model = model.eval().requires_grad_(False)
         self._processor = processor
         self._length = _PADDED_LENGTHS.get(model.config.model_type)
+        self._pictures = PictureMemory()
+
+    def remembering_pictures(self) -> AbstractContextManager[None]:
+        """Return a context inside which each picture is looked at once, where samples give an ``image_key``."""
+        return self._pictures.remembering()
 
     def embed(self, samples: Sequence[SampleInput]) -> Vectors:
         """Embed samples; the instruction is not used, since dual encoders follow none.
@@ -46,8 +53,8 @@ class ContrastiveAdapter:
             if sample.image is None and sample.text is None:
                 raise DataError(f"sample {sample.sample_id} has neither picture nor text", "correct or remove it")
         with torch.inference_mode():
-            images = dict(self._each([s for s in samples if s.image is not None], self._embed_images))
-            texts = dict(self._each([s for s in samples if s.text is not None], self._embed_texts))
+            images = self._image_vectors([s for s in samples if s.image is not None])
+            texts = self._text_vectors([s for s in samples if s.text is not None])
         vectors = [_combine(images.get(s.sample_id), texts.get(s.sample_id)) for s in samples]
         for sample, vector in zip(samples, vectors, strict=True):
             if not bool(torch.isfinite(vector).all()):
@@ -57,23 +64,27 @@ class ContrastiveAdapter:
                 )
         return torch.stack(vectors).numpy()
 
-    def _each(self, samples: list[SampleInput], embed: Any) -> Any:
+    def _image_vectors(self, samples: list[SampleInput]) -> dict[str, torch.Tensor]:
+        def look(new: list[int]) -> list[torch.Tensor]:
+            images = [samples[n].image for n in new]
+            inputs = self._processor.image_processor(images=images, return_tensors="pt")
+            return list(self._call(self._model.get_image_features, inputs))
+
+        vectors = self._pictures.features([s.image_key for s in samples], look)
+        assert vectors is not None, "look always answers"
+        return {s.sample_id: vector for s, vector in zip(samples, vectors, strict=True)}
+
+    def _text_vectors(self, samples: list[SampleInput]) -> dict[str, torch.Tensor]:
         if not samples:
-            return ()
-        return zip((s.sample_id for s in samples), embed(samples), strict=True)
-
-    def _embed_images(self, samples: list[SampleInput]) -> torch.Tensor:
-        inputs = self._processor.image_processor(images=[s.image for s in samples], return_tensors="pt")
-        return self._call(self._model.get_image_features, inputs)
-
-    def _embed_texts(self, samples: list[SampleInput]) -> torch.Tensor:
+            return {}
         options: dict[str, Any] = {"padding": True}
         if self._length:
             options = {"padding": "max_length", "max_length": self._length, "return_attention_mask": False}
         inputs = self._processor.tokenizer(
             [s.text for s in samples], truncation=True, padding_side="right", return_tensors="pt", **options
         )
-        return self._call(self._model.get_text_features, inputs)
+        vectors = self._call(self._model.get_text_features, inputs)
+        return {s.sample_id: vector for s, vector in zip(samples, vectors, strict=True)}
 
     def _call(self, features: Any, inputs: Any) -> torch.Tensor:
         device, dtype = self._model.device, self._model.dtype

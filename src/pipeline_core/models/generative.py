@@ -1,8 +1,8 @@
 """One adapter for every generative model: states of all layers for all tokens, in one pass."""
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -11,6 +11,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from pipeline_core.errors import ModelError
 from pipeline_core.models.adapter import AttentionKind, LayerVisitor, SampleInput
 from pipeline_core.models.hooks import find_decoder, visiting
+from pipeline_core.models.pictures import PictureMemory
+from pipeline_core.models.prefix import keeps_plain_cache, shared_prefix
 from pipeline_core.models.tokens import Inputs, TokenBatch, TokenizedSample, collate, tokenize
 
 _PREFIX_MODELS = frozenset({"paligemma"})
@@ -48,16 +50,12 @@ class GenerativeAdapter:
         self._processor = processor
         self._pad_id: int = processor.tokenizer.pad_token_id or 0
         self._accepted = frozenset(inspect.signature(self._base.forward).parameters) - _NEVER_PASSED
-        self._pictures: dict[str, torch.Tensor] | None = None
+        self._reuses_prefix = self.attention_kind == "causal" and keeps_plain_cache(text_config)
+        self._pictures = PictureMemory()
 
-    @contextmanager
-    def remembering_pictures(self) -> Iterator[None]:
-        """Look at each picture once inside the context, where samples give an ``image_key``."""
-        self._pictures = {}
-        try:
-            yield
-        finally:
-            self._pictures = None
+    def remembering_pictures(self) -> AbstractContextManager[None]:
+        """Return a context inside which each picture is looked at once, where samples give an ``image_key``."""
+        return self._pictures.remembering()
 
     def prepare(self, samples: Sequence[SampleInput]) -> TokenBatch:
         """Tokenise samples, one by one, and pad them to one length.
@@ -71,19 +69,32 @@ class GenerativeAdapter:
     def run(self, batch: TokenBatch, visit: LayerVisitor) -> None:
         """Run the model and hand each layer's states [batch, tokens, width] to ``visit`` as they arise.
 
+        What the prompts begin with alike (a system prompt is often half of all tokens) is run once, where the model's
+        attention allows it.
+
         Raises:
             ModelError: the model did not pass through each layer once.
         """
         visited: list[int] = []
+        prefix: list[torch.Tensor] = []
 
-        def visit_once(layer: int, states: torch.Tensor) -> None:
+        def visit_whole(layer: int, states: torch.Tensor) -> None:
             visited.append(layer)
+            if prefix:
+                states = torch.cat([prefix[layer].expand(len(states), -1, -1), states], 1)
             # MPS has no float64, which pooling sums in.
             visit(layer, states.cpu() if states.device.type == "mps" else states)
 
-        tokens = {name: self._to_device(value) for name, value in batch.tokens.items()}
-        with torch.inference_mode(), visiting(self._decoder, visit_once):
-            self._base(**tokens, **self._vision_arguments(batch), use_cache=False, return_dict=True)
+        tokens: dict[str, Any] = {name: self._to_device(value) for name, value in batch.tokens.items()}
+        with torch.inference_mode():
+            if self._reuses_prefix and (length := shared_prefix(batch)):
+                start = {name: value[:1, :length] for name, value in tokens.items()}
+                with visiting(self._decoder, lambda _, states: prefix.append(states)):
+                    cache = self._base(**start, use_cache=True, return_dict=True).past_key_values
+                cache.batch_repeat_interleave(len(batch.samples))
+                tokens |= {"input_ids": tokens["input_ids"][:, length:], "past_key_values": cache}
+            with visiting(self._decoder, visit_whole):
+                self._base(**tokens, **self._vision_arguments(batch), use_cache=bool(prefix), return_dict=True)
         if visited != list(range(self.n_layers + 1)):
             raise ModelError(f"{self.name} does not pass through each of its layers once", "use another model")
 
@@ -92,29 +103,23 @@ class GenerativeAdapter:
         if not pictured:
             return {}
         arguments: dict[str, Any] = self._stack(pictured)
-        features = self._features(pictured) if "mm_encoder_outputs" in self._accepted else None
+        keys = [sample.sample.image_key for sample in pictured]
+        features = self._pictures.features(keys, lambda new: self._features([pictured[n] for n in new]))
         if features is not None:
             del arguments["pixel_values"]
             arguments["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=features)}
         return arguments
 
-    def _features(self, pictured: Sequence[TokenizedSample]) -> list[torch.Tensor] | None:
+    def _features(self, pictured: Sequence[TokenizedSample]) -> Sequence[torch.Tensor] | None:
         """Return each picture's features, or None if the model does not give them picture by picture."""
-        known = self._pictures if self._pictures is not None else {}
-        keys = [sample.sample.image_key or f"#{n}" for n, sample in enumerate(pictured)]
-        new = {key: sample for key, sample in zip(keys, pictured, strict=True) if key not in known}
-        found = dict(known)
-        if new:
-            accepted = inspect.signature(self._base.get_image_features).parameters
-            arguments = {name: v for name, v in self._stack(list(new.values())).items() if name in accepted}
-            output = self._base.get_image_features(**arguments, return_dict=True)
-            # A subclass carries more than the features, such as the extra ones that Qwen3-VL adds to its layers.
-            features = output.pooler_output if type(output) is BaseModelOutputWithPooling else None
-            if not isinstance(features, list | tuple) or len(features) != len(new):
-                return None
-            found |= zip(new, features, strict=True)
-            known.update({key: found[key] for key, sample in new.items() if sample.sample.image_key})
-        return [found[key] for key in keys]
+        if "mm_encoder_outputs" not in self._accepted:
+            return None
+        accepted = inspect.signature(self._base.get_image_features).parameters
+        arguments = {name: value for name, value in self._stack(pictured).items() if name in accepted}
+        output = self._base.get_image_features(**arguments, return_dict=True)
+        # A subclass carries more than the features, such as the extra ones that Qwen3-VL adds to its layers.
+        features = output.pooler_output if type(output) is BaseModelOutputWithPooling else None
+        return features if isinstance(features, list | tuple) and len(features) == len(pictured) else None
 
     def _stack(self, pictured: Sequence[TokenizedSample]) -> Inputs:
         return {

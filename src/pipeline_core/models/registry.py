@@ -61,7 +61,7 @@ def load_adapter(config: ModelConfig, cache: Path) -> "ModelAdapter":
     Raises:
         ModelError: the model cannot be found or loaded, or is not of the kind asked for.
     """
-    from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor  # noqa: PLC0415
+    from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor  # noqa: PLC0415
 
     from pipeline_core.models.contrastive import ContrastiveAdapter  # noqa: PLC0415
     from pipeline_core.models.generative import GenerativeAdapter  # noqa: PLC0415
@@ -73,7 +73,8 @@ def load_adapter(config: ModelConfig, cache: Path) -> "ModelAdapter":
     try:
         processor = AutoProcessor.from_pretrained(place, backend="pil", **common)
         _limit_pixels(config, processor)
-        model = loader.from_pretrained(place, dtype=config.dtype, attn_implementation=config.attention, **common)
+        attention = _text_attention(AutoConfig.from_pretrained(place, **common), config.attention)
+        model = loader.from_pretrained(place, dtype=config.dtype, attn_implementation=attention, **common)
         model = model.to(config.device)
     except LensError:
         raise
@@ -126,6 +127,13 @@ def _read_config(config: ModelConfig) -> Any:
         )
     except (OSError, ValueError, KeyError) as error:
         raise _not_loaded(config, error) from error
+
+
+def _text_attention(found: Any, attention: str) -> str | dict[str, str]:
+    """Set the attention of the language model or text tower only: a picture tower may have none to choose."""
+    text = found.get_text_config()
+    parts = [name for name in found.sub_configs if getattr(found, name, None) is text]
+    return {parts[0]: attention} if parts else attention
 
 
 def _limit_pixels(config: ModelConfig, processor: Any) -> None:

@@ -1,0 +1,31 @@
+"""The beginning that all prompts of a batch share: what a causal model computes for it is the same for each of them."""
+
+from typing import Any
+
+import numpy as np
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from pipeline_core.models.adapter import TEMPLATE
+from pipeline_core.models.tokens import TokenBatch
+
+_PLAIN_ARGUMENTS = frozenset({"input_ids", "attention_mask"})
+
+
+def keeps_plain_cache(text_config: Any) -> bool:
+    """Say whether all layers of a language model cache keys and values of every earlier token, and nothing else."""
+    layers = DynamicCache(config=text_config).layers
+    return all(type(layer) is DynamicLayer for layer in layers)
+
+
+def shared_prefix(batch: TokenBatch) -> int:
+    """Return the number of leading template tokens that are equal in all samples; 0 if nothing is to be gained.
+
+    Nothing is gained with one sample, and models with further arguments a token, such as token types, may not let
+    earlier tokens be computed by themselves.
+    """
+    if len(batch.samples) == 1 or batch.tokens.keys() != _PLAIN_ARGUMENTS:
+        return 0
+    template = min(int(np.argmax(np.append(roles[:-1] != TEMPLATE, True))) for roles in batch.roles)
+    ids = batch.tokens["input_ids"][:, :template]
+    return int((ids == ids[:1]).all(0).long().cumprod(0).sum())
