@@ -1,0 +1,83 @@
+"""The report in a real browser: light and dark, narrow and wide, nothing overlaps, is cut, is faint or is fetched."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+PROBE = Path(__file__).with_name("probe.js").read_text(encoding="utf-8")
+WIDTHS = (360, 820, 1440, 1600)
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+
+
+@contextmanager
+def opened(browser: Browser, report: Path, width: int, scheme: Scheme) -> Iterator[tuple[Page, list[str]]]:
+    """Open the report; yields the page and what it complained of or asked the network for."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    address = report.as_uri()
+    page.on("request", lambda r: None if r.url == address or r.url.startswith("data:") else complaints.append(r.url))
+    page.goto(address)
+    yield page, complaints
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_reads_well(browser: Browser, report: Path, width: int, scheme: Scheme) -> None:
+    with opened(browser, report, width, scheme) as (page, complaints):
+        found = page.evaluate(PROBE)
+        assert complaints == []
+    assert found["lines"] > 300
+    assert found["overflow"] <= 0
+    assert found["cut"] == []
+    assert found["overlaps"] == []
+    assert found["faint"] == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_it_follows_the_system_and_the_button(browser: Browser, report: Path, scheme: Scheme) -> None:
+    dark = "matchMedia('(prefers-color-scheme: dark)').matches"
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    grounds = {}
+    with opened(browser, report, 1440, scheme) as (page, _):
+        assert page.evaluate(dark) is (scheme == "dark")
+        grounds["system"] = page.evaluate(ground)
+        for theme in ("light", "dark", "system"):
+            page.locator("#theme").focus()
+            page.keyboard.press("Enter")
+            assert page.locator("#theme").inner_text() == f"Theme: {theme}"
+            assert page.evaluate(ground) == grounds.setdefault(theme, page.evaluate(ground))
+    assert grounds["light"] != grounds["dark"]
+    assert grounds["system"] == grounds[scheme]
+
+
+def test_it_opens_with_the_pictures(browser: Browser, report: Path) -> None:
+    with opened(browser, report, 1440, "light") as (page, _):
+        for figure in ("recall", "density", "energy"):
+            box = page.locator(f"#figure-{figure}").bounding_box()
+            assert box is not None
+            assert box["y"] < 900
+
+
+def test_the_keyboard_reaches_everything(browser: Browser, report: Path) -> None:
+    with opened(browser, report, 820, "light") as (page, _):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the findings"
+        summary = page.locator("#figure-recall summary")
+        summary.focus()
+        page.keyboard.press("Enter")
+        assert page.locator("#figure-recall pre").is_visible()
+        assert "from retrieval_metrics" in page.locator("#figure-recall pre").inner_text()
+        scrolling = page.locator(".scroll")
+        assert all(scrolling.nth(n).get_attribute("tabindex") == "0" for n in range(scrolling.count()))
