@@ -12,7 +12,7 @@ TABLES: tuple[Table, ...] = (
             Column("run_id", STRING, "run", volatile=True),
             column("flow", STRING, "analyze | compare"),
             column("config", STRING, "the whole config, JSON"),
-            column("state", STRING, "completed | failed"),
+            column("state", STRING, "running | completed | failed"),
             volatile("started", TIME, "start"),
             volatile("ended", TIME, "end"),
             volatile("seconds", DOUBLE, "wall time"),

@@ -1,0 +1,147 @@
+"""The relations of the warehouse: tables and Parquet views from the schema, and views that answer questions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline_core.schema import TABLES, Column, Table
+from pipeline_core.schema.model import STRING, column
+
+STAGE = "warehouse"
+"""The stage of the tables that the warehouse itself derives from manifests and journals."""
+
+OVER_PARQUET = frozenset({"embeddings", "tokens", "codes", "retrieval_hits"})
+"""Tables too large to copy: views over the Parquet files of the store."""
+
+VIEWS = Path(__file__).with_name("views.sql")
+
+_ARTIFACT = column("artifact", STRING, "the artifact that the row comes from: fingerprint, first 16 digits")
+
+_SQL_TYPES = {
+    pa.string(): "VARCHAR",
+    pa.bool_(): "BOOLEAN",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.uint32(): "UINTEGER",
+    pa.float16(): "FLOAT",
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one artifact contributes to a table: its short fingerprint and its Parquet files."""
+
+    artifact: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view as users see it."""
+
+    name: str
+    meaning: str
+    columns: tuple[tuple[str, str, str], ...]
+    """(name, SQL type, meaning) of each column."""
+
+
+def create_catalog(connection: duckdb.DuckDBPyConnection, parts: Mapping[str, Sequence[Part]]) -> None:
+    """Create every table and view of the warehouse, with a comment on each relation and column.
+
+    Args:
+        connection: to an empty database.
+        parts: what there is of each table; tables that it does not name are empty.
+    """
+    for table in TABLES.values():
+        create = _create_view if table.name in OVER_PARQUET else _create_table
+        create(connection, table, parts.get(table.name, ()))
+        kind = "VIEW" if table.name in OVER_PARQUET else "TABLE"
+        connection.execute(f"COMMENT ON {kind} {table.name} IS {literal(table.meaning)}")
+        for c in warehouse_columns(table):
+            _comment(connection, table.name, c.name, c.meaning)
+    connection.execute(VIEWS.read_text(encoding="utf-8"))
+    _comment_inherited_columns(connection)
+
+
+def warehouse_columns(table: Table) -> tuple[Column, ...]:
+    """Return a table's columns in the warehouse: those of the schema, after the artifact that they come from."""
+    return table.columns if table.stage == STAGE else (_ARTIFACT, *table.columns)
+
+
+def describe_relations() -> list[Relation]:
+    """Describe every table and view, views for common questions first, from the catalog of an empty warehouse."""
+    with duckdb.connect() as connection:
+        create_catalog(connection, {})
+        meanings = dict(
+            connection.execute(
+                "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal "
+                "UNION ALL SELECT table_name, comment FROM duckdb_tables() ORDER BY ALL"
+            ).fetchall()
+        )
+        columns: dict[str, list[tuple[str, str, str]]] = {name: [] for name in meanings}
+        for name, *described in connection.execute(
+            "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal "
+            "ORDER BY table_name, column_index"
+        ).fetchall():
+            columns[name].append((described[0], described[1], described[2]))
+    order = [*(name for name in meanings if name not in TABLES), *TABLES]
+    return [Relation(name, meanings[name], tuple(columns[name])) for name in order]
+
+
+def _create_table(connection: duckdb.DuckDBPyConnection, table: Table, parts: Sequence[Part]) -> None:
+    columns = ", ".join(
+        f'"{c.name}" {_sql_type(c.type)}{"" if c.nullable else " NOT NULL"}'
+        for c in warehouse_columns(table)
+    )
+    connection.execute(f"CREATE TABLE {table.name} ({columns})")
+    for part in parts:
+        connection.execute(f"INSERT INTO {table.name} BY NAME {_select(table, part)}")
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, parts: Sequence[Part]) -> None:
+    nothing = ", ".join(f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in warehouse_columns(table))
+    selects = [_select(table, part) for part in parts] or [f"SELECT {nothing} WHERE false"]
+    connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(selects)}")
+
+
+def _select(table: Table, part: Part) -> str:
+    artifact = "" if table.stage == STAGE else f"{literal(part.artifact)} AS artifact, "
+    columns = ", ".join(f'"{c.name}"::{_sql_type(c.type)} AS "{c.name}"' for c in table.columns)
+    files = ", ".join(literal(str(file)) for file in part.files)
+    return f"SELECT {artifact}{columns} FROM read_parquet([{files}])"  # noqa: S608
+
+
+def _comment_inherited_columns(connection: duckdb.DuckDBPyConnection) -> None:
+    # A view's column means what the schema's column of that name means, unless views.sql says otherwise; a name with
+    # several meanings in the schema must be explained there.
+    meanings: dict[str, set[str]] = {}
+    for table in TABLES.values():
+        for c in warehouse_columns(table):
+            meanings.setdefault(c.name, set()).add(c.meaning)
+    uncommented = connection.execute(
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL"
+    ).fetchall()
+    for view, name in uncommented:
+        if len(meanings.get(name, ())) == 1:
+            _comment(connection, view, name, next(iter(meanings[name])))
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, relation: str, name: str, meaning: str) -> None:
+    connection.execute(f'COMMENT ON COLUMN {relation}."{name}" IS {literal(meaning)}')
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    return _SQL_TYPES[kind]
+
+
+def literal(text: str) -> str:
+    """Quote a text as a SQL string."""
+    return "'" + text.replace("'", "''") + "'"

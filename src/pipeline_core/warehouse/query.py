@@ -1,0 +1,114 @@
+"""Questions of users in SQL: one reading statement on a locked connection, answered whole or refused in one line."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from pipeline_core.errors import QueryError
+from pipeline_core.warehouse.build import current_warehouse
+from pipeline_core.warehouse.catalog import describe_relations, literal
+
+TOP_FEATURES = Path(__file__).with_name("top_features.sql")
+
+_REMEDY = "see tables and columns with lens sql --schema"
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Columns, their SQL types, and rows as Python values."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def open_warehouse(store_root: Path) -> duckdb.DuckDBPyConnection:
+    """Open the current warehouse read only; of all files, only those of the store can be reached.
+
+    Raises:
+        QueryError: the store has no warehouse yet, or it cannot be opened.
+    """
+    path = current_warehouse(store_root)
+    # Attached to a database of its own, because connections to one file share settings, and these get locked.
+    connection = duckdb.connect(":memory:")
+    try:
+        connection.execute(f"ATTACH {literal(str(path))} AS warehouse (READ_ONLY)")
+        connection.execute("USE warehouse")
+        # The views read Parquet files of the store, so it stays reachable when all else is closed.
+        connection.execute(f"SET allowed_directories = [{literal(str(store_root.resolve()))}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET lock_configuration = true")
+    except duckdb.Error as error:
+        connection.close()
+        raise QueryError(f"the warehouse cannot be opened: {_one_line(error)}", "run lens run again") from None
+    return connection
+
+
+def query(store_root: Path, sql: str) -> QueryResult:
+    """Answer one SELECT (or DESCRIBE, SHOW, SUMMARIZE) statement.
+
+    Raises:
+        QueryError: the statement cannot be parsed or answered, does more than read, or is not alone.
+    """
+    with open_warehouse(store_root) as connection:
+        try:
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1:
+                raise QueryError(f"{len(statements)} statements were given", "give one")
+            if statements[0].type is not duckdb.StatementType.SELECT:
+                kind = statements[0].type.name.lower()
+                raise QueryError(
+                    f"the warehouse is only read: {kind} statements are refused", "give a select statement"
+                )
+            return _result(connection.execute(statements[0]))
+        except duckdb.Error as error:
+            raise QueryError(_one_line(error), _REMEDY) from None
+
+
+def top_features(
+    store_root: Path,
+    by: Literal["attribution", "energy", "bridge_abs", "bridge_diagonal", "modality"],
+    sae_id: str | None,
+    limit: int,
+) -> QueryResult:
+    """Return the features of the latest run, of one SAE or of all, with the largest value in a column.
+
+    Raises:
+        QueryError: the latest run has no such SAE, or there is no warehouse yet.
+    """
+    with open_warehouse(store_root) as connection:
+        known = [
+            row[0] for row in connection.execute("SELECT DISTINCT sae_id FROM feature_summary ORDER BY 1").fetchall()
+        ]
+        if sae_id is not None and sae_id not in known:
+            raise QueryError(
+                f"the latest run has no sparse autoencoder {sae_id!r}", f"known: {', '.join(known) or 'none'}"
+            )
+        values = {"by": by, "sae_id": sae_id, "limit": limit}
+        return _result(connection.execute(TOP_FEATURES.read_text(encoding="utf-8"), values))
+
+
+def schema_text() -> str:
+    """Describe every view and table with its columns, types and meanings, as plain text."""
+    blocks = []
+    for relation in describe_relations():
+        name_width, type_width = (max(len(c[n]) for c in relation.columns) for n in (0, 1))
+        lines = [f"  {name:<{name_width}}  {kind:<{type_width}}  {meaning}" for name, kind, meaning in relation.columns]
+        blocks.append("\n".join([f"{relation.name}: {relation.meaning}", *lines]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _result(answered: duckdb.DuckDBPyConnection) -> QueryResult:
+    described = answered.description or []
+    names, types = (tuple(str(column[n]) for column in described) for n in (0, 1))
+    return QueryResult(names, types, tuple(answered.fetchall()))
+
+
+def _one_line(error: duckdb.Error) -> str:
+    # The parser draws its position below a copy of the statement, which the user has just typed.
+    message = re.split(r"\n+LINE \d+:", str(error))[0]
+    return re.sub(r"\s+", " ", message).strip()

@@ -1,0 +1,87 @@
+-- Views for people: each shows the artifacts of the latest completed run and answers one question with one select.
+
+CREATE VIEW latest_run AS
+SELECT * FROM runs WHERE state = 'completed' ORDER BY started DESC, run_id DESC LIMIT 1;
+COMMENT ON VIEW latest_run IS 'The latest completed run: what the other views show.';
+COMMENT ON COLUMN latest_run.seconds IS 'wall time of the run';
+
+CREATE VIEW latest_artifacts AS
+SELECT run_artifacts.* FROM run_artifacts SEMI JOIN latest_run USING (run_id);
+COMMENT ON VIEW latest_artifacts IS 'Artifacts of the latest completed run; filter any table by them: where artifact in (select artifact from latest_artifacts).';
+COMMENT ON COLUMN latest_artifacts.artifact IS 'fingerprint, first 16 digits';
+COMMENT ON COLUMN latest_artifacts.name IS 'the stage''s name in the run, e.g. sae/reference-mllm/paper';
+COMMENT ON COLUMN latest_artifacts.stage IS 'stage';
+COMMENT ON COLUMN latest_artifacts.seconds IS 'time in this run';
+
+CREATE VIEW feature_summary AS
+WITH latest_samples AS (FROM samples SEMI JOIN latest_artifacts USING (artifact)),
+captions AS (
+    SELECT sample_id, text AS caption FROM latest_samples WHERE modality = 'text'
+    UNION ALL
+    SELECT pairs.image_id, first(latest_samples.text ORDER BY pairs.text_id)
+    FROM pairs
+    JOIN latest_samples ON latest_samples.artifact = pairs.artifact AND latest_samples.sample_id = pairs.text_id
+    GROUP BY pairs.image_id
+),
+examples AS (
+    SELECT
+        artifact, sae_id, rep_id, feature_id,
+        list(coalesce(caption, sample_id) ORDER BY rank) FILTER (modality = 'text' AND rank <= 3) AS top_texts,
+        list(coalesce(caption, sample_id) ORDER BY rank) FILTER (modality = 'image' AND rank <= 3) AS top_pictures
+    FROM feature_examples LEFT JOIN captions USING (sample_id)
+    GROUP BY ALL
+)
+SELECT
+    sae_id, rep_id, feature_id, attribution, attribution_rank, modality, top_texts, top_pictures,
+    energy, energy_rank, frequency, image_energy, text_energy, bridge_diagonal, bridge_max, bridge_abs,
+    in_top_energy, in_top_bridge, in_top_attribution, artifact
+FROM features
+SEMI JOIN latest_artifacts USING (artifact)
+LEFT JOIN examples USING (artifact, sae_id, rep_id, feature_id);
+COMMENT ON VIEW feature_summary IS 'Features of the latest run with the captions of the samples on which they are largest.';
+COMMENT ON COLUMN feature_summary.artifact IS 'the artifact that the row comes from: fingerprint, first 16 digits';
+COMMENT ON COLUMN feature_summary.sae_id IS 'sparse autoencoder: <model>/<recipe>';
+COMMENT ON COLUMN feature_summary.feature_id IS 'row of the SAE dictionary, from 0';
+COMMENT ON COLUMN feature_summary.modality IS 'text / (image + text) energy: 1 is text, 0 picture; NULL when dead';
+COMMENT ON COLUMN feature_summary.top_texts IS 'the three texts on which the feature is largest';
+COMMENT ON COLUMN feature_summary.top_pictures IS 'captions of the three pictures on which the feature is largest';
+
+CREATE VIEW recall AS
+SELECT
+    tasks.task_type, systems.model, systems.label, systems.adaptation, systems.variant, systems.fit_on,
+    retrieval_metrics.value AS hit_rate, retrieval_metrics.low, retrieval_metrics.high, retrieval_metrics.chance,
+    retrieval_metrics.k, retrieval_metrics.n_queries, retrieval_metrics.n_candidates,
+    systems.selection, systems.sae_id, systems.named, retrieval_metrics.task_id, retrieval_metrics.system_id,
+    retrieval_metrics.artifact
+FROM retrieval_metrics
+SEMI JOIN latest_artifacts USING (artifact)
+JOIN systems USING (artifact, system_id)
+JOIN (FROM tasks SEMI JOIN latest_artifacts USING (artifact)) AS tasks USING (task_id)
+WHERE
+    retrieval_metrics.metric = 'hit_rate'
+    AND retrieval_metrics.split = 'test'
+    AND retrieval_metrics.k = tasks.primary_k
+    AND tasks.control = 'none'
+    AND systems.control = 'none';
+COMMENT ON VIEW recall IS 'Recall at each task''s primary k on the test split of the latest run; controls are in retrieval_metrics.';
+COMMENT ON COLUMN recall.artifact IS 'the artifact that the row comes from: fingerprint, first 16 digits';
+COMMENT ON COLUMN recall.model IS 'model name';
+COMMENT ON COLUMN recall.adaptation IS 'identity | mean_removal | pca | zca | realign | removal';
+COMMENT ON COLUMN recall.hit_rate IS 'share of queries with a relevant candidate among the first k (the literature''s Recall@k)';
+COMMENT ON COLUMN recall.selection IS 'features removed: attribution, or the control''s choice; NULL when none';
+COMMENT ON COLUMN recall.sae_id IS 'SAE whose features are removed';
+COMMENT ON COLUMN recall.n_queries IS 'queries with a relevant candidate in the pool';
+
+CREATE VIEW stage_times AS
+SELECT
+    latest_artifacts.name, latest_artifacts.stage, stages.seconds AS build_seconds, latest_artifacts.cached,
+    latest_artifacts.seconds AS run_seconds, stages.peak_memory_bytes, stages.rows, stages.bytes, stages.created,
+    latest_artifacts.artifact
+FROM latest_artifacts
+JOIN stages USING (artifact);
+COMMENT ON VIEW stage_times IS 'What each stage of the latest run took, whether it was built then or found.';
+COMMENT ON COLUMN stage_times.artifact IS 'fingerprint, first 16 digits';
+COMMENT ON COLUMN stage_times.name IS 'the stage''s name in the run, e.g. sae/reference-mllm/paper';
+COMMENT ON COLUMN stage_times.stage IS 'stage';
+COMMENT ON COLUMN stage_times.build_seconds IS 'time it took to build, in whichever run did';
+COMMENT ON COLUMN stage_times.run_seconds IS 'time in the latest run';

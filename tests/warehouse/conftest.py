@@ -1,0 +1,48 @@
+"""A small store as a run leaves it: artifacts of every stage and the journal."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from pipeline_core.contracts import validate_artifact
+from pipeline_core.fingerprint import StageKey
+from pipeline_core.journal import RunArtifact, RunRecord, end_run, start_run
+from pipeline_core.store import Store
+from pipeline_core.warehouse.build import build_warehouse
+from tests.contracts.artifacts import STAGES, Tables, good_tables, write_tables
+
+BUILT = tuple(stage for stage in STAGES if stage != "warehouse")
+
+
+def publish(store: Store, stage: str, tables: Tables, seed: int = 0) -> RunArtifact:
+    """Publish an artifact as a task does, and return how the journal names it."""
+    artifact, cached = store.materialize(
+        StageKey(stage, 1, {"seed": seed}),
+        lambda folder: write_tables(folder, tables),
+        lambda folder: [asdict(result) for result in validate_artifact(stage, folder)],
+    )
+    return RunArtifact(name=stage, stage=stage, fingerprint=artifact.fingerprint, cached=cached, seconds=1.0)
+
+
+def run_all(store: Store) -> RunRecord:
+    """Run every stage, finding what is there."""
+    used = [publish(store, stage, good_tables(stage)) for stage in BUILT]
+    return end_run(store.root, start_run(store.root, "analyze", {"sae": {"k": 2}}, used), "completed", used)
+
+
+@pytest.fixture(scope="session")
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one completed run, its warehouse built. Not to be changed."""
+    store = Store(tmp_path_factory.mktemp("made") / "store")
+    run_all(store)
+    build_warehouse(store.root)
+    return store.root
+
+
+@pytest.fixture
+def copied_store(made_store: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that copies the store to a folder of that name."""
+    return lambda name: Path(shutil.copytree(made_store, tmp_path / name))

@@ -1,0 +1,155 @@
+"""Publication: every table with types and comments, versions, readers that stay open, stores that move."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline_core.errors import ContractError, QueryError
+from pipeline_core.journal import end_run, start_run
+from pipeline_core.schema import TABLES
+from pipeline_core.store import Store
+from pipeline_core.warehouse.build import build_warehouse
+from pipeline_core.warehouse.catalog import OVER_PARQUET, describe_relations
+from pipeline_core.warehouse.query import open_warehouse, query
+from tests.contracts.artifacts import good_tables
+from tests.warehouse.conftest import BUILT, publish, run_all
+
+CopyStore = Callable[[str], Path]
+
+
+def test_every_table_holds_the_rows_of_its_artifacts(made_store: Path) -> None:
+    tables = {name: rows for stage in BUILT for name, rows in good_tables(stage).items()}
+    with open_warehouse(made_store) as connection:
+        for name, rows in tables.items():
+            counted = connection.execute(f"SELECT count(*), count(DISTINCT artifact) FROM {name}").fetchone()
+            assert counted == (len(rows), 1), name
+
+
+def test_types_and_order_of_columns_come_from_the_schema(made_store: Path) -> None:
+    described = {row[0]: row[1] for row in query(made_store, "DESCRIBE retrieval_metrics").rows}
+    assert list(described) == ["artifact", *(c.name for c in TABLES["retrieval_metrics"].columns)]
+    assert described["k"] == "INTEGER"
+    assert described["value"] == "DOUBLE"
+    assert query(made_store, "SELECT typeof(vector), typeof(n_tokens) FROM embeddings LIMIT 1").rows == (
+        ("FLOAT[]", "INTEGER"),
+    )
+    assert query(made_store, 'SELECT typeof(features), typeof("values") FROM codes LIMIT 1').rows == (
+        ("UINTEGER[]", "FLOAT[]"),
+    )
+
+
+def test_vectors_stay_in_their_files(made_store: Path) -> None:
+    kinds = query(made_store, "SELECT table_name, table_type FROM information_schema.tables ORDER BY ALL").rows
+    views = {name for name, kind in kinds if kind == "VIEW"}
+    assert views & set(TABLES) == OVER_PARQUET
+    assert query(made_store, "SELECT vector FROM embeddings WHERE sample_id = 'name:dog' LIMIT 1").rows == (
+        ([1.0, 1.5],),
+    )
+
+
+def test_every_relation_and_column_is_commented(made_store: Path) -> None:
+    with open_warehouse(made_store) as connection:
+        bare = connection.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() "
+            "WHERE database_name = 'warehouse' AND NOT internal AND coalesce(comment, '') = ''"
+        ).fetchall()
+    assert bare == []
+    assert all(
+        relation.meaning and all(meaning for *_, meaning in relation.columns) for relation in describe_relations()
+    )
+
+
+def test_a_cached_rerun_duplicates_nothing(copied_store: CopyStore) -> None:
+    root = copied_store("store")
+    counts = "SELECT (SELECT count(*) FROM samples), (SELECT count(*) FROM embeddings), (SELECT count(*) FROM stages)"
+    before = query(root, counts).rows
+    run_all(Store(root))
+    build_warehouse(root)
+    assert query(root, counts).rows == before
+    assert query(root, "SELECT count(*) FROM runs").rows == ((2,),)
+    assert query(root, "SELECT DISTINCT cached FROM stage_times").rows == ((True,),)
+
+
+def test_two_old_versions_stay(copied_store: CopyStore) -> None:
+    root = copied_store("store")
+    for _ in range(4):
+        build_warehouse(root)
+    files = sorted(path.name for path in (root / "warehouse").iterdir() if not path.name.startswith("."))
+    assert files == ["current", "warehouse-3.duckdb", "warehouse-4.duckdb", "warehouse-5.duckdb"]
+
+
+def test_an_open_reader_keeps_its_version_while_another_is_published(copied_store: CopyStore) -> None:
+    root = copied_store("store")
+    with open_warehouse(root) as reader:
+        publish(Store(root), "dataset", good_tables("dataset"), seed=1)
+        build_warehouse(root)
+        with open_warehouse(root) as later:
+            counts = [c.execute("SELECT count(DISTINCT artifact) FROM samples").fetchone() for c in (reader, later)]
+    assert counts == [(1,), (2,)]
+
+
+def test_two_builders_take_turns(copied_store: CopyStore) -> None:
+    root = copied_store("store")
+    with ThreadPoolExecutor(2) as pool:
+        files = list(pool.map(build_warehouse, [root, root]))
+    assert sorted(file.name for file in files) == ["warehouse-2.duckdb", "warehouse-3.duckdb"]
+    assert query(root, "SELECT count(*) FROM latest_run").rows == ((1,),)
+
+
+def test_a_build_that_was_killed_is_cleared_away(copied_store: CopyStore) -> None:
+    root = copied_store("store")
+    leftover = root / "warehouse" / ".build"
+    leftover.mkdir()
+    (leftover / "warehouse.duckdb").write_bytes(b"half")
+    build_warehouse(root)
+    assert not leftover.exists()
+    assert query(root, "SELECT count(*) FROM latest_run").rows == ((1,),)
+
+
+def test_a_store_that_has_moved_gets_new_views(copied_store: CopyStore) -> None:
+    root = copied_store("before")
+    build_warehouse(root)
+    moved = root.rename(root.with_name("it's after"))
+    assert query(moved, "SELECT count(*) FROM embeddings").rows == ((len(good_tables("activations")["embeddings"]),),)
+    assert query(moved, "SELECT count(*) FROM latest_run").rows == ((1,),)
+
+
+def test_a_store_without_artifacts_has_empty_tables(tmp_path: Path) -> None:
+    path = build_warehouse(tmp_path)
+    with duckdb.connect(path, read_only=True) as connection:
+        for relation in describe_relations():
+            assert connection.execute(f"SELECT count(*) FROM {relation.name}").fetchone() == (0,)
+
+
+def test_a_store_without_a_warehouse_is_told(tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="has no warehouse; run lens run first"):
+        query(tmp_path / "nowhere", "SELECT 1")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_running_or_failed_run_is_not_the_latest(copied_store: CopyStore) -> None:
+    root = copied_store("store")
+    completed = query(root, "SELECT run_id FROM latest_run").rows
+    start_run(root, "analyze", {}, [])
+    end_run(root, start_run(root, "analyze", {}, []), "failed", [])
+    build_warehouse(root)
+    assert query(root, "SELECT run_id FROM latest_run").rows == completed
+    assert query(root, "SELECT state, count(*) FROM runs GROUP BY ALL ORDER BY ALL").rows == (
+        ("completed", 1),
+        ("failed", 1),
+        ("running", 1),
+    )
+
+
+def test_facts_that_break_their_contract_publish_nothing(copied_store: CopyStore) -> None:
+    root = copied_store("store")
+    current = (root / "warehouse" / "current").read_bytes()
+    path = next((root / "runs").glob("*.json"))
+    fingerprint = next((root / "dataset").iterdir()).name
+    path.write_text(path.read_text().replace(fingerprint, "not-a-fingerprint"))
+    with pytest.raises(ContractError, match="table run_artifacts, column artifact"):
+        build_warehouse(root)
+    assert (root / "warehouse" / "current").read_bytes() == current

@@ -1,0 +1,142 @@
+"""Users' SQL: the questions it must answer, what it refuses, and how it fails."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline_core.errors import QueryError
+from pipeline_core.schema import TABLES
+from pipeline_core.warehouse.query import query, schema_text, top_features
+
+
+def test_the_features_with_the_largest_attribution(made_store: Path) -> None:
+    result = query(
+        made_store,
+        "SELECT feature_id, attribution, modality, top_texts, top_pictures "
+        "FROM feature_summary ORDER BY attribution DESC LIMIT 10",
+    )
+    assert result.columns == ("feature_id", "attribution", "modality", "top_texts", "top_pictures")
+    assert result.rows == (
+        (1, 0.7, 0.5, ["cat", "dog"], ["cat"]),
+        (0, 0.1, 0.25, None, None),
+        (2, 0.0, None, None, None),
+    )
+
+
+def test_recall_by_task_type_and_adaptation(made_store: Path) -> None:
+    result = query(made_store, "SELECT task_type, adaptation, hit_rate, k FROM recall ORDER BY ALL")
+    assert result.rows == (
+        ("it->i", "identity", 0.25, 5),
+        ("it->i", "realign", 0.65, 5),
+        ("t->i", "identity", 0.25, 5),
+        ("t->i", "realign", 0.65, 5),
+    ), "controls of tasks and systems are left out"
+
+
+def test_the_stage_that_took_longest(made_store: Path) -> None:
+    result = query(made_store, "SELECT name, build_seconds FROM stage_times ORDER BY build_seconds DESC LIMIT 1")
+    ((name, seconds),) = result.rows
+    assert name in {"dataset", "activations", "sae", "codes", "features", "retrieval", "index"}
+    assert seconds > 0
+
+
+def test_contract_results_are_answered(made_store: Path) -> None:
+    result = query(made_store, "SELECT DISTINCT success FROM contract_results WHERE table_name = 'embeddings'")
+    assert result.rows == ((True,),)
+
+
+def test_top_features(made_store: Path) -> None:
+    assert [row[1] for row in top_features(made_store, "attribution", None, 2).rows] == [1, 0]
+    assert [row[1] for row in top_features(made_store, "energy", "m/paper", 2).rows] == [0, 1]
+    with pytest.raises(QueryError, match="no sparse autoencoder 'm/other'; known: m/paper"):
+        top_features(made_store, "energy", "m/other", 2)
+
+
+@pytest.mark.parametrize("sql", ["DESCRIBE samples", "SHOW TABLES", "SUMMARIZE tasks", "FROM runs", "VALUES (1)"])
+def test_reading_statements_are_answered(made_store: Path, sql: str) -> None:
+    assert query(made_store, sql).rows
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO runs SELECT * FROM runs",
+        "UPDATE runs SET flow = 'x'",
+        "DELETE FROM runs",
+        "DROP TABLE runs",
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE TEMP TABLE t AS SELECT 1",
+        "COPY runs TO '{store}/out.csv'",
+        "EXPLAIN ANALYZE COPY runs TO '{store}/out.csv'",
+        "EXPORT DATABASE '{store}/out'",
+        "ATTACH '{store}/other.duckdb'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET threads = 1",
+        "SET enable_external_access = true",
+        "USE memory",
+        "PRAGMA database_list",
+        "CALL duckdb_settings()",
+    ],
+)
+def test_statements_that_do_more_than_read_are_refused(made_store: Path, sql: str) -> None:
+    files = sorted(made_store.rglob("*"))
+    with pytest.raises(QueryError, match="the warehouse is only read"):
+        query(made_store, sql.format(store=made_store))
+    assert sorted(made_store.rglob("*")) == files
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "read_csv('/etc/passwd')",
+        "read_text('/etc/passwd')",
+        "read_blob('/etc/passwd')",
+        "glob('/etc/*')",
+        "read_text('{store}/../../../../../../etc/passwd')",
+        "read_csv('https://example.org/x.csv')",
+        "'/etc/passwd'",
+    ],
+)
+def test_other_files_are_out_of_reach(made_store: Path, call: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        query(made_store, f"SELECT * FROM {call.format(store=made_store)}")
+    assert "root:" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("selec 1", 'syntax error at or near "selec"'),
+        ("SELECT nope FROM runs", 'Referenced column "nope" not found'),
+        ("SELECT * FROM nope", "Table with name nope does not exist"),
+        ("SELECT 1; SELECT 2", "2 statements were given"),
+        ("", "0 statements were given"),
+        ("SELECT 'x'::INTEGER", "Could not convert"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(made_store: Path, sql: str, told: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        query(made_store, sql)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "LINE 1" not in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_a_file_that_is_gone_is_told(made_store: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(made_store, tmp_path / "store"))
+    query(root, "SELECT count(*) FROM embeddings")
+    shutil.rmtree(root / "activations")
+    with pytest.raises(QueryError, match="embeddings"):
+        query(root, "SELECT vector FROM embeddings")
+    assert query(root, "SELECT count(*) FROM samples").rows == ((7,),)
+
+
+def test_the_schema_names_every_table_and_column() -> None:
+    text = schema_text()
+    for table in TABLES.values():
+        assert f"{table.name}: {table.meaning}" in text
+        assert all(c.meaning in text for c in table.columns)
+    assert text.index("feature_summary:") < text.index("samples:")
