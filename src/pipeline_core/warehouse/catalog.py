@@ -96,8 +96,7 @@ def describe_relations() -> list[Relation]:
 
 def _create_table(connection: duckdb.DuckDBPyConnection, table: Table, parts: Sequence[Part]) -> None:
     columns = ", ".join(
-        f'"{c.name}" {_sql_type(c.type)}{"" if c.nullable else " NOT NULL"}'
-        for c in warehouse_columns(table)
+        f'"{c.name}" {_sql_type(c.type)}{"" if c.nullable else " NOT NULL"}' for c in warehouse_columns(table)
     )
     connection.execute(f"CREATE TABLE {table.name} ({columns})")
     for part in parts:
