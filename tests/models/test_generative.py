@@ -172,6 +172,25 @@ def test_a_model_without_template_gets_picture_and_words(llava_folder: Path) -> 
     assert words(adapter, SAMPLES[2], TEMPLATE).strip() == ""
 
 
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.sample_id)
+def test_tokens_that_a_processor_adds_are_template(paligemma: GenerativeAdapter, sample: SampleInput) -> None:
+    assert words(paligemma, sample, TEXT) == (sample.text or "")
+    assert words(paligemma, sample, PROMPT) == sample.instruction
+    assert words(paligemma, sample, IMAGE) == "<image>" * (tiny.N_PATCHES if sample.image else 0)
+    assert words(paligemma, sample, TEMPLATE).startswith("<|im_start|>")  # it begins a text
+
+
+def test_attention_both_ways_does_not_depend_on_the_batch(paligemma: GenerativeAdapter) -> None:
+    assert paligemma.attention_kind == "prefix"
+    for alike in ([SAMPLES[0], SAMPLES[2], SAMPLES[3]], [SAMPLES[1], SAMPLES[4]]):
+        for states, sample in zip(states_of(paligemma, alike), alike, strict=True):
+            np.testing.assert_allclose(states, states_of(paligemma, [sample])[0], atol=1e-4)
+
+
+def test_a_text_gets_no_picture(paligemma: GenerativeAdapter) -> None:
+    assert not paligemma.prepare([SAMPLES[1]]).samples[0].vision
+
+
 def test_decoder_that_is_not_there_is_told(llava: GenerativeAdapter) -> None:
     with pytest.raises(ModelError, match="no list of 7 decoder layers"):
         find_decoder(llava._base, 7)

@@ -63,3 +63,10 @@ def test_a_folder_without_weights_is_told_in_one_line(tmp_path: Path) -> None:
 def test_pixel_limits_are_refused_where_resolution_is_fixed(llava_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="fixed resolution"):
         load_adapter(ModelConfig(name=str(llava_folder), max_pixels=1000), tmp_path)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_a_device_that_is_not_there_is_told_in_one_line(llava_folder: Path, tmp_path: Path, device: str) -> None:
+    with pytest.raises(ModelError, match=f"cannot run on the device '{device}'") as caught:
+        load_adapter(ModelConfig(name=str(llava_folder), device=device), tmp_path)
+    assert "\n" not in str(caught.value)

@@ -14,6 +14,9 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
+    PaliGemmaProcessor,
     PreTrainedTokenizerFast,
     SiglipConfig,
     SiglipModel,
@@ -109,6 +112,43 @@ def save_llava(folder: Path) -> Path:
         num_additional_image_tokens=1,
         chat_template=TEMPLATE,
     ).save_pretrained(folder)
+    return folder
+
+
+def save_paligemma(folder: Path) -> Path:
+    """Save a PaliGemma: no chat template, attention both ways, and a processor that adds tokens of its own."""
+    torch.manual_seed(0)
+    images = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    images.image_seq_length = N_PATCHES
+    processor = PaliGemmaProcessor(images, tokenizer(bos_token="<|im_start|>"))
+    config = PaliGemmaConfig(
+        vision_config={
+            "model_type": "siglip_vision_model",
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": SIDE,
+            "patch_size": PATCH,
+            "projection_dim": WIDTH,
+            "vision_use_head": False,
+        },
+        text_config={
+            "model_type": "gemma",
+            "vocab_size": len(processor.tokenizer),
+            "hidden_size": WIDTH,
+            "intermediate_size": 48,
+            "num_hidden_layers": LAYERS,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 6,
+            "initializer_range": 0.2,
+        },
+        image_token_index=processor.image_token_id,
+        projection_dim=WIDTH,
+    )
+    PaliGemmaForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
     return folder
 
 

@@ -5,11 +5,13 @@ from contextlib import contextmanager
 
 import torch
 
+_LIMIT_BYTES = 256 * 1024**2
+
 Compute = Callable[[list[int]], Sequence[torch.Tensor] | None]
 
 
 class PictureMemory:
-    """Features by picture. It forgets nothing by itself, so it remembers only inside a context."""
+    """Features by picture, remembered inside a context; beyond 256 MiB the pictures seen first are forgotten."""
 
     def __init__(self) -> None:
         self._known: dict[str, torch.Tensor] = {}
@@ -43,4 +45,6 @@ class PictureMemory:
         found = self._known | dict(zip(new, computed, strict=True))
         if self._remembers:
             self._known |= {key: found[key] for key in keys if key is not None}
+            while sum(tensor.nbytes for tensor in self._known.values()) > _LIMIT_BYTES:
+                del self._known[next(iter(self._known))]
         return [found[name] for name in names]

@@ -27,14 +27,14 @@ def render(processor: Any, sample: SampleInput) -> str:
     """Render one sample as a conversation of one user turn, up to where the model's answer would begin.
 
     Samples are rendered one by one, because a chat template takes a list of messages as one conversation. A model
-    without a template gets the image placeholder and the words alone.
+    without a template gets the words alone, after the image placeholder or the token that begins a text.
     """
     content = [{"type": "image"}] if sample.image is not None else []
     content.append({"type": "text", "text": user_text(sample)})
     template = getattr(processor, "chat_template", None) or processor.tokenizer.chat_template
     if template is None:
-        placeholder = processor.image_token if sample.image is not None else ""
-        return f"{placeholder}{user_text(sample)}"
+        start = processor.image_token if sample.image is not None else processor.tokenizer.bos_token or ""
+        return f"{start}{user_text(sample)}"
     rendered = processor.apply_chat_template(
         [{"role": "user", "content": content}], chat_template=template, add_generation_prompt=True, tokenize=False
     )

@@ -20,6 +20,7 @@ Kind = Literal["generative", "contrastive"]
 
 _REFERENCE_KINDS: dict[str, Kind] = {"reference-mllm": "generative", "reference-contrastive": "contrastive"}
 _KNOWN = f"use {' or '.join(_REFERENCE_KINDS)}, a local folder, or a Hugging Face name that this machine can reach"
+_DEVICES = "set model.device to cpu, or to a cuda or mps device that this machine has"
 
 
 def is_contrastive(config: ModelConfig) -> bool:
@@ -75,11 +76,15 @@ def load_adapter(config: ModelConfig, cache: Path) -> "ModelAdapter":
         _limit_pixels(config, processor)
         attention = _text_attention(AutoConfig.from_pretrained(place, **common), config.attention)
         model = loader.from_pretrained(place, dtype=config.dtype, attn_implementation=attention, **common)
-        model = model.to(config.device)
     except LensError:
         raise
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError) as error:
         raise _not_loaded(config, error) from error
+    try:
+        model = model.to(config.device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{config.name} cannot run on the device {config.device!r}: {reason}", _DEVICES) from None
     if kind == "generative":
         return GenerativeAdapter(config.name, model, processor)
     return ContrastiveAdapter(config.name, model, processor)

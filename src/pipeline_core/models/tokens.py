@@ -111,7 +111,8 @@ def _apply(processor: Any, sample: SampleInput, rendered: str) -> tuple[str, dic
         "add_special_tokens": not (bos and rendered.startswith(bos)),
     }
     if sample.image is None:
-        return rendered, dict(processor.tokenizer(rendered, **options))
+        # Without token types PaliGemma attends both ways or backwards only, depending on whether a batch is padded.
+        return rendered, dict(processor.tokenizer(rendered, return_token_type_ids=True, **options))
     _, texts, *_ = processor.prepare_inputs_layout(images=[sample.image], text=[rendered])
     outputs = dict(processor(images=[sample.image], text=[rendered], return_text_replacement_offsets=True, **options))
     return _expand(texts[0], outputs.pop("text_replacement_offsets")[0]), outputs
