@@ -74,43 +74,70 @@ def test_a_model_that_was_not_compared_is_not_claimed_about(inputs: ReportInputs
     assert all(task.others == {} for task in alone.tasks)
 
 
-def _task(raw: float, mean_removed: float, realign: float, other: float) -> TaskRecall:
-    def score(value: float) -> Score:
-        return Score("s", value, value - 0.05, value + 0.05)
+def _task(raw: float, mean_removed: float, realign: float, other: float, task_id: str = "t2i") -> TaskRecall:
+    def score(value: float, system_id: str = "other") -> Score:
+        return Score(system_id, value, value - 0.05, value + 0.05)
 
-    scores = {RAW: score(raw), MEAN_REMOVED: score(mean_removed), REALIGN_CANDIDATES: score(realign)}
-    return TaskRecall("t2i", "t->i", "", 5, 0.01, 100, 100, scores, {"reference-contrastive": score(other)})
+    values = {RAW: raw, MEAN_REMOVED: mean_removed, REALIGN_CANDIDATES: realign}
+    scores = {role: score(value, role) for role, value in values.items()}
+    return TaskRecall(task_id, "t->i", "", 5, 0.01, 100, 100, scores, {"reference-contrastive": score(other)})
+
+
+def _tested(tasks: list[TaskRecall], q: float) -> pl.DataFrame:
+    """Comparisons of the tasks' systems, as the paired tests would give them with this q."""
+    pairs = [(task, REALIGN_CANDIDATES, baseline) for task in tasks for baseline in (RAW, MEAN_REMOVED)]
+    return pl.DataFrame(
+        [
+            {
+                "system_id": system,
+                "baseline_id": baseline,
+                "task_id": task.task_id,
+                "delta": task.scores[system].value - task.scores[baseline].value,
+                "q": q,
+            }
+            for task, system, baseline in pairs
+        ]
+    )
+
+
+GOOD, MIXED, BAD = (0.1, 0.2, 0.3, 0.5), (0.1, 0.4, 0.3, 0.5), (0.5, 0.6, 0.4, 0.3)
 
 
 @pytest.mark.parametrize(
-    ("tasks", "verdicts"),
+    ("values", "q", "verdicts"),
     [
-        ([_task(0.1, 0.2, 0.3, 0.5)], ["holds", "holds", "holds"]),
-        ([_task(0.5, 0.6, 0.4, 0.3)], ["fails", "fails", "fails"]),
-        ([_task(0.1, 0.4, 0.3, 0.5)] * 2 + [_task(0.2, 0.1, 0.1, 0.1)], ["holds in part", "holds in part", "fails"]),
-        ([_task(0.1, 0.2, 0.3, 0.5), _task(0.3, 0.2, 0.1, 0.1)], ["fails", "fails", "fails"]),
+        ([GOOD, GOOD], 0.01, ["holds", "holds", "holds"]),
+        ([GOOD, GOOD], 0.2, ["holds", "not settled", "not settled"]),
+        ([BAD, BAD], 0.01, ["fails", "fails", "fails"]),
+        ([GOOD, GOOD, BAD], 0.01, ["holds in part", "holds in part", "holds in part"]),
+        ([GOOD, MIXED, BAD], 0.01, ["holds in part", "holds in part", "fails"]),
+        ([GOOD, BAD], 0.01, ["fails", "fails", "fails"]),
     ],
-    ids=["all", "none", "two of three", "half is not most"],
+    ids=["all", "all, but within chance", "none", "two of three", "centring alone", "half is not most"],
 )
-def test_verdicts_on_recall(inputs: ReportInputs, tasks: list[TaskRecall], verdicts: list[str]) -> None:
+def test_verdicts_on_recall(
+    inputs: ReportInputs, values: list[tuple[float, float, float, float]], q: float, verdicts: list[str]
+) -> None:
     without = replace(inputs, models=tuple(replace(model, saes=()) for model in inputs.models))
-    found = claims(without, tasks, EMPTY, EMPTY, EMPTY, EMPTY)
+    tasks = [_task(*scores, task_id=f"task-{n}") for n, scores in enumerate(values)]
+    found = claims(without, tasks, _tested(tasks, q), EMPTY, EMPTY, EMPTY, EMPTY)
     assert [claim.verdict for claim in found] == verdicts
 
 
 def test_removal_is_judged_against_random_features_of_like_energy(inputs: ReportInputs) -> None:
     own = inputs.studied.saes[0].sae_id
 
-    def removal(attribution: float, matched: float) -> pl.DataFrame:
+    def removal(attribution: float, matched: float, q: float = 0.01) -> pl.DataFrame:
         deltas = {"attribution": attribution, "energy_matched": matched}
-        rows = [{"sae_id": own, "selection": s, "task_id": "t2i", "delta": d, "q": 0.01} for s, d in deltas.items()]
+        rows = [{"sae_id": own, "selection": s, "task_id": "t2i", "delta": d, "q": q} for s, d in deltas.items()]
         return pl.DataFrame(rows)
 
     overlaps = pl.DataFrame(schema={"sae_id": pl.String, "bridge_reduction": pl.String, "share": pl.Float64})
 
     def verdict(effects: pl.DataFrame) -> str:
-        return claims(inputs, [], EMPTY, EMPTY, overlaps, effects)[-1].verdict
+        return claims(inputs, [], EMPTY, EMPTY, EMPTY, overlaps, effects)[-1].verdict
 
     assert verdict(removal(0.1, 0.02)) == "holds"
+    assert verdict(removal(0.1, 0.02, q=0.2)) == "not settled"
     assert verdict(removal(0.1, 0.2)) == "fails"
     assert verdict(removal(-0.1, -0.2)) == "fails"

@@ -1,4 +1,4 @@
-"""The paper's claims, measured again: each holds, holds in part, or fails, and says by which numbers."""
+"""The paper's claims, measured again: each holds, holds in part, is not settled, or fails, by the numbers it gives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any, Literal
 import polars as pl
 
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.recall import MEAN_REMOVED, RAW, Score, TaskRecall
+from pipeline_core.report.recall import MEAN_REMOVED, RAW, REALIGN_CANDIDATES, Score, TaskRecall
 from pipeline_core.report.text import percent, points, share_of_tasks
 
-Verdict = Literal["holds", "holds in part", "fails"]
+Verdict = Literal["holds", "holds in part", "not settled", "fails"]
 
 FEW = 0.1
 """Share of features up to which we call them few."""
@@ -30,6 +30,7 @@ class Claim:
 def claims(
     inputs: ReportInputs,
     tasks: Sequence[TaskRecall],
+    comparisons: pl.DataFrame,
     split: pl.DataFrame,
     concentration: pl.DataFrame,
     overlaps: pl.DataFrame,
@@ -40,13 +41,14 @@ def claims(
     Args:
         inputs: the report's inputs.
         tasks: recall by task.
+        comparisons: rows of ``comparisons.sql``.
         split: rows of ``energy_split.sql``.
         concentration: rows of ``energy_concentration.sql``.
         overlaps: rows of ``overlaps.sql``.
         removal: rows of ``removal_sets.sql``.
     """
-    found = [_beaten(inputs, tasks), _realign(tasks), _centring(tasks)]
-    if inputs.studied.saes:
+    found = [_beaten(inputs, tasks), _realign(tasks, comparisons), _centring(tasks, comparisons)]
+    if inputs.studied.saes and inputs.studied.kind == "generative":
         own = inputs.studied.saes[0].sae_id
         other = next((m.saes[0].sae_id for m in inputs.compared if m.saes), None)
         found += [
@@ -58,10 +60,13 @@ def claims(
     return tuple(claim for claim in found if claim is not None)
 
 
-def _verdict(n: int, total: int) -> Verdict:
-    if n == total:
+def _verdict(supporting: int, significant: int, total: int) -> Verdict:
+    """Judge by the tasks whose numbers support a claim, and those among them that do so beyond chance."""
+    if significant == total:
         return "holds"
-    return "holds in part" if 2 * n > total else "fails"
+    if 2 * significant > total:
+        return "holds in part"
+    return "not settled" if 2 * supporting > total else "fails"
 
 
 def _beaten(inputs: ReportInputs, tasks: Sequence[TaskRecall]) -> Claim | None:
@@ -72,41 +77,47 @@ def _beaten(inputs: ReportInputs, tasks: Sequence[TaskRecall]) -> Claim | None:
     if not best or inputs.studied.kind != "generative" or not contrastive:
         return None
     won = sum(raw.value < other.value for raw, other in best)
+    apart = sum(raw.high < other.low for raw, other in best)
     return Claim(
         "As it is, the generative model retrieves far worse than the contrastive one.",
-        _verdict(won, len(best)),
-        f"{' and '.join(contrastive)} is ahead of raw {inputs.studied.name} on {share_of_tasks(won, len(best))}.",
+        _verdict(won, apart, len(best)),
+        f"{' and '.join(contrastive)} is ahead of raw {inputs.studied.name} on {share_of_tasks(won, len(best))}; the "
+        f"95% intervals are apart on {apart}.",
     )
 
 
-def _realign(tasks: Sequence[TaskRecall]) -> Claim | None:
-    pairs = _pairs(tasks, lambda task: task.realign)
+def _realign(tasks: Sequence[TaskRecall], comparisons: pl.DataFrame) -> Claim | None:
+    pairs = [(task, task.scores[RAW], task.realign) for task in tasks if RAW in task.scores and task.realign]
     if not pairs:
         return None
-    raised = sum(after.value > before.value for before, after in pairs)
-    apart = sum(after.low > before.high for before, after in pairs)
+    raised = sum(after.value > before.value for _, before, after in pairs)
+    significant = sum(_significantly_better(comparisons, task, after, before) for task, before, after in pairs)
     return Claim(
         "ReAlign, which needs no training and no labels, raises recall everywhere.",
-        _verdict(raised, len(pairs)),
-        f"It does on {share_of_tasks(raised, len(pairs))}; the 95% intervals are apart on {apart}.",
+        _verdict(raised, significant, len(pairs)),
+        f"It does on {share_of_tasks(raised, len(pairs))}, on {significant} with q < {SIGNIFICANT}.",
     )
 
 
-def _centring(tasks: Sequence[TaskRecall]) -> Claim | None:
-    gains = [
-        (task.scores[MEAN_REMOVED].value - task.scores[RAW].value, task.realign.value - task.scores[RAW].value)
+def _centring(tasks: Sequence[TaskRecall], comparisons: pl.DataFrame) -> Claim | None:
+    pairs = [
+        (task.scores[MEAN_REMOVED], task.scores[REALIGN_CANDIDATES], task)
         for task in tasks
-        if task.realign and {RAW, MEAN_REMOVED} <= set(task.scores)
+        if {RAW, MEAN_REMOVED, REALIGN_CANDIDATES} <= set(task.scores)
     ]
-    if not gains:
+    if not pairs:
         return None
-    more = sum(whitened > centred for centred, whitened in gains)
-    centred, whitened = (sum(column) / len(gains) for column in zip(*gains, strict=True))
+    more = sum(whitened.value > centred.value for centred, whitened, _ in pairs)
+    significant = sum(_significantly_better(comparisons, task, whitened, centred) for centred, whitened, task in pairs)
+    before, by_centring, by_whitening = (
+        sum(scores) / len(pairs)
+        for scores in zip(*((t.scores[RAW].value, c.value, w.value) for c, w, t in pairs), strict=True)
+    )
     return Claim(
         "Whitening gains more than removing the mean alone.",
-        _verdict(more, len(gains)),
-        f"It does on {share_of_tasks(more, len(gains))}; on average, removing the mean gives {points(centred)} "
-        f"points and ReAlign {points(whitened)}.",
+        _verdict(more, significant, len(pairs)),
+        f"It does on {share_of_tasks(more, len(pairs))}, on {significant} with q < {SIGNIFICANT}; on average, removing "
+        f"the mean gives {points(by_centring - before)} points and ReAlign {points(by_whitening - before)}.",
     )
 
 
@@ -118,7 +129,7 @@ def _text_dominates(split: pl.DataFrame, own: str, other: str | None) -> Claim |
     evidence = f"Text features hold {percent(text)} of the energy, picture features {percent(row['image_energy'])}"
     dominates = text > 0.5
     if beside is not None:
-        evidence += f"; in the contrastive model text features hold {percent(beside['text_energy'])}"
+        evidence += f"; in {_model(beside)} text features hold {percent(beside['text_energy'])}"
     partly = text > row["image_energy"] and (beside is None or text > beside["text_energy"])
     verdict: Verdict = "holds" if dominates else "holds in part" if partly else "fails"
     return Claim("Text dominates the generative model's features.", verdict, evidence + ".")
@@ -130,7 +141,7 @@ def _concentrated(concentration: pl.DataFrame, own: str, other: str | None) -> C
         return None
     evidence = f"{percent(row['feature_share'])} of the features ({row['n_features']:,}) hold 99%"
     if beside is not None:
-        evidence += f", against {percent(beside['feature_share'])} in the contrastive model"
+        evidence += f", against {percent(beside['feature_share'])} in {_model(beside)}"
     return Claim(
         "Few features hold 99% of the energy.", "holds" if row["feature_share"] <= FEW else "fails", evidence + "."
     )
@@ -146,34 +157,44 @@ def _bridging(overlaps: pl.DataFrame, own: str, other: str | None) -> Claim | No
         "That energy goes into bridging: the top sets by energy, attribution and bridge overlap more.",
         "holds" if more else "fails",
         f"At {percent(row['share'], 0)} of the features the three sets overlap by {row['triple']:.2f} (Jaccard), "
-        f"in the contrastive model by {beside['triple']:.2f}.",
+        f"in {_model(beside)} by {beside['triple']:.2f}.",
     )
 
 
 def _distractors(removal: pl.DataFrame) -> Claim | None:
-    deltas = {
-        selection: removal.filter(pl.col("selection") == selection) for selection in ("attribution", "energy_matched")
-    }
-    removed, matched = deltas["attribution"], deltas["energy_matched"]
+    removed = removal.filter(pl.col("selection") == "attribution")
+    matched = removal.filter(pl.col("selection") == "energy_matched")
     if removed.is_empty():
         return None
-    raised = removed.filter(pl.col("delta") > 0).height
-    evidence = f"Removing them raises recall on {share_of_tasks(raised, removed.height)}"
-    evidence += f", by {points(float(removed['delta'].to_numpy().mean()))} points on average"
+    mean = float(removed["delta"].to_numpy().mean())
+    raised = removed.filter(pl.col("delta") > 0)
+    evidence = (
+        f"Removing them raises recall on {share_of_tasks(raised.height, removed.height)}, by {points(mean)} points"
+    )
+    evidence += " on average"
     if not matched.is_empty():
-        evidence += f"; random features of like energy change it by {points(float(matched['delta'].to_numpy().mean()))}"
-        both = removed.join(matched, on="task_id", suffix="_matched")
-        raised = both.filter((pl.col("delta") > 0) & (pl.col("delta") > pl.col("delta_matched"))).height
-        evidence += f", and are outdone on {share_of_tasks(raised, both.height)}"
+        control = float(matched["delta"].to_numpy().mean())
+        both = raised.join(matched, on="task_id", suffix="_matched")
+        raised = both.filter(pl.col("delta") > pl.col("delta_matched"))
+        evidence += (
+            f"; removing random features of like energy changes it by {points(control)}, less on {raised.height}"
+        )
+    significant = raised.filter(pl.col("q") < SIGNIFICANT).height
     return Claim(
         "The features that contribute most to similarity are distractors: removing them raises recall.",
-        _verdict(raised, removed.height),
-        evidence + ".",
+        _verdict(raised.height, significant, removed.height),
+        f"{evidence}; q < {SIGNIFICANT} on {significant}.",
     )
 
 
-def _pairs(tasks: Sequence[TaskRecall], adapted: Any) -> list[tuple[Score, Score]]:
-    return [(task.scores[RAW], adapted(task)) for task in tasks if RAW in task.scores and adapted(task) is not None]
+def _significantly_better(comparisons: pl.DataFrame, task: TaskRecall, system: Score, baseline: Score) -> bool:
+    pair = {"system_id": system.system_id, "baseline_id": baseline.system_id, "task_id": task.task_id}
+    tested = comparisons.filter(**pair)
+    return not tested.filter((pl.col("delta") > 0) & (pl.col("q") < SIGNIFICANT)).is_empty()
+
+
+def _model(row: dict[str, Any]) -> str:
+    return str(row["sae_id"]).rpartition("/")[0]
 
 
 def _row(rows: pl.DataFrame, sae_id: str | None) -> dict[str, Any] | None:

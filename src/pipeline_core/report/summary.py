@@ -10,6 +10,8 @@ from pipeline_core.report.text import interval, percent
 
 HEADLINE_TYPE = "t->i"
 
+_VERBS = {"holds": "holds", "holds in part": "holds in part", "not settled": "is not settled", "fails": "fails"}
+
 
 @dataclass(frozen=True)
 class EnergySeat:
@@ -35,12 +37,12 @@ class Summary:
 
     @property
     def most_interesting(self) -> str:
-        """The claim that fails or holds in part only, or else what removal does; '' when there are no claims."""
-        order = ("fails", "holds in part", "holds")
+        """A claim that fails or does not hold fully, or else the last; '' when there are no claims."""
+        order = ("fails", "holds in part", "not settled", "holds")
         if not self.claims:
             return ""
         claim = min(reversed(self.claims), key=lambda claim: order.index(claim.verdict))
-        return f"“{claim.statement}” {claim.verdict} here. {claim.evidence}"
+        return f"“{claim.statement}” {_VERBS[claim.verdict]} here. {claim.evidence}"
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -94,7 +96,15 @@ def summary_of(inputs: ReportInputs, facts: Facts) -> Summary:
             )
             for row in seats
         ),
-        claims(inputs, tasks, split, concentration, facts.ask("overlaps").rows, facts.ask("removal_sets").rows),
+        claims(
+            inputs,
+            tasks,
+            facts.ask("comparisons").rows,
+            split,
+            concentration,
+            facts.ask("overlaps").rows,
+            facts.ask("removal_sets").rows,
+        ),
     )
 
 

@@ -12,7 +12,8 @@ def percent(share: float, digits: int = 1) -> str:
 
 def points(delta: float) -> str:
     """Write a difference of shares in percentage points, with its sign: +19.6."""
-    return f"{100 * delta:+.1f}".replace("-", "−")
+    text = f"{100 * delta:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def interval(low: float, high: float) -> str:
