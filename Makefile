@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-browser test-long test-gpu lint types imports format docs train-reference lock clean
+.PHONY: help demo install test test-browser test-long test-gpu lint types imports format docs stage-hashes train-reference lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ format: $(VENV)/.installed-dev ## let ruff rewrite
 
 docs: $(VENV)/.installed ## write docs/tables.md anew from the schema
 	$(RUN)/python -m pipeline_core.warehouse.document > docs/tables.md
+
+stage-hashes: $(VENV)/.installed-dev ## record that stages give the same output although their code changed
+	$(RUN)/python -m tests.stage_hashes
 
 train-reference: install ## retrain the shipped weights of the reference models (hours)
 	$(RUN)/python -m flows.train_reference

@@ -1,6 +1,9 @@
 """The command ``lens``: run an analysis, query its tables, search its index, look after its store."""
 
+import atexit
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -127,7 +130,7 @@ def search(
 
     hits = search_text(_existing(store), text, to, k, model)
     rows = [
-        (str(rank), _hit(before), _hit(after))
+        (str(rank), str(before), str(after))
         for rank, (before, after) in enumerate(zip(hits.raw, hits.realign, strict=True), start=1)
     ]
     out.print(_table(["rank", "raw", "ReAlign"], rows))
@@ -252,23 +255,38 @@ def _run_flow(config: AnalysisConfig, root: Path) -> None:
         flow(config, store=str(root))
 
 
-def _table(columns: list[str], rows: list[tuple[str, ...]]) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
     table = Table(*columns)
     for row in rows:
         table.add_row(*row)
     return table
 
 
-def _hit(hit: object) -> str:
-    return str(hit)
-
-
 def main() -> None:
     """Run the command; print a user's mistake as one line and exit with 2."""
+    status = ExitStatus()
+    # What is registered first runs last. Prefect's threads outlive the interpreter's teardown, which native libraries
+    # answer with pages of warnings: so the process ends at once when all other handlers have tidied up.
+    atexit.register(status.leave)
     try:
         app()
+    except SystemExit as end:
+        status.code = end.code if isinstance(end.code, int) else 0
     except LensError as error:
         if _debug:
             raise
         err.print(f"lens: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        status.code = 2
+
+
+class ExitStatus:
+    """What the process will exit with: 1, an unexpected error, until something better is known."""
+
+    def __init__(self) -> None:
+        self.code = 1
+
+    def leave(self) -> None:
+        """End the process now, with everything printed."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self.code)

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import Task, get_run_logger
 from prefect.futures import PrefectFuture
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.environment import default_store, workers
 from pipeline_core.config import AnalysisConfig
@@ -36,7 +36,7 @@ TASKS: Mapping[str, Task[..., Any]] = {
 }
 
 
-def task_runner() -> ThreadPoolTaskRunner[Any]:
+def task_runner() -> TaskRunner[Any]:
     """Return the runner of a flow's tasks: threads, one step at a time unless LENS_WORKERS says more."""
     return ThreadPoolTaskRunner(max_workers=workers())
 
@@ -60,9 +60,10 @@ def run_plan(flow: str, config: AnalysisConfig, store: str | None) -> str:
         needed = [futures[source] for source in step.inputs.values()]
         futures[name] = TASKS[step.stage].submit(plan, name, root, wait_for=needed)
     outcomes, failure = _collect(futures)
-    _finish(root, record, plan, outcomes, failed=failure is not None)
+    _close(root, record, plan, outcomes, failed=failure is not None)
     if failure is not None:
         raise failure
+    build_warehouse(root)
     get_run_logger().info(
         "run %s: %d steps built, %d cached",
         record.run_id,
@@ -83,7 +84,7 @@ def _collect(futures: Mapping[str, PrefectFuture[Any]]) -> tuple[dict[str, Outco
     return outcomes, failure
 
 
-def _finish(root: Path, record: RunRecord, plan: Plan, outcomes: Mapping[str, Outcome], failed: bool) -> None:
+def _close(root: Path, record: RunRecord, plan: Plan, outcomes: Mapping[str, Outcome], failed: bool) -> None:
     reached = [
         artifact.model_copy(
             update={"cached": outcomes[artifact.name].cached, "seconds": outcomes[artifact.name].seconds}
@@ -93,4 +94,3 @@ def _finish(root: Path, record: RunRecord, plan: Plan, outcomes: Mapping[str, Ou
         for artifact in plan.run_artifacts()
     ]
     end_run(root, record, "failed" if failed else "completed", reached)
-    build_warehouse(root)

@@ -47,6 +47,8 @@ class Progress:
 
     def _publish(self, percent: float) -> None:
         if self._artifact is None:
-            self._artifact = create_progress_artifact(percent, key=artifact_key(self._name, "progress"))
+            created = create_progress_artifact(percent, key=artifact_key(self._name, "progress"))
+            assert isinstance(created, UUID), "tasks are synchronous"
+            self._artifact = created
         else:
             update_progress_artifact(self._artifact, percent)

@@ -14,7 +14,7 @@ from prefect.tasks import Task
 
 from pipeline_core.contracts import validate_artifact
 from pipeline_core.errors import LensError
-from pipeline_core.plan import Plan
+from pipeline_core.plan import Plan, Step
 from pipeline_core.store import Artifact, Store
 from tasks.progress import Progress, artifact_key
 
@@ -71,7 +71,7 @@ def run_step(plan: Plan, name: str, store: Store, build: Callable[[Path, Progres
     progress = Progress(name, logger)
 
     def validate(folder: Path) -> list[dict[str, Any]]:
-        results = validate_artifact(step.stage, folder)
+        results = validate_artifact(step.stage, folder, _contract_parameters(plan, step))
         logger.info("%s: %d expectations hold", name, sum(result.success for result in results))
         return [asdict(result) for result in results]
 
@@ -82,6 +82,14 @@ def run_step(plan: Plan, name: str, store: Store, build: Callable[[Path, Progres
     logger.info("%s: published %s/%s after %.1f s", name, step.stage, artifact.fingerprint, outcome.seconds)
     _show(name, artifact)
     return outcome
+
+
+def _contract_parameters(plan: Plan, step: Step) -> dict[str, int]:
+    """Return what a stage's contract must know of the config: how sparse codes are, and how wide."""
+    if step.stage != "codes":
+        return {}
+    size = plan.config.sae.contrastive if step.contrastive else plan.config.sae
+    return {"k": size.k, "width": size.features}
 
 
 def _show(name: str, artifact: Artifact) -> None:

@@ -13,6 +13,7 @@ from pipeline_core.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
+Recipe = Literal["paper", "centred"]
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -76,7 +77,7 @@ class ContrastiveSaeConfig(Section):
 class SaeConfig(Section):
     """Sparse autoencoders: the paper's recipe, and a centred one beside it."""
 
-    recipes: tuple[Literal["paper", "centred"], ...] = Field(
+    recipes: tuple[Recipe, ...] = Field(
         ("paper", "centred"), min_length=1, description="paper: no centring, no decoder bias; centred: with both."
     )
     features: Count = Field(4096, description="Width of the dictionary.")

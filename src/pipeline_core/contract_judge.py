@@ -1,5 +1,6 @@
 """Great Expectations as a judge of data frames: which expectations hold, and what was observed where one does not."""
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ class Judge:
         from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
 
         self._gx = gx
+        logging.getLogger("great_expectations").setLevel(logging.WARNING)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         self._source = context.data_sources.add_pandas("artifact")

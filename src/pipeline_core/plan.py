@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline_core.config import AnalysisConfig, ModelConfig
+from pipeline_core.config import AnalysisConfig, ModelConfig, Recipe
 from pipeline_core.datasets.registry import source_identity
 from pipeline_core.fingerprint import StageKey
 from pipeline_core.journal import RunArtifact
@@ -33,7 +33,7 @@ class Step:
     inputs: Mapping[str, str]
     model: ModelConfig | None = None
     contrastive: bool = False
-    recipe: str | None = None
+    recipe: Recipe | None = None
 
     @property
     def stage(self) -> str:
@@ -152,7 +152,7 @@ def _plan_model(builder: _Builder, config: AnalysisConfig, model: ModelConfig, d
 
 
 def _plan_sae(
-    builder: _Builder, config: AnalysisConfig, recipe: str, activations: str, dataset: str, about: dict[str, Any]
+    builder: _Builder, config: AnalysisConfig, recipe: Recipe, activations: str, dataset: str, about: dict[str, Any]
 ) -> dict[str, str]:
     place = f"{about['model'].name}/{recipe}"
     about = about | {"recipe": recipe}
@@ -170,7 +170,11 @@ def _plan_sae(
     common = {"sae": sae, "activations": activations, "dataset": dataset}
     codes = builder.add("codes", f"codes/{place}", {}, common, **about)
     features = builder.add(
-        "features", f"features/{place}", config.features.model_dump(mode="json"), common | {"codes": codes}, **about
+        "features",
+        f"features/{place}",
+        config.features.model_dump(mode="json"),
+        {"sae": sae, "codes": codes, "dataset": dataset},
+        **about,
     )
     return {f"sae:{recipe}": sae, f"codes:{recipe}": codes, f"features:{recipe}": features}
 

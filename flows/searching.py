@@ -1,0 +1,40 @@
+"""A search with words: the text embedded by the model of a run, looked up in that run's index."""
+
+from pathlib import Path
+
+from pipeline_core.activations.query import embed_text
+from pipeline_core.config import parse_config
+from pipeline_core.errors import QueryError, StoreError
+from pipeline_core.index.search import SearchResult, Target, search
+from pipeline_core.journal import read_runs
+from pipeline_core.models.registry import load_adapter
+from tasks.activations import MODELS
+
+
+def search_text(root: Path, text: str, to: Target, k: int, model: str | None) -> SearchResult:
+    """Search the index of the latest completed run.
+
+    Args:
+        root: the store.
+        text: what is looked for.
+        to: modality of the answers.
+        k: hits a variant.
+        model: one of the run's models; by default the one that it studied.
+
+    Raises:
+        StoreError: there is no completed run.
+        QueryError: the run had no such model, or the text is empty.
+    """
+    completed = [run for run in read_runs(root) if run.state == "completed"]
+    if not completed:
+        raise StoreError(f"the store {root} has no completed run", "run lens run")
+    run = completed[-1]
+    config = parse_config(run.config)
+    models = {m.name: m for m in (config.models if run.flow == "compare" else (config.model,))}
+    chosen = models.get(model or config.model.name)
+    if chosen is None:
+        raise QueryError(f"the latest run had no model {model!r}", f"it had {', '.join(models)}")
+    folders = {artifact.name: root / artifact.stage / artifact.fingerprint for artifact in run.artifacts}
+    adapter = load_adapter(chosen, root / MODELS)
+    vector = embed_text(adapter, text, folders["dataset"], config.extraction)
+    return search(folders[f"index/{chosen.name}"], vector, to, k)

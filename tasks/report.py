@@ -1,0 +1,78 @@
+"""The task that writes the report, and where the report's inputs lie in the store."""
+
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+
+from pipeline_core.plan import Plan, Step
+from pipeline_core.report.build import build_report
+from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, RunFacts, SaeArtifacts, StageFact
+from pipeline_core.report.summary import summarise
+from pipeline_core.store import Store
+from tasks.progress import Progress
+from tasks.step import OPTIONS, Outcome, run_step
+
+
+def report_inputs(plan: Plan, store: Store) -> ReportInputs:
+    """Find every input of a plan's report in the store.
+
+    Raises:
+        StoreError: an artifact is missing or damaged.
+    """
+    built = [store.get(step.key) for step in plan.steps.values() if step.stage != "report"]
+    names = [name for name, step in plan.steps.items() if step.stage != "report"]
+    stages = tuple(
+        StageFact(name, artifact.stage, artifact.fingerprint, None, artifact.manifest.seconds)
+        for name, artifact in zip(names, built, strict=True)
+    )
+    contracts = tuple(
+        {"artifact": artifact.fingerprint, **result} for artifact in built for result in artifact.manifest.contracts
+    )
+    (dataset,) = plan.of_stage("dataset")
+    models = tuple(_model(plan, store, model.name) for model in plan.config.models)
+    return ReportInputs(store.folder(dataset.key), models, plan.config, RunFacts(stages, contracts))
+
+
+def _model(plan: Plan, store: Store, name: str) -> ModelArtifacts:
+    def folder(stage: str) -> Path:
+        (step,) = plan.of_stage(stage, name)
+        return store.folder(step.key)
+
+    def sae(step: Step) -> SaeArtifacts:
+        codes, features = (
+            next(s for s in plan.of_stage(stage, name) if s.recipe == step.recipe) for stage in ("codes", "features")
+        )
+        return SaeArtifacts(
+            f"{name}/{step.recipe}", store.folder(step.key), store.folder(codes.key), store.folder(features.key)
+        )
+
+    saes = plan.of_stage("sae", name)
+    return ModelArtifacts(
+        name=name,
+        kind="contrastive" if saes[0].contrastive else "generative",
+        activations=folder("activations"),
+        retrieval=folder("retrieval"),
+        saes=tuple(sae(step) for step in saes),
+        index=folder("index"),
+    )
+
+
+@task(name="report", **OPTIONS)
+def make_report(plan: Plan, name: str, root: Path) -> Outcome | State[Outcome]:
+    """Write the page, and its summary for the UI."""
+    store = Store(root)
+
+    def build(folder: Path, progress: Progress) -> None:
+        inputs = report_inputs(plan, store)
+        build_report(inputs, plan.config.report, folder)
+        lines = "\n".join(f"- {line}" for line in summarise(inputs).lines)
+        page = store.folder(plan.steps[name].key) / "report.html"
+        create_markdown_artifact(
+            f"# {plan.config.report.title}\n\n{lines}\n\nThe whole report: `{page}`",
+            key="report",
+            description="What was found",
+        )
+
+    return run_step(plan, name, store, build)

@@ -1,0 +1,46 @@
+"""A small real data set, and a config that analyses it with the real reference models in seconds."""
+
+import csv
+import shutil
+from pathlib import Path
+
+from pipeline_core.config import AnalysisConfig, load_config
+from pipeline_core.datasets.emoji_records import read_emoji_records
+
+
+def picture_folder(folder: Path, n: int = 48) -> Path:
+    """Make a folder of pictures with captions: untoned emoji, spread over all categories."""
+    folder.mkdir(parents=True)
+    records = [record for record in read_emoji_records() if record.tone is None]
+    with (folder / "metadata.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file_name", "text"])
+        for record in records[:: len(records) // n][:n]:
+            shutil.copy(record.picture, folder / record.picture.name)
+            rows.writerow([record.picture.name, record.name])
+    return folder
+
+
+SMALL = (
+    "sae.features=256",
+    "sae.k=8",
+    "sae.epochs=2",
+    "sae.batch_size=256",
+    "sae.checkpoint_steps=2",
+    "sae.contrastive={features: 64, k: 4, epochs: 3, batch_size: 16}",
+    "features.share=0.05",
+    "retrieval.removal_share=0.05",
+    "retrieval.bootstrap=100",
+    "retrieval.permutations=100",
+    "retrieval.single_features=2",
+    "extraction.shard_size=16",
+    "extraction.batch_size=8",
+    "report.features_shown=2",
+    "report.queries_shown=2",
+)
+"""Settings that make an analysis small."""
+
+
+def small_config(pictures: Path, *settings: str) -> AnalysisConfig:
+    """Return the config of a small analysis of a folder of pictures."""
+    return load_config(settings=("dataset.name=folder", f"dataset.path={pictures}", *SMALL, *settings))
