@@ -59,7 +59,7 @@ format: $(VENV)/.installed-dev ## let ruff rewrite
 	$(RUN)/ruff format .
 
 docs: $(VENV)/.installed ## write docs/tables.md anew from the schema
-	$(RUN)/python -m pipeline_core.warehouse.document > docs/tables.md
+	$(RUN)/python -m pipeline_core.warehouse.document docs/tables.md
 
 stage-hashes: $(VENV)/.installed-dev ## record that stages give the same output although their code changed
 	$(RUN)/python -m tests.stage_hashes

@@ -72,6 +72,8 @@ def check_artifact(
     given = dict(parameters or {})
     results: list[ContractResult] = []
     contracts = [load_contract(table.name) for table in tables_of(stage)]
+    if not contracts:
+        return results
     # Great Expectations keeps the current context in a global, and stages may run in threads.
     with _one_at_a_time, duckdb.connect() as connection:
         for contract in contracts:

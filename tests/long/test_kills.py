@@ -1,0 +1,78 @@
+"""kill -9 in the middle of extraction and of SAE training: the next run resumes, and nothing differs."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from pipeline_core.diff import diff_runs
+from pipeline_core.journal import read_runs
+from tests.small import SMALL, picture_folder
+
+pytestmark = pytest.mark.long
+
+
+def start(pictures: Path, store: Path) -> "subprocess.Popen[str]":
+    values = ("dataset.name=folder", f"dataset.path={pictures}", *SMALL, "compare_with=[]", "sae.epochs=20")
+    arguments = [word for value in values for word in ("--set", value)]
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", *arguments, "--store", str(store)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    out = process.communicate(timeout=900)[0]
+    assert process.returncode == 0, out
+    return out
+
+
+def kill_when(process: "subprocess.Popen[str]", reached: Callable[[], bool]) -> None:
+    """Kill the whole process group as soon as ``reached`` says so."""
+    tick = Event()
+    while not reached():
+        assert process.poll() is None, "the run ended before it could be killed"
+        tick.wait(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+
+
+def newest_record(store: Path) -> str:
+    return str(store / "runs" / f"{read_runs(store)[-1].run_id}.json")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return picture_folder(tmp_path_factory.mktemp("data") / "pictures")
+
+
+@pytest.fixture(scope="module")
+def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a run that nothing interrupted."""
+    store = tmp_path_factory.mktemp("whole") / "store"
+    finish(start(pictures, store))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("stage", "pattern", "least"), [("activations", "embeddings/*.parquet", 2), ("sae", "checkpoint*", 1)]
+)
+def test_a_killed_run_resumes_and_nothing_differs(
+    pictures: Path, whole: Path, tmp_path: Path, stage: str, pattern: str, least: int
+) -> None:
+    store = tmp_path / "store"
+    victim = start(pictures, store)
+    kill_when(victim, lambda: len(list(store.glob(f"{stage}/.partial-*/{pattern}"))) >= least)
+    (partial,) = store.glob(f"{stage}/.partial-*")
+    kept = {p.name: p.stat().st_mtime_ns for p in partial.glob("embeddings/*.parquet")}
+    finish(start(pictures, store))
+    published = store / stage / re.sub(r"^\.partial-", "", partial.name)
+    for name, modified in kept.items():
+        assert (published / "embeddings" / name).stat().st_mtime_ns == modified, "a finished shard was written again"
+    assert diff_runs(store, newest_record(store), newest_record(whole)) == []
