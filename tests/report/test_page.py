@@ -59,8 +59,8 @@ def test_the_page_holds_every_part_and_is_small(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for anchor in (
         *("figure-recall", "figure-density", "figure-energy", "claims", "features", "queries"),
-        *(f"table-{name}" for name in ("recall-0", "recall-1", "recall-0-controls", "comparisons", "removal")),
-        *(f"table-{name}" for name in ("overlaps", "reconstruction", "index", "contracts", "stages")),
+        *(f"table-{name}" for name in ("recall-0", "recall-1", "recall-0-controls", "cutoffs", "comparisons")),
+        *(f"table-{name}" for name in ("removal", "overlaps", "reconstruction", "index", "contracts", "stages")),
     ):
         assert f'id="{anchor}"' in text
     assert "Twemoji, CC-BY 4.0" in text

@@ -99,6 +99,31 @@ def recall_table(inputs: ReportInputs, place: int, answer: Answer, controls: boo
     )
 
 
+def cutoff_table(answer: Answer) -> Table:
+    """Return the hit rates of the story's systems at every cut-off (``cutoffs.sql``)."""
+    ks = answer.rows["k"].unique().sort().to_list()
+    rows = []
+    for _, scores in answer.rows.group_by(["task_id", "system_id"], maintain_order=True):
+        first = scores.row(0, named=True)
+        at = {row["k"]: row for row in scores.iter_rows(named=True)}
+        if role_of(first) is not None:
+            cells = [
+                Cell(percent(at[k]["value"]), interval(at[k]["low"], at[k]["high"])) if k in at else Cell("–")
+                for k in ks
+            ]
+            rows.append(
+                [Cell(task_title(first["task_type"]), first["task_id"]), Cell(first["label"], first["model"]), *cells]
+            )
+    return Table(
+        "cutoffs",
+        "Hit rate at every cut-off",
+        "Percent of queries with a relevant candidate among the first k, test split, with 95% intervals.",
+        [Heading("task", numeric=False), Heading("system", numeric=False), *(Heading(f"@{k}") for k in ks)],
+        rows,
+        answer,
+    )
+
+
 def comparison_table(answer: Answer) -> Table:
     """Return the paired comparisons (``comparisons.sql``)."""
     significant = answer.rows.filter(pl.col("q") < SIGNIFICANT).height
