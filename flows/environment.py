@@ -13,6 +13,9 @@ SETTINGS = {
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    # Libraries draw bars of their own over ours.
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
     # Idle OpenMP threads that spin take the cores from the stage that runs next.
     "OMP_WAIT_POLICY": "passive",
 }
