@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-browser test-long test-gpu lint types imports format docs stage-hashes train-reference lock clean
+.PHONY: help demo install test test-browser test-long lint types imports format docs stage-hashes train-reference lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -40,9 +40,6 @@ test-browser: $(VENV)/.installed-dev ## the report in a real Chromium
 
 test-long: $(VENV)/.installed-dev ## kills in mid-run, a real Prefect server and worker
 	$(RUN)/python -m pytest -m long --timeout 1800
-
-test-gpu: $(VENV)/.installed-dev ## tests that need an accelerator
-	$(RUN)/python -m pytest -m gpu
 
 lint: $(VENV)/.installed-dev ## ruff, rules and format
 	$(RUN)/ruff check .
