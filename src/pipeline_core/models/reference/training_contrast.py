@@ -62,13 +62,13 @@ def info_nce(image_nd: torch.Tensor, text_nd: torch.Tensor, inverse_temperature:
     return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
 
 
-def retrieval_rates(image_nd: torch.Tensor, text_nd: torch.Tensor) -> dict[str, float]:
-    """Return hit@1 and hit@5 in percent, text to image and back, by cosine of rows that match one to one."""
+def retrieval_rates(image_nd: torch.Tensor, text_nd: torch.Tensor, cutoffs: Sequence[int] = (1, 5)) -> dict[str, float]:
+    """Return hit rates in percent, text to image and back, by cosine of rows that match one to one."""
     scores = functional.normalize(text_nd, dim=-1) @ functional.normalize(image_nd, dim=-1).T
     rates: dict[str, float] = {}
     for direction, matrix in (("t2i", scores), ("i2t", scores.T)):
         rank = (matrix > matrix.diagonal()[:, None]).sum(1)
-        rates |= {f"{direction}_hit{k}": 100 * (rank < k).float().mean().item() for k in (1, 5)}
+        rates |= {f"{direction}_hit{k}": 100 * (rank < k).float().mean().item() for k in cutoffs}
     return rates
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TypeVar, cast
 
 import torch
@@ -29,6 +30,7 @@ class Schedule:
         weight_decay: AdamW's.
         averaging: decay of the exponential moving average of the weights, which is what is validated and kept.
         validate_every: steps between validations.
+        patience: validations without a new best after which the stage ends early.
     """
 
     steps: int
@@ -37,6 +39,7 @@ class Schedule:
     weight_decay: float = 0.05
     averaging: float = 0.98
     validate_every: int = 50
+    patience: int = 2
 
 
 class TrainingLog:
@@ -84,9 +87,9 @@ def fit(
     scheduler = torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, decay], [schedule.warmup])
     average = get_ema_multi_avg_fn(schedule.averaging)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(module, multi_avg_fn=average)
-    best: dict[str, float] = {"score": float("-inf")}
+    best: dict[str, float] = {"score": float("-inf"), "step": 0}
     best_weights = copy.deepcopy(module.state_dict())
-    running, measured_steps = 0.0, 0
+    losses: list[float] = []
     for step in range(1, schedule.steps + 1):
         module.train()
         optimizer.zero_grad(set_to_none=True)
@@ -96,17 +99,20 @@ def fit(
         optimizer.step()
         scheduler.step()
         averaged.update_parameters(module)
-        running, measured_steps = running + loss.item(), measured_steps + 1
-        if step % schedule.validate_every == 0 or step == schedule.steps:
-            candidate = cast(Module, averaged.module).eval()
-            with torch.inference_mode():
-                measured = {"train_loss": running / measured_steps, **validate(candidate)}
-            log.append(stage, step, measured)
-            running, measured_steps = 0.0, 0
-            if measured["score"] > best["score"]:
-                best, best_weights = {**measured, "step": step}, copy.deepcopy(candidate.state_dict())
-                keep(candidate)
+        losses.append(loss.item())
         progress(stage, step, schedule.steps)
+        if step % schedule.validate_every and step < schedule.steps:
+            continue
+        candidate = cast(Module, averaged.module).eval()
+        with torch.inference_mode():
+            measured = {"train_loss": fmean(losses), **validate(candidate)}
+        losses.clear()
+        log.append(stage, step, measured)
+        if measured["score"] > best["score"]:
+            best, best_weights = {**measured, "step": step}, copy.deepcopy(candidate.state_dict())
+            keep(candidate)
+        elif step - best["step"] >= schedule.patience * schedule.validate_every:
+            break
     module.load_state_dict(best_weights)
     module.eval()
     return best
