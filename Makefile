@@ -61,8 +61,8 @@ docs: $(VENV)/.installed ## write docs/tables.md anew from the schema
 stage-hashes: $(VENV)/.installed-dev ## record that stages give the same output although their code changed
 	$(RUN)/python -m tests.stage_hashes
 
-train-reference: install ## retrain the shipped weights of the reference models (hours)
-	$(RUN)/python -m flows.train_reference
+train-reference: install ## retrain the reference models; weights and log go to OUT (an hour)
+	$(RUN)/python -m flows.train_reference --output $(or $(OUT),reference-weights)
 
 lock: $(VENV)/.installed-dev ## write the versions of this environment into requirements/constraints.txt
 	@{ echo "# The exact versions that the tests ran with; pip's -c. Rebuild with: make lock"; \

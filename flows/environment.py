@@ -20,7 +20,6 @@ SETTINGS = {
     "OMP_WAIT_POLICY": "passive",
 }
 STORE = "LENS_STORE"
-WORKERS = "LENS_WORKERS"
 
 
 def prepare() -> None:
@@ -32,8 +31,3 @@ def prepare() -> None:
 def default_store() -> Path:
     """Return the store: the folder named by LENS_STORE, or ``store`` below the working folder."""
     return Path(os.environ.get(STORE, "store"))
-
-
-def workers() -> int:
-    """Return how many steps may run at once: LENS_WORKERS, or 1, since a step uses every thread that it is given."""
-    return int(os.environ.get(WORKERS, "1"))

@@ -1,5 +1,6 @@
 """How a plan becomes a run: journal, one mapped task a step, the warehouse published at the end."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from prefect import Task, get_run_logger
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.environment import default_store, workers
+from flows.environment import default_store
 from pipeline_core.config import AnalysisConfig
+from pipeline_core.errors import LensError
 from pipeline_core.journal import RunRecord, end_run, start_run
 from pipeline_core.plan import Plan, plan_analysis
 from pipeline_core.store import Store
@@ -24,6 +26,19 @@ from tasks.retrieval import score
 from tasks.sae import train
 from tasks.step import Outcome
 
+
+class WithoutTrace(logging.Filter):
+    """Takes the trace out of the log of a user's mistake: its one line says what to do."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every record; drop the trace of a LensError."""
+        if record.exc_info and isinstance(record.exc_info[1], LensError):
+            record.exc_info = None
+        return True
+
+
+logging.getLogger("prefect.flow_runs").addFilter(WithoutTrace())
+
 TASKS: Mapping[str, Task[..., Any]] = {
     "dataset": make_dataset,
     "activations": extract_activations,
@@ -37,8 +52,8 @@ TASKS: Mapping[str, Task[..., Any]] = {
 
 
 def task_runner() -> TaskRunner[Any]:
-    """Return the runner of a flow's tasks: threads, one step at a time unless LENS_WORKERS says more."""
-    return ThreadPoolTaskRunner(max_workers=workers())
+    """Return the runner of a flow's tasks: one step at a time, since a step uses every thread that it is given."""
+    return ThreadPoolTaskRunner(max_workers=1)
 
 
 def run_plan(flow: str, config: AnalysisConfig, store: str | None) -> str:

@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 
 from pipeline_core.plan import Plan, Step
-from pipeline_core.report.build import build_report
+from pipeline_core.report.build import REPORT_FILE, build_report
 from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, RunFacts, SaeArtifacts, StageFact
 from pipeline_core.report.summary import summarise
 from pipeline_core.store import Store
@@ -24,7 +24,7 @@ def report_inputs(plan: Plan, store: Store) -> ReportInputs:
     built = [store.get(step.key) for step in plan.steps.values() if step.stage != "report"]
     names = [name for name, step in plan.steps.items() if step.stage != "report"]
     stages = tuple(
-        StageFact(name, artifact.stage, artifact.fingerprint, None, artifact.manifest.seconds)
+        StageFact(name, artifact.stage, artifact.fingerprint, artifact.manifest.seconds)
         for name, artifact in zip(names, built, strict=True)
     )
     contracts = tuple(
@@ -65,14 +65,14 @@ def make_report(plan: Plan, name: str, root: Path) -> Outcome | State[Outcome]:
     store = Store(root)
 
     def build(folder: Path, progress: Progress) -> None:
-        inputs = report_inputs(plan, store)
-        build_report(inputs, plan.config.report, folder)
-        lines = "\n".join(f"- {line}" for line in summarise(inputs).lines)
-        page = store.folder(plan.steps[name].key) / "report.html"
-        create_markdown_artifact(
-            f"# {plan.config.report.title}\n\n{lines}\n\nThe whole report: `{page}`",
-            key="report",
-            description="What was found",
-        )
+        build_report(report_inputs(plan, store), plan.config.report, folder)
 
-    return run_step(plan, name, store, build)
+    outcome = run_step(plan, name, store, build)
+    lines = "\n".join(f"- {line}" for line in summarise(report_inputs(plan, store)).lines)
+    page = store.folder(plan.steps[name].key) / REPORT_FILE
+    create_markdown_artifact(
+        f"# {plan.config.report.title}\n\n{lines}\n\nThe whole report: `{page}`",
+        key="report",
+        description="What was found",
+    )
+    return outcome

@@ -1,5 +1,6 @@
 """What every task does: materialise its step in the store under the contract, and show the outcome in the UI."""
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline_core.contracts import validate_artifact
 from pipeline_core.errors import LensError
 from pipeline_core.plan import Plan, Step
 from pipeline_core.store import Artifact, Store
+from pipeline_core.threads import limited_threads
 from tasks.progress import Progress, artifact_key
 
 RETRY_DELAYS = [2.0, 10.0]
@@ -25,7 +27,7 @@ _OUT_OF_MEMORY = "OutOfMemoryError"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task returns: a reference to its artifact, never the data."""
+    """What a task returns: a reference to its artifact, never the data; ``seconds`` are those of this run."""
 
     name: str
     stage: str
@@ -75,8 +77,10 @@ def run_step(plan: Plan, name: str, store: Store, build: Callable[[Path, Progres
         logger.info("%s: %d expectations hold", name, sum(result.success for result in results))
         return [asdict(result) for result in results]
 
-    artifact, cached = store.materialize(step.key, lambda folder: build(folder, progress), validate)
-    outcome = Outcome(name, step.stage, artifact.fingerprint, cached, artifact.manifest.seconds)
+    started = time.monotonic()
+    with limited_threads(plan.config.extraction.threads):
+        artifact, cached = store.materialize(step.key, lambda folder: build(folder, progress), validate)
+    outcome = Outcome(name, step.stage, artifact.fingerprint, cached, time.monotonic() - started)
     if cached:
         return Completed(name="Cached", message=f"{step.stage}/{artifact.fingerprint} was in the store", data=outcome)
     logger.info("%s: published %s/%s after %.1f s", name, step.stage, artifact.fingerprint, outcome.seconds)

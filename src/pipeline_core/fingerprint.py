@@ -2,14 +2,14 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 SHORT = 16
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -61,27 +61,49 @@ def canonical_json(value: object) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 of a file, hex; remembered by size and modification time."""
-    stat = path.stat()
-    return _digest(path, stat.st_size, stat.st_mtime_ns)
-
-
-# Size and time are arguments because they are the memo's key: a file that changed is read again.
-@lru_cache(maxsize=1 << 16)
-def _digest(path: Path, size: int, modified: int) -> str:
-    digest = hashlib.sha256()
+    """Return the sha256 of a file, hex."""
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def folder_digest(folder: Path) -> str:
-    """Return the identity of a folder: sha256 over (relative path, size, sha256) of its files, hidden ones left out."""
-    files = sorted(
-        p
-        for p in folder.rglob("*")
-        if p.is_file() and not any(part.startswith(".") for part in p.relative_to(folder).parts)
-    )
-    rows = [(p.relative_to(folder).as_posix(), p.stat().st_size, file_digest(p)) for p in files]
+def folder_digest(folder: Path, memo: Path | None = None) -> str:
+    """Return the identity of a folder: sha256 over (relative path, size, sha256) of its files, hidden ones left out.
+
+    Args:
+        folder: a data set or a model.
+        memo: file that remembers digests by path, size and modification time, so that a folder of gigabytes is read
+            once; by default one in the user's cache.
+    """
+    memo = memo or _user_cache() / "digests.json"
+    known = _read_memo(memo)
+    rows, seen = [], {}
+    for path in sorted(folder.resolve().rglob("*")):
+        relative = path.relative_to(folder.resolve())
+        if not path.is_file() or any(part.startswith(".") for part in relative.parts):
+            continue
+        stat = path.stat()
+        key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
+        seen[key] = known.get(key) or file_digest(path)
+        rows.append((relative.as_posix(), stat.st_size, seen[key]))
+    if not seen.keys() <= known.keys():
+        _write_memo(memo, known | seen)
     return hashlib.sha256(canonical_json(rows).encode()).hexdigest()
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "retrieval-lens"
+
+
+def _read_memo(memo: Path) -> dict[str, str]:
+    try:
+        known = json.loads(memo.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _write_memo(memo: Path, known: Mapping[str, str]) -> None:
+    memo.parent.mkdir(parents=True, exist_ok=True)
+    temporary = memo.with_name(f"{memo.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(known), encoding="utf-8")
+    temporary.replace(memo)

@@ -6,13 +6,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline_core.config import AnalysisConfig, ModelConfig, Recipe
+from pipeline_core.config import AnalysisConfig, DatasetConfig, ModelConfig, Recipe
 from pipeline_core.datasets.registry import source_identity
 from pipeline_core.fingerprint import StageKey
 from pipeline_core.journal import RunArtifact
-from pipeline_core.models.registry import is_contrastive, model_identity
+from pipeline_core.models.registry import is_contrastive, model_identity, pin_revision
 from pipeline_core.stages import STAGES
 from pipeline_core.store import Status, Store
+
+_TOKEN_FIELDS = {"layer", "pooling", "mask", "token_roles"}
+"""Fields of the extraction that a dual encoder, which gives one vector a sample, does not know."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,21 @@ def plan_analysis(config: AnalysisConfig) -> Plan:
     """
     builder = _Builder()
     dataset = builder.add(
-        "dataset", "dataset", config.dataset.model_dump(mode="json"), {}, source=source_identity(config.dataset)
+        "dataset", "dataset", _dataset_slice(config.dataset), {}, source=source_identity(config.dataset)
     )
     inputs = {"dataset": dataset}
     for model in config.models:
-        inputs |= _plan_model(builder, config, model, dataset)
-    builder.add("report", "report", config.report.model_dump(mode="json"), inputs)
+        inputs |= _plan_model(builder, config, pin_revision(model), dataset)
+    # Inputs have no order, and the first model is the one that the report is about.
+    order = {"models": [model.name for model in config.models]}
+    builder.add("report", "report", config.report.model_dump(mode="json") | order, inputs)
     return Plan(config, builder.steps)
+
+
+def _dataset_slice(config: DatasetConfig) -> dict[str, Any]:
+    """Return what a data set depends on: not the share of bad rows that is put up with, nor how its path is spelt."""
+    path = None if config.path is None else str(Path(config.path).resolve())
+    return config.model_dump(mode="json", exclude={"max_quarantine_share"}) | {"path": path}
 
 
 def _plan_model(builder: _Builder, config: AnalysisConfig, model: ModelConfig, dataset: str) -> dict[str, str]:
@@ -123,7 +134,10 @@ def _plan_model(builder: _Builder, config: AnalysisConfig, model: ModelConfig, d
     activations = builder.add(
         "activations",
         f"activations/{name}",
-        {"model": model.model_dump(mode="json"), "extraction": config.extraction.model_dump(mode="json")},
+        {
+            "model": model.model_dump(mode="json"),
+            "extraction": config.extraction.model_dump(mode="json", exclude=_TOKEN_FIELDS if contrastive else None),
+        },
         {"dataset": dataset},
         source=model_identity(model),
         numerics=_numerics(config, model),
@@ -143,7 +157,7 @@ def _plan_model(builder: _Builder, config: AnalysisConfig, model: ModelConfig, d
     index = builder.add(
         "index",
         f"index/{name}",
-        config.index.model_dump(mode="json") | {"beta": config.retrieval.beta, "eps": config.retrieval.eps},
+        config.index.model_dump(mode="json") | config.retrieval.model_dump(mode="json", include={"beta", "eps", "ks"}),
         {"dataset": dataset, "activations": activations},
         **about,
     )

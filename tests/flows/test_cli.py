@@ -1,6 +1,7 @@
 """The command as a person types it: each answer on one screen, each mistake one line and exit status 2."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from pipeline_core.fingerprint import StageKey
 from pipeline_core.journal import read_runs
 from pipeline_core.store import Store
 from tests.small import SMALL
+
+ROOT = Path(__file__).parents[2]
 
 
 def lens(*arguments: str, store: Path | None = None) -> Result:
@@ -75,23 +78,22 @@ def test_show_prints_a_config_that_can_be_run_again(tmp_path: Path) -> None:
     assert "k: 7" in shown
 
 
-@pytest.mark.parametrize(
-    ("question", "columns"),
-    [
-        (
-            "select feature_id, attribution, modality, top_captions from feature_summary "
-            "order by attribution desc limit 10",
-            4,
-        ),
-        ("select task_type, adaptation, value from recall order by task_type, adaptation", 3),
-        ("select stage, seconds from stage_times order by seconds desc limit 1", 2),
-    ],
-)
-def test_the_three_questions_are_answered(analysed: Path, question: str, columns: int) -> None:
+QUESTIONS = re.findall(r'^lens sql "(select .+)"$', (ROOT / "README.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_questions_of_the_readme_are_answered(analysed: Path, question: str) -> None:
     rows = json.loads(answer("sql", question, "--json", store=analysed))
     assert rows
-    assert len(rows[0]) == columns
     assert all(value is not None for value in rows[0].values())
+
+
+def test_the_readme_asks_the_three_questions() -> None:
+    assert [next(t for t in ("feature_summary", "recall", "stage_times") if t in q) for q in QUESTIONS] == [
+        "feature_summary",
+        "recall",
+        "stage_times",
+    ]
 
 
 def test_sql_prints_csv(analysed: Path) -> None:
@@ -171,6 +173,15 @@ def test_a_mistake_ends_the_process_with_2_and_one_line(tmp_path: Path) -> None:
     (line,) = done.stderr.strip().splitlines()
     assert "lens run first" in line
     assert "Traceback" in process("--debug", "sql", "select 1", "--store", str(tmp_path / "none")).stderr
+
+
+def test_a_mistake_inside_a_step_prints_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "metadata.csv").write_text("file_name,text\nnone.png,a picture that is not there\n")
+    done = process("run", *settings(tmp_path / "few"), "--store", str(tmp_path / "store"))
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "none.png" in done.stderr.strip().splitlines()[-1]
 
 
 def test_help_is_there_for_every_command() -> None:

@@ -72,7 +72,7 @@ def make_inputs(root: Path, hostile: bool = False) -> ReportInputs:
     contrastive = _model(root, "reference-contrastive", "contrastive", ("paper",), 2.2, (2.0, 2.5))
     stages = [("dataset", 3.1), ("activations/reference-mllm", 214.0), ("sae/reference-mllm/paper", 96.5)]
     run = RunFacts(
-        tuple(StageFact(name, name.split("/")[0], "0123456789abcdef", False, seconds) for name, seconds in stages),
+        tuple(StageFact(name, name.split("/")[0], "0123456789abcdef", seconds) for name, seconds in stages),
         tuple(_contract(table, held) for table, held in (("samples", True), ("embeddings", True), ("codes", False))),
     )
     return ReportInputs(dataset, (mllm, contrastive), AnalysisConfig(), run)

@@ -1,12 +1,10 @@
 """The hooked pass over a data set: shard by shard, resumable at any moment, each picture looked at once a shard."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-import torch
 
 from pipeline_core.activations.embed import Embed, contrastive_embedding, embed_halving, generative_embedding
 from pipeline_core.activations.plan import DatasetTables, Item, plan_extraction
@@ -24,6 +22,7 @@ from pipeline_core.errors import DataError
 from pipeline_core.models.adapter import SampleInput
 from pipeline_core.models.contrastive import ContrastiveAdapter
 from pipeline_core.parquet import write_table
+from pipeline_core.threads import limited_threads
 
 if TYPE_CHECKING:
     from pipeline_core.models.registry import ModelAdapter
@@ -60,7 +59,7 @@ def extract(
     write_table(folder, "representations", representations)
     total = sum(len(shard.items) for shard in shards)
     done = 0
-    with _threads(config.threads), ImageReader(dataset_folder) as reader:
+    with limited_threads(config.threads), ImageReader(dataset_folder) as reader:
         for shard in shards:
             if is_written(folder, shard, representations.height):
                 done += len(shard.items)
@@ -95,13 +94,3 @@ def _input(reader: ImageReader, item: Item) -> SampleInput:
     except DataError as error:
         raise DataError(f"sample {item.sample_id}: {error.problem}", error.remedy) from None
     return SampleInput(item.sample_id, item.prompt_id, image, item.text, item.instruction, item.image_key)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

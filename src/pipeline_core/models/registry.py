@@ -49,7 +49,20 @@ def model_identity(config: ModelConfig) -> str:
     folder = Path(config.name)
     if folder.is_dir():
         return f"folder:{folder_digest(folder)}"
-    return f"hub:{config.name}@{_read_config(config)._commit_hash}"
+    return f"hub:{config.name}@{_commit(config)}"
+
+
+def pin_revision(config: ModelConfig) -> ModelConfig:
+    """Return the config with a hub model's revision replaced by the commit that it names now; others as they are.
+
+    What is planned and what is loaded hours later are then the same, though a branch may have moved.
+
+    Raises:
+        ModelError: the model cannot be found, or its commit not be told.
+    """
+    if config.name in _REFERENCE_KINDS or Path(config.name).is_dir():
+        return config
+    return config.model_copy(update={"revision": _commit(config)})
 
 
 def load_adapter(config: ModelConfig, cache: Path) -> "ModelAdapter":
@@ -132,6 +145,13 @@ def _read_config(config: ModelConfig) -> Any:
         )
     except (OSError, ValueError, KeyError) as error:
         raise _not_loaded(config, error) from error
+
+
+def _commit(config: ModelConfig) -> str:
+    commit = _read_config(config)._commit_hash
+    if not isinstance(commit, str):
+        raise ModelError(f"the commit of the model {config.name} cannot be told", "give model.revision, or a folder")
+    return commit
 
 
 def _text_attention(found: Any, attention: str) -> str | dict[str, str]:

@@ -32,12 +32,11 @@ class ModelArtifacts:
 
 @dataclass(frozen=True)
 class StageFact:
-    """One stage of the run: its name there, its artifact, whether that was there before, and the seconds it took."""
+    """One stage of the run: its name there, its artifact, and the seconds that it took to build, in whichever run."""
 
     name: str
     stage: str
     fingerprint: str
-    cached: bool | None
     seconds: float | None
 
 

@@ -307,24 +307,13 @@ def stage_table(run: RunFacts) -> Table:
     """Return the stages of the run."""
     slowest = max((s for s in run.stages if s.seconds is not None), key=lambda s: s.seconds or 0.0, default=None)
     statement = f"The longest was {slowest.name}, {slowest.seconds:.1f} s." if slowest else "No times were recorded."
-    cached = {True: "was there", False: "built", None: "–"}
     return Table(
         "stages",
         "Stages",
-        f"Seconds that each stage took, and whether its artifact was there before the run. {statement}",
+        f"Seconds that each artifact took to build, in whichever run built it. {statement}",
+        [Heading("stage", numeric=False), Heading("seconds"), Heading("artifact", numeric=False)],
         [
-            Heading("stage", numeric=False),
-            Heading("seconds"),
-            Heading("artifact", numeric=False),
-            Heading("fingerprint", numeric=False),
-        ],
-        [
-            [
-                Cell(fact.name),
-                Cell(f"{fact.seconds:.1f}" if fact.seconds is not None else "–"),
-                Cell(cached[fact.cached]),
-                Cell(fact.fingerprint),
-            ]
+            [Cell(fact.name), Cell(f"{fact.seconds:.1f}" if fact.seconds is not None else "–"), Cell(fact.fingerprint)]
             for fact in run.stages
         ],
         None,

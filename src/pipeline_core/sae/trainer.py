@@ -1,8 +1,7 @@
 """Training of a TopK autoencoder on stored token states: seeded, resumable, equal however often it was interrupted."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from pipeline_core.sae.resume import CHECKPOINT, TrainingState
 from pipeline_core.sae.tokens import TokenMap, map_tokens
 from pipeline_core.sae.topk import Recipe, TopKModule
 from pipeline_core.schema import TABLES
+from pipeline_core.threads import limited_threads
 from pipeline_core.vectors import representations
 
 STATES = "states.npy"
@@ -62,7 +62,7 @@ def train_sae(
     if _finished(folder):
         return
     sizes: Sizes = config.contrastive if contrastive else config
-    with _threads(threads):
+    with limited_threads(threads):
         tokens = map_tokens(activations, folder / STATES)
         mean = tokens.mean()
         state = _start(mean, sizes, config, recipe)
@@ -156,13 +156,3 @@ def _dead_share(state: TrainingState, epoch_steps: int) -> float:
 def _hook_name(activations: Path) -> str:
     default = representations(activations).filter(pl.col("is_default")).row(0, named=True)
     return f"L{default['layer']}/{default['norm_position']}"
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
