@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline_core.schema import SCHEMA_VERSION
+
 SHORT = 16
 
 
@@ -34,8 +36,9 @@ class StageKey:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the canonical JSON of the key, 64 hex digits."""
-        return hashlib.sha256(canonical_json(vars_of(self)).encode()).hexdigest()
+        """The sha256 of the canonical JSON of the key and the version of the schema, 64 hex digits."""
+        values = {"schema_version": SCHEMA_VERSION, **vars_of(self)}
+        return hashlib.sha256(canonical_json(values).encode()).hexdigest()
 
     @property
     def short(self) -> str:
