@@ -25,7 +25,8 @@ class Judge:
         from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
 
         self._gx = gx
-        logging.getLogger("great_expectations").setLevel(logging.WARNING)
+        # This module sets a level of its own, to tell of each temporary folder.
+        logging.getLogger(ProgressBarsConfig.__module__).setLevel(logging.WARNING)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         self._source = context.data_sources.add_pandas("artifact")
