@@ -8,12 +8,12 @@ import polars as pl
 
 from pipeline_core.errors import StoreError
 from pipeline_core.fingerprint import file_digest
-from pipeline_core.journal import RunArtifact, find_run
+from pipeline_core.journal import RunArtifact, RunRecord, find_run
 from pipeline_core.parquet import read_table
-from pipeline_core.schema import TABLES, Table
+from pipeline_core.schema import SCHEMA_VERSION, TABLES, Table
 from pipeline_core.store import Artifact, read_artifact
 
-WEIGHTS = (".safetensors", ".npz")
+WEIGHTS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,26 @@ def diff_runs(store: Path, left: str, right: str) -> list[Difference]:
     """Compare two runs, named as ``find_run`` takes them; the runs may be in different stores.
 
     Raises:
-        StoreError: a run or one of its artifacts cannot be read.
+        StoreError: a run or one of its artifacts cannot be read, or has tables of another version of the schema.
     """
     sides = []
     for name in (left, right):
         root, run = find_run(store, name)
         if run.state != "completed":
             raise StoreError(f"the run {run.run_id} is {run.state}", "compare completed runs")
-        sides.append({artifact.name: (root, artifact) for artifact in run.artifacts})
+        sides.append({artifact.name: _open(root, run, artifact) for artifact in run.artifacts})
     one, other = sides
     only = [Difference(name, "only in one run") for name in sorted(one.keys() ^ other.keys())]
-    common = [
-        d for name in sorted(one.keys() & other.keys()) for d in _artifact(name, _open(*one[name]), _open(*other[name]))
-    ]
+    common = [d for name in sorted(one.keys() & other.keys()) for d in _artifact(name, one[name], other[name])]
     return only + common
 
 
-def _open(root: Path, artifact: RunArtifact) -> Artifact:
-    return read_artifact(root / artifact.stage / artifact.fingerprint)
+def _open(root: Path, run: RunRecord, artifact: RunArtifact) -> Artifact:
+    found = read_artifact(root / artifact.stage / artifact.fingerprint)
+    version = found.manifest.schema_version
+    if version != SCHEMA_VERSION:
+        raise StoreError(f"the run {run.run_id} has tables of schema {version}, not {SCHEMA_VERSION}", "run it again")
+    return found
 
 
 def _artifact(name: str, left: Artifact, right: Artifact) -> Iterator[Difference]:
