@@ -1,5 +1,6 @@
 """Embeddings, sparse codes and SAE dictionaries, read from artifacts into the arrays that the formulas work on."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -124,3 +125,11 @@ def token_batches(activations: Path, batch_size: int = 65536) -> Iterator[Matrix
         for batch in pq.ParquetFile(file).iter_batches(batch_size, columns=["vector", "scale"]):
             vectors = batch.column("vector").flatten().to_numpy().reshape(batch.num_rows, -1).astype(np.float32)
             yield vectors * batch.column("scale").to_numpy()[:, None]
+
+
+def top_count(share: float, n: int) -> int:
+    """Return ceil(share * n), the size of the top share of n features.
+
+    Rounded first: 0.07 of 10,000 is 700, although 0.07 * 10,000 is a little above it in floats.
+    """
+    return math.ceil(round(share * n, 9))

@@ -10,8 +10,9 @@ from scipy import sparse
 
 from pipeline_core.features.attribution import attribution
 from pipeline_core.features.bridge import bridge_matrix, reduce_bridge, strongest_pairs
-from pipeline_core.features.overlap import jaccard, overlap, set_size, top_set
+from pipeline_core.features.overlap import jaccard, overlap, top_set
 from pipeline_core.features.statistics import energies, energy_curve, ranks
+from pipeline_core.vectors import top_count
 
 SETTINGS = settings(max_examples=60, deadline=None)
 
@@ -141,14 +142,15 @@ def test_top_set_is_the_head_of_the_ranking(scores: list[int], share: float) -> 
     ranked = sorted(range(len(scores)), key=lambda f: (-scores[f], f))
     assert ranks(values).tolist() == [ranked.index(f) + 1 for f in range(len(scores))]
     members = top_set(values, share)
-    assert sorted(np.flatnonzero(members)) == sorted(ranked[: set_size(share, len(scores))])
+    assert sorted(np.flatnonzero(members)) == sorted(ranked[: top_count(share, len(scores))])
 
 
 @pytest.mark.parametrize(
-    ("share", "c", "size"), [(0.01, 4096, 41), (0.07, 100, 7), (0.05, 100, 5), (0.001, 10, 1), (0.005, 1024, 6)]
+    ("share", "c", "size"),
+    [(0.01, 4096, 41), (0.07, 100, 7), (0.07, 10_000, 700), (0.05, 100, 5), (0.001, 10, 1), (0.005, 1024, 6)],
 )
-def test_set_size_rounds_up(share: float, c: int, size: int) -> None:
-    assert set_size(share, c) == size
+def test_top_sets_round_up(share: float, c: int, size: int) -> None:
+    assert top_set(np.zeros(c), share).sum() == size
 
 
 @SETTINGS

@@ -11,16 +11,16 @@ from pipeline_core.retrieval.removal import energy_matched, plan_removal, random
 C, D = 60, 20
 
 
-def features(seed: int = 0) -> pl.DataFrame:
+def features(seed: int = 0, c: int = C) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
-    energy = rng.exponential(size=C)
+    energy = rng.exponential(size=c)
     return pl.DataFrame(
-        {"feature_id": np.arange(C), "energy": energy, "attribution_rank": np.argsort(np.argsort(-energy)) + 1}
+        {"feature_id": np.arange(c), "energy": energy, "attribution_rank": np.argsort(np.argsort(-energy)) + 1}
     )
 
 
-def dictionary(seed: int = 0) -> np.ndarray:
-    rows = np.random.default_rng(seed).standard_normal((C, D)).astype(np.float32)
+def dictionary(seed: int = 0, c: int = C) -> np.ndarray:
+    rows = np.random.default_rng(seed).standard_normal((c, D)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
@@ -57,6 +57,12 @@ def test_the_plan_removes_the_top_attribution_and_controls_of_the_same_rank():
     assert list(plan.singles) == top[:3].tolist()
     for feature, basis in plan.singles.items():
         assert abs(basis[:, 0] @ dictionary()[feature]) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize(("share", "c", "removed"), [(0.07, 100, 7), (0.01, 60, 1), (0.1, 60, 6), (0.11, 60, 7)])
+def test_a_share_is_rounded_up_but_not_by_what_floats_add(share: float, c: int, removed: int):
+    plan = plan_removal("model/paper", features(c=c), dictionary(c=c), share, n_singles=0, seed=0)
+    assert plan.rank == removed
 
 
 def test_a_seed_decides_the_controls():

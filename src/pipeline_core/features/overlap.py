@@ -1,6 +1,5 @@
 """Overlap of the top feature sets by energy, attribution and bridge: does the energy go into bridging?"""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.features.statistics import Scores, descending
+from pipeline_core.vectors import top_count
 
 FeatureSet = npt.NDArray[np.bool_]
 
@@ -26,13 +26,8 @@ class Overlap:
 def top_set(scores: Scores, share: float) -> FeatureSet:
     """Return which features [c] are the top ceil(share * c): signed, descending, ties to the smaller id."""
     members = np.zeros(len(scores), dtype=bool)
-    members[descending(scores)[: set_size(share, len(scores))]] = True
+    members[descending(scores)[: top_count(share, len(scores))]] = True
     return members
-
-
-def set_size(share: float, n_features: int) -> int:
-    """Return ceil(share * c), computed so that 0.07 of 100 is 7 although 0.07 * 100 is a little above it in floats."""
-    return math.ceil(round(share * n_features, 9))
 
 
 def jaccard(sets: Sequence[FeatureSet]) -> float:
@@ -44,7 +39,7 @@ def overlap(energy: Scores, attribution: Scores, bridge: Scores, share: float) -
     """Compare the top sets [c] of one share."""
     by_energy, by_attribution, by_bridge = (top_set(scores, share) for scores in (energy, attribution, bridge))
     return Overlap(
-        set_size(share, len(energy)),
+        top_count(share, len(energy)),
         jaccard((by_energy, by_attribution)),
         jaccard((by_energy, by_bridge)),
         jaccard((by_attribution, by_bridge)),

@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline_core.errors import ConfigError
 from pipeline_core.retrieval.randomness import generator
-from pipeline_core.vectors import Matrix
+from pipeline_core.vectors import Matrix, top_count
 
 FeatureIds = npt.NDArray[np.int64]
 
@@ -53,7 +53,7 @@ def plan_removal(
     """
     n_features, width = dictionary.shape
     ranked = features.sort("attribution_rank")["feature_id"].to_numpy().astype(np.int64)
-    chosen = ranked[: int(np.ceil(share * n_features))]
+    chosen = ranked[: top_count(share, n_features)]
     attributed = subspace(dictionary[chosen])
     rank = attributed.shape[1]
     if rank == width:
