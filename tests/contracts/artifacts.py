@@ -254,6 +254,7 @@ def metric(system_id: str, task_id: str, k: int, value: float) -> dict[str, Any]
         "low": value - 0.1,
         "high": value + 0.1,
         "n_queries": 10,
+        "n_groups": 4,
         "n_candidates": 20,
         "chance": 0.05,
     }

@@ -241,6 +241,7 @@ def _retrieval(rows: Rows, model: str, recipes: tuple[str, ...], strength: float
                     low=max(0.0, value - spread),
                     high=min(1.0, value + spread),
                     n_queries=QUERIES,
+                    n_groups=QUERIES,
                     n_candidates=QUERIES,
                     chance=k / QUERIES,
                 )

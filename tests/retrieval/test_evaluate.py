@@ -70,6 +70,13 @@ def test_intervals_hold_the_value_and_only_named_systems_have_lists(results: Pat
     assert set(metrics["split"]) == {"validation", "test"}
 
 
+def test_scores_name_the_families_that_their_intervals_are_drawn_from(results: Path):
+    metrics = read_table(results, "retrieval_metrics")
+    for (split,), rows in metrics.group_by("split"):
+        assert set(rows["n_queries"]) == {SPLITS[split]}
+        assert set(rows["n_groups"]) == {-(-SPLITS[split] // 3)}
+
+
 def test_metrics_ranks_and_hits_tell_one_story(results: Path):
     ranks = read_table(results, "retrieval_ranks").filter(system_id="model/realign", task_id="i2i", split="test")
     hits = read_table(results, "retrieval_hits").filter(system_id="model/realign", task_id="i2i")

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline_core.errors import DataError
 from pipeline_core.parquet import read_table, write_table
-from pipeline_core.retrieval.judgements import Judgements, shuffled
+from pipeline_core.retrieval.judgements import Judgements, Pool, shuffled
 from tests.retrieval.synthetic import SPLITS, Study
 
 
@@ -32,6 +32,40 @@ def test_a_relevant_candidate_that_is_excluded_does_not_count(study: Study, tmp_
     qrels = read_table(study.dataset, "qrels")
     write_table(tmp_path, "qrels", pl.concat([qrels, own.cast(qrels.schema)]))
     np.testing.assert_array_equal(Judgements(tmp_path).pool("i2i", "test").relevant, pool.relevant)
+
+
+def test_a_control_whose_queries_share_a_phrase_keeps_the_families_of_its_task(study: Study, tmp_path):
+    phrase = {"sample_id": "phrase:test", "modality": "text", "text": "in red", "group": "phrase:test", "split": "test"}
+    control = pl.lit("t2i_text_only").alias("task_id")
+    for name in ("tasks", "queries", "candidates", "exclusions", "qrels"):
+        rows = read_table(study.dataset, name)
+        copies = rows.filter(task_id="t2i").with_columns(control)
+        if name == "queries":
+            copies = copies.with_columns(sample_id=pl.lit(phrase["sample_id"]))
+        write_table(tmp_path, name, pl.concat([rows, copies]))
+    write_table(
+        tmp_path, "samples", pl.concat([read_table(study.dataset, "samples"), pl.DataFrame([phrase])], how="diagonal")
+    )
+    judgements = Judgements(tmp_path)
+    pool, of = judgements.pool("t2i_text_only", "test"), judgements.pool("t2i", "test")
+    assert set(pool.query_samples) == {phrase["sample_id"]}
+    assert pool.groups == of.groups == tuple(f"test/{int(query[-4:]) // 3}" for query in of.query_ids)
+    np.testing.assert_array_equal(pool.judged_groups, of.judged_groups)
+
+
+def test_groups_are_those_of_judged_queries_numbered_without_a_gap():
+    pool = Pool(
+        "t2i",
+        "test",
+        ("q0", "q1", "q2", "q3"),
+        ("t0", "t1", "t2", "t3"),
+        ("i0", "i1"),
+        np.array([[0, 1], [2, 0], [3, 1]]),
+        np.ones(3, dtype=np.int64),
+        np.empty((0, 2), dtype=np.int64),
+        ("dog", "", "cat", "dog"),
+    )
+    assert pool.judged_groups.tolist() == [1, 0, 1]
 
 
 def test_an_empty_split_is_named(study: Study):

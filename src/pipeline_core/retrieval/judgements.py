@@ -26,7 +26,9 @@ class Pool:
         relevant: pairs (query row, candidate row) judged relevant and not excluded.
         relevance: judgement of each relevant pair, 1 or more.
         excluded: pairs that may not be returned.
-        groups: for each query, the split's unit (family) of its first relevant candidate; '' without one.
+        groups: for each query, the group of its first relevant candidate, the family that the data set's splits keep
+            together; '' without one. Not that of its own sample: the text-only control of a composed query asks with a
+            phrase that many families share, and the groups of a control must be those of its task.
     """
 
     task_id: str
@@ -56,6 +58,15 @@ class Pool:
         The released code of the paper counts the others as misses, so that the score falls with the pool.
         """
         return np.flatnonzero(self.n_relevant)
+
+    @cached_property
+    def judged_groups(self) -> npt.NDArray[np.int64]:
+        """Group of each judged query [judged], numbered from 0.
+
+        Queries of a group are variants of one thing, and succeed or fail together: only groups are independent.
+        """
+        _, numbers = np.unique([self.groups[row] for row in self.judged], return_inverse=True)
+        return numbers.astype(np.int64)
 
 
 class Judgements:
@@ -87,7 +98,11 @@ class Judgements:
         rows_of = queries.select("query", "query_id"), candidates.select("candidate", "sample_id")
         excluded = _join(self._exclusions.filter(task), *rows_of)
         relevant = _join(self._qrels.filter(task), *rows_of).join(excluded, on=["query", "candidate"], how="anti")
-        groups = relevant.join(self._groups, on="sample_id", how="left").group_by("query").agg(pl.col("group").first())
+        groups = (
+            relevant.join(self._groups, on="sample_id")
+            .group_by("query")
+            .agg(pl.col("group").sort_by("candidate").first())
+        )
         return Pool(
             task_id,
             split,
@@ -106,6 +121,7 @@ def shuffled(pool: Pool, rng: np.random.Generator) -> Pool:
 
     A system that only matches queries to their own answers falls to chance. What stays above it is what the relevant
     candidates of all queries have in common, e.g. that all edits end in a toned picture while the pool has others too.
+    Queries keep their own groups.
     """
     judged = pool.judged
     families: dict[str, list[int]] = {}

@@ -44,7 +44,7 @@ def metric_rows(scored: Scored, config: RetrievalConfig) -> pl.DataFrame:
     chance = chance_scores(pool, scored.ks)
     names = [(system_id, metric, k) for system_id, scores in scored.scores.items() for metric, k in scores]
     values = np.stack([scored.scores[system_id][metric, k] for system_id, metric, k in names])
-    low, high = bootstrap_intervals(values, config.bootstrap, _draws("bootstrap", pool, config))
+    low, high = bootstrap_intervals(values, pool.judged_groups, config.bootstrap, _draws("bootstrap", pool, config))
     return pl.DataFrame(
         {
             "system_id": [name[0] for name in names],
@@ -56,6 +56,7 @@ def metric_rows(scored: Scored, config: RetrievalConfig) -> pl.DataFrame:
             "low": low,
             "high": high,
             "n_queries": values.shape[1],
+            "n_groups": len(np.unique(pool.judged_groups)),
             "n_candidates": len(pool.candidate_ids),
             "chance": [chance[name[1], name[2]] for name in names],
         }
@@ -117,7 +118,8 @@ def effect_rows(
         differences: per-query score differences [effects, judged queries].
         config: numbers of resamples and permutations, seed.
     """
-    low, high = bootstrap_intervals(differences, config.bootstrap, _draws("bootstrap", pool, config))
+    groups = pool.judged_groups
+    low, high = bootstrap_intervals(differences, groups, config.bootstrap, _draws("bootstrap", pool, config))
     return pl.DataFrame(list(named), infer_schema_length=None).with_columns(
         task_id=pl.lit(pool.task_id),
         metric=pl.lit("hit_rate"),
@@ -125,7 +127,7 @@ def effect_rows(
         delta=differences.mean(axis=1),
         low=low,
         high=high,
-        p=permutation_p(differences, config.permutations, _draws("permutation", pool, config)),
+        p=permutation_p(differences, groups, config.permutations, _draws("permutation", pool, config)),
     )
 
 

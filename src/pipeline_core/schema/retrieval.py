@@ -25,6 +25,9 @@ from pipeline_core.schema.model import (
     volatile,
 )
 
+P = column("p", DOUBLE, "paired permutation test, two-sided; the signs of whole groups of queries are flipped")
+Q = column("q", DOUBLE, "p corrected for the number of tests (Benjamini-Hochberg)")
+
 TABLES: tuple[Table, ...] = (
     Table(
         "systems",
@@ -61,7 +64,7 @@ TABLES: tuple[Table, ...] = (
     Table(
         "retrieval_metrics",
         "retrieval",
-        "Scores with 95% bootstrap intervals over queries.",
+        "Scores with 95% bootstrap intervals over groups of queries.",
         ("system_id", "task_id", "split", "metric", "k"),
         (
             SYSTEM,
@@ -73,6 +76,7 @@ TABLES: tuple[Table, ...] = (
             LOW,
             HIGH,
             column("n_queries", INT, "queries with a relevant candidate in the pool"),
+            column("n_groups", INT, "groups (families) that the queries' answers come from: the independent units"),
             column("n_candidates", INT, "size of the pool"),
             column("chance", DOUBLE, "expected value of a random ranking, exact"),
         ),
@@ -122,8 +126,8 @@ TABLES: tuple[Table, ...] = (
             column("delta", DOUBLE, "score after minus before"),
             LOW,
             HIGH,
-            column("p", DOUBLE, "paired permutation test, two-sided"),
-            column("q", DOUBLE, "p corrected for the number of tests (Benjamini-Hochberg)"),
+            P,
+            Q,
         ),
     ),
     Table(
@@ -140,8 +144,8 @@ TABLES: tuple[Table, ...] = (
             column("delta", DOUBLE, "system minus baseline"),
             LOW,
             HIGH,
-            column("p", DOUBLE, "paired permutation test, two-sided"),
-            column("q", DOUBLE, "p corrected for the number of tests (Benjamini-Hochberg)"),
+            P,
+            Q,
         ),
     ),
     Table(
