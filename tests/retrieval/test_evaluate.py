@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import ir_measures
 import numpy as np
 import polars as pl
 import pytest
@@ -11,7 +12,6 @@ from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.adaptations import load_adaptations
 from pipeline_core.retrieval.evaluate import evaluate
 from pipeline_core.retrieval.metrics import rank_scores
-from pipeline_core.retrieval.trec import read_qrels, read_run
 from pipeline_core.schema import tables_of
 from tests.retrieval.synthetic import N_FEATURES, SPLITS, WIDTH, Study, write_study
 
@@ -119,9 +119,25 @@ def test_comparisons_hold_each_named_system_against_raw_and_realign_against_cent
     assert ("realign", "mean_removal") in pairs
     assert ("realign-support", "mean_removal-support") in pairs
     assert ("removal-paper", "removal-paper-energy_matched") in pairs
+    fair = {baseline for system, baseline in pairs if baseline.startswith("pca-joint") and system == "realign"}
+    assert fair == {"pca-joint", "pca-joint-r2", "pca-joint-r4", "pca-joint-r8"}
     gain = comparisons.filter(system_id="model/realign", baseline_id="model/raw").row(0, named=True)
     assert gain["delta"] == pytest.approx(value(results, "realign")["value"] - value(results, "raw")["value"])
     assert gain["p"] < 0.05
+
+
+def test_joint_pca_is_scored_at_shares_of_the_width(results: Path):
+    systems = read_table(results, "systems").filter(adaptation="pca", fit_on="joint")
+    assert dict(systems.select("system_id", "rank").rows()) == {
+        "model/pca-joint": None,
+        "model/pca-joint-r2": WIDTH // 8,
+        "model/pca-joint-r4": WIDTH // 4,
+        "model/pca-joint-r8": WIDTH // 2,
+    }
+    assert systems["label"][1] == "PCA whitening, joint statistics, rank 2"
+    assert not systems["named"].any()
+    scores = [value(results, f"pca-joint-r{rank}", "i2i", "mrr")["value"] for rank in (2, 4, 8)]
+    assert scores == sorted(set(scores))
 
 
 def test_what_was_fitted_is_named(results: Path):
@@ -156,13 +172,12 @@ def test_saved_adaptations_reproduce_the_scores(study: Study, results: Path):
 
 
 def test_trec_files_hold_the_hits(results: Path):
-    run_file = read_run(results / "trec" / "i2i.realign.run")
+    run_file = ir_measures.read_trec_run(str(results / "trec" / "i2i.realign.run"))
     hits = read_table(results, "retrieval_hits").filter(system_id="model/realign", task_id="i2i")
-    assert_frame_equal(
-        run_file.select("query_id", "sample_id", "rank"),
-        hits.select("query_id", "sample_id", pl.col("rank").cast(pl.Int64)),
-    )
-    assert read_qrels(results / "trec" / "i2i.qrels").height > 0
+    assert [(hit.query_id, hit.doc_id) for hit in run_file] == hits.select("query_id", "sample_id").rows()
+    qrels = ir_measures.read_trec_qrels(str(results / "trec" / "i2i.qrels"))
+    relevant = hits.filter("relevant").select("query_id", "sample_id").rows()
+    assert set(relevant) <= {(judged.query_id, judged.doc_id) for judged in qrels}
 
 
 def test_too_small_a_support_split_is_refused_in_one_line(tmp_path):

@@ -98,7 +98,7 @@ def evaluate(
     embeddings = load_embeddings(activations)
     model = str(representations(activations).filter(rep_id=embeddings.rep_id)["model"].item())
     plans = tuple(_plan(sae, config) for sae in saes)
-    study = _Study(model, list_systems(config, plans), plans, config)
+    study = _Study(model, list_systems(config, plans, embeddings.vectors.shape[1]), plans, config)
     judgements = Judgements(dataset)
     for name in ("adaptations", "trec"):
         (folder / name).mkdir(exist_ok=True)

@@ -36,11 +36,14 @@ class System:
     named: bool = True
 
 
+PCA_SHARES = (8, 4, 2)
+"""Truncated PCA keeps the width over each of these: the fewest dimensions first."""
+
 RAW = System("raw", "identity", "raw")
 
 
-def list_systems(config: RetrievalConfig, plans: Sequence[RemovalPlan]) -> tuple[System, ...]:
-    """Return the systems of one model; the first is ``raw``, the baseline of every comparison."""
+def list_systems(config: RetrievalConfig, plans: Sequence[RemovalPlan], width: int) -> tuple[System, ...]:
+    """Return the systems of one model of the given width d; the first is ``raw``, the baseline of most comparisons."""
     eps, beta = config.eps, config.beta
     return (
         RAW,
@@ -59,7 +62,7 @@ def list_systems(config: RetrievalConfig, plans: Sequence[RemovalPlan]) -> tuple
         ),
         System("zca", "zca", "ZCA whitening", fit_on="candidates", beta=0.0, eps=eps),
         System("pca", "pca", "PCA whitening", fit_on="candidates", eps=eps),
-        System("pca-joint", "pca", "PCA whitening, joint statistics", fit_on="joint", eps=eps, named=False),
+        *_joint_pca(width, eps),
         System(
             "realign-shuffled_pairs",
             "realign",
@@ -86,13 +89,17 @@ def comparisons(systems: Sequence[System]) -> list[tuple[System, System]]:
     """Return the (system, baseline) pairs that are tested.
 
     Each named system against raw; ReAlign against mean removal on the same statistics, because most of its gain is
-    centring; removal by attribution against each of its controls.
+    centring, and against PCA under joint statistics at every rank, the fair form of that baseline; removal by
+    attribution against each of its controls.
     """
     pairs = [(system, RAW) for system in systems if system.named and system.control == "none" and system != RAW]
     by_short = {system.short: system for system in systems}
     pairs += [
         (by_short["realign"], by_short["mean_removal"]),
         (by_short["realign-support"], by_short["mean_removal-support"]),
+    ]
+    pairs += [
+        (by_short["realign"], system) for system in systems if system.adaptation == "pca" and system.fit_on == "joint"
     ]
     removals = [system for system in systems if system.adaptation == "removal"]
     return pairs + [
@@ -132,6 +139,21 @@ def systems_table(model: str, rep_id: str, systems: Sequence[System], seed: int)
 def system_id(model: str, system: System) -> str:
     """Return ``<model>/<short>``."""
     return f"{model}/{system.short}"
+
+
+def _joint_pca(width: int, eps: float) -> list[System]:
+    """PCA whitening in one basis for both sides, of all dimensions (the cosines of joint ZCA) and truncated."""
+    label = "PCA whitening, joint statistics"
+    ranks = sorted({max(1, width // share) for share in PCA_SHARES})
+    return [
+        System("pca-joint", "pca", label, fit_on="joint", eps=eps, named=False),
+        *(
+            System(
+                f"pca-joint-r{rank}", "pca", f"{label}, rank {rank}", fit_on="joint", eps=eps, rank=rank, named=False
+            )
+            for rank in ranks
+        ),
+    ]
 
 
 def _removals(plan: RemovalPlan) -> list[System]:

@@ -54,7 +54,7 @@ TABLES: tuple[Table, ...] = (
             ),
             nullable("sae_id", STRING, "SAE whose features are removed"),
             nullable("share", DOUBLE, "share of features removed"),
-            nullable("rank", SMALL, "dimensions projected out, or kept by PCA"),
+            nullable("rank", SMALL, "dimensions projected out, or kept by PCA (NULL: all)"),
             column("control", STRING, "none | shuffled_pairs"),
             column("named", BOOL, "shown in the report's main tables; full result lists are kept"),
             column("label", STRING, "the system in a few words"),
