@@ -25,11 +25,13 @@ def verify(root: Path) -> int:
 
 @task(name="prune", cache_policy=NO_CACHE, persist_result=False)
 def prune(root: Path, keep_runs: int, dry_run: bool) -> int:
-    """Remove (or only list) artifacts that the newest runs do not use; return how many."""
-    doomed = Store(root).prune(used_artifacts(root, keep_runs), dry_run)
+    """Remove (or only list) artifacts that the newest completed runs do not use; return how many."""
+    doomed = Store(root).prune(lambda: used_artifacts(root, keep_runs), dry_run)
     rows = [{"artifact": f"{folder.parent.name}/{folder.name}", "removed": not dry_run} for folder in doomed]
     if rows:
-        create_table_artifact(rows, key="store-pruned", description=f"Not used by the newest {keep_runs} runs")
+        create_table_artifact(
+            rows, key="store-pruned", description=f"Not used by the newest {keep_runs} completed runs"
+        )
     return len(doomed)
 
 
@@ -45,7 +47,7 @@ def maintain(store: str | None = None, keep_runs: int = 10, dry_run: bool = True
 
     Args:
         store: the store's folder; by default LENS_STORE, or ``store`` below the working folder.
-        keep_runs: artifacts of this many newest runs are kept.
+        keep_runs: artifacts of this many newest completed runs are kept.
         dry_run: only list what would be removed.
 
     Raises:

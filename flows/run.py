@@ -12,8 +12,8 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.environment import default_store
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.errors import LensError
-from pipeline_core.journal import RunRecord, end_run, start_run
-from pipeline_core.plan import Plan, plan_analysis
+from pipeline_core.journal import LiveRun, journalled_run
+from pipeline_core.plan import plan_analysis
 from pipeline_core.store import Store
 from pipeline_core.warehouse.build import build_warehouse
 from tasks.activations import extract_activations
@@ -69,43 +69,30 @@ def run_plan(flow: str, config: AnalysisConfig, store: str | None) -> str:
     """
     root = Store(Path(store) if store else default_store()).root
     plan = plan_analysis(config)
-    record = start_run(root, flow, config.model_dump(mode="json"), plan.run_artifacts())
-    futures: dict[str, PrefectFuture[Any]] = {}
-    for name, step in plan.steps.items():
-        needed = [futures[source] for source in step.inputs.values()]
-        futures[name] = TASKS[step.stage].submit(plan, name, root, wait_for=needed)
-    outcomes, failure = _collect(futures)
-    _close(root, record, plan, outcomes, failed=failure is not None)
-    if failure is not None:
-        raise failure
+    with journalled_run(root, flow, config.model_dump(mode="json"), plan.run_artifacts()) as run:
+        futures: dict[str, PrefectFuture[Any]] = {}
+        for name, step in plan.steps.items():
+            needed = [futures[source] for source in step.inputs.values()]
+            futures[name] = TASKS[step.stage].submit(plan, name, root, wait_for=needed)
+        failure = _collect(futures, run)
+        if failure is not None:
+            raise failure
     build_warehouse(root)
     get_run_logger().info(
         "run %s: %d steps built, %d cached",
-        record.run_id,
-        *(sum(o.cached is c for o in outcomes.values()) for c in (False, True)),
+        run.record.run_id,
+        *(sum(a.cached is c for a in run.record.artifacts) for c in (False, True)),
     )
-    return record.run_id
+    return run.record.run_id
 
 
-def _collect(futures: Mapping[str, PrefectFuture[Any]]) -> tuple[dict[str, Outcome], BaseException | None]:
-    outcomes: dict[str, Outcome] = {}
+def _collect(futures: Mapping[str, PrefectFuture[Any]], run: LiveRun) -> BaseException | None:
+    """Wait for every step, note in the journal which were reached, and return the first failure."""
     failure: BaseException | None = None
     for name, future in futures.items():
         result = future.result(raise_on_failure=False)
         if isinstance(result, Outcome):
-            outcomes[name] = result
+            run.reach(name, result.cached, result.seconds)
         elif failure is None:
             failure = result if isinstance(result, BaseException) else RuntimeError(f"step {name} ended as {result}")
-    return outcomes, failure
-
-
-def _close(root: Path, record: RunRecord, plan: Plan, outcomes: Mapping[str, Outcome], failed: bool) -> None:
-    reached = [
-        artifact.model_copy(
-            update={"cached": outcomes[artifact.name].cached, "seconds": outcomes[artifact.name].seconds}
-        )
-        if artifact.name in outcomes
-        else artifact
-        for artifact in plan.run_artifacts()
-    ]
-    end_run(root, record, "failed" if failed else "completed", reached)
+    return failure

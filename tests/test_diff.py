@@ -5,10 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline_core import store as stores
 from pipeline_core.diff import diff_runs
 from pipeline_core.errors import StoreError
 from pipeline_core.fingerprint import StageKey
-from pipeline_core.journal import RunArtifact, end_run, find_run, read_runs, start_run
+from pipeline_core.journal import RunArtifact, journalled_run
 from pipeline_core.parquet import write_table
 from pipeline_core.store import Store
 
@@ -41,9 +42,9 @@ def run(root: Path, values: list[float], speed: float, weights: bytes = b"w") ->
         Store(root).materialize(StageKey(stage, 1), build)[0] for stage, build in (("sae", train), ("codes", encode))
     ]
     listed = [RunArtifact(name=a.stage, stage=a.stage, fingerprint=a.fingerprint) for a in made]
-    record = start_run(root, "analyze", {}, listed)
-    end_run(root, record, "completed", listed)
-    return str(root / "runs" / f"{record.run_id}.json")
+    with journalled_run(root, "analyze", {}, listed) as done:
+        pass
+    return str(root / "runs" / f"{done.record.run_id}.json")
 
 
 @pytest.fixture
@@ -74,24 +75,14 @@ def test_missing_rows_and_other_weights_are_told(tmp_path, base) -> None:
     assert found == ["table sae_training has 3 rows and 2", "sae_weights.safetensors has other weights"]
 
 
-def test_runs_are_found_by_id_and_latest(tmp_path) -> None:
-    run(tmp_path, [1.0, 2.0], 1.0)
-    run(tmp_path, [1.0, 2.0], 1.0)
-    newest = read_runs(tmp_path)[-1]
-    assert find_run(tmp_path, "latest")[1] == newest
-    assert find_run(tmp_path, newest.run_id)[1] == newest
-    with pytest.raises(StoreError, match="has no run 'nope'"):
-        find_run(tmp_path, "nope")
-
-
 def test_a_run_that_is_not_over_is_refused(tmp_path, base) -> None:
-    record = start_run(tmp_path, "analyze", {}, [])
-    with pytest.raises(StoreError, match="is running"):
-        diff_runs(tmp_path, base, record.run_id)
+    with journalled_run(tmp_path, "analyze", {}, []) as going_on, pytest.raises(StoreError, match="is running"):
+        diff_runs(tmp_path, base, going_on.record.run_id)
 
 
-def test_a_garbled_record_is_named(tmp_path) -> None:
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "x.json").write_text("{")
-    with pytest.raises(StoreError, match=r"x\.json cannot be read"):
-        read_runs(tmp_path)
+def test_a_run_of_another_schema_is_refused(tmp_path, base, monkeypatch) -> None:
+    monkeypatch.setattr(stores, "SCHEMA_VERSION", 0)
+    old = run(tmp_path / "old", [1.0, 2.0, 3.0], speed=10.0)
+    with pytest.raises(StoreError, match=r"the run \S+ has tables of schema 0") as caught:
+        diff_runs(tmp_path, base, old)
+    assert Path(old).stem in str(caught.value)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_core import fingerprint
 from pipeline_core.errors import ContractError, StoreError
 from pipeline_core.fingerprint import StageKey, canonical_json, folder_digest
 from pipeline_core.store import Store, read_artifact
@@ -166,10 +167,73 @@ def test_prune_keeps_what_is_named(tmp_path) -> None:
     kept = store.materialize(KEY, write("a"))[0]
     doomed = store.materialize(StageKey("sae", 2), write("b"))[0]
     name = f"{kept.stage}/{kept.fingerprint}"
-    assert store.prune({name}, dry_run=True) == [doomed.folder]
+    assert store.prune(lambda: {name}, dry_run=True) == [doomed.folder]
     assert doomed.folder.exists()
-    store.prune({name}, dry_run=False)
+    assert store.prune(lambda: {name}, dry_run=False) == [doomed.folder]
     assert [a.folder for a in store.artifacts()] == [kept.folder]
+
+
+def test_prune_asks_again_before_it_removes(tmp_path) -> None:
+    store = Store(tmp_path)
+    artifact = store.materialize(KEY, write("a"))[0]
+    answers = iter([set[str](), {f"{artifact.stage}/{artifact.fingerprint}"}])
+    assert store.prune(lambda: next(answers), dry_run=False) == []
+    assert store.verify() == []
+    assert artifact.folder.exists()
+
+
+def test_prune_bears_a_build_that_is_published_meanwhile(tmp_path) -> None:
+    store = Store(tmp_path)
+    partial = tmp_path / "codes" / f".partial-{'0' * 16}"
+    partial.mkdir(parents=True)
+    store.materialize(KEY, write("a"))
+    looks = iter(["before the list is made", "under the lock of sae"])
+
+    def keep() -> set[str]:
+        if next(looks).startswith("under") and partial.exists():
+            partial.rmdir()
+        return set()
+
+    assert store.prune(keep, dry_run=False) == [store.folder(KEY)]
+
+
+def test_an_artifact_is_synced_whole_before_it_has_its_name(tmp_path, monkeypatch) -> None:
+    synced: list[tuple[Path, bool]] = []
+    folder = tmp_path / KEY.stage / KEY.short
+
+    def fsync(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), folder.exists()))
+
+    def build(place: Path) -> None:
+        (place / "a" / "b").mkdir(parents=True)
+        (place / "a" / "b" / "data.txt").write_text("x")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    Store(tmp_path).materialize(KEY, build)
+    partial = folder.with_name(f".partial-{KEY.short}")
+    before = [path for path, published in synced if not published]
+    inner = ["a/b/data.txt", "a/b", "a"]
+    assert [path for path in before if path in {partial / name for name in inner}] == [partial / n for n in inner]
+    assert partial / "manifest.json" in before
+    assert before[-1] == partial
+    assert [path for path, published in synced if published] == [folder.parent, tmp_path]
+
+
+def test_an_artifact_is_found_by_the_names_in_the_journal(tmp_path) -> None:
+    store = Store(tmp_path)
+    folder = store.materialize(KEY, write("contents"))[0].folder
+    assert store.find("sae", KEY.short).folder == folder
+    (folder / "data.txt").write_text("cont")
+    with pytest.raises(StoreError, match=f"sae/{KEY.short} is damaged"):
+        store.find("sae", KEY.short)
+    with pytest.raises(StoreError, match="is missing"):
+        store.find("sae", "0" * 16)
+
+
+def test_the_schemas_version_counts(monkeypatch) -> None:
+    before = StageKey("sae", 1).fingerprint
+    monkeypatch.setattr(fingerprint, "SCHEMA_VERSION", fingerprint.SCHEMA_VERSION + 1)
+    assert StageKey("sae", 1).fingerprint != before
 
 
 def test_a_store_on_a_file_is_refused(tmp_path) -> None:

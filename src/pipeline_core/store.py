@@ -2,7 +2,6 @@
 
 import fcntl
 import logging
-import os
 import resource
 import shutil
 import time
@@ -17,6 +16,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipeline_core.durable import sync, sync_tree
 from pipeline_core.errors import StoreError
 from pipeline_core.fingerprint import StageKey, file_digest, vars_of
 from pipeline_core.schema import SCHEMA_VERSION, SHARDED, tables_of
@@ -40,7 +40,11 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What ``manifest.json`` of an artifact says."""
+    """What ``manifest.json`` of an artifact says.
+
+    ``seconds`` and ``peak_memory_bytes`` are those of the process that finished the build: what interrupted ones
+    spent before is not known.
+    """
 
     model_config = ConfigDict(frozen=True)
     schema_version: int
@@ -110,10 +114,7 @@ class Store:
 
     def status(self, key: StageKey) -> Status:
         """Say whether the artifact is there with every file at its recorded size. Changes nothing."""
-        folder = self.folder(key)
-        if not folder.exists():
-            return "missing"
-        return "damaged" if any(True for _ in self._check(folder, hashes=False)) else "present"
+        return self._status(self.folder(key))
 
     def get(self, key: StageKey) -> Artifact:
         """Return a published artifact.
@@ -121,10 +122,19 @@ class Store:
         Raises:
             StoreError: it is missing or damaged.
         """
-        status = self.status(key)
+        return self.find(key.stage, key.short)
+
+    def find(self, stage: str, fingerprint: str) -> Artifact:
+        """Return a published artifact by the names that the journal gives it.
+
+        Raises:
+            StoreError: it is missing or damaged.
+        """
+        folder = self.root / stage / fingerprint
+        status = self._status(folder)
         if status != "present":
-            raise StoreError(f"the artifact {key.stage}/{key.short} is {status}", "run lens run to build it")
-        return read_artifact(self.folder(key))
+            raise StoreError(f"the artifact {stage}/{fingerprint} is {status}", "run lens run to build it")
+        return read_artifact(folder)
 
     def materialize(
         self,
@@ -156,10 +166,11 @@ class Store:
             build(partial)
             contracts = tuple(validate(partial)) if validate else ()
             manifest = _describe(key, partial, time.monotonic() - started, contracts)
-            _write_synced(partial / MANIFEST, manifest.model_dump_json(indent=1))
-            _sync_folder(partial)
+            (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+            sync_tree(partial)
             partial.replace(folder)
-            _sync_folder(folder.parent)
+            sync(folder.parent)
+            sync(self.root)
             return Artifact(folder, manifest), False
 
     def artifacts(self) -> list[Artifact]:
@@ -179,18 +190,34 @@ class Store:
         folder.replace(aside)
         return aside
 
-    def prune(self, keep: set[str], dry_run: bool) -> list[Path]:
-        """Remove artifacts and unfinished builds whose "stage/fingerprint" is not in ``keep``; return their folders."""
+    def prune(self, keep: Callable[[], set[str]], dry_run: bool) -> list[Path]:
+        """Remove artifacts and unfinished builds that nobody uses; return their folders.
+
+        Args:
+            keep: returns the "stage/fingerprint" of all that is used; asked again when each artifact is locked, because
+                a run may have started since.
+            dry_run: remove nothing.
+        """
         doomed = []
+        kept = keep()
         for folder in (*self._folders(), *sorted(self.root.glob("*/.partial-*"))):
-            name = folder.name.removeprefix(".partial-")
-            if f"{folder.parent.name}/{name}" in keep:
+            stage, fingerprint = folder.parent.name, folder.name.removeprefix(".partial-")
+            name = f"{stage}/{fingerprint}"
+            if name in kept:
                 continue
-            doomed.append(folder)
-            if not dry_run:
-                with self._lock(f"{folder.parent.name}-{name}"):
+            if dry_run:
+                doomed.append(folder)
+                continue
+            with self._lock(f"{stage}-{fingerprint}"):
+                if folder.exists() and name not in keep():
                     shutil.rmtree(folder)
+                    doomed.append(folder)
         return doomed
+
+    def _status(self, folder: Path) -> Status:
+        if not folder.exists():
+            return "missing"
+        return "damaged" if any(True for _ in self._check(folder, hashes=False)) else "present"
 
     def _folders(self) -> list[Path]:
         return sorted(
@@ -253,9 +280,6 @@ def _is_short(folder: Path) -> bool:
 
 def _describe(key: StageKey, folder: Path, seconds: float, contracts: tuple[dict[str, Any], ...]) -> Manifest:
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
-    for path in paths:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
     files = tuple(
         FileEntry(path=p.relative_to(folder).as_posix(), size=p.stat().st_size, sha256=file_digest(p)) for p in paths
     )
@@ -287,18 +311,3 @@ def _count_rows(stage: str, folder: Path) -> dict[str, int]:
         if present:
             rows[table.name] = sum(pq.read_metadata(file).num_rows for file in present)
     return rows
-
-
-def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

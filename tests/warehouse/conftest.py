@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_core.contracts import validate_artifact
 from pipeline_core.fingerprint import StageKey
-from pipeline_core.journal import RunArtifact, RunRecord, end_run, start_run
+from pipeline_core.journal import RunArtifact, RunRecord, journalled_run
 from pipeline_core.store import Store
 from pipeline_core.warehouse.build import build_warehouse
 from tests.contracts.artifacts import STAGES, Tables, good_tables, write_tables
@@ -30,7 +30,9 @@ def publish(store: Store, stage: str, tables: Tables, seed: int = 0) -> RunArtif
 def run_all(store: Store) -> RunRecord:
     """Run every stage, finding what is there."""
     used = [publish(store, stage, good_tables(stage)) for stage in BUILT]
-    return end_run(store.root, start_run(store.root, "analyze", {"sae": {"k": 2}}, used), "completed", used)
+    with journalled_run(store.root, "analyze", {"sae": {"k": 2}}, used) as run:
+        pass
+    return run.record
 
 
 @pytest.fixture(scope="session")
