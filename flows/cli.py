@@ -183,11 +183,12 @@ def verify(
     problems = place.verify()
     for problem in problems:
         err.print(f"{problem.artifact}: {problem.file} {problem.what}", markup=False, highlight=False)
-    if repair:
-        for name in sorted({problem.artifact for problem in problems}):
-            err.print(f"{name}: set aside as {place.set_aside(place.root / name)}", markup=False, highlight=False)
     if problems and not repair:
         raise StoreError(f"{len(problems)} files are missing or altered", "lens verify --repair, then lens run")
+    if problems:
+        for name in sorted({problem.artifact for problem in problems}):
+            err.print(f"{name}: set aside as {place.set_aside(place.root / name)}", markup=False, highlight=False)
+        _publish_warehouse(place.root)
     out.print(f"{len(place.artifacts())} artifacts are as they were published.")
 
 
@@ -220,7 +221,7 @@ def diff(left: str, right: str, store: StoreOption = None) -> None:
 
 @app.command()
 def prune(
-    keep_runs: Annotated[int, typer.Option(min=1, help="Keep what this many newest runs use.")] = 10,
+    keep_runs: Annotated[int, typer.Option(min=1, help="Keep what this many newest completed runs use.")] = 10,
     delete: Annotated[bool, typer.Option("--delete", help="Really remove; otherwise only list.")] = False,
     store: StoreOption = None,
 ) -> None:
@@ -229,8 +230,11 @@ def prune(
     from pipeline_core.store import Store
 
     root = _existing(store)
-    for folder in Store(root).prune(used_artifacts(root, keep_runs), dry_run=not delete):
+    doomed = Store(root).prune(lambda: used_artifacts(root, keep_runs), dry_run=not delete)
+    for folder in doomed:
         out.print(f"{'removed' if delete else 'would remove'} {folder}", markup=False, highlight=False)
+    if doomed and delete:
+        _publish_warehouse(root)
 
 
 def _existing(store: Path | None) -> Path:
@@ -238,6 +242,13 @@ def _existing(store: Path | None) -> Path:
     if not root.is_dir():
         raise StoreError(f"there is no store at {root}", "run lens run first, or name it with --store")
     return root
+
+
+def _publish_warehouse(root: Path) -> None:
+    """Build the warehouse anew: its views must not name files that are gone."""
+    from pipeline_core.warehouse.build import build_warehouse
+
+    build_warehouse(root)
 
 
 def _flow_name(config: AnalysisConfig) -> Literal["analyze", "compare"]:

@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
+from pipeline_core import store as stores
 from pipeline_core.errors import ContractError, QueryError
-from pipeline_core.journal import end_run, start_run
+from pipeline_core.journal import journalled_run
 from pipeline_core.schema import TABLES
 from pipeline_core.store import Store
 from pipeline_core.warehouse.build import build_warehouse
@@ -73,6 +75,32 @@ def test_a_cached_rerun_duplicates_nothing(copied_store: CopyStore) -> None:
     assert query(root, "SELECT DISTINCT cached FROM stage_times").rows == ((True,),)
 
 
+def test_artifacts_of_another_schema_are_left_out_and_counted(
+    copied_store: CopyStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = copied_store("store")
+    with monkeypatch.context() as past:
+        past.setattr(stores, "SCHEMA_VERSION", 0)
+        old = publish(Store(root), "dataset", good_tables("dataset"), seed=1)
+    folder = root / "dataset" / old.fingerprint
+    samples = pl.read_parquet(folder / "samples.parquet").drop("modality")
+    samples.write_parquet(folder / "samples.parquet")
+    _describe_anew(folder, "samples.parquet")
+    build_warehouse(root)
+    assert query(root, "SELECT count(DISTINCT artifact) FROM samples").rows == ((1,),)
+    assert query(root, f"SELECT count(*) FROM stages WHERE artifact = '{old.fingerprint}'").rows == ((0,),)
+    assert "1 artifacts are not of schema" in caplog.text
+
+
+def _describe_anew(folder: Path, file: str) -> None:
+    """Make the manifest agree with a file that was changed."""
+    manifest = stores.read_artifact(folder).manifest
+    files = [
+        f.model_copy(update={"size": (folder / file).stat().st_size}) if f.path == file else f for f in manifest.files
+    ]
+    (folder / "manifest.json").write_text(manifest.model_copy(update={"files": tuple(files)}).model_dump_json())
+
+
 def test_two_old_versions_stay(copied_store: CopyStore) -> None:
     root = copied_store("store")
     for _ in range(4):
@@ -133,9 +161,10 @@ def test_a_store_without_a_warehouse_is_told(tmp_path: Path) -> None:
 def test_a_running_or_failed_run_is_not_the_latest(copied_store: CopyStore) -> None:
     root = copied_store("store")
     completed = query(root, "SELECT run_id FROM latest_run").rows
-    start_run(root, "analyze", {}, [])
-    end_run(root, start_run(root, "analyze", {}, []), "failed", [])
-    build_warehouse(root)
+    with pytest.raises(KeyboardInterrupt), journalled_run(root, "analyze", {}, []):
+        raise KeyboardInterrupt
+    with journalled_run(root, "analyze", {}, []):
+        build_warehouse(root)
     assert query(root, "SELECT run_id FROM latest_run").rows == completed
     assert query(root, "SELECT state, count(*) FROM runs GROUP BY ALL ORDER BY ALL").rows == (
         ("completed", 1),

@@ -4,7 +4,7 @@ Readers resolve the pointer when they connect and old versions stay for a while,
 """
 
 import fcntl
-import os
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,11 @@ import duckdb
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline_core.contracts import validate_artifact
+from pipeline_core.durable import publish_file, publish_text
 from pipeline_core.errors import QueryError
 from pipeline_core.journal import read_runs
 from pipeline_core.parquet import table_files
-from pipeline_core.schema import TABLES, tables_of
+from pipeline_core.schema import SCHEMA_VERSION, TABLES, tables_of
 from pipeline_core.store import Artifact, Store
 from pipeline_core.warehouse.catalog import STAGE, Part, create_catalog
 from pipeline_core.warehouse.facts import write_facts
@@ -27,6 +28,8 @@ FOLDER = "warehouse"
 POINTER = "current"
 KEPT = 3
 """Versions that stay: the current one and two that readers may still hold open."""
+
+log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"warehouse-(\d+)\.duckdb")
 
@@ -42,6 +45,8 @@ class Pointer(BaseModel):
 def build_warehouse(store_root: Path) -> Path:
     """Build a new version of the warehouse from all published artifacts and run records; return its file.
 
+    Artifacts of another version of the schema have other columns: they are left out.
+
     Raises:
         ContractError: the run records contradict themselves.
         StoreError: a run record cannot be read.
@@ -54,16 +59,14 @@ def build_warehouse(store_root: Path) -> Path:
         if aside.exists():
             shutil.rmtree(aside)
         aside.mkdir()
-        artifacts = store.artifacts()
+        artifacts = _current_artifacts(store)
         write_facts(aside, artifacts, read_runs(store.root))
         validate_artifact(STAGE, aside)
         with duckdb.connect(aside / "warehouse.duckdb") as connection:
             create_catalog(connection, _parts(artifacts, aside))
         path = folder / f"warehouse-{max(_versions(folder), default=0) + 1}.duckdb"
-        _publish(aside / "warehouse.duckdb", path)
-        pointer = aside / POINTER
-        pointer.write_text(Pointer(file=path.name, root=str(store.root)).model_dump_json(), encoding="utf-8")
-        _publish(pointer, folder / POINTER)
+        publish_file(aside / "warehouse.duckdb", path)
+        publish_text(folder / POINTER, Pointer(file=path.name, root=str(store.root)).model_dump_json())
         shutil.rmtree(aside)
         for number in sorted(_versions(folder))[:-KEPT]:
             (folder / f"warehouse-{number}.duckdb").unlink()
@@ -88,26 +91,31 @@ def current_warehouse(store_root: Path) -> Path:
     return root / FOLDER / pointer.file
 
 
+def _current_artifacts(store: Store) -> list[Artifact]:
+    artifacts = store.artifacts()
+    current = [a for a in artifacts if a.manifest.schema_version == SCHEMA_VERSION]
+    if len(current) < len(artifacts):
+        log.warning(
+            "%d artifacts are not of schema %d and were left out of the warehouse; lens prune lists what is not used",
+            len(artifacts) - len(current),
+            SCHEMA_VERSION,
+        )
+    return current
+
+
 def _parts(artifacts: Sequence[Artifact], own: Path) -> dict[str, list[Part]]:
     parts: dict[str, list[Part]] = {name: [] for name in TABLES}
     for table in tables_of(STAGE):
         parts[table.name].append(Part("", tuple(table_files(own, table.name))))
     for artifact in artifacts:
         for name in artifact.manifest.rows:
-            if name in TABLES:
-                parts[name].append(Part(artifact.fingerprint, tuple(table_files(artifact.folder, name))))
+            parts[name].append(Part(artifact.fingerprint, tuple(table_files(artifact.folder, name))))
     return parts
 
 
 def _versions(folder: Path) -> list[int]:
     matches = (_NUMBERED.fullmatch(path.name) for path in folder.iterdir())
     return [int(match[1]) for match in matches if match]
-
-
-def _publish(source: Path, target: Path) -> None:
-    with source.open("rb") as file:
-        os.fsync(file.fileno())
-    source.replace(target)
 
 
 @contextmanager
