@@ -7,7 +7,8 @@ from pipeline_core.config import parse_config
 from pipeline_core.errors import QueryError, StoreError
 from pipeline_core.index.search import SearchResult, Target, search
 from pipeline_core.journal import read_runs
-from pipeline_core.models.registry import load_adapter
+from pipeline_core.models.registry import load_adapter, model_identity
+from pipeline_core.store import Store
 from tasks.activations import MODELS
 
 
@@ -22,8 +23,8 @@ def search_text(root: Path, text: str, to: Target, k: int, model: str | None) ->
         model: one of the run's models; by default the one that it studied.
 
     Raises:
-        StoreError: there is no completed run.
-        QueryError: the run had no such model, or the text is empty.
+        StoreError: there is no completed run, or an artifact that it used is missing or damaged.
+        QueryError: the run had no such model, the model has changed since, or the text is empty.
     """
     completed = [run for run in read_runs(root) if run.state == "completed"]
     if not completed:
@@ -34,7 +35,13 @@ def search_text(root: Path, text: str, to: Target, k: int, model: str | None) ->
     chosen = models.get(model or config.model.name)
     if chosen is None:
         raise QueryError(f"the latest run had no model {model!r}", f"it had {', '.join(models)}")
-    folders = {artifact.name: root / artifact.stage / artifact.fingerprint for artifact in run.artifacts}
+    used = {artifact.name: artifact for artifact in run.artifacts}
+    dataset, activations, index = (
+        Store(root).find(used[name].stage, used[name].fingerprint)
+        for name in ("dataset", f"activations/{chosen.name}", f"index/{chosen.name}")
+    )
+    if model_identity(chosen) != activations.manifest.source:
+        raise QueryError(f"the model {chosen.name} has changed since the index was built", "run lens run again")
     adapter = load_adapter(chosen, root / MODELS)
-    vector = embed_text(adapter, text, folders["dataset"], config.extraction)
-    return search(folders[f"index/{chosen.name}"], vector, to, k)
+    vector = embed_text(adapter, text, dataset.folder, config.extraction)
+    return search(index.folder, vector, to, k)

@@ -1,5 +1,6 @@
 """The index finds what exact search finds, raw and ReAligned, and says how well."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipeline_core.config import IndexConfig, RetrievalConfig
-from pipeline_core.errors import QueryError
+from pipeline_core.errors import QueryError, StoreError
 from pipeline_core.index import build as building
 from pipeline_core.index.build import build_index
 from pipeline_core.index.search import SearchResult, open_variant, search
@@ -100,6 +101,25 @@ def test_a_vector_of_another_model_is_refused(built: tuple[Artifacts, Path]) -> 
     _, folder = built
     with pytest.raises(QueryError, match="16"):
         search(folder, np.ones(7, dtype=np.float32), "image", 5)
+
+
+@pytest.mark.parametrize("pattern", ["lance/raw.lance/data/*", "lance/realign.lance/_versions/*.manifest"])
+@pytest.mark.parametrize("damage", ["lost", "truncated"])
+def test_a_damaged_index_is_told_in_one_line(
+    built: tuple[Artifacts, Path], tmp_path: Path, pattern: str, damage: str
+) -> None:
+    artifacts, folder = built
+    copy = Path(shutil.copytree(folder, tmp_path / "index" / "copy"))
+    for file in copy.glob(pattern):
+        if damage == "lost":
+            file.unlink()
+        else:
+            file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(
+        StoreError, match=r"the index's table \w+ cannot be read: .*; run lens verify --repair"
+    ) as caught:
+        search(copy, _query(artifacts, "text:00004"), "image", 5)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_query_of_a_kind_that_was_never_fitted_is_refused(built: tuple[Artifacts, Path]) -> None:

@@ -1,5 +1,7 @@
 """Search of the index: the hits of raw embeddings and of ReAligned ones, side by side."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -7,7 +9,7 @@ from typing import Literal
 import lancedb
 import polars as pl
 
-from pipeline_core.errors import QueryError
+from pipeline_core.errors import QueryError, StoreError
 from pipeline_core.index.items import PLAIN_PROMPT, group_name
 from pipeline_core.retrieval.adaptations import Adaptation, Identity, load_adaptations
 from pipeline_core.vectors import Matrix
@@ -81,8 +83,13 @@ def query_sides(index: Path) -> dict[str, Adaptation]:
 
 
 def open_variant(index: Path, variant: str) -> lancedb.table.Table:
-    """Open one table of the index."""
-    return lancedb.connect(str(index / DATABASE)).open_table(variant)
+    """Open one table of the index.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    with _readable(variant):
+        return lancedb.connect(str(index / DATABASE)).open_table(variant)
 
 
 def nearest(table: lancedb.table.Table, vector: Matrix, condition: str | None, k: int) -> pl.DataFrame:
@@ -90,6 +97,7 @@ def nearest(table: lancedb.table.Table, vector: Matrix, condition: str | None, k
 
     Raises:
         QueryError: the vector has another width than the table.
+        StoreError: a file of the table is missing or damaged.
     """
     width = table.schema.field("vector").type.list_size
     if len(vector) != width:
@@ -101,10 +109,23 @@ def nearest(table: lancedb.table.Table, vector: Matrix, condition: str | None, k
     query = query.select(["sample_id", "prompt_id", "modality", "text", "_distance"])
     if condition is not None:
         query = query.where(condition)
-    found = pl.from_arrow(query.to_arrow())
+    with _readable(table.name):
+        found = pl.from_arrow(query.to_arrow())
     assert isinstance(found, pl.DataFrame)
     scored = found.with_columns(score=1.0 - pl.col("_distance")).drop("_distance")
     return scored.sort("score", "sample_id", "prompt_id", descending=[True, False, False])
+
+
+@contextmanager
+def _readable(variant: str) -> Iterator[None]:
+    # LanceDB has no exceptions of its own: these are what it raises for files that are lost or cut.
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0][:120]
+        raise StoreError(
+            f"the index's table {variant} cannot be read: {reason}", "run lens verify --repair, then lens run"
+        ) from None
 
 
 def _hits(found: pl.DataFrame, k: int) -> tuple[Hit, ...]:
