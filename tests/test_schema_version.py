@@ -1,0 +1,23 @@
+"""A schema that changed has a new version: artifacts of the old one are then built anew and not read."""
+
+import hashlib
+
+from pipeline_core.fingerprint import canonical_json
+from pipeline_core.schema import SCHEMA_VERSION, TABLES
+
+RECORDED = {1: "81b3ca4f18a104e5"}
+"""Hash of the schema by version: stages, keys, and every column's name, type and nullability, in order."""
+
+
+def current() -> str:
+    schema = {
+        t.name: [t.stage, list(t.key), [[c.name, str(c.type), c.nullable] for c in t.columns]] for t in TABLES.values()
+    }
+    return hashlib.sha256(canonical_json(schema).encode()).hexdigest()[:16]
+
+
+def test_schema_and_version_move_together() -> None:
+    assert RECORDED.get(SCHEMA_VERSION) == current(), (
+        "the tables changed: raise SCHEMA_VERSION in pipeline_core/schema/model.py, so that no artifact with the old "
+        f"columns is read, and record {current()!r} for the new version in {__name__}"
+    )
