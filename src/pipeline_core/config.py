@@ -29,7 +29,8 @@ class DatasetConfig(Section):
     name: str = Field("emoji", description="Registered source: emoji, or folder (pictures with captions).")
     path: str | None = Field(None, description="Folder of a data set that is not embedded.")
     max_edits: Count | None = Field(300, description="Edits a composed task in the test split; null takes all.")
-    max_edits_held_out: Count = Field(100, description="Edits a composed task in support and validation, each.")
+    max_edits_support: Count = Field(100, description="Edits a composed task in the support split.")
+    max_edits_validation: Count = Field(40, description="Edits a composed task in the validation split.")
     max_quarantine_share: float = Field(
         0.05, ge=0.0, le=1.0, description="Share of bad rows above which the run fails."
     )

@@ -106,7 +106,7 @@ def test_controls_keep_one_part_and_change_nothing_else(emoji, composed, kept, m
     both = emoji["queries"].filter(task_id=composed).join(
         emoji["queries"].filter(task_id=control["task_id"]), on=["query_id", "split"], suffix="_kept"
     )  # fmt: skip
-    assert len(both) == len(emoji["queries"].filter(task_id=composed)) == 500
+    assert len(both) == len(emoji["queries"].filter(task_id=composed)) == 300 + 100 + 40
     part = {"image": "sha256", "text": "text"}[modality]
     samples = emoji["samples"].select("sample_id", part)
     parts = both.join(samples, on="sample_id").join(
@@ -166,7 +166,7 @@ def test_another_seed_leaves_test_and_train_as_they_are(emoji, tmp_path, build):
 
 
 def test_limits_on_edits(tmp_path, build):
-    built = build(DatasetConfig(max_edits=20, max_edits_held_out=10), tmp_path / "few")
+    built = build(DatasetConfig(max_edits=20, max_edits_support=10, max_edits_validation=10), tmp_path / "few")
     counts = built["queries"].filter(task_id="it2i").group_by("split").len()
     assert dict(counts.iter_rows()) == {"test": 20, "support": 10, "validation": 10}
 

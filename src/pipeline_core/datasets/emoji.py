@@ -30,7 +30,7 @@ class EmojiSource:
     def read(self, config: DatasetConfig) -> Dataset:
         """Read and screen the records, make the tasks and the samples that they need.
 
-        Samples of the train split are pictures without tone, their names and their keywords.
+        Samples of the train split are pictures without tone and their names: keywords serve tasks, and train has none.
 
         Raises:
             ModelError: a package that carries names or art is not installed.
@@ -45,8 +45,6 @@ class EmojiSource:
         samples = EmojiSamples(records, screening.pictures)
         untoned = [record for record in records if record.tone is None]
         pairs = tuple((samples.image(record), samples.name(record)) for record in untoned)
-        for record in untoned:
-            samples.keywords(record)
         edits = _drawn_edits(samples, records, config)
         tasks = plain_tasks(samples, records) + edit_tasks(samples, records, edits)
         return Dataset(tuple(samples.made.values()), pairs, tuple(tasks), screening.quarantine, root=None)
@@ -54,12 +52,15 @@ class EmojiSource:
 
 def _drawn_edits(samples: EmojiSamples, records: Sequence[EmojiRecord], config: DatasetConfig) -> list[Edit]:
     """Draw the edits of each split; those of the test split are the same for every seed, as its pictures are."""
+    limits = {
+        "support": (config.max_edits_support, config.seed),
+        "validation": (config.max_edits_validation, config.seed),
+        "test": (config.max_edits, _TEST_SEED),
+    }
     drawn: list[Edit] = []
     for split in EVALUATED_SPLITS:
         edits = one_attribute_edits(record for record in records if record.split == split)
         visible = [edit for edit in edits if samples.look(edit.source) != samples.look(edit.target)]
-        if split == "test":
-            drawn += sample_edits(visible, config.max_edits, _TEST_SEED)
-        else:
-            drawn += sample_edits(visible, config.max_edits_held_out, config.seed)
+        limit, seed = limits[split]
+        drawn += sample_edits(visible, limit, seed)
     return drawn

@@ -32,7 +32,7 @@ def _matching(
     answers: dict[tuple[str, str], set[str]] = defaultdict(set)
     for record in records:
         query, answer = query_of(record), answer_of(record)
-        if record.split in EVALUATED_SPLITS and query is not None and answer is not None:
+        if query is not None and answer is not None:
             answers[query, record.split].add(answer)
     return tuple(Query(query, query, split, frozenset(found)) for (query, split), found in answers.items())
 
@@ -44,7 +44,7 @@ def plain_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord]) -> list[T
         samples: makes the samples.
         records: all records; those without tone are the queries and pools of all but i->i.
     """
-    untoned = [record for record in records if record.tone is None]
+    untoned = [record for record in records if record.tone is None and record.split in EVALUATED_SPLITS]
     described = [record for record in untoned if samples.keywords(record)]
     tasks = (
         Task(
