@@ -90,6 +90,9 @@ def _collect(futures: Mapping[str, PrefectFuture[Any]], run: LiveRun) -> BaseExc
     """Wait for every step, note in the journal which were reached, and return the first failure."""
     failure: BaseException | None = None
     for name, future in futures.items():
+        future.wait()
+        if future.state.is_pending():  # an input failed, so the step never started
+            continue
         result = future.result(raise_on_failure=False)
         if isinstance(result, Outcome):
             run.reach(name, result.cached, result.seconds)
