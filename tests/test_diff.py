@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import save_file
 
 from pipeline_core import store as stores
 from pipeline_core.diff import diff_runs
@@ -14,7 +16,7 @@ from pipeline_core.parquet import write_table
 from pipeline_core.store import Store
 
 
-def run(root: Path, values: list[float], speed: float, weights: bytes = b"w") -> str:
+def run(root: Path, values: list[float], speed: float, weight: float = 1.0) -> str:
     """Make a store with an SAE, codes and a completed run; return the path of the run's record."""
 
     def train(folder: Path) -> None:
@@ -32,7 +34,8 @@ def run(root: Path, values: list[float], speed: float, weights: bytes = b"w") ->
             }
         )
         write_table(folder, "sae_training", log)
-        (folder / "sae_weights.safetensors").write_bytes(weights)
+        kinds = {f"side {n}": "whitening" for n in range(8)}
+        save_file({"encoder": np.full(3, weight)}, folder / "sae_weights.safetensors", metadata=kinds)
 
     def encode(folder: Path) -> None:
         codes = {"sae_id": "s", "rep_id": "r", "level": "pooled", "sample_id": "a", "prompt_id": "p"}
@@ -71,7 +74,7 @@ def test_a_changed_list_is_placed(tmp_path, base) -> None:
 
 
 def test_missing_rows_and_other_weights_are_told(tmp_path, base) -> None:
-    found = differences(tmp_path, base, run(tmp_path / "two", [1.0, 2.0], speed=10.0, weights=b"v"))
+    found = differences(tmp_path, base, run(tmp_path / "two", [1.0, 2.0], speed=10.0, weight=2.0))
     assert found == ["table sae_training has 3 rows and 2", "sae_weights.safetensors has other weights"]
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from safetensors import SafetensorError, safe_open
 
 from pipeline_core.errors import StoreError
-from pipeline_core.fingerprint import file_digest
 from pipeline_core.journal import RunArtifact, RunRecord, find_run
 from pipeline_core.parquet import read_table
 from pipeline_core.schema import SCHEMA_VERSION, TABLES, Table
@@ -63,8 +63,20 @@ def _artifact(name: str, left: Artifact, right: Artifact) -> Iterator[Difference
         paths = [a.folder / file for a in (left, right)]
         if not all(p.is_file() for p in paths):
             yield Difference(name, f"{file} is only in one run")
-        elif file_digest(paths[0]) != file_digest(paths[1]):
+        elif not _same_weights(*paths):
             yield Difference(name, f"{file} has other weights")
+
+
+def _same_weights(left: Path, right: Path) -> bool:
+    # The library writes metadata in no fixed order, so files with equal contents may differ in bytes.
+    try:
+        with safe_open(left, framework="numpy") as one, safe_open(right, framework="numpy") as other:
+            if set(one.keys()) != set(other.keys()) or one.metadata() != other.metadata():
+                return False
+            pairs = ((one.get_tensor(name), other.get_tensor(name)) for name in one.keys())  # noqa: SIM118
+            return all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in pairs)
+    except SafetensorError as error:
+        raise StoreError(f"the weights {left} or {right} cannot be read: {error}", "run lens verify") from None
 
 
 def _table(table: Table, left: Path, right: Path) -> Iterator[str]:
