@@ -12,7 +12,7 @@ from pipeline_core.stages import STAGES
 RECORD = Path(__file__).with_name("stage_hashes.json")
 SOURCE = Path(__file__).parents[1] / "src"
 # They name, move and check results but never make them.
-INERT = {f"pipeline_core.{name}" for name in ("errors", "store", "fingerprint", "journal", "embedded")}
+INERT = {f"pipeline_core.{name}" for name in ("durable", "errors", "store", "fingerprint", "journal", "embedded")}
 
 
 def current() -> dict[str, dict[str, int | str]]:
@@ -34,9 +34,7 @@ def _hash(modules: set[str]) -> str:
         file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         digest.update(f"{module}\n{_without_docstrings(file.read_text())}\n".encode())
     for folder in sorted({SOURCE.joinpath(*module.split(".")).parent for module in modules}):
-        for data in sorted(
-            p for p in folder.rglob("*") if p.suffix in {".sql", ".html", ".css", ".js", ".safetensors"}
-        ):
+        for data in sorted(p for p in folder.rglob("*") if p.suffix in {".sql", ".html", ".css", ".js"}):
             digest.update(data.name.encode() + data.read_bytes())
     return digest.hexdigest()[:16]
 

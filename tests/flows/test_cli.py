@@ -119,7 +119,7 @@ def test_search_with_the_other_model(analysed: Path) -> None:
 
 
 def test_features_and_report_and_verify(analysed: Path, config: AnalysisConfig) -> None:
-    assert "attribution" in answer("features", "--top", "3", store=analysed)
+    assert "feature" in answer("features", "--top", "3", store=analysed)
     page = Path(answer("report", store=analysed).strip())
     assert page.is_file()
     assert "as they were published" in answer("verify", store=analysed)

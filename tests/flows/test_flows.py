@@ -17,6 +17,7 @@ from pipeline_core.config import AnalysisConfig
 from pipeline_core.diff import diff_runs
 from pipeline_core.errors import ContractError, DataError
 from pipeline_core.journal import read_runs
+from pipeline_core.parquet import read_table, write_table
 from pipeline_core.plan import plan_analysis
 from pipeline_core.store import Store
 from tests.small import small_config
@@ -103,8 +104,7 @@ def test_a_broken_contract_publishes_nothing(store: Path, pictures: Path, config
     def broken(*arguments: object) -> None:
         real(*arguments)
         folder = Path(str(arguments[-1]))
-        frame = pl.read_parquet(folder / "features.parquet")
-        frame.with_columns(energy=pl.lit(-1.0)).write_parquet(folder / "features.parquet")
+        write_table(folder, "features", read_table(folder, "features").with_columns(energy=pl.lit(-1.0)))
 
     monkeypatch.setattr(tasks.features, "compute_features", broken)
     other = small_config(pictures, "features.examples=4")

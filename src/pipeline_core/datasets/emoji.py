@@ -52,7 +52,7 @@ class EmojiSource:
 
 def _drawn_edits(samples: EmojiSamples, records: Sequence[EmojiRecord], config: DatasetConfig) -> list[Edit]:
     """Draw the edits of each split; those of the test split are the same for every seed, as its pictures are."""
-    limits = {
+    limits: dict[str, tuple[int | None, int | str]] = {
         "support": (config.max_edits_support, config.seed),
         "validation": (config.max_edits_validation, config.seed),
         "test": (config.max_edits, _TEST_SEED),

@@ -1,5 +1,5 @@
 SELECT
-    sae_id, feature_id, attribution, energy, modality, bridge_abs, bridge_diagonal, top_pictures, top_texts
+    sae_id, feature_id, attribution, energy, modality, top_pictures, top_texts
 FROM feature_summary
 WHERE $sae_id::VARCHAR IS NULL OR sae_id = $sae_id
 ORDER BY
