@@ -119,7 +119,10 @@ class RetrievalConfig(Section):
     removal_share: Share = Field(0.01, description="Share of features whose subspace is removed.")
     ks: tuple[Count, ...] = Field((1, 5, 10), min_length=1, description="Cut-offs.")
     bootstrap: Count = Field(1000, description="Bootstrap samples of an interval.")
-    permutations: Count = Field(1000, description="Permutations of a paired test.")
+    permutations: Count = Field(
+        10_000,
+        description="Permutations of a paired test; p cannot fall below 1 / this, nor q below that times the tests.",
+    )
     depth: Count = Field(50, description="Length of the result lists that are kept.")
     single_features: int = Field(12, ge=0, description="Features also removed one at a time, by attribution.")
     seed: int = Field(0, ge=0, description="Seed of controls, bootstrap and permutations.")

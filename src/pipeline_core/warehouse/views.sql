@@ -50,7 +50,7 @@ CREATE VIEW recall AS
 SELECT
     tasks.task_type, systems.model, systems.label, systems.adaptation, systems.variant, systems.fit_on,
     retrieval_metrics.value AS hit_rate, retrieval_metrics.low, retrieval_metrics.high, retrieval_metrics.chance,
-    retrieval_metrics.k, retrieval_metrics.n_queries, retrieval_metrics.n_candidates,
+    retrieval_metrics.k, retrieval_metrics.n_queries, retrieval_metrics.n_groups, retrieval_metrics.n_candidates,
     systems.selection, systems.sae_id, systems.named, retrieval_metrics.task_id, retrieval_metrics.system_id,
     retrieval_metrics.artifact
 FROM retrieval_metrics
@@ -71,6 +71,7 @@ COMMENT ON COLUMN recall.hit_rate IS 'share of queries with a relevant candidate
 COMMENT ON COLUMN recall.selection IS 'features removed: attribution, or the control''s choice; NULL when none';
 COMMENT ON COLUMN recall.sae_id IS 'SAE whose features are removed';
 COMMENT ON COLUMN recall.n_queries IS 'queries with a relevant candidate in the pool';
+COMMENT ON COLUMN recall.n_groups IS 'independent groups of those queries, which intervals resample';
 
 CREATE VIEW stage_times AS
 SELECT
