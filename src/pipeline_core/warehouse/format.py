@@ -14,6 +14,7 @@ from pipeline_core.warehouse.query import QueryResult
 
 _NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT", "FLOAT", "DOUBLE", "DECIMAL")
 _LIST_SHOWN = 4
+_ITEM_WIDTH = 40
 _DIGITS = 4
 
 
@@ -51,9 +52,13 @@ def _shown(value: Any) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, (list, tuple)):
-        inner = ", ".join("NULL" if item is None else _shown(item) for item in value[:_LIST_SHOWN])
+        inner = ", ".join("NULL" if item is None else _shortened(_shown(item)) for item in value[:_LIST_SHOWN])
         return f"[{inner}, ... {len(value)} in all]" if len(value) > _LIST_SHOWN else f"[{inner}]"
     return str(value)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _ITEM_WIDTH else f"{text[: _ITEM_WIDTH - 1]}…"
 
 
 def _cell(value: Any) -> Any:
