@@ -1,7 +1,6 @@
 """The command ``lens``: run an analysis, query its tables, search its index, look after its store."""
 
 import atexit
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows import environment
+from flows.exits import ExitStatus
 from pipeline_core.config import AnalysisConfig, load_config, preset_names
 from pipeline_core.errors import LensError, StoreError
 
@@ -276,8 +276,6 @@ def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
 def main() -> None:
     """Run the command; print a user's mistake as one line and exit with 2."""
     status = ExitStatus()
-    # What is registered first runs last. Prefect's threads outlive the interpreter's teardown, which native libraries
-    # answer with pages of warnings: so the process ends at once when all other handlers have tidied up.
     atexit.register(status.leave)
     try:
         app()
@@ -288,16 +286,3 @@ def main() -> None:
             raise
         err.print(f"lens: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         status.code = 2
-
-
-class ExitStatus:
-    """What the process will exit with: 1, an unexpected error, until something better is known."""
-
-    def __init__(self) -> None:
-        self.code = 1
-
-    def leave(self) -> None:
-        """End the process now, with everything printed."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(self.code)

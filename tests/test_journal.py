@@ -60,7 +60,7 @@ def _hold(root: Path, begun: Connection) -> None:
 
 
 def test_a_killed_run_counts_as_failed(tmp_path) -> None:
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     victim = context.Process(target=_hold, args=(tmp_path, there))
     victim.start()

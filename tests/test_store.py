@@ -134,7 +134,7 @@ def _build_in_process(root: Path, log: Path) -> None:
 
 
 def test_concurrent_processes_build_once(tmp_path) -> None:
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_build_in_process, args=(tmp_path / "store", tmp_path / "log")) for _ in range(4)]
     for worker in workers:
         worker.start()
@@ -153,7 +153,7 @@ def _die_in_build(root: Path) -> None:
 
 
 def test_a_killed_build_leaves_no_lock(tmp_path) -> None:
-    victim = multiprocessing.get_context("fork").Process(target=_die_in_build, args=(tmp_path,))
+    victim = multiprocessing.get_context("spawn").Process(target=_die_in_build, args=(tmp_path,))
     victim.start()
     victim.join(60)
     assert victim.exitcode == -signal.SIGKILL

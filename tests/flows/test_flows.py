@@ -112,7 +112,7 @@ def test_a_broken_contract_publishes_nothing(store: Path, pictures: Path, config
     assert isinstance(error, ContractError)
     for word in ("features", "energy", "-1"):
         assert word in str(error)
-    assert all(attempts[name] == 1 for name in states)
+    assert {attempts[name] for name in states if name.startswith("features/")} == {1}
     plan = plan_analysis(other)
     assert {plan.status(Store(store))[s.name] for s in plan.of_stage("features")} == {"missing"}
 
