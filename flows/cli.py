@@ -262,8 +262,8 @@ def _run_flow(config: AnalysisConfig, root: Path) -> None:
         from flows.analyze import analyze
         from flows.compare import compare
 
-        flow = compare if config.compare_with else analyze
-        flow(config, store=str(root))
+        flows = {"analyze": analyze, "compare": compare}
+        flows[_flow_name(config)](config, store=str(root))
 
 
 def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
