@@ -58,7 +58,7 @@ def run(
     if show:
         out.print(yaml.safe_dump(analysis.model_dump(mode="json"), sort_keys=False), markup=False, highlight=False)
         return
-    from pipeline_core.plan import plan_analysis
+    from pipeline_core.planner import plan_analysis
     from pipeline_core.store import Store
 
     place = Store(store or environment.default_store())

@@ -1,7 +1,7 @@
 """How a plan becomes a run: journal, one mapped task a step, the warehouse published at the end."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,23 @@ from flows.environment import default_store
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.errors import LensError
 from pipeline_core.journal import LiveRun, journalled_run
-from pipeline_core.plan import plan_analysis
+from pipeline_core.plan import Plan
+from pipeline_core.planner import plan_analysis
 from pipeline_core.store import Store
 from pipeline_core.warehouse.build import build_warehouse
 from tasks.activations import extract_activations
+from tasks.attention import measure
 from tasks.codes import encode
 from tasks.dataset import make_dataset
+from tasks.efficiency import time_operations
 from tasks.features import describe_features
 from tasks.index import make_index
+from tasks.removal import remove_features
 from tasks.report import make_report
 from tasks.retrieval import score
 from tasks.sae import train
 from tasks.step import Outcome
+from tasks.sweep import sweep_systems
 
 
 class WithoutTrace(logging.Filter):
@@ -46,7 +51,11 @@ TASKS: Mapping[str, Task[..., Any]] = {
     "codes": encode,
     "features": describe_features,
     "retrieval": score,
+    "sweep": sweep_systems,
+    "removal": remove_features,
     "index": make_index,
+    "attention": measure,
+    "efficiency": time_operations,
     "report": make_report,
 }
 
@@ -56,7 +65,9 @@ def task_runner() -> TaskRunner[Any]:
     return ThreadPoolTaskRunner(max_workers=1)
 
 
-def run_plan(flow: str, config: AnalysisConfig, store: str | None) -> str:
+def run_plan(
+    flow: str, config: AnalysisConfig, store: str | None, planning: Callable[[AnalysisConfig], Plan] = plan_analysis
+) -> str:
     """Run every step that the store lacks, and publish the warehouse; to be called inside a flow.
 
     A step starts when its inputs are there. When one fails, those that do not need it still run.
@@ -68,7 +79,7 @@ def run_plan(flow: str, config: AnalysisConfig, store: str | None) -> str:
         LensError: a user's mistake, as the step that met it raised it.
     """
     root = Store(Path(store) if store else default_store()).root
-    plan = plan_analysis(config)
+    plan = planning(config)
     with journalled_run(root, flow, config.model_dump(mode="json"), plan.run_artifacts()) as run:
         futures: dict[str, PrefectFuture[Any]] = {}
         for name, step in plan.steps.items():

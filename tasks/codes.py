@@ -9,7 +9,7 @@ from pipeline_core.plan import Plan
 from pipeline_core.sae.encode import encode_embeddings
 from pipeline_core.store import Store
 from tasks.progress import Progress
-from tasks.step import OPTIONS, Outcome, run_step
+from tasks.step import OPTIONS, Outcome, representation_of, run_step
 
 
 @task(name="codes", **OPTIONS)
@@ -20,6 +20,6 @@ def encode(plan: Plan, name: str, root: Path) -> Outcome | State[Outcome]:
 
     def build(folder: Path, progress: Progress) -> None:
         sae, activations, dataset = (plan.input_folder(store, step, role) for role in ("sae", "activations", "dataset"))
-        encode_embeddings(sae, activations, dataset, folder)
+        encode_embeddings(sae, activations, dataset, representation_of(step, activations), folder)
 
     return run_step(plan, name, store, build)

@@ -22,6 +22,6 @@ def describe_features(plan: Plan, name: str, root: Path) -> Outcome | State[Outc
 
     def build(folder: Path, progress: Progress) -> None:
         sae, codes, dataset = (plan.input_folder(store, step, role) for role in _ROLES)
-        compute_features(sae, codes, dataset, plan.config.features, folder)
+        compute_features(sae, codes, dataset, step.config.features, folder)
 
     return run_step(plan, name, store, build)

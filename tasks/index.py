@@ -9,7 +9,7 @@ from pipeline_core.index.build import build_index
 from pipeline_core.plan import Plan
 from pipeline_core.store import Store
 from tasks.progress import Progress
-from tasks.step import OPTIONS, Outcome, run_step
+from tasks.step import OPTIONS, Outcome, representation_of, run_step
 
 
 @task(name="index", **OPTIONS)
@@ -20,6 +20,8 @@ def make_index(plan: Plan, name: str, root: Path) -> Outcome | State[Outcome]:
 
     def build(folder: Path, progress: Progress) -> None:
         activations, dataset = (plan.input_folder(store, step, role) for role in ("activations", "dataset"))
-        build_index(activations, dataset, plan.config.index, plan.config.retrieval, folder)
+        build_index(
+            activations, dataset, representation_of(step, activations), step.config.index, step.config.retrieval, folder
+        )
 
     return run_step(plan, name, store, build)

@@ -6,6 +6,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 
+from pipeline_core.config import ModelConfig
 from pipeline_core.plan import Plan, Step
 from pipeline_core.report.build import REPORT_FILE, build_report
 from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, RunFacts, SaeArtifacts, StageFact
@@ -31,31 +32,43 @@ def report_inputs(plan: Plan, store: Store) -> ReportInputs:
         {"artifact": artifact.fingerprint, **result} for artifact in built for result in artifact.manifest.contracts
     )
     (dataset,) = plan.of_stage("dataset")
-    models = tuple(_model(plan, store, model.name) for model in plan.config.models)
-    return ReportInputs(store.folder(dataset.key), models, plan.config, RunFacts(stages, contracts))
+    numbers = sorted({step.repetition for step in plan.steps.values()})
+    models, *repetitions = (
+        tuple(_model(plan, store, model, number) for model in plan.config.models) for number in numbers
+    )
+    return ReportInputs(store.folder(dataset.key), models, plan.config, RunFacts(stages, contracts), tuple(repetitions))
 
 
-def _model(plan: Plan, store: Store, name: str) -> ModelArtifacts:
-    def folder(stage: str) -> Path:
-        (step,) = plan.of_stage(stage, name)
-        return store.folder(step.key)
+def _model(plan: Plan, store: Store, model: ModelConfig, repetition: int) -> ModelArtifacts:
+    """Find a model's artifacts of one repetition; repetitions share the analysis's activations."""
+    name = model.name
 
-    def sae(step: Step) -> SaeArtifacts:
-        codes, features = (
-            next(s for s in plan.of_stage(stage, name) if s.recipe == step.recipe) for stage in ("codes", "features")
-        )
-        return SaeArtifacts(
-            f"{name}/{step.recipe}", store.folder(step.key), store.folder(codes.key), store.folder(features.key)
-        )
+    def folder(stage: str) -> Path | None:
+        steps = plan.of_stage(stage, name, repetition)
+        return store.folder(steps[0].key) if steps else None
 
-    saes = plan.of_stage("sae", name)
+    def of_recipe(stage: str, step: Step) -> Path:
+        return store.folder(next(s.key for s in plan.of_stage(stage, name, repetition) if s.recipe == step.recipe))
+
+    (activations,) = plan.of_stage("activations", name)
+    (retrieval,) = plan.of_stage("retrieval", name, repetition)
     return ModelArtifacts(
         name=name,
-        kind="contrastive" if saes[0].contrastive else "generative",
-        activations=folder("activations"),
-        retrieval=folder("retrieval"),
-        saes=tuple(sae(step) for step in saes),
+        kind="contrastive" if activations.contrastive else "generative",
+        activations=store.folder(activations.key),
+        retrieval=store.folder(retrieval.key),
+        saes=tuple(
+            SaeArtifacts(
+                f"{name}/{step.recipe}", store.folder(step.key), of_recipe("codes", step), of_recipe("features", step)
+            )
+            for step in plan.of_stage("sae", name, repetition)
+        ),
         index=folder("index"),
+        sweep=folder("sweep"),
+        removal=folder("removal"),
+        attention=folder("attention"),
+        efficiency=folder("efficiency"),
+        fine_tuned=model.fine_tuned,
     )
 
 

@@ -24,6 +24,6 @@ def train(plan: Plan, name: str, root: Path) -> Outcome | State[Outcome]:
     def build(folder: Path, progress: Progress) -> None:
         activations = plan.input_folder(store, step, "activations")
         threads = plan.config.extraction.threads
-        train_sae(activations, recipe, plan.config.sae, step.contrastive, model.name, folder, threads, progress)
+        train_sae(activations, recipe, step.config.sae, step.contrastive, model.name, folder, threads, progress)
 
     return run_step(plan, name, store, build)

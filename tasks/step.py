@@ -18,6 +18,7 @@ from pipeline_core.errors import LensError
 from pipeline_core.plan import Plan, Step
 from pipeline_core.store import Artifact, Store
 from pipeline_core.threads import limited_threads
+from pipeline_core.vectors import analysis_representation
 from tasks.progress import Progress, artifact_key
 
 RETRY_DELAYS = [2.0, 10.0]
@@ -88,11 +89,17 @@ def run_step(plan: Plan, name: str, store: Store, build: Callable[[Path, Progres
     return outcome
 
 
+def representation_of(step: Step, activations: Path) -> str:
+    """Return the rep_id, among those stored, of the representation that the step's config asks for."""
+    wanted = step.config.representation
+    return analysis_representation(activations, wanted.pooling, wanted.mask)
+
+
 def _contract_parameters(plan: Plan, step: Step) -> dict[str, int]:
     """Return what a stage's contract must know of the config: how sparse codes are, and how wide."""
     if step.stage != "codes":
         return {}
-    size = plan.config.sae.contrastive if step.contrastive else plan.config.sae
+    size = step.config.sae.contrastive if step.contrastive else step.config.sae
     return {"k": size.k, "width": size.features}
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipeline_core.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Recipe = Literal["paper", "centred"]
 PRESETS = Path(__file__).parent / "presets"
@@ -50,20 +51,30 @@ class ModelConfig(Section):
     attention: Literal["sdpa", "eager"] = Field("sdpa", description="Attention implementation.")
     max_pixels: Count | None = Field(None, description="Pixel limit of models with variable resolution.")
     trust_remote_code: bool = Field(False, description="Run code that comes with the model.")
+    fine_tuned: bool = Field(
+        False, description="An embedder fine-tuned for retrieval from the model studied: ReAlign is compared with it."
+    )
 
 
 class ExtractionConfig(Section):
     """The one hooked pass over the samples."""
 
     layer: int | None = Field(None, ge=0, description="Analysis layer; null is the last, after the final norm.")
-    pooling: Literal["mean", "last", "max", "min"] = Field("mean", description="Pooling of the default representation.")
-    mask: Literal["all", "no_image", "no_prompt", "content"] = Field("all", description="Tokens pooled by default.")
     token_roles: tuple[Literal["image", "text", "prompt", "template"], ...] = Field(
         ("image", "text", "prompt", "template"), min_length=1, description="Tokens whose states train the SAE."
     )
     batch_size: Count = Field(16, description="Samples a forward pass; halved when memory runs out.")
     shard_size: Count = Field(512, description="Samples a shard: what a kill can lose.")
     threads: Count = Field(2, description="Threads a worker, so that a laptop and a cluster compute alike.")
+
+
+class RepresentationConfig(Section):
+    """Which of the stored poolings and masks features, retrieval and the index use; sweeps compare them all."""
+
+    pooling: Literal["mean", "last", "max", "min"] = Field("mean", description="Pooling of the token states.")
+    mask: Literal["all", "no_image", "no_prompt", "content"] = Field(
+        "all", description="Tokens pooled; content leaves out instruction and template."
+    )
 
 
 class ContrastiveSaeConfig(Section):
@@ -128,6 +139,51 @@ class RetrievalConfig(Section):
     seed: int = Field(0, ge=0, description="Seed of controls, bootstrap and permutations.")
 
 
+class SweepConfig(Section):
+    """What ``lens sweep`` measures beyond an analysis."""
+
+    betas: tuple[Unit, ...] = Field(
+        (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), min_length=1, description="Shrinkages of ReAlign."
+    )
+    pca_ranks: tuple[Count, ...] = Field((32, 64, 128, 256), description="Ranks that joint PCA whitening is cut to.")
+    layer_average_beta: Unit = Field(
+        0.5, description="Shrinkage of ReAlign averaged over the upper half of the layers."
+    )
+    removal_shares: tuple[Share, ...] = Field(
+        (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05),
+        min_length=1,
+        description="Shares of features removed, each its full rank.",
+    )
+    removal_ranks: tuple[Count, ...] = Field(
+        (1, 2, 4, 8, 16, 32), description="Ranks of the subspace removed, of the features at retrieval.removal_share."
+    )
+    cumulative_features: int = Field(
+        16, ge=0, description="Features removed cumulatively: the first, the first two, ..."
+    )
+    single_features: int = Field(32, ge=0, description="Features removed one at a time.")
+    random_draws: Count = Field(3, description="Draws of each random control of removal.")
+    repetitions: Count = Field(
+        3, description="Seeds of the SAEs and of the support and validation splits; the test split stays."
+    )
+
+
+class AttentionConfig(Section):
+    """Attention over chosen samples."""
+
+    samples: Count = Field(32, description="Samples of each task's modality whose attention is measured.")
+    quadrant_samples: Count = Field(64, description="Pictures pasted into a known quadrant.")
+    seed: int = Field(0, ge=0, description="Choice of the samples.")
+
+
+class EfficiencyConfig(Section):
+    """The cost of adaptation beside that of search."""
+
+    candidates: tuple[Count, ...] = Field(
+        (1_000, 10_000, 100_000, 1_000_000), min_length=1, description="Sizes of the pool."
+    )
+    queries: Count = Field(1_000, description="Queries searched for at once.")
+
+
 class IndexConfig(Section):
     """The search index."""
 
@@ -143,6 +199,7 @@ class ReportConfig(Section):
     title: str = Field("Retrieval Lens", description="Title of the page.")
     features_shown: Count = Field(8, description="Example features a model.")
     queries_shown: Count = Field(8, description="Queries whose answer moved most.")
+    maps_shown: Count = Field(8, description="Samples whose attention maps are drawn.")
 
 
 class AnalysisConfig(Section):
@@ -154,10 +211,14 @@ class AnalysisConfig(Section):
         (ModelConfig(name="reference-contrastive"),), description="Further models for the comparison report."
     )
     extraction: ExtractionConfig = Field(default_factory=ExtractionConfig)
+    representation: RepresentationConfig = Field(default_factory=RepresentationConfig)
     sae: SaeConfig = Field(default_factory=SaeConfig)
     features: FeatureConfig = Field(default_factory=FeatureConfig)
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
     index: IndexConfig = Field(default_factory=IndexConfig)
+    sweep: SweepConfig = Field(default_factory=SweepConfig)
+    attention: AttentionConfig = Field(default_factory=AttentionConfig)
+    efficiency: EfficiencyConfig = Field(default_factory=EfficiencyConfig)
     report: ReportConfig = Field(default_factory=ReportConfig)
 
     @model_validator(mode="after")
@@ -166,6 +227,14 @@ class AnalysisConfig(Section):
         if len(set(names)) < len(names):
             raise ValueError(f"model and compare_with name a model twice: {', '.join(names)}")
         return self
+
+    def repeated(self, repetition: int) -> "AnalysisConfig":
+        """Return the config of a repetition: the seeds of splits, SAEs and retrieval raised by its number."""
+        seeds: dict[str, Section] = {
+            name: section.model_copy(update={"seed": section.seed + repetition})
+            for name, section in (("dataset", self.dataset), ("sae", self.sae), ("retrieval", self.retrieval))
+        }
+        return self.model_copy(update=seeds)
 
     @property
     def models(self) -> tuple[ModelConfig, ...]:

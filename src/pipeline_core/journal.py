@@ -18,12 +18,16 @@ RUNS = "runs"
 
 
 class RunArtifact(BaseModel):
-    """An artifact in a run; ``cached`` and ``seconds`` are None until the run has reached it."""
+    """An artifact in a run; ``cached`` and ``seconds`` are None until the run has reached it.
+
+    ``repetition`` is 0 for the analysis itself and r for what is repeated with every seed raised by r.
+    """
 
     model_config = ConfigDict(frozen=True)
     name: str
     stage: str
     fingerprint: str
+    repetition: int = 0
     cached: bool | None = None
     seconds: float | None = None
 
@@ -71,7 +75,7 @@ def journalled_run(
 
     Args:
         store: the store's folder.
-        flow: analyze or compare.
+        flow: analyze, compare or sweep.
         config: the whole config, JSON values.
         artifacts: all that the run plans to use; they are safe from pruning while it goes on.
     """

@@ -30,7 +30,11 @@ STAGES: dict[str, Stage] = {
         Stage("codes", 1, "pipeline_core.sae.encode"),
         Stage("features", 1, "pipeline_core.features.compute"),
         Stage("retrieval", 1, "pipeline_core.retrieval.evaluate"),
+        Stage("sweep", 1, "pipeline_core.retrieval.sweep"),
+        Stage("removal", 1, "pipeline_core.retrieval.dose"),
         Stage("index", 1, "pipeline_core.index.build"),
+        Stage("attention", 1, "pipeline_core.attention.measure"),
+        Stage("efficiency", 1, "pipeline_core.retrieval.efficiency"),
         Stage("report", 1, "pipeline_core.report.build"),
     )
 }

@@ -73,18 +73,23 @@ def representations(activations: Path) -> pl.DataFrame:
     return read_table(activations, "representations")
 
 
-def default_representation(activations: Path) -> str:
-    """Return the rep_id that retrieval and features use."""
-    return str(representations(activations).filter(pl.col("is_default"))["rep_id"].item())
+def analysis_representation(activations: Path, pooling: str = "mean", mask: str = "all") -> str:
+    """Return the rep_id of a pooling and mask at the analysis layer; a dual encoder has one representation."""
+    at_layer = representations(activations).filter(pl.col("at_analysis_layer"))
+    if at_layer.height > 1:
+        at_layer = at_layer.filter(pooling=pooling, mask=mask)
+    return str(at_layer["rep_id"].item())
 
 
 def load_embeddings(activations: Path, rep_id: str | None = None) -> Embeddings:
-    """Read the embeddings of one representation (the default one if none is named), ordered by (sample_id, prompt_id).
+    """Read the embeddings of one representation, ordered by (sample_id, prompt_id).
+
+    Without ``rep_id`` it is the analysis layer's mean over all tokens, the paper's embedding.
 
     Raises:
         StoreError: the artifact has no such representation.
     """
-    wanted = rep_id or default_representation(activations)
+    wanted = rep_id or analysis_representation(activations)
     parts = [
         pq.read_table(file, filters=pc.field("rep_id") == wanted) for file in table_files(activations, "embeddings")
     ]
@@ -95,6 +100,12 @@ def load_embeddings(activations: Path, rep_id: str | None = None) -> Embeddings:
     vectors = table.column("vector").combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
     samples, prompts = (tuple(table.column(name).to_pylist()) for name in ("sample_id", "prompt_id"))
     return Embeddings(wanted, samples, prompts, vectors)
+
+
+def embedding_width(activations: Path) -> int:
+    """Return the width d of an activations artifact's embeddings."""
+    file = next(iter(table_files(activations, "embeddings")))
+    return len(next(pq.ParquetFile(file).iter_batches(1, columns=["vector"])).column("vector")[0])
 
 
 def load_codes(codes: Path, n_features: int) -> Codes:

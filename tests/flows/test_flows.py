@@ -18,7 +18,7 @@ from pipeline_core.diff import diff_runs
 from pipeline_core.errors import ContractError, DataError
 from pipeline_core.journal import read_runs
 from pipeline_core.parquet import read_table, write_table
-from pipeline_core.plan import plan_analysis
+from pipeline_core.planner import plan_analysis
 from pipeline_core.store import Store
 from tests.small import small_config
 

@@ -80,7 +80,7 @@ def _embedding(adapter: "ModelAdapter", config: ExtractionConfig, model: str) ->
         return contrastive_table(model), contrastive_embedding(adapter, contrastive_rep_id(model))
     layer = analysis_layer(config, model, adapter.n_layers)
     representations = generative_representations(model, adapter.n_layers, layer)
-    table = generative_table(representations, config, model, adapter.n_layers, layer, adapter.attention_kind)
+    table = generative_table(representations, model, adapter.n_layers, layer, adapter.attention_kind)
     return table, generative_embedding(adapter, representations, layer, config.token_roles)
 
 

@@ -45,15 +45,9 @@ def generative_representations(model: str, n_layers: int, layer: int) -> tuple[R
 
 
 def generative_table(
-    representations: tuple[Representation, ...],
-    config: ExtractionConfig,
-    model: str,
-    n_layers: int,
-    layer: int,
-    attention_kind: str,
+    representations: tuple[Representation, ...], model: str, n_layers: int, layer: int, attention_kind: str
 ) -> pl.DataFrame:
-    """Return the table ``representations`` of a generative model; the configured pooling and mask are the default."""
-    default = (layer, config.pooling, config.mask)
+    """Return the table ``representations`` of a generative model whose analysis layer is ``layer``."""
     return pl.DataFrame(
         [
             {
@@ -64,7 +58,7 @@ def generative_table(
                 "pooling": rep.pooling,
                 "mask": rep.mask,
                 "attention_kind": attention_kind,
-                "is_default": (rep.layer, rep.pooling, rep.mask) == default,
+                "at_analysis_layer": rep.layer == layer,
             }
             for rep in representations
         ]
@@ -88,7 +82,7 @@ def contrastive_table(model: str) -> pl.DataFrame:
                 "pooling": "model",
                 "mask": "all",
                 "attention_kind": "bidirectional",
-                "is_default": True,
+                "at_analysis_layer": True,
             }
         ]
     )

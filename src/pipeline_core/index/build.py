@@ -24,7 +24,7 @@ LEAST_INDEXED = 4096
 
 
 def build_index(
-    activations: Path, dataset: Path, config: IndexConfig, retrieval: RetrievalConfig, folder: Path
+    activations: Path, dataset: Path, rep_id: str, config: IndexConfig, retrieval: RetrievalConfig, folder: Path
 ) -> None:
     """Write the database ``lance``, the queries' side of ReAlign, and the table ``index_recall``.
 
@@ -32,8 +32,9 @@ def build_index(
     queries of one modality and prompt, and is saved so that new texts can be searched for.
 
     Args:
-        activations: artifact with the embeddings; the default representation is indexed.
+        activations: artifact with the embeddings.
         dataset: artifact with samples and tasks.
+        rep_id: the representation that is indexed.
         config: kind of index, queries of the check.
         retrieval: ReAlign's beta and eps, and the cut-offs.
         folder: where to write; what an interrupted build left of the database is replaced.
@@ -41,7 +42,7 @@ def build_index(
     Raises:
         DataError: a modality has fewer than two items, or fewer than two queries in the support split.
     """
-    embeddings = load_embeddings(activations)
+    embeddings = load_embeddings(activations, rep_id)
     items = find_items(embeddings, dataset)
     sides: dict[str, Adaptation] = {
         group: realign(spectrum(vectors), retrieval.beta, retrieval.eps)

@@ -20,7 +20,10 @@ class SaeArtifacts:
 
 @dataclass(frozen=True)
 class ModelArtifacts:
-    """One model's artifacts; the index is optional, and so are sparse autoencoders."""
+    """One model's artifacts; a plain analysis has no sweep, removal, attention and efficiency.
+
+    A repetition shares the activations of the analysis, and has neither index nor attention nor efficiency.
+    """
 
     name: str
     kind: Literal["generative", "contrastive"]
@@ -28,6 +31,11 @@ class ModelArtifacts:
     retrieval: Path
     saes: tuple[SaeArtifacts, ...] = ()
     index: Path | None = None
+    sweep: Path | None = None
+    removal: Path | None = None
+    attention: Path | None = None
+    efficiency: Path | None = None
+    fine_tuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,16 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything that the report shows; the model studied comes first."""
+    """Everything that the report shows; the model studied comes first.
+
+    ``repetitions`` holds the same models' artifacts for each further seed: the first is repetition 1.
+    """
 
     dataset: Path
     models: tuple[ModelArtifacts, ...]
     config: AnalysisConfig
     run: RunFacts = RunFacts()
+    repetitions: tuple[tuple[ModelArtifacts, ...], ...] = ()
 
     @property
     def studied(self) -> ModelArtifacts:

@@ -20,7 +20,7 @@ from pipeline_core.retrieval.adaptations import Projection, save_adaptations
 from pipeline_core.retrieval.fitting import SIDES, TaskVectors, fit
 from pipeline_core.retrieval.judgements import Judgements, Pool, shuffled
 from pipeline_core.retrieval.randomness import generator
-from pipeline_core.retrieval.removal import RemovalPlan, plan_removal
+from pipeline_core.retrieval.removal import RemovalPlan, SaeInput, plan_removal
 from pipeline_core.retrieval.scoring import Scored, effect_rows, hit_rows, metric_rows, rank_rows, score
 from pipeline_core.retrieval.search import SearchResult, search
 from pipeline_core.retrieval.significance import corrected
@@ -40,15 +40,6 @@ from pipeline_core.vectors import Matrix, load_dictionary, load_embeddings, repr
 SPLITS = ("support", "validation", "test")
 EXPORTED = ("raw", "realign")
 """Systems whose result lists are also written as TREC run files."""
-
-
-@dataclass(frozen=True)
-class SaeInput:
-    """A sparse autoencoder whose features are removed: its id, its artifact, and its features artifact."""
-
-    sae_id: str
-    sae: Path
-    features: Path
 
 
 @dataclass(frozen=True)
@@ -72,12 +63,13 @@ class _Study:
 def evaluate(
     activations: Path,
     dataset: Path,
+    rep_id: str,
     saes: Sequence[SaeInput],
     config: RetrievalConfig,
     folder: Path,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Score the default representation and write the retrieval tables.
+    """Score one representation and write the retrieval tables.
 
     Result lists, effects and comparisons are of the test split. So are the files besides the tables:
     ``adaptations/<task>.safetensors`` (ReAlign, fitted on candidates), ``trec/<task>.qrels``,
@@ -86,6 +78,7 @@ def evaluate(
     Args:
         activations: artifact with the embeddings.
         dataset: artifact with tasks and judgements.
+        rep_id: the representation that is scored.
         saes: whose features to remove; may be empty.
         config: settings.
         folder: where to write.
@@ -95,7 +88,7 @@ def evaluate(
         DataError: a task has no queries, no candidates, nothing relevant, or too few to fit on, in a split.
         ConfigError: the features to be removed span the whole space.
     """
-    embeddings = load_embeddings(activations)
+    embeddings = load_embeddings(activations, rep_id)
     model = str(representations(activations).filter(rep_id=embeddings.rep_id)["model"].item())
     plans = tuple(_plan(sae, config) for sae in saes)
     study = _Study(model, list_systems(config, plans, embeddings.vectors.shape[1]), plans, config)

@@ -1,6 +1,7 @@
 """Which subspace to remove: that of the features that contribute most to similarity, and the controls of equal rank."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,15 @@ FeatureIds = npt.NDArray[np.int64]
 
 NEIGHBOURS = 3
 """Features of the nearest energy among which the energy-matched control draws each of its own."""
+
+
+@dataclass(frozen=True)
+class SaeInput:
+    """A sparse autoencoder whose features are removed: its id, its artifact, and its features artifact."""
+
+    sae_id: str
+    sae: Path
+    features: Path
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,10 @@ class System:
     sae_id: str | None = None
     share: float | None = None
     rank: int | None = None
+    n_features: int | None = None
     control: str = "none"
     named: bool = True
+    study: str = "main"
 
 
 PCA_SHARES = (8, 4, 2)
@@ -116,6 +118,7 @@ def systems_table(model: str, rep_id: str, systems: Sequence[System], seed: int)
         {
             "system_id": system_id(model, system),
             "model": model,
+            "study": system.study,
             "rep_ids": [rep_id],
             "adaptation": system.adaptation,
             "variant": system.variant,
@@ -125,6 +128,7 @@ def systems_table(model: str, rep_id: str, systems: Sequence[System], seed: int)
             "selection": system.selection,
             "sae_id": system.sae_id,
             "share": system.share,
+            "n_features": system.n_features,
             "rank": system.rank,
             "control": system.control,
             "named": system.named,

@@ -18,8 +18,8 @@ _BLOCK = 4096
 _GROUPS = ("image", "text", "image_text", "all")
 
 
-def encode_embeddings(sae: Path, activations: Path, dataset: Path, folder: Path) -> None:
-    """Write the tables codes and reconstruction for every embedding of the default representation.
+def encode_embeddings(sae: Path, activations: Path, dataset: Path, rep_id: str, folder: Path) -> None:
+    """Write the tables codes and reconstruction for every embedding of one representation.
 
     Codes are rounded to float16, and those still above 0 are kept; the reconstruction is that of the stored codes.
     FVU is the sum of squared errors over the sum of squared distances to the mean embedding of the same rows (of one
@@ -29,13 +29,14 @@ def encode_embeddings(sae: Path, activations: Path, dataset: Path, folder: Path)
         sae: an artifact with an autoencoder.
         activations: the artifact with the embeddings.
         dataset: the artifact with the table samples, which tells modalities.
+        rep_id: the representation that is encoded.
         folder: where to write.
 
     Raises:
         ModelError: the autoencoder is of another width, or a code is beyond float16.
     """
     parameters, sae_id = read_sae(sae), read_sae_id(sae)
-    embeddings = load_embeddings(activations)
+    embeddings = load_embeddings(activations, rep_id)
     width, given = parameters.dictionary.shape[1], embeddings.vectors.shape[1]
     if given != width:
         raise ModelError(

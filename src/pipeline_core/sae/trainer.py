@@ -154,5 +154,5 @@ def _dead_share(state: TrainingState, epoch_steps: int) -> float:
 
 
 def _hook_name(activations: Path) -> str:
-    default = representations(activations).filter(pl.col("is_default")).row(0, named=True)
-    return f"L{default['layer']}/{default['norm_position']}"
+    trained_on = representations(activations).filter(pl.col("at_analysis_layer")).row(0, named=True)
+    return f"L{trained_on['layer']}/{trained_on['norm_position']}"

@@ -5,13 +5,15 @@ The stage that owns a table writes it as Parquet; the warehouse adds the column 
 
 from collections.abc import Iterable
 
-from pipeline_core.schema import activations, dataset, features, retrieval, runs, sae
+from pipeline_core.schema import activations, attention, dataset, features, report, retrieval, runs, sae
 from pipeline_core.schema.model import SCHEMA_VERSION, Column, Table
 
 __all__ = ["SCHEMA_VERSION", "SHARDED", "TABLES", "Column", "Table", "tables_of"]
 
 TABLES: dict[str, Table] = {
-    t.name: t for module in (dataset, activations, sae, features, retrieval, runs) for t in module.TABLES
+    t.name: t
+    for module in (dataset, activations, sae, features, retrieval, attention, report, runs)
+    for t in module.TABLES
 }
 """Every table by name."""
 
@@ -20,5 +22,5 @@ SHARDED = frozenset({"embeddings", "tokens", "retrieval_hits"})
 
 
 def tables_of(stage: str) -> Iterable[Table]:
-    """Return the tables that a stage writes, in the order of the schema."""
-    return tuple(t for t in TABLES.values() if t.stage == stage)
+    """Return the tables that a stage writes, in the order of the schema; several stages may write one."""
+    return tuple(t for t in TABLES.values() if stage in (t.stage, *t.also_by))

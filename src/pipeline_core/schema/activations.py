@@ -22,7 +22,9 @@ TABLES: tuple[Table, ...] = (
             column("pooling", STRING, "mean | last | max | min; 'model' for dual encoders"),
             column("mask", STRING, "tokens pooled: all | no_image | no_prompt | content"),
             column("attention_kind", STRING, "causal | prefix | bidirectional: what the pooled tokens could see"),
-            column("is_default", BOOL, "the representation that retrieval and features use"),
+            column(
+                "at_analysis_layer", BOOL, "its layer is the one whose token states train SAEs; true for dual encoders"
+            ),
         ),
     ),
     Table(

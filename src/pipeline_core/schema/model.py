@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 STRING = pa.string()
 INT = pa.int64()
@@ -29,13 +29,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: the stage that writes it, its key, and its columns."""
+    """One table: the stage that writes it, its key, and its columns; ``also_by`` names further stages that write it."""
 
     name: str
     stage: str
     meaning: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    also_by: tuple[str, ...] = ()
 
     @property
     def arrow(self) -> pa.Schema:
@@ -83,5 +84,6 @@ SYSTEM = column("system_id", STRING, "retrieval system, as in systems")
 FEATURE = column("feature_id", SMALL, "row of the SAE dictionary, from 0")
 LOW = column("low", DOUBLE, "lower end of the 95% bootstrap interval; whole groups of queries are resampled")
 HIGH = column("high", DOUBLE, "upper end of the 95% bootstrap interval; whole groups of queries are resampled")
+MODEL = column("model", STRING, "model name")
 METRIC = column("metric", STRING, "hit_rate (the literature's Recall@k) | recall | ndcg | mrr")
 K = column("k", SMALL, "cut-off rank")

@@ -8,6 +8,7 @@ from pipeline_core.schema.model import (
     INT,
     LOW,
     METRIC,
+    MODEL,
     QUERY,
     REP,
     SAE,
@@ -28,6 +29,9 @@ from pipeline_core.schema.model import (
 P = column("p", DOUBLE, "paired permutation test, two-sided; the signs of whole groups of queries are flipped")
 Q = column("q", DOUBLE, "p corrected for the number of tests (Benjamini-Hochberg)")
 
+SWEEPS = ("sweep", "removal")
+"""Further stages that score systems."""
+
 TABLES: tuple[Table, ...] = (
     Table(
         "systems",
@@ -36,9 +40,18 @@ TABLES: tuple[Table, ...] = (
         ("system_id",),
         (
             SYSTEM,
-            column("model", STRING, "model name"),
+            MODEL,
+            column(
+                "study",
+                STRING,
+                "main | layers | poolings | adaptations | removal: what it is compared within, one sweep each",
+            ),
             column("rep_ids", STRINGS, "representations; several when layers are combined"),
-            column("adaptation", STRING, "identity | mean_removal | pca | zca | realign | removal"),
+            column(
+                "adaptation",
+                STRING,
+                "identity | mean_removal | pca | zca | realign | ledoit_wolf | oas | transport | removal",
+            ),
             nullable("variant", STRING, "text | code: the paper's text or its released code"),
             nullable(
                 "fit_on",
@@ -50,16 +63,19 @@ TABLES: tuple[Table, ...] = (
             nullable(
                 "selection",
                 STRING,
-                "attribution | energy_matched | random_features | random_subspace | principal_components | single",
+                "features or directions removed: attribution | energy | bridge | energy_matched | random_features | "
+                "random_subspace | principal_components | mean | single",
             ),
             nullable("sae_id", STRING, "SAE whose features are removed"),
             nullable("share", DOUBLE, "share of features removed"),
+            nullable("n_features", SMALL, "features removed: the first so many of the selection's ranking"),
             nullable("rank", SMALL, "dimensions projected out, or kept by PCA (NULL: all)"),
             column("control", STRING, "none | shuffled_pairs"),
             column("named", BOOL, "shown in the report's main tables; full result lists are kept"),
             column("label", STRING, "the system in a few words"),
             column("seed", INT, "seed of what is random in it"),
         ),
+        SWEEPS,
     ),
     Table(
         "retrieval_metrics",
@@ -80,6 +96,7 @@ TABLES: tuple[Table, ...] = (
             column("n_candidates", INT, "size of the pool"),
             column("chance", DOUBLE, "expected value of a random ranking, exact"),
         ),
+        SWEEPS,
     ),
     Table(
         "retrieval_ranks",
@@ -94,6 +111,7 @@ TABLES: tuple[Table, ...] = (
             column("first_relevant_rank", INT, "1 is best; ties by sample id"),
             column("n_relevant", SMALL, "relevant candidates in the pool"),
         ),
+        SWEEPS,
     ),
     Table(
         "retrieval_hits",
@@ -129,6 +147,7 @@ TABLES: tuple[Table, ...] = (
             P,
             Q,
         ),
+        ("removal",),
     ),
     Table(
         "comparisons",
@@ -147,6 +166,7 @@ TABLES: tuple[Table, ...] = (
             P,
             Q,
         ),
+        SWEEPS,
     ),
     Table(
         "index_recall",
@@ -162,6 +182,21 @@ TABLES: tuple[Table, ...] = (
             column("recall", DOUBLE, "share of the exact top k that the index returned"),
             column("n_queries", INT, "queries asked"),
             volatile("queries_per_second", DOUBLE, "speed, one query at a time"),
+        ),
+    ),
+    Table(
+        "efficiency",
+        "efficiency",
+        "Time and memory of adaptation and of search, by number of candidates; synthetic vectors of the model's width.",
+        ("model", "operation", "n_candidates"),
+        (
+            MODEL,
+            column("operation", STRING, "fit | apply | search: ReAlign's statistics, its application, exact search"),
+            column("n_candidates", INT, "vectors in the pool"),
+            column("width", SMALL, "dimensions of a vector"),
+            column("n_queries", INT, "queries searched for at once"),
+            volatile("seconds", DOUBLE, "wall time, best of the repeats"),
+            volatile("peak_memory_bytes", INT, "peak resident memory above that before the operation"),
         ),
     ),
 )

@@ -1,6 +1,19 @@
 """Tables of runs, artifacts and contracts."""
 
-from pipeline_core.schema.model import BOOL, DOUBLE, INT, STRING, TIME, Column, Table, column, nullable, volatile
+from pipeline_core.schema.model import (
+    BOOL,
+    DOUBLE,
+    INT,
+    MODEL,
+    SMALL,
+    STRING,
+    TIME,
+    Column,
+    Table,
+    column,
+    nullable,
+    volatile,
+)
 
 TABLES: tuple[Table, ...] = (
     Table(
@@ -10,7 +23,7 @@ TABLES: tuple[Table, ...] = (
         ("run_id",),
         (
             Column("run_id", STRING, "run", volatile=True),
-            column("flow", STRING, "analyze | compare"),
+            column("flow", STRING, "analyze | compare | sweep"),
             column("config", STRING, "the whole config, JSON"),
             column("state", STRING, "running | completed | failed"),
             volatile("started", TIME, "start"),
@@ -28,6 +41,7 @@ TABLES: tuple[Table, ...] = (
             column("name", STRING, "the stage's name in the run, e.g. sae/reference-mllm/paper"),
             column("stage", STRING, "stage"),
             column("artifact", STRING, "fingerprint, first 16 digits"),
+            column("repetition", SMALL, "0: the analysis itself; r: repeated with every seed raised by r"),
             volatile("cached", BOOL, "it was there before the run"),
             volatile("seconds", DOUBLE, "time in this run"),
         ),
@@ -61,6 +75,20 @@ TABLES: tuple[Table, ...] = (
             column("severity", STRING, "critical | warning"),
             nullable("observed", STRING, "observed value, JSON"),
             column("reason", STRING, "why it is expected"),
+        ),
+    ),
+    Table(
+        "paper_values",
+        "warehouse",
+        "Figures of the paper (arXiv 2512.19115), as printed, to compare with.",
+        ("item", "model", "dataset", "setting", "quantity"),
+        (
+            column("item", STRING, "the paper's table or figure, e.g. Table 3"),
+            MODEL,
+            column("dataset", STRING, "data set, with its task where it has several; '' if none"),
+            column("setting", STRING, "adaptation, pooling, whitening ...; '' if none"),
+            column("quantity", STRING, "what is measured, e.g. R@5"),
+            column("value", DOUBLE, "as printed: percent where quantity is a recall or a share"),
         ),
     ),
 )

@@ -25,6 +25,7 @@ def write_facts(folder: Path, artifacts: Sequence[Artifact], runs: Sequence[RunR
                 "name": used.name,
                 "stage": used.stage,
                 "artifact": used.fingerprint,
+                "repetition": used.repetition,
                 "cached": used.cached,
                 "seconds": used.seconds,
             }

@@ -6,12 +6,20 @@ COMMENT ON VIEW latest_run IS 'The latest completed run: what the other views sh
 COMMENT ON COLUMN latest_run.seconds IS 'wall time of the run';
 
 CREATE VIEW latest_artifacts AS
-SELECT run_artifacts.* FROM run_artifacts SEMI JOIN latest_run USING (run_id);
-COMMENT ON VIEW latest_artifacts IS 'Artifacts of the latest completed run; filter any table by them: where artifact in (select artifact from latest_artifacts).';
+SELECT run_artifacts.* FROM run_artifacts SEMI JOIN latest_run USING (run_id) WHERE repetition = 0;
+COMMENT ON VIEW latest_artifacts IS 'Artifacts of the latest completed run, its repetitions left out; filter any table by them: where artifact in (select artifact from latest_artifacts).';
 COMMENT ON COLUMN latest_artifacts.artifact IS 'fingerprint, first 16 digits';
 COMMENT ON COLUMN latest_artifacts.name IS 'the stage''s name in the run, e.g. sae/reference-mllm/paper';
 COMMENT ON COLUMN latest_artifacts.stage IS 'stage';
 COMMENT ON COLUMN latest_artifacts.seconds IS 'time in this run';
+
+CREATE VIEW latest_repetitions AS
+SELECT run_artifacts.* FROM run_artifacts SEMI JOIN latest_run USING (run_id);
+COMMENT ON VIEW latest_repetitions IS 'Artifacts of the latest completed run with the repetition that each is of: join any table to it using (artifact) to compare seeds.';
+COMMENT ON COLUMN latest_repetitions.artifact IS 'fingerprint, first 16 digits';
+COMMENT ON COLUMN latest_repetitions.name IS 'the stage''s name in the run, e.g. repetition-1/sae/reference-mllm/paper';
+COMMENT ON COLUMN latest_repetitions.stage IS 'stage';
+COMMENT ON COLUMN latest_repetitions.seconds IS 'time in this run';
 
 CREATE VIEW feature_summary AS
 WITH latest_samples AS (FROM samples SEMI JOIN latest_artifacts USING (artifact)),
