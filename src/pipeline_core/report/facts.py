@@ -1,7 +1,8 @@
 """Questions to the artifacts in SQL: the text that computes a figure is the text that the report shows beside it.
 
 Each table of the artifacts is a view with the warehouse's columns, over the artifacts of this report only. The text
-begins by keeping the latest run's rows, so that it gives the same rows in a warehouse of many runs.
+begins by keeping the latest run's rows, so that it gives the same rows in a warehouse of many runs: those of the analysis
+itself, or, where the question speaks of ``repetition``, those of every repetition, each with its number.
 """
 
 import re
@@ -15,6 +16,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from pipeline_core.paper.reference import paper_values
 from pipeline_core.parquet import conform, table_files
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.schema import TABLES, tables_of
@@ -24,6 +26,12 @@ _SQL = resources.files("pipeline_core.report") / "sql"
 
 _UNASKED = frozenset({"embeddings", "tokens", "codes", "runs", "run_artifacts", "stages"})
 """Tables that no question of the report is about."""
+
+_UNKEYED = frozenset({"paper_values"})
+"""Tables that are the same for every run."""
+
+_OWN = "report"
+"""What stands for the fingerprint of the report that is being made."""
 
 _RELATION = re.compile(r"\b(?:from|join)\s+(\w+)")
 
@@ -46,10 +54,13 @@ class Facts:
             StoreError: an artifact lacks a table of its stage.
         """
         self._connection = duckdb.connect()
-        self._connection.execute("create table latest_artifacts (artifact varchar)")
+        self._connection.execute("create table latest_repetitions (artifact varchar, repetition integer)")
+        self._connection.execute(
+            "create view latest_artifacts as select artifact from latest_repetitions where repetition = 0"
+        )
         parts: dict[str, list[str]] = defaultdict(list)
-        for stage, folder in _artifacts(inputs):
-            self._connection.execute("insert into latest_artifacts values (?)", [folder.name])
+        for repetition, stage, folder in _artifacts(inputs):
+            self._use(folder.name, repetition)
             for table in tables_of(stage):
                 if table.name not in _UNASKED:
                     files = ", ".join(_literal(path) for path in table_files(folder, table.name))
@@ -61,6 +72,10 @@ class Facts:
                 self._connection.execute(f"create view {name} as {' union all '.join(parts[name])}")
             elif name == "contract_results":
                 self._register_contracts(inputs)
+            elif name == "models":
+                self._register_models(inputs)
+            elif name == "paper_values":
+                self._connection.register(name, conform(name, paper_values()))
             elif name not in _UNASKED:
                 empty = table.arrow.insert(0, pa.field("artifact", STRING)).empty_table()
                 self._connection.register(name, empty)
@@ -85,28 +100,63 @@ class Facts:
         if inputs.run.contracts:
             results = conform("contract_results", pl.DataFrame(list(inputs.run.contracts), infer_schema_length=None))
         self._connection.register("contract_results", results)
-        self._connection.execute("insert into latest_artifacts select distinct artifact from contract_results")
+        for artifact in sorted(set(results.column("artifact").to_pylist())):
+            self._use(artifact, 0)
+
+    def _register_models(self, inputs: ReportInputs) -> None:
+        rows = conform("models", model_rows(inputs))
+        self._connection.register("models", rows.add_column(0, "artifact", pa.array([_OWN] * rows.num_rows)))
+        self._use(_OWN, 0)
+
+    def _use(self, artifact: str, repetition: int) -> None:
+        self._connection.execute(
+            "insert into latest_repetitions select $1, $2 "
+            "where not exists (from latest_repetitions where artifact = $1 and repetition = $2)",
+            [artifact, repetition],
+        )
+
+
+def model_rows(inputs: ReportInputs) -> pl.DataFrame:
+    """Return the rows of the table ``models``: the one studied first."""
+    return pl.DataFrame(
+        [
+            {"model": model.name, "place": place, "kind": model.kind, "fine_tuned": model.fine_tuned}
+            for place, model in enumerate(inputs.models)
+        ]
+    )
 
 
 def _of_latest_run(text: str) -> str:
     """Shadow every table that a query names by its rows of the latest run, as the warehouse keeps those of all runs."""
     comments = [line for line in text.splitlines() if line.startswith("--")]
     body = "\n".join(text.splitlines()[len(comments) :])
-    names = dict.fromkeys(name for name in _RELATION.findall(body) if name in TABLES)
-    scope = ",\n".join(f"{name} as (from {name} semi join latest_artifacts using (artifact))" for name in names)
+    names = dict.fromkeys(name for name in _RELATION.findall(body) if name in TABLES.keys() - _UNKEYED)
+    if not names:
+        return text
+    kept = "from {0} semi join latest_artifacts using (artifact)"
+    if re.search(r"\brepetition\b", body):
+        kept = "select {0}.*, repetition from {0} join latest_repetitions using (artifact)"
+    scope = ",\n".join(f"{name} as ({kept.format(name)})" for name in names)
     rest = f",\n{body.removeprefix('with ')}" if body.startswith("with ") else f"\n{body}"
     return "\n".join([*comments, f"with {scope}{rest}"])
 
 
-def _artifacts(inputs: ReportInputs) -> Iterator[tuple[str, Path]]:
-    yield "dataset", inputs.dataset
-    for model in inputs.models:
-        yield "activations", model.activations
-        yield "retrieval", model.retrieval
-        if model.index is not None:
-            yield "index", model.index
-        for sae in model.saes:
-            yield from (("sae", sae.sae), ("codes", sae.codes), ("features", sae.features))
+def _artifacts(inputs: ReportInputs) -> Iterator[tuple[int, str, Path]]:
+    """Yield (repetition, stage, folder) of every artifact; repetitions share the activations of the analysis."""
+    yield 0, "dataset", inputs.dataset
+    for repetition, models in enumerate((inputs.models, *inputs.repetitions)):
+        for model in models:
+            if repetition == 0:
+                yield 0, "activations", model.activations
+            yield repetition, "retrieval", model.retrieval
+            for stage in ("sweep", "removal", "index", "attention", "efficiency"):
+                folder = getattr(model, stage)
+                if folder is not None:
+                    yield repetition, stage, folder
+            for sae in model.saes:
+                yield repetition, "sae", sae.sae
+                yield repetition, "codes", sae.codes
+                yield repetition, "features", sae.features
 
 
 def _literal(value: str | int | float | Path) -> str:
