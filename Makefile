@@ -9,13 +9,16 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-browser test-long lint types imports format docs stage-hashes train-reference lock clean
+.PHONY: help demo sweep install test test-browser test-long lint types imports format docs stage-hashes train-reference lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 demo: install ## install everything, analyse both reference models, print what was found and where the report is
 	$(RUN)/lens run --preset emoji
+
+sweep: install ## after the demo: every claim of the paper, measured with three seeds
+	$(RUN)/lens sweep --preset emoji
 
 install: $(VENV)/.installed ## the virtual environment, pinned dependencies, embedded models and art
 

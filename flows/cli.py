@@ -28,6 +28,8 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True)
 _debug = False
 
+FlowName = Literal["analyze", "compare", "sweep"]
+
 StoreOption = Annotated[Path | None, typer.Option("--store", help="The store's folder.", envvar=environment.STORE)]
 PresetOption = Annotated[str | None, typer.Option(help=f"A shipped config: {', '.join(preset_names())}.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A config of your own, YAML.")]
@@ -40,14 +42,18 @@ def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the whole
     _debug = debug
 
 
+ShowOption = Annotated[bool, typer.Option("--show", help="Print the whole config as YAML and stop.")]
+PlanOption = Annotated[bool, typer.Option("--plan", help="Say which steps the store has, and stop.")]
+
+
 @app.command()
 def run(
     preset: PresetOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
     store: StoreOption = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the whole config as YAML and stop.")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Say which steps the store has, and stop.")] = False,
+    show: ShowOption = False,
+    plan: PlanOption = False,
 ) -> None:
     """Analyse a model on a data set; only what the store lacks is built.
 
@@ -55,36 +61,24 @@ def run(
     To analyse your own: [bold]lens run --set dataset.name=folder --set dataset.path=FOLDER --set model.name=NAME[/bold]
     """
     analysis = load_config(preset, config, tuple(settings or ()))
-    if show:
-        out.print(yaml.safe_dump(analysis.model_dump(mode="json"), sort_keys=False), markup=False, highlight=False)
-        return
-    from pipeline_core.planner import plan_analysis
-    from pipeline_core.store import Store
+    _carry_out("compare" if analysis.compare_with else "analyze", analysis, store, show, plan)
 
-    place = Store(store or environment.default_store())
-    planned = plan_analysis(analysis)
-    status = planned.status(place)
-    if plan:
-        out.print(
-            _table(
-                ["step", "artifact", "in the store"],
-                [(name, f"{step.stage}/{step.key.short}", status[name]) for name, step in planned.steps.items()],
-            )
-        )
-        return
-    if set(status.values()) == {"present"}:
-        from flows.cached import record_cached_run
 
-        record_cached_run(_flow_name(analysis), planned, place)
-        out.print(f"All {len(status)} stages were cached: nothing was run, no server was started.")
-    else:
-        _run_flow(analysis, place.root)
-    from pipeline_core.report.summary import summarise
-    from tasks.report import report_inputs
+@app.command()
+def sweep(
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    store: StoreOption = None,
+    show: ShowOption = False,
+    plan: PlanOption = False,
+) -> None:
+    """Measure every claim of the paper: layers, poolings, masks, adaptations, removals, attention, costs, three seeds.
 
-    for line in summarise(report_inputs(planned, place)).lines:
-        out.print(f"• {line}", markup=False, highlight=False)
-    out.print(f"Report: {place.folder(planned.steps['report'].key) / 'report.html'}", markup=False, highlight=False)
+    It goes on from [bold]lens run[/bold] with the same options: what that stored is not computed again.
+    One seed only: [bold]lens sweep --set sweep.repetitions=1[/bold]
+    """
+    _carry_out("sweep", load_config(preset, config, tuple(settings or ())), store, show, plan)
 
 
 @app.command()
@@ -251,19 +245,50 @@ def _publish_warehouse(root: Path) -> None:
     build_warehouse(root)
 
 
-def _flow_name(config: AnalysisConfig) -> Literal["analyze", "compare"]:
-    return "compare" if config.compare_with else "analyze"
+def _carry_out(flow: FlowName, analysis: AnalysisConfig, store: Path | None, show: bool, plan: bool) -> None:
+    """Show the config, or the plan, or run the flow where the store lacks something; then say what was found."""
+    if show:
+        out.print(yaml.safe_dump(analysis.model_dump(mode="json"), sort_keys=False), markup=False, highlight=False)
+        return
+    from pipeline_core.planner import plan_analysis, plan_sweep
+    from pipeline_core.store import Store
+
+    place = Store(store or environment.default_store())
+    planned = plan_sweep(analysis) if flow == "sweep" else plan_analysis(analysis)
+    status = planned.status(place)
+    if plan:
+        out.print(
+            _table(
+                ["step", "artifact", "in the store"],
+                [(name, f"{step.stage}/{step.key.short}", status[name]) for name, step in planned.steps.items()],
+            )
+        )
+        return
+    if set(status.values()) == {"present"}:
+        from flows.cached import record_cached_run
+
+        record_cached_run(flow, planned, place)
+        out.print(f"All {len(status)} stages were cached: nothing was run, no server was started.")
+    else:
+        _run_flow(flow, analysis, place.root)
+    from pipeline_core.report.summary import summarise
+    from tasks.report import report_inputs
+
+    for line in summarise(report_inputs(planned, place)).lines:
+        out.print(f"• {line}", markup=False, highlight=False)
+    out.print(f"Report: {place.folder(planned.steps['report'].key) / 'report.html'}", markup=False, highlight=False)
 
 
-def _run_flow(config: AnalysisConfig, root: Path) -> None:
+def _run_flow(flow: FlowName, config: AnalysisConfig, root: Path) -> None:
     from flows.terminal import progress_bars
 
     with progress_bars(err):
         from flows.analyze import analyze
         from flows.compare import compare
+        from flows.sweep import sweep
 
-        flows = {"analyze": analyze, "compare": compare}
-        flows[_flow_name(config)](config, store=str(root))
+        flows = {"analyze": analyze, "compare": compare, "sweep": sweep}
+        flows[flow](config, store=str(root))
 
 
 def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
