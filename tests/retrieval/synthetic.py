@@ -8,7 +8,7 @@ import polars as pl
 from safetensors.numpy import save_file
 
 from pipeline_core.parquet import write_table
-from pipeline_core.retrieval.evaluate import SaeInput
+from pipeline_core.retrieval.removal import SaeInput
 
 SPLITS = {"support": 40, "validation": 30, "test": 50}
 WIDTH, N_FEATURES = 16, 64
@@ -109,7 +109,7 @@ def _write_activations(folder: Path, ids: list[tuple[str, str]], rng: np.random.
         "pooling": "mean",
         "mask": "all",
         "attention_kind": "causal",
-        "is_default": True,
+        "at_analysis_layer": True,
     }
     write_table(folder, "representations", pl.DataFrame([representation]))
 

@@ -20,7 +20,8 @@ CONFIG = RetrievalConfig(removal_share=0.05, bootstrap=200, permutations=200, de
 
 def run(study: Study, folder: Path, with_sae: bool = True) -> Path:
     folder.mkdir()
-    evaluate(study.activations, study.dataset, study.saes if with_sae else (), CONFIG, folder, lambda done, total: None)
+    saes = study.saes if with_sae else ()
+    evaluate(study.activations, study.dataset, "last", saes, CONFIG, folder, lambda done, total: None)
     return folder
 
 
@@ -167,7 +168,7 @@ def test_saved_adaptations_reproduce_the_scores(study: Study, results: Path):
             np.array(embeddings.filter(sample_id=sample)["vector"].to_list(), dtype=np.float32)
             for sample in (f"text:{row['query_id']}", row["sample_id"])
         )
-        cosine = float(sides["queries"].apply(query)[0] @ sides["candidates"].apply(candidate)[0])
+        cosine = float(sides["realign/queries"].apply(query)[0] @ sides["realign/candidates"].apply(candidate)[0])
         assert cosine == pytest.approx(row["score"], abs=1e-5)
 
 

@@ -3,7 +3,7 @@
 Nothing is chosen here: systems are fixed by the config and by statistics of train and support, and test is scored once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,33 +11,40 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from pipeline_core.config import RetrievalConfig
-from pipeline_core.errors import DataError
 from pipeline_core.parquet import read_table, write_table
-from pipeline_core.retrieval.adaptations import Projection, save_adaptations
-from pipeline_core.retrieval.fitting import SIDES, TaskVectors, fit
-from pipeline_core.retrieval.judgements import Judgements, Pool, shuffled
+from pipeline_core.retrieval.adaptations import Projection
+from pipeline_core.retrieval.fitting import SIDES, TaskVectors
+from pipeline_core.retrieval.judgements import Pool, shuffled
+from pipeline_core.retrieval.problems import SCORED, Problem, problems
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.removal import RemovalPlan, SaeInput, plan_removal
-from pipeline_core.retrieval.scoring import Scored, effect_rows, hit_rows, metric_rows, rank_rows, score
+from pipeline_core.retrieval.running import run_systems, save_fitted
+from pipeline_core.retrieval.scoring import (
+    Scored,
+    comparison_rows,
+    effect_rows,
+    hit_rows,
+    metric_rows,
+    one_family,
+    rank_rows,
+    score,
+)
 from pipeline_core.retrieval.search import SearchResult, search
-from pipeline_core.retrieval.significance import corrected
 from pipeline_core.retrieval.systems import (
     RAW,
     System,
     comparisons,
     list_systems,
+    removal_bases,
     single_removal,
     system_id,
     systems_table,
 )
 from pipeline_core.retrieval.trec import write_qrels, write_run
-from pipeline_core.schema import TABLES
 from pipeline_core.vectors import Matrix, load_dictionary, load_embeddings, representations
 
-SPLITS = ("support", "validation", "test")
 EXPORTED = ("raw", "realign")
 """Systems whose result lists are also written as TREC run files."""
 
@@ -49,15 +56,25 @@ class _Study:
     model: str
     systems: tuple[System, ...]
     plans: tuple[RemovalPlan, ...]
+    bases: dict[str, Matrix]
     config: RetrievalConfig
 
     def id(self, system: System) -> str:
         return system_id(self.model, system)
 
     @property
-    def listed(self) -> list[str]:
+    def named(self) -> list[System]:
         """Systems whose result lists are kept; shuffled pairs have the lists of what they control."""
-        return [self.id(system) for system in self.systems if system.named and system.control == "none"]
+        return [system for system in self.systems if system.named and system.control == "none"]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One task and split, run: result lists, and how they score by their own pairs and by shuffled ones."""
+
+    results: dict[str, SearchResult]
+    own: Scored
+    strangers: Scored
 
 
 def evaluate(
@@ -72,8 +89,8 @@ def evaluate(
     """Score one representation and write the retrieval tables.
 
     Result lists, effects and comparisons are of the test split. So are the files besides the tables:
-    ``adaptations/<task>.safetensors`` (ReAlign, fitted on candidates), ``trec/<task>.qrels``,
-    ``trec/<task>.<system>.run``.
+    ``adaptations/<task>.safetensors`` (each named system, fitted for the test split: ``<short>/queries`` and
+    ``<short>/candidates``), ``trec/<task>.qrels``, ``trec/<task>.<system>.run``.
 
     Args:
         activations: artifact with the embeddings.
@@ -91,37 +108,36 @@ def evaluate(
     embeddings = load_embeddings(activations, rep_id)
     model = str(representations(activations).filter(rep_id=embeddings.rep_id)["model"].item())
     plans = tuple(_plan(sae, config) for sae in saes)
-    study = _Study(model, list_systems(config, plans, embeddings.vectors.shape[1]), plans, config)
-    judgements = Judgements(dataset)
+    systems = list_systems(config, plans, embeddings.vectors.shape[1])
+    study = _Study(model, systems, plans, removal_bases(plans), config)
     for name in ("adaptations", "trec"):
         (folder / name).mkdir(exist_ok=True)
 
     metrics, ranks, effects, tests = [], [], [], []
-    for number, task in enumerate(judgements.tasks.iter_rows(named=True)):
-        pools = {split: judgements.pool(task["task_id"], split) for split in SPLITS}
-        vectors = TaskVectors(embeddings, pools, task["query_prompt_id"], task["candidate_prompt_id"])
-        ks = tuple(sorted({*config.ks, task["primary_k"]}))
-        runs = {split: _run(study, vectors, pools[split], ks) for split in ("validation", "test")}
-        for scored in (scored for run in runs.values() for scored in run):
-            metrics.append(metric_rows(scored, config))
-            ranks.append(rank_rows(scored))
-        scored, _ = runs["test"]
-        hits = hit_rows(scored.pool, {name: scored.results[name] for name in study.listed})
-        write_table(folder, "retrieval_hits", hits, shard=number)
-        _export(study, folder / "trec", scored.pool, hits)
-        if task["control"] == "none":
-            _save_realign(study, vectors, folder / "adaptations")
+    tasks = problems(dataset, config.ks)
+    for number, problem in enumerate(tasks):
+        vectors = TaskVectors(embeddings, problem.pools, problem.query_prompt_id, problem.candidate_prompt_id)
+        runs = {split: _run(study, vectors, problem, split) for split in SCORED}
+        for run in runs.values():
+            for scored in (run.own, run.strangers):
+                metrics.append(metric_rows(scored, config))
+                ranks.append(rank_rows(scored))
+        test = runs["test"]
+        _write_lists(study, folder, problem.pools["test"], test.results, number)
+        if problem.control == "none":
+            save_fitted(folder / "adaptations", study.named, vectors, study.bases)
         if plans:
-            effects.append(_removal_effects(study, vectors, scored, task["primary_k"]))
-        tests.append(_comparisons(study, scored, task["primary_k"]))
-        progress(number + 1, judgements.tasks.height)
+            effects.append(_removal_effects(study, vectors, test.own, problem.primary_k))
+        pairs = [(study.id(system), study.id(baseline)) for system, baseline in comparisons(systems)]
+        tests.append(comparison_rows(test.own, pairs, problem.primary_k, config))
+        progress(number + 1, len(tasks))
 
-    systems = [*study.systems, *(single_removal(plan) for plan in plans if plan.singles)]
-    write_table(folder, "systems", systems_table(model, embeddings.rep_id, systems, config.seed))
+    listed = [*systems, *(single_removal(plan) for plan in plans if plan.singles)]
+    write_table(folder, "systems", systems_table(model, embeddings.rep_id, listed, config.seed))
     write_table(folder, "retrieval_metrics", pl.concat(metrics))
     write_table(folder, "retrieval_ranks", pl.concat(ranks))
-    write_table(folder, "removal_effects", _with_q("removal_effects", effects))
-    write_table(folder, "comparisons", _with_q("comparisons", tests))
+    write_table(folder, "removal_effects", one_family("removal_effects", effects))
+    write_table(folder, "comparisons", one_family("comparisons", tests))
 
 
 def _plan(sae: SaeInput, config: RetrievalConfig) -> RemovalPlan:
@@ -130,25 +146,23 @@ def _plan(sae: SaeInput, config: RetrievalConfig) -> RemovalPlan:
     return plan_removal(sae.sae_id, features, dictionary, config.removal_share, config.single_features, config.seed)
 
 
-def _run(study: _Study, vectors: TaskVectors, pool: Pool, ks: tuple[int, ...]) -> tuple[Scored, Scored]:
-    """Score all systems on a pool: those judged by its own pairs, then those judged by shuffled ones."""
-    if not len(pool.judged):
-        raise DataError(
-            f"no query of task {pool.task_id} in the split {pool.split} has a relevant candidate",
-            "give each query a relevant candidate of its split",
-        )
+def _run(study: _Study, vectors: TaskVectors, problem: Problem, split: str) -> _Run:
+    pool = problem.pools[split]
     strangers = shuffled(pool, generator(study.config.seed, f"shuffled_pairs/{pool.task_id}/{pool.split}"))
-    own: dict[str, SearchResult] = {}
-    control: dict[str, SearchResult] = {}
-    depth = max(study.config.depth, *ks)
-    for system in study.systems:
-        sides = fit(system, vectors, pool.split, study.plans)
-        queries = sides[0].apply(vectors.of(pool.split, "queries"))
-        candidates = sides[1].apply(vectors.of(pool.split, "candidates"))
-        judged_by, results = (strangers, control) if system.control == "shuffled_pairs" else (pool, own)
-        results[study.id(system)] = search(queries, candidates, judged_by.relevant, pool.excluded, depth)
-    named = {study.id(system) for system in study.systems if system.named}
-    return score(pool, own, ks, named), score(strangers, control, ks, named)
+    depth = max(study.config.depth, *problem.ks)
+    listed = {study.id(system) for system in study.systems if system.named}
+    own, control = (
+        run_systems(
+            study.model,
+            [system for system in study.systems if system.control == kind],
+            vectors,
+            judged_by,
+            study.bases,
+            depth,
+        )
+        for kind, judged_by in (("none", pool), ("shuffled_pairs", strangers))
+    )
+    return _Run(own, score(pool, own, problem.ks, listed), score(strangers, control, problem.ks, listed))
 
 
 def _removal_effects(study: _Study, vectors: TaskVectors, scored: Scored, k: int) -> pl.DataFrame:
@@ -184,37 +198,18 @@ def _hits_without(basis: Matrix, vectors: TaskVectors, pool: Pool, k: int) -> np
     return (ranks[pool.judged] <= k).astype(np.float64)
 
 
-def _comparisons(study: _Study, scored: Scored, k: int) -> pl.DataFrame:
-    pairs = comparisons(study.systems)
-    named = [{"system_id": study.id(system), "baseline_id": study.id(baseline)} for system, baseline in pairs]
-    hits = {system_id: scores["hit_rate", k] for system_id, scores in scored.scores.items()}
-    differences = np.stack([hits[study.id(system)] - hits[study.id(baseline)] for system, baseline in pairs])
-    return effect_rows(scored.pool, k, named, differences, study.config)
-
-
-def _with_q(name: str, effects: Sequence[pl.DataFrame]) -> pl.DataFrame | pa.Table:
-    """Join the effects of all tasks and correct their p-values as one family."""
-    if not effects:
-        return TABLES[name].arrow.empty_table()
-    joined = pl.concat(effects, how="vertical_relaxed")
-    return joined.with_columns(q=corrected(joined["p"].to_numpy()))
-
-
-def _save_realign(study: _Study, vectors: TaskVectors, folder: Path) -> None:
-    realign = next(system for system in study.systems if system.short == "realign")
-    sides = fit(realign, vectors, "test", study.plans)
-    save_adaptations(folder / f"{vectors.task_id}.safetensors", dict(zip(SIDES, sides, strict=True)))
-
-
-def _export(study: _Study, folder: Path, pool: Pool, hits: pl.DataFrame) -> None:
+def _write_lists(study: _Study, folder: Path, pool: Pool, results: Mapping[str, SearchResult], number: int) -> None:
+    """Write the result lists of named systems: a shard of ``retrieval_hits``, and TREC files."""
+    hits = hit_rows(pool, {study.id(system): results[study.id(system)] for system in study.named})
+    write_table(folder, "retrieval_hits", hits, shard=number)
     query_ids, candidate_ids = pl.Series(pool.query_ids), pl.Series(pool.candidate_ids)
     qrels = {
         "query_id": query_ids[pool.relevant[:, 0]],
         "sample_id": candidate_ids[pool.relevant[:, 1]],
         "relevance": pool.relevance,
     }
-    write_qrels(folder / f"{pool.task_id}.qrels", pl.DataFrame(qrels))
+    write_qrels(folder / "trec" / f"{pool.task_id}.qrels", pl.DataFrame(qrels))
     for system in study.systems:
         if system.short in EXPORTED:
             listed = hits.filter(system_id=study.id(system))
-            write_run(folder / f"{pool.task_id}.{system.short}.run", listed, study.id(system))
+            write_run(folder / "trec" / f"{pool.task_id}.{system.short}.run", listed, study.id(system))

@@ -1,6 +1,6 @@
 """Fitting a system on one task: which vectors each side's statistics come from, with one decomposition for each set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -8,7 +8,6 @@ import numpy as np
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations import Adaptation, Identity, Projection, unit
 from pipeline_core.retrieval.judgements import Pool
-from pipeline_core.retrieval.removal import RemovalPlan
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.retrieval.systems import System
 from pipeline_core.retrieval.whitening import mean_removal, pca, realign, zca
@@ -61,10 +60,14 @@ class TaskVectors:
         return self._spectra[key]
 
 
-def fit(
-    system: System, vectors: TaskVectors, split: str, plans: Sequence[RemovalPlan]
-) -> tuple[Adaptation, Adaptation]:
+def fit(system: System, vectors: TaskVectors, split: str, bases: Mapping[str, Matrix]) -> tuple[Adaptation, Adaptation]:
     """Fit a system for scoring ``split``; returns the queries' and the candidates' adaptation.
+
+    Args:
+        system: what is fitted.
+        vectors: the raw vectors of one task.
+        split: the split that is scored.
+        bases: for each removal, by ``System.short``, the orthonormal basis [d, r] that it projects out.
 
     Raises:
         DataError: too few vectors to fit on.
@@ -72,13 +75,21 @@ def fit(
     if system.adaptation == "identity":
         return Identity(), Identity()
     if system.adaptation == "removal":
-        projection = _projection(system, vectors, plans)
+        projection = _projection(system, vectors, bases)
         return projection, projection
+    query_side, candidate_side = sides(system, vectors, split)
+    return _fit_side(system, query_side), _fit_side(system, candidate_side)
+
+
+def sides(system: System, vectors: TaskVectors, split: str) -> tuple[Spectrum, Spectrum]:
+    """Return the spectra that a system's queries and candidates are adapted by when ``split`` is scored.
+
+    Raises:
+        DataError: too few vectors to fit on.
+    """
     query_parts, candidate_parts = _fitted_on(system, split)
     unit_input = system.variant == "code"
-    query_side = vectors.spectrum(query_parts, unit_input)
-    candidate_side = vectors.spectrum(candidate_parts, unit_input)
-    return _fit_side(system, query_side), _fit_side(system, candidate_side)
+    return vectors.spectrum(query_parts, unit_input), vectors.spectrum(candidate_parts, unit_input)
 
 
 def _fitted_on(system: System, split: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
@@ -110,10 +121,8 @@ def _fit_side(system: System, side: Spectrum) -> Adaptation:
     return realign(side, system.beta, system.eps, unit_input=system.variant == "code")
 
 
-def _projection(system: System, vectors: TaskVectors, plans: Sequence[RemovalPlan]) -> Projection:
-    plan = next(plan for plan in plans if plan.sae_id == system.sae_id)
+def _projection(system: System, vectors: TaskVectors, bases: Mapping[str, Matrix]) -> Projection:
     if system.selection == "principal_components":
         support = vectors.spectrum((("support", "queries"), ("support", "candidates")))
-        return Projection(support.eigenvectors[:, : plan.rank].astype(np.float32))
-    assert system.selection is not None
-    return Projection(plan.bases[system.selection])
+        return Projection(support.eigenvectors[:, : system.rank].astype(np.float32))
+    return Projection(bases[system.short])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from pipeline_core.config import RetrievalConfig
 from pipeline_core.retrieval.chance import chance_scores
@@ -14,15 +15,23 @@ from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.metrics import ListScorer, Scores, rank_scores
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.search import SearchResult
-from pipeline_core.retrieval.significance import bootstrap_intervals, permutation_p
+from pipeline_core.retrieval.significance import bootstrap_intervals, corrected, permutation_p
+from pipeline_core.schema import TABLES
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What systems returned on one pool, and how that scored; all systems are scored on the same queries."""
+    """How systems scored on one pool, each on the same queries.
+
+    Attributes:
+        pool: what was searched.
+        ranks: rank of each judged query's first relevant candidate, by system id.
+        scores: per-query scores, by system id.
+        ks: cut-offs.
+    """
 
     pool: Pool
-    results: Mapping[str, SearchResult]
+    ranks: Mapping[str, npt.NDArray[np.int64]]
     scores: Mapping[str, Scores]
     ks: tuple[int, ...]
 
@@ -30,12 +39,19 @@ class Scored:
 def score(pool: Pool, results: Mapping[str, SearchResult], ks: tuple[int, ...], listed: Container[str]) -> Scored:
     """Score the results [system id] of one pool; recall and nDCG, which take longest, only of ``listed`` systems."""
     lists = ListScorer(pool, ks)
-    scores = {}
-    for system_id, result in results.items():
-        scores[system_id] = rank_scores(result.first_relevant_rank[pool.judged], ks)
+    ranks = {system_id: result.first_relevant_rank[pool.judged] for system_id, result in results.items()}
+    scores = {system_id: rank_scores(own, ks) for system_id, own in ranks.items()}
+    for system_id in scores:
         if system_id in listed:
-            scores[system_id] |= lists.scores(result)
-    return Scored(pool, results, scores, ks)
+            scores[system_id] |= lists.scores(results[system_id])
+    return Scored(pool, ranks, scores, ks)
+
+
+def joined(parts: Sequence[Scored]) -> Scored:
+    """Put together how different systems scored on one pool."""
+    ranks = {system_id: own for part in parts for system_id, own in part.ranks.items()}
+    scores = {system_id: own for part in parts for system_id, own in part.scores.items()}
+    return Scored(parts[0].pool, ranks, scores, parts[0].ks)
 
 
 def metric_rows(scored: Scored, config: RetrievalConfig) -> pl.DataFrame:
@@ -74,11 +90,11 @@ def rank_rows(scored: Scored) -> pl.DataFrame:
                 "task_id": pool.task_id,
                 "split": pool.split,
                 "query_id": query_ids,
-                "first_relevant_rank": result.first_relevant_rank[pool.judged],
+                "first_relevant_rank": ranks,
                 "n_relevant": pool.n_relevant[pool.judged],
             }
         )
-        for system_id, result in scored.results.items()
+        for system_id, ranks in scored.ranks.items()
     )
 
 
@@ -129,6 +145,24 @@ def effect_rows(
         high=high,
         p=permutation_p(differences, groups, config.permutations, _draws("permutation", pool, config)),
     )
+
+
+def comparison_rows(scored: Scored, pairs: Sequence[tuple[str, str]], k: int, config: RetrievalConfig) -> pl.DataFrame:
+    """Return the rows of ``comparisons``, but for q, of (system id, baseline id) pairs by their hit rates at k."""
+    named = [{"system_id": system_id, "baseline_id": baseline_id} for system_id, baseline_id in pairs]
+    differences = [
+        scored.scores[system_id]["hit_rate", k] - scored.scores[baseline_id]["hit_rate", k]
+        for system_id, baseline_id in pairs
+    ]
+    return effect_rows(scored.pool, k, named, np.stack(differences), config)
+
+
+def one_family(name: str, effects: Sequence[pl.DataFrame]) -> pl.DataFrame | pa.Table:
+    """Join the effects of all tasks into table ``name``, their p-values corrected as one family (column q)."""
+    if not effects:
+        return TABLES[name].arrow.empty_table()
+    whole = pl.concat(effects, how="vertical_relaxed")
+    return whole.with_columns(q=corrected(whole["p"].to_numpy()))
 
 
 def _place(queries: npt.NDArray[np.int64], candidates: npt.NDArray[np.int64], pool: Pool) -> npt.NDArray[np.int64]:

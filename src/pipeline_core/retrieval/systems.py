@@ -1,12 +1,13 @@
 """Which systems are scored: raw embeddings, each adaptation by what it is fitted on, removals with their controls."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from pipeline_core.config import RetrievalConfig
 from pipeline_core.retrieval.removal import RemovalPlan
+from pipeline_core.vectors import Matrix
 
 CONTROL_LABELS = {
     "energy_matched": "random features of {energy:.0%} the energy removed",
@@ -19,7 +20,10 @@ CONTROL_LABELS = {
 
 @dataclass(frozen=True)
 class System:
-    """One row of the table ``systems``; ``short`` is the system's id within its model."""
+    """One row of the table ``systems``; ``short`` is the system's id within its model.
+
+    ``rep_ids`` are given where a stage scores several representations; elsewhere it is the one of the stage.
+    """
 
     short: str
     adaptation: str
@@ -36,6 +40,7 @@ class System:
     control: str = "none"
     named: bool = True
     study: str = "main"
+    rep_ids: tuple[str, ...] = ()
 
 
 PCA_SHARES = (8, 4, 2)
@@ -112,14 +117,19 @@ def comparisons(systems: Sequence[System]) -> list[tuple[System, System]]:
     ]
 
 
+def removal_bases(plans: Iterable[RemovalPlan]) -> dict[str, Matrix]:
+    """Return what each removal of ``list_systems`` projects out, by its short id; principal components are fitted."""
+    return {_removal_id(plan, selection): basis for plan in plans for selection, basis in plan.bases.items()}
+
+
 def systems_table(model: str, rep_id: str, systems: Sequence[System], seed: int) -> pl.DataFrame:
-    """Return the rows of table ``systems``."""
+    """Return the rows of table ``systems``; ``rep_id`` is the representation of those that name none."""
     rows = [
         {
             "system_id": system_id(model, system),
             "model": model,
             "study": system.study,
-            "rep_ids": [rep_id],
+            "rep_ids": list(system.rep_ids or (rep_id,)),
             "adaptation": system.adaptation,
             "variant": system.variant,
             "fit_on": system.fit_on,
@@ -168,7 +178,7 @@ def _removals(plan: RemovalPlan) -> list[System]:
     }
     return [
         System(
-            f"removal-{recipe}" if selection == "attribution" else f"removal-{recipe}-{selection}",
+            _removal_id(plan, selection),
             "removal",
             label,
             fit_on="support" if selection == "principal_components" else None,
@@ -180,6 +190,10 @@ def _removals(plan: RemovalPlan) -> list[System]:
         )
         for selection, label in labels.items()
     ]
+
+
+def _removal_id(plan: RemovalPlan, selection: str) -> str:
+    return f"removal-{_recipe(plan)}" + ("" if selection == "attribution" else f"-{selection}")
 
 
 def _recipe(plan: RemovalPlan) -> str:

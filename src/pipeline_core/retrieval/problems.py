@@ -1,0 +1,63 @@
+"""The retrieval problems of a data set: each task's pools by split, checked before anything is scored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_core.errors import DataError
+from pipeline_core.retrieval.judgements import Judgements, Pool
+
+FITTED = "support"
+"""The split that statistics of queries come from."""
+
+SCORED = ("validation", "test")
+"""The splits that systems are scored on."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One task: its pools by split, the prompts of both sides, the cut-offs it is scored at, and the primary one."""
+
+    task_id: str
+    control: str
+    query_prompt_id: str
+    candidate_prompt_id: str
+    primary_k: int
+    ks: tuple[int, ...]
+    pools: Mapping[str, Pool]
+
+
+def problems(dataset: Path, ks: Sequence[int]) -> tuple[Problem, ...]:
+    """Return the problem of every task, controls too, in ascending order of id.
+
+    Args:
+        dataset: artifact with tasks and judgements.
+        ks: cut-offs; a task's primary one is added to its own.
+
+    Raises:
+        DataError: a task has no queries, no candidates or nothing relevant in a split.
+    """
+    judgements = Judgements(dataset)
+    return tuple(
+        Problem(
+            task["task_id"],
+            task["control"],
+            task["query_prompt_id"],
+            task["candidate_prompt_id"],
+            task["primary_k"],
+            tuple(sorted({*ks, task["primary_k"]})),
+            _pools(judgements, task["task_id"]),
+        )
+        for task in judgements.tasks.iter_rows(named=True)
+    )
+
+
+def _pools(judgements: Judgements, task_id: str) -> dict[str, Pool]:
+    pools = {split: judgements.pool(task_id, split) for split in (FITTED, *SCORED)}
+    for split in SCORED:
+        if not len(pools[split].judged):
+            raise DataError(
+                f"no query of task {task_id} in the split {split} has a relevant candidate",
+                "give each query a relevant candidate of its split",
+            )
+    return pools
