@@ -19,7 +19,7 @@ from pipeline_core.models.adapter import SampleInput
 from pipeline_core.models.generative import GenerativeAdapter
 from pipeline_core.models.registry import load_adapter
 from pipeline_core.parquet import read_table
-from pipeline_core.vectors import load_embeddings, token_batches
+from pipeline_core.vectors import analysis_representation, load_embeddings, token_batches
 from tests.models import tiny
 
 CONFIG = ExtractionConfig(batch_size=5, shard_size=24, threads=1)
@@ -55,7 +55,11 @@ def test_every_layer_pooling_and_mask_is_a_representation(extracted: Path) -> No
     layers = table.filter(pl.col("pooling") == "mean", pl.col("mask") == "all")
     assert layers["layer"].to_list() == list(range(tiny.LAYERS + 1))
     assert layers["norm_position"].to_list() == ["raw"] * tiny.LAYERS + ["final_norm"]
-    assert table.filter("is_default")["rep_id"].to_list() == [f"tiny/L{tiny.LAYERS}/mean/all"]
+    last = f"tiny/L{tiny.LAYERS}"
+    at_layer = table.filter("at_analysis_layer")["rep_id"]
+    assert sorted(at_layer) == sorted(f"{last}/{pooling}/{mask}" for pooling in POOLINGS for mask in MASKS)
+    assert analysis_representation(extracted) == f"{last}/mean/all"
+    assert analysis_representation(extracted, "max", "content") == f"{last}/max/content"
 
 
 def test_every_item_has_every_representation_once(extracted: Path, dataset_folder: Path) -> None:
@@ -112,11 +116,12 @@ def test_tokens_are_the_training_states_of_the_analysis_layer(extracted: Path, d
 
 
 def test_token_roles_and_layer_can_be_chosen(llava: GenerativeAdapter, dataset_folder: Path, tmp_path: Path) -> None:
-    config = CONFIG.model_copy(update={"token_roles": ("text",), "layer": 1, "pooling": "max", "mask": "content"})
+    config = CONFIG.model_copy(update={"token_roles": ("text",), "layer": 1})
     extract(llava, dataset_folder, config, MODEL, tmp_path, silent)
     assert set(read_table(tmp_path, "tokens")["token_role"]) == {"text"}
-    default = read_table(tmp_path, "representations").filter("is_default").row(0, named=True)
-    assert default["rep_id"] == "tiny/L1/max/content" and default["norm_position"] == "raw"
+    at_layer = read_table(tmp_path, "representations").filter("at_analysis_layer")
+    assert set(at_layer.select("layer", "norm_position").rows()) == {(1, "raw")}
+    assert set(at_layer["rep_id"]) == {f"tiny/L1/{pooling}/{mask}" for pooling in POOLINGS for mask in MASKS}
 
 
 @pytest.mark.parametrize("damage", ["missing embeddings", "missing tokens", "truncated", "unfinished"])
@@ -230,8 +235,9 @@ def test_a_dual_encoder_writes_one_representation(dataset_folder: Path, tmp_path
     folder = tiny.save_clip(tmp_path / "model")
     adapter = load_adapter(ModelConfig(name=str(folder)), tmp_path)
     extract(adapter, dataset_folder, CONFIG, MODEL, tmp_path, silent)
-    representation = read_table(tmp_path, "representations").row(0, named=True)
-    assert (representation["layer"], representation["pooling"], representation["is_default"]) == (-1, "model", True)
+    representations = read_table(tmp_path, "representations").select("layer", "pooling", "at_analysis_layer")
+    assert representations.rows() == [(-1, "model", True)]
+    assert analysis_representation(tmp_path, "max", "content") == analysis_representation(tmp_path)
     embeddings = load_embeddings(tmp_path)
     tokens = read_table(tmp_path, "tokens")
     train = read_table(dataset_folder, "samples").filter(pl.col("split") == "train").sort("sample_id")

@@ -91,7 +91,7 @@ def _write(root: Path, prompts: bool, n: int) -> Artifacts:
         "pooling": "mean",
         "mask": "all",
         "attention_kind": "causal",
-        "is_default": True,
+        "at_analysis_layer": True,
     }
     _tables(activations, {"representations": [representation], "embeddings": embeddings})
     return Artifacts(dataset, activations, vectors)

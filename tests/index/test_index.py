@@ -23,7 +23,7 @@ SETTINGS = IndexConfig(queries=10), RetrievalConfig()
 def built(request: pytest.FixtureRequest, make: Callable[..., Artifacts], tmp_path_factory) -> tuple[Artifacts, Path]:
     artifacts = make(request.param)
     folder = tmp_path_factory.mktemp("built")
-    build_index(artifacts.activations, artifacts.dataset, *SETTINGS, folder)
+    build_index(artifacts.activations, artifacts.dataset, "rep", *SETTINGS, folder)
     return artifacts, folder
 
 
@@ -133,7 +133,7 @@ def test_an_interrupted_build_is_replaced_and_tables_are_equal(make: Callable[..
     steady = pl.exclude("queries_per_second")
     tables = []
     for _ in range(2):
-        build_index(artifacts.activations, artifacts.dataset, *SETTINGS, tmp_path)
+        build_index(artifacts.activations, artifacts.dataset, "rep", *SETTINGS, tmp_path)
         tables.append(read_table(tmp_path, "index_recall").select(steady))
     assert tables[0].equals(tables[1])
     assert open_variant(tmp_path, "raw").count_rows() == 120
@@ -145,9 +145,8 @@ def test_an_approximate_index_is_measured(
 ) -> None:
     monkeypatch.setattr(building, "LEAST_INDEXED", 256)
     artifacts = make(True, 600)
-    build_index(
-        artifacts.activations, artifacts.dataset, IndexConfig(kind=kind, queries=20), RetrievalConfig(), tmp_path
-    )
+    config = IndexConfig(kind=kind, queries=20)
+    build_index(artifacts.activations, artifacts.dataset, "rep", config, RetrievalConfig(), tmp_path)
     table = read_table(tmp_path, "index_recall")
     assert set(table["kind"]) == {kind}
     assert [index.columns for index in open_variant(tmp_path, "raw").list_indices()] == [["vector"]]

@@ -170,7 +170,7 @@ def _model(
         pooling="mean",
         mask="all",
         attention_kind="causal",
-        is_default=True,
+        at_analysis_layer=True,
     )
     _retrieval(rows, name, recipes, strength, random)
     for adaptation, task in product(("raw", "realign"), ("t2i", "i2t")):

@@ -18,7 +18,7 @@ REPRESENTATION = {
     "pooling": "mean",
     "mask": "all",
     "attention_kind": "causal",
-    "is_default": True,
+    "at_analysis_layer": True,
 }
 
 

@@ -13,6 +13,7 @@ from pipeline_core.vectors import load_codes, load_embeddings
 from tests.sae.artifacts import REPRESENTATION, WIDTH, modality_of_rows
 
 N_FEATURES, K = 48, 5
+REP = REPRESENTATION["rep_id"]
 
 
 def write(folder: Path, sae: TopKSae) -> Path:
@@ -29,7 +30,7 @@ def sae(activations: Path) -> TopKSae:
 
 @pytest.fixture
 def encoded(sae: TopKSae, activations: Path, dataset: Path, tmp_path: Path) -> Path:
-    encode_embeddings(write(tmp_path / "sae", sae), activations, dataset, tmp_path)
+    encode_embeddings(write(tmp_path / "sae", sae), activations, dataset, REP, tmp_path)
     return tmp_path
 
 
@@ -43,7 +44,7 @@ def test_codes_equal_the_dense_equation(encoded: Path, sae: TopKSae, activations
     codes = load_codes(encoded, N_FEATURES)
     embeddings = load_embeddings(activations)
     assert (codes.sample_ids, codes.prompt_ids) == (embeddings.sample_ids, embeddings.prompt_ids)
-    assert (codes.sae_id, codes.rep_id) == ("tiny/centred", REPRESENTATION["rep_id"])
+    assert (codes.sae_id, codes.rep_id) == ("tiny/centred", REP)
     np.testing.assert_allclose(codes.matrix.toarray(), dense(sae, embeddings.vectors), rtol=1e-3, atol=1e-4)
 
 
@@ -78,7 +79,7 @@ def test_predicting_the_mean_leaves_all_variance(
     silent = TopKSae(
         torch.zeros(N_FEATURES, WIDTH), torch.full((N_FEATURES,), -1.0), sae.dictionary, sae.decoder_bias, K, True
     )
-    encode_embeddings(write(tmp_path / "sae", silent), activations, dataset, tmp_path)
+    encode_embeddings(write(tmp_path / "sae", silent), activations, dataset, REP, tmp_path)
     everything = read_table(tmp_path, "reconstruction").row(0, named=True)
     assert everything["modality"] == "all"
     assert everything["fvu"] == pytest.approx(1.0, abs=1e-5)
@@ -90,14 +91,14 @@ def test_dead_output_has_no_direction(sae: TopKSae, activations: Path, dataset: 
     silent = TopKSae(
         torch.zeros(N_FEATURES, WIDTH), torch.full((N_FEATURES,), -1.0), sae.dictionary, torch.zeros(WIDTH), K, False
     )
-    encode_embeddings(write(tmp_path / "sae", silent), activations, dataset, tmp_path)
+    encode_embeddings(write(tmp_path / "sae", silent), activations, dataset, REP, tmp_path)
     assert set(read_table(tmp_path, "reconstruction")["cosine"]) == {0.0}
 
 
 def test_another_width_is_refused(activations: Path, dataset: Path, tmp_path: Path) -> None:
     narrow = TopKModule(torch.zeros(7), 9, 2, "paper", torch.Generator().manual_seed(0)).freeze()
     with pytest.raises(ModelError, match=f"takes vectors of width 7, the embeddings have {WIDTH}"):
-        encode_embeddings(write(tmp_path / "sae", narrow), activations, dataset, tmp_path)
+        encode_embeddings(write(tmp_path / "sae", narrow), activations, dataset, REP, tmp_path)
 
 
 def test_codes_beyond_half_precision_are_refused(
@@ -105,4 +106,4 @@ def test_codes_beyond_half_precision_are_refused(
 ) -> None:
     loud = TopKSae(sae.encoder * 1e6, sae.encoder_bias, sae.dictionary, sae.decoder_bias, K, True)
     with pytest.raises(ModelError, match="exceed float16"):
-        encode_embeddings(write(tmp_path / "sae", loud), activations, dataset, tmp_path)
+        encode_embeddings(write(tmp_path / "sae", loud), activations, dataset, REP, tmp_path)
