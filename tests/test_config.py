@@ -32,6 +32,11 @@ def test_settings_override_presets() -> None:
         ("model.kind=foo", ("model.kind", "'generative'")),
         ("model.name=reference-contrastive", ("reference-contrastive", "twice")),
         ("sae.recipes=[]", ("sae.recipes", "at least 1")),
+        ("extraction.pooling=max", ("extraction.pooling", "known here", "token_roles")),
+        ("representation.pooling=sum", ("representation.pooling", "'mean'", "'sum'")),
+        ("sweep.betas=[0.1, 1.1]", ("sweep.betas.1", "less than or equal to 1", "1.1")),
+        ("sweep.removal_shares=[0.0]", ("sweep.removal_shares.0", "greater than 0")),
+        ("sweep.repetitions=0", ("sweep.repetitions", "greater than or equal to 1")),
         ("nothing", ("section.field=value",)),
         ("sae.k.deeper=1", ("plain value",)),
         ("sae.k=[1", ("not YAML",)),
@@ -64,3 +69,14 @@ def test_an_unreadable_file_is_named(tmp_path) -> None:
 def test_json_round_trip() -> None:
     config = load_config("emoji", settings=("sae.k=64",))
     assert parse_config(config.model_dump(mode="json")) == config
+
+
+def test_a_repetition_raises_the_seeds_of_splits_saes_and_scoring_only() -> None:
+    config = load_config("emoji", settings=("sae.seed=5", "sae.k=64"))
+    repeated = config.repeated(2)
+    assert (repeated.dataset.seed, repeated.sae.seed, repeated.retrieval.seed) == (2, 7, 2)
+    before, after = config.model_dump(), repeated.model_dump()
+    for section in ("dataset", "sae", "retrieval"):
+        del before[section]["seed"], after[section]["seed"]
+    assert after == before
+    assert config.repeated(0) == config

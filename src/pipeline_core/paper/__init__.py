@@ -1,0 +1,1 @@
+"""What the paper printed: its tables and figures as reference data."""
