@@ -58,5 +58,10 @@ def assign_splits(groups: Iterable[Group], seed: int) -> dict[str, str]:
         seed: decides between support and validation only.
     """
     fixed = _cut(groups, _FIXED_SHARES, "fixed")
-    held_out = _cut(fixed.pop("held_out"), _HELD_OUT_SHARES, seed)
-    return {group.name: split for split, members in {**fixed, **held_out}.items() for group in members}
+    held_out = draw_held_out(fixed.pop("held_out"), seed)
+    return {group.name: split for split, members in fixed.items() for group in members} | held_out
+
+
+def draw_held_out(groups: Iterable[Group], seed: int) -> dict[str, str]:
+    """Return the split of each held-out group: by items half support, half validation, of each stratum."""
+    return {group.name: split for split, members in _cut(groups, _HELD_OUT_SHARES, seed).items() for group in members}
