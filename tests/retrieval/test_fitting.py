@@ -1,23 +1,48 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from pipeline_core.parquet import read_table
-from pipeline_core.retrieval.adaptations import unit
-from pipeline_core.retrieval.fitting import TaskVectors, fit
+from pipeline_core.errors import DataError
+from pipeline_core.retrieval.adaptations import Adaptation, Centring, Identity, Projection, unit
+from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors, fit, sides
 from pipeline_core.retrieval.judgements import Judgements
-from pipeline_core.retrieval.removal import plan_removal
-from pipeline_core.retrieval.spectrum import spectrum
+from pipeline_core.retrieval.shrinkage import ledoit_wolf, oas
+from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.retrieval.systems import System
-from pipeline_core.retrieval.whitening import realign
-from pipeline_core.vectors import load_dictionary, load_embeddings
+from pipeline_core.retrieval.transport import transport
+from pipeline_core.retrieval.whitening import mean_removal, pca, realign, zca
+from pipeline_core.vectors import Embeddings, load_embeddings
 from tests.retrieval.synthetic import SPLITS, Study
+
+SUPPORT = [("support", "queries"), ("support", "candidates")]
 
 
 @pytest.fixture
-def vectors(study: Study) -> TaskVectors:
+def embeddings(study: Study) -> Embeddings:
+    return load_embeddings(study.activations)
+
+
+@pytest.fixture
+def of_task(study: Study, embeddings: Embeddings) -> Callable[..., TaskVectors]:
+    """Makes the vectors of a task, with or without spectra shared."""
     judgements = Judgements(study.dataset)
-    pools = {split: judgements.pool("t2i", split) for split in SPLITS}
-    return TaskVectors(load_embeddings(study.activations), pools, "text", "image")
+    queries = {"t2i": "text", "i2i": "image"}
+
+    def make(task_id: str, spectra: SpectrumCache | None = None) -> TaskVectors:
+        pools = {split: judgements.pool(task_id, split) for split in SPLITS}
+        return TaskVectors(embeddings, pools, queries[task_id], "image", spectra)
+
+    return make
+
+
+@pytest.fixture
+def vectors(of_task: Callable[..., TaskVectors]) -> TaskVectors:
+    return of_task("t2i")
+
+
+def test_the_raw_embedding_fits_nothing(vectors: TaskVectors):
+    assert fit(System("raw", "identity", "raw"), vectors, "test", {}) == (Identity(), Identity())
 
 
 @pytest.mark.parametrize(
@@ -32,23 +57,112 @@ def vectors(study: Study) -> TaskVectors:
 @pytest.mark.parametrize("variant", ["text", "code"])
 def test_each_side_has_the_statistics_that_the_system_names(vectors, fit_on, query_parts, candidate_parts, variant):
     system = System("s", "realign", "s", variant, fit_on, beta=0.1, eps=1e-5)
-    fitted = fit(system, vectors, "test", ())
+    fitted = fit(system, vectors, "test", {})
     for adaptation, parts in zip(fitted, (query_parts, candidate_parts), strict=True):
         statistics = np.concatenate([vectors.of(*part) for part in parts])
         normalise = variant == "code"
         expected = realign(spectrum(unit(statistics) if normalise else statistics), 0.1, 1e-5, unit_input=normalise)
         some = vectors.of("test", "queries")
-        np.testing.assert_allclose(adaptation.apply(some), expected.apply(some), atol=1e-6)
+        np.testing.assert_allclose(adaptation.apply(some), expected.apply(some), atol=2e-5)
 
 
-def test_principal_components_are_those_of_support_on_both_sides(study: Study, vectors: TaskVectors):
-    sae = study.saes[0]
-    plan = plan_removal(
-        sae.sae_id, read_table(sae.features, "features"), load_dictionary(sae.sae), share=0.05, n_singles=0, seed=0
-    )
-    system = System("s", "removal", "s", selection="principal_components", sae_id=sae.sae_id)
-    queries, candidates = fit(system, vectors, "test", [plan])
+@pytest.mark.parametrize(
+    ("adaptation", "expected"),
+    [
+        ("mean_removal", mean_removal),
+        ("pca", lambda side: pca(side, 1e-4, 3)),
+        ("zca", lambda side: zca(side, 1e-4)),
+        ("realign", lambda side: realign(side, 0.3, 1e-4)),
+        ("ledoit_wolf", ledoit_wolf),
+        ("oas", oas),
+    ],
+)
+def test_each_adaptation_is_fitted_by_its_name_on_each_side(
+    vectors: TaskVectors, adaptation: str, expected: Callable[[Spectrum], Adaptation]
+):
+    rank = 3 if adaptation == "pca" else None
+    system = System("s", adaptation, "s", fit_on="support", beta=0.3, eps=1e-4, rank=rank)
+    fitted = fit(system, vectors, "test", {})
+    some = vectors.of("test", "queries")
+    for ours, side in zip(fitted, sides(system, vectors, "test"), strict=True):
+        np.testing.assert_array_equal(ours.apply(some), expected(side).apply(some))
+
+
+def test_transport_is_fitted_on_both_sides_at_once(vectors: TaskVectors):
+    system = System("s", "transport", "s", fit_on="candidates", beta=0.3)
+    expected = transport(*sides(system, vectors, "test"), 0.3)
+    for side, ours, theirs in zip(("queries", "candidates"), fit(system, vectors, "test", {}), expected, strict=True):
+        some = vectors.of("test", side)
+        np.testing.assert_array_equal(ours.apply(some), theirs.apply(some))
+
+
+def test_principal_components_are_those_of_support_on_both_sides(vectors: TaskVectors):
+    system = System("s", "removal", "s", selection="principal_components", rank=4)
+    queries, candidates = fit(system, vectors, "test", {})
     assert queries is candidates
-    support = np.concatenate([vectors.of("support", "queries"), vectors.of("support", "candidates")])
+    assert isinstance(queries, Projection)
+    support = np.concatenate([vectors.of(*part) for part in SUPPORT])
     _, _, right = np.linalg.svd(support - support.mean(axis=0), full_matrices=False)
-    np.testing.assert_allclose(np.abs(right[: plan.rank] @ queries.basis), np.eye(plan.rank), atol=1e-3)
+    np.testing.assert_allclose(np.abs(right[:4] @ queries.basis), np.eye(4), atol=1e-3)
+
+
+def test_the_mean_removed_as_a_control_is_that_of_support_on_both_sides(vectors: TaskVectors):
+    queries, candidates = fit(System("s", "removal", "s", selection="mean"), vectors, "test", {})
+    assert queries is candidates
+    assert isinstance(queries, Centring)
+    support = np.concatenate([vectors.of(*part) for part in SUPPORT])
+    np.testing.assert_allclose(queries.mean, support.mean(axis=0, dtype=np.float64))
+
+
+def test_other_removals_project_out_the_basis_of_their_name(vectors: TaskVectors):
+    bases = {name: np.eye(16, dtype=np.float32)[:, [n]] for n, name in enumerate(("other", "mine"))}
+    queries, candidates = fit(System("mine", "removal", "s", selection="attribution"), vectors, "test", bases)
+    assert queries is candidates
+    assert isinstance(queries, Projection)
+    assert queries.basis is bases["mine"]
+
+
+def test_tasks_that_share_samples_share_spectra(of_task: Callable[..., TaskVectors], embeddings: Embeddings):
+    spectra = SpectrumCache(embeddings.vectors)
+    of_texts, of_pictures = of_task("t2i", spectra), of_task("i2i", spectra)
+    candidates = (("support", "candidates"),)
+    assert of_texts.spectrum(candidates) is of_pictures.spectrum(candidates)
+    assert of_texts.spectrum(candidates) is not of_texts.spectrum(candidates, unit_input=True)
+    assert of_texts.spectrum((("support", "queries"),)) is not of_pictures.spectrum((("support", "queries"),))
+
+
+def test_shared_spectra_are_those_that_a_task_finds_by_itself(
+    of_task: Callable[..., TaskVectors], embeddings: Embeddings
+):
+    spectra = SpectrumCache(embeddings.vectors)
+    parts = (("support", "candidates"), ("support", "queries"))
+    of_task("i2i", spectra).spectrum(parts)
+    shared, own = of_task("t2i", spectra).spectrum(parts), of_task("t2i").spectrum(parts[::-1])
+    np.testing.assert_array_equal(shared.mean, own.mean)
+    np.testing.assert_array_equal(shared.eigenvectors, own.eigenvectors)
+
+
+def test_a_sample_that_is_twice_in_a_set_counts_twice(embeddings: Embeddings):
+    spectra = SpectrumCache(embeddings.vectors)
+    doubled = spectra.of(np.array([0, 1, 0]), False)
+    np.testing.assert_allclose(doubled.mean, embeddings.vectors[[0, 1, 0]].mean(axis=0, dtype=np.float64))
+    assert doubled is not spectra.of(np.array([0, 1]), False)
+
+
+def test_the_longest_unused_spectrum_makes_room(embeddings: Embeddings):
+    width = embeddings.vectors.shape[1]
+    spectra = SpectrumCache(embeddings.vectors, limit_bytes=2 * 12 * width**2)
+    sets = [np.array([n, n + 1]) for n in range(3)]
+    first, second = (spectra.of(rows, False) for rows in sets[:2])
+    assert spectra.of(sets[0], False) is first
+    spectra.of(sets[2], False)
+    assert spectra.of(sets[0], False) is first
+    assert spectra.of(sets[1], False) is not second
+
+
+def test_too_few_vectors_are_refused_by_the_name_of_task_and_part(embeddings: Embeddings, study: Study):
+    pool = Judgements(study.dataset).pool("t2i", "support")
+    single = type(pool)(**{**vars(pool), "candidate_ids": pool.candidate_ids[:1]})
+    vectors = TaskVectors(embeddings, {"support": single}, "text", "image")
+    with pytest.raises(DataError, match="task t2i has 1 support candidates, too few to fit statistics on"):
+        vectors.spectrum((("support", "candidates"),))

@@ -1,9 +1,14 @@
 """What is done to an embedding before it is compared: a frozen map of one side, applied, saved and loaded.
 
-Fitting is in whitening.py and removal.py; here are the maps themselves. Each ends with L2 normalisation.
+Fitting is in whitening.py, shrinkage.py, transport.py and removal.py; here are the maps themselves. Each ends with L2
+normalisation, and is applied to a block of rows at a time: a million vectors need no second copy in float64.
 """
 
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,10 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipeline_core.errors import StoreError
-from pipeline_core.retrieval.spectrum import Vector64
+from pipeline_core.retrieval.spectrum import BLOCK, Vector64
 from pipeline_core.vectors import Matrix
 
-TINY = np.finfo(np.float32).tiny
+TINY = np.float32(np.finfo(np.float32).tiny)
+
+_METADATA = "adaptations"
+"""The only key of the file's metadata: safetensors writes several keys in no fixed order."""
 
 
 class Adaptation(Protocol):
@@ -26,10 +34,22 @@ class Adaptation(Protocol):
         """Map vectors [n, d] to vectors [n, r] of unit norm, float32; what maps to zero stays zero."""
 
 
+def by_blocks(vectors: Matrix, width: int, transform: Callable[[Matrix], Matrix]) -> Matrix:
+    """Apply a map of rows, [m, d] to [m, width], to vectors [n, d] block by block; float32."""
+    mapped = np.empty((len(vectors), width), dtype=np.float32)
+    for start in range(0, len(vectors), BLOCK):
+        mapped[start : start + BLOCK] = transform(vectors[start : start + BLOCK])
+    return mapped
+
+
 def unit(vectors: Matrix) -> Matrix:
     """Return vectors [n, d] at unit norm, float32; zero vectors stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
-    return np.asarray(vectors / np.maximum(norms, TINY), dtype=np.float32)
+    return by_blocks(vectors, vectors.shape[1], _unit)
+
+
+def _unit(rows: Matrix) -> Matrix:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
+    return np.asarray(rows / np.maximum(norms, TINY), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -49,21 +69,40 @@ class Centring:
 
     def apply(self, vectors: Matrix) -> Matrix:
         """Subtract the mean, normalise."""
-        return unit((vectors - self.mean).astype(np.float32))
+        return by_blocks(vectors, vectors.shape[1], lambda rows: _unit((rows - self.mean).astype(np.float32)))
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """Whitening: (h - mu) W, for the mean mu [d] and the matrix W [d, r]; ``unit_input`` normalises h first."""
+    """Whitening: (h - mu) U diag(s) V^T, by its parts, which several whitenings of one set of vectors share.
+
+    Attributes:
+        mean: mu [d], float64.
+        basis: eigenvectors U [d, r] of a covariance.
+        scales: s [r], float64.
+        back: V [m, r], which rotates out of the eigenbasis: U itself for ZCA and ReAlign; None leaves it out, as PCA.
+        unit_input: normalise h first.
+    """
 
     mean: Vector64
-    matrix: Matrix
+    basis: Matrix
+    scales: Vector64
+    back: Matrix | None
     unit_input: bool = False
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """U diag(s) V^T [d, m]: the product in float64 of what is saved, so that a loaded map applies alike."""
+        scaled = self.basis * self.scales
+        return np.asarray(scaled if self.back is None else scaled @ self.back.T, dtype=np.float32)
 
     def apply(self, vectors: Matrix) -> Matrix:
         """Subtract the mean in float64 (it may hold 99% of the norm), multiply in float32, normalise."""
-        centred = ((unit(vectors) if self.unit_input else vectors) - self.mean).astype(np.float32)
-        return unit(centred @ self.matrix)
+        return by_blocks(vectors, self.matrix.shape[1], self._whiten)
+
+    def _whiten(self, rows: Matrix) -> Matrix:
+        centred = ((_unit(rows) if self.unit_input else rows) - self.mean).astype(np.float32)
+        return _unit(centred @ self.matrix)
 
 
 @dataclass(frozen=True)
@@ -74,43 +113,67 @@ class Projection:
 
     def apply(self, vectors: Matrix) -> Matrix:
         """Project the subspace out, normalise."""
-        left = vectors
+        return by_blocks(vectors, vectors.shape[1], self._project)
+
+    def _project(self, rows: Matrix) -> Matrix:
+        left = rows
         # Once leaves rounding errors of the removed part, which may be a hundred times what is left; twice is enough.
         for _ in range(2):
             left = left - np.asarray((left @ self.basis) @ self.basis.T, dtype=np.float32)
-        return unit(left)
+        return _unit(left)
 
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Identity, Centring, Whitening, Projection)}
 
 
-def save_adaptations(path: Path, adaptations: dict[str, Adaptation]) -> None:
-    """Write adaptations by side (``queries``, ``candidates``) as safetensors: ``<side>.<field>``, kinds as metadata."""
-    tensors = {
-        f"{side}.{field.name}": np.ascontiguousarray(getattr(adaptation, field.name))
-        for side, adaptation in adaptations.items()
-        for field in fields(_KINDS[type(adaptation).__name__])
+def save_adaptations(path: Path, adaptations: Mapping[str, Adaptation]) -> None:
+    """Write adaptations by name (``queries``, ``realign/candidates``, ...) as safetensors.
+
+    A tensor is named by the digest of its content, so that what several adaptations share is written once. The
+    metadata's ``adaptations`` is JSON: for each name its kind and its fields, an array by its tensor's name.
+    """
+    tensors: dict[str, npt.NDArray[Any]] = {}
+    described = {
+        name: {
+            "kind": type(adaptation).__name__,
+            "fields": {
+                field.name: _described(getattr(adaptation, field.name), tensors)
+                for field in fields(_KINDS[type(adaptation).__name__])
+            },
+        }
+        for name, adaptation in adaptations.items()
     }
-    save_file(tensors, path, metadata={side: type(adaptation).__name__ for side, adaptation in adaptations.items()})
+    save_file(tensors, path, metadata={_METADATA: json.dumps(described)})
 
 
 def load_adaptations(path: Path) -> dict[str, Adaptation]:
-    """Read what ``save_adaptations`` wrote.
+    """Read what ``save_adaptations`` wrote; adaptations share their arrays again.
 
     Raises:
         StoreError: the file is missing, truncated, or holds something else.
     """
     try:
         with safe_open(path, framework="numpy") as file:
+            described = json.loads((file.metadata() or {})[_METADATA])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             return {
-                side: _KINDS[kind](
-                    **{f.name: _plain(file.get_tensor(f"{side}.{f.name}")) for f in fields(_KINDS[kind])}
+                name: _KINDS[adaptation["kind"]](
+                    **{
+                        field: tensors[value] if isinstance(value, str) else value
+                        for field, value in adaptation["fields"].items()
+                    }
                 )
-                for side, kind in (file.metadata() or {}).items()
+                for name, adaptation in described.items()
             }
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise StoreError(f"the adaptations in {path.name} cannot be read: {error}", "run lens verify") from None
 
 
-def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any] | bool:
-    return bool(array) if array.dtype == np.bool_ else array
+def _described(value: npt.NDArray[Any] | bool | None, tensors: dict[str, npt.NDArray[Any]]) -> str | bool | None:
+    """Return a field as JSON has it; an array is added to ``tensors`` and stands for itself by its name."""
+    if not isinstance(value, np.ndarray):
+        return value
+    array = np.ascontiguousarray(value)
+    name = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode() + array.tobytes()).hexdigest()[:32]
+    tensors[name] = array
+    return name

@@ -1,9 +1,10 @@
 """The spectrum of a set of vectors: mean, covariance by one pass of sums and outer products, one eigendecomposition.
 
-Every whitening of those vectors, at any shrinkage, comes from one spectrum.
+Every whitening of those vectors, at any shrinkage, given or estimated, comes from one spectrum.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -19,23 +20,56 @@ BLOCK = 8192
 
 
 @dataclass(frozen=True)
+class Moments:
+    """What one pass over vectors x [n, d] finds, float64.
+
+    ``mean`` [d]; ``covariance`` [d, d], unbiased (over n - 1); ``fourth``, the mean of ||x - mean||^4, which tells how
+    unsure that covariance is; ``count`` n.
+    """
+
+    mean: Vector64
+    covariance: Matrix64
+    fourth: float
+    count: int
+
+
+@dataclass(frozen=True)
 class Spectrum:
-    """Mean [d], eigenvalues [d] (descending, >= 0) and eigenvectors [d, d] (columns) of a covariance, float64."""
+    """Mean [d], eigenvalues [d] (descending, >= 0) and eigenvectors [d, d] (columns) of a covariance, float64.
+
+    ``fourth`` and ``count`` are those of ``Moments``.
+    """
 
     mean: Vector64
     eigenvalues: Vector64
     eigenvectors: Matrix64
+    fourth: float
+    count: int
+
+    @cached_property
+    def basis(self) -> Matrix:
+        """The eigenvectors [d, d] in float32, as adaptations keep them."""
+        return np.ascontiguousarray(self.eigenvectors, dtype=np.float32)
+
+    @property
+    def variance(self) -> float:
+        """The variance of one dimension, on average: tr(S)/d."""
+        return float(self.eigenvalues.mean())
+
+    def shrunk(self, beta: float) -> Vector64:
+        """Return the eigenvalues [d] of S_b = (1 - beta) S + beta tr(S)/d I; ReAlign's shrinkage."""
+        return np.asarray((1.0 - beta) * self.eigenvalues + beta * self.variance)
 
     def scales(self, beta: float, eps: float) -> Vector64:
-        """Return (L_b + eps)^(-1/2) [d] for the shrunk L_b = (1 - beta) L + beta tr(L)/d; ReAlign's equation."""
-        shrunk = (1.0 - beta) * self.eigenvalues + beta * self.eigenvalues.mean()
-        return np.asarray((shrunk + eps) ** -0.5)
+        """Return (L_b + eps)^(-1/2) [d] for the eigenvalues L_b of S_b; ReAlign's equation."""
+        return np.asarray((self.shrunk(beta) + eps) ** -0.5)
 
 
-def moments(vectors: Matrix) -> tuple[Vector64, Matrix64]:
-    """Return the mean [d] and the unbiased covariance [d, d] of vectors [n, d].
+def moments(vectors: Matrix) -> Moments:
+    """Return the moments of vectors [n, d], in one pass.
 
-    Sums are taken relative to the first vector, because embeddings may carry nearly all of their norm in the mean.
+    Sums are taken relative to the mean of the first block, because embeddings may carry nearly all of their norm in the
+    mean; rounded to float32, so that every difference is exact and equal vectors have a covariance of zero.
 
     Raises:
         DataError: fewer than two vectors.
@@ -43,14 +77,23 @@ def moments(vectors: Matrix) -> tuple[Vector64, Matrix64]:
     n, d = vectors.shape
     if n < 2:
         raise DataError(f"{n} vectors are too few for a covariance", "give at least two")
-    origin = vectors[0].astype(np.float64)
+    origin = vectors[:BLOCK].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
     total, outer = np.zeros(d), np.zeros((d, d))
+    squares, fourths, cubes = 0.0, 0.0, np.zeros(d)
     for start in range(0, n, BLOCK):
         shifted = vectors[start : start + BLOCK] - origin
+        norms = np.einsum("nd,nd->n", shifted, shifted)
         total += shifted.sum(axis=0)
         outer += shifted.T @ shifted
+        squares += norms.sum()
+        fourths += norms @ norms
+        cubes += norms @ shifted
     shift = total / n
-    return origin + shift, (outer - n * np.outer(shift, shift)) / (n - 1)
+    covariance = (outer - n * np.outer(shift, shift)) / (n - 1)
+    # ||y - s||^4 = (||y||^2 - 2 y.s + ||s||^2)^2, multiplied out and summed over y, with sum y = n s.
+    square = shift @ shift
+    fourth = fourths - 4.0 * cubes @ shift + 4.0 * shift @ outer @ shift + 2.0 * square * squares - 3.0 * n * square**2
+    return Moments(origin + shift, covariance, float(fourth / n), n)
 
 
 def spectrum(vectors: Matrix) -> Spectrum:
@@ -59,6 +102,7 @@ def spectrum(vectors: Matrix) -> Spectrum:
     Raises:
         DataError: fewer than two vectors.
     """
-    mean, covariance = moments(vectors)
-    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
-    return Spectrum(mean, np.clip(eigenvalues[::-1], 0.0, None), np.ascontiguousarray(eigenvectors[:, ::-1]))
+    found = moments(vectors)
+    eigenvalues, eigenvectors = np.linalg.eigh(found.covariance)
+    descending = np.clip(eigenvalues[::-1], 0.0, None)
+    return Spectrum(found.mean, descending, np.ascontiguousarray(eigenvectors[:, ::-1]), found.fourth, found.count)

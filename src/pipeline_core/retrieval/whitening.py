@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline_core.retrieval.adaptations import TINY, Centring, Whitening, unit
+from pipeline_core.retrieval.adaptations import TINY, Centring, Whitening, by_blocks, unit
 from pipeline_core.retrieval.spectrum import Spectrum
 from pipeline_core.vectors import Matrix
 
@@ -27,8 +27,7 @@ def realign(spectrum: Spectrum, beta: float, eps: float, unit_input: bool = Fals
         eps: added to the shrunk eigenvalues, in squared units of the vectors (absolute, as in the paper).
         unit_input: the released code's variant, which normalises h before fitting.
     """
-    scaled = spectrum.eigenvectors * spectrum.scales(beta, eps)
-    return Whitening(spectrum.mean, (scaled @ spectrum.eigenvectors.T).astype(np.float32), unit_input)
+    return Whitening(spectrum.mean, spectrum.basis, spectrum.scales(beta, eps), spectrum.basis, unit_input)
 
 
 def zca(spectrum: Spectrum, eps: float) -> Whitening:
@@ -38,8 +37,8 @@ def zca(spectrum: Spectrum, eps: float) -> Whitening:
 
 def pca(spectrum: Spectrum, eps: float, rank: int | None = None) -> Whitening:
     """Fit PCA whitening, truncated to the ``rank`` largest components if given."""
-    scaled = spectrum.eigenvectors * spectrum.scales(0.0, eps)
-    return Whitening(spectrum.mean, scaled[:, :rank].astype(np.float32))
+    basis = np.ascontiguousarray(spectrum.basis[:, :rank])
+    return Whitening(spectrum.mean, basis, spectrum.scales(0.0, eps)[:rank], None)
 
 
 def sweep_beta(
@@ -60,11 +59,14 @@ def sweep_beta(
     candidate_coordinates = _coordinates(candidates, candidate_side)
     rotation = (query_side.eigenvectors.T @ candidate_side.eigenvectors).astype(np.float32)
     scales = np.stack([candidate_side.scales(beta, eps) for beta in betas]).astype(np.float32)
-    norms = np.sqrt(np.square(candidate_coordinates) @ np.square(scales).T)
+    squared = np.square(scales).T
+    norms = by_blocks(candidate_coordinates, len(betas), lambda rows: np.sqrt(np.square(rows) @ squared))
     for n, beta in enumerate(betas):
         aligned = query_coordinates * query_side.scales(beta, eps).astype(np.float32) @ rotation
-        yield unit(aligned) * scales[n], candidate_coordinates / np.maximum(norms[:, n : n + 1], TINY)
+        normalised = np.asarray(candidate_coordinates / np.maximum(norms[:, n : n + 1], TINY), dtype=np.float32)
+        yield unit(aligned) * scales[n], normalised
 
 
 def _coordinates(vectors: Matrix, spectrum: Spectrum) -> Matrix:
-    return (vectors - spectrum.mean).astype(np.float32) @ spectrum.eigenvectors.astype(np.float32)
+    width = spectrum.basis.shape[1]
+    return by_blocks(vectors, width, lambda rows: (rows - spectrum.mean).astype(np.float32) @ spectrum.basis)

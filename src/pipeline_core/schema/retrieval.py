@@ -59,7 +59,7 @@ TABLES: tuple[Table, ...] = (
                 "support | candidates | joint | test_queries (transductive); NULL when nothing is fitted",
             ),
             nullable("beta", DOUBLE, "shrinkage towards the scaled identity"),
-            nullable("eps", DOUBLE, "added to eigenvalues"),
+            nullable("eps", DOUBLE, "added to eigenvalues; NULL of ledoit_wolf, oas, transport: 1e-5 of their mean"),
             nullable(
                 "selection",
                 STRING,
