@@ -14,7 +14,6 @@ Rows = list[dict[str, Any]]
 Tables = dict[str, Rows]
 
 DIGEST = "0" * 64
-STAGES = ("dataset", "activations", "sae", "codes", "features", "retrieval", "index", "warehouse")
 
 
 def picture(sample_id: str, group: str, split: str, text: str | None = None) -> dict[str, Any]:
@@ -108,7 +107,7 @@ def representation(rep_id: str, layer: int, default: bool) -> dict[str, Any]:
         "pooling": "mean",
         "mask": "all",
         "attention_kind": "causal",
-        "is_default": default,
+        "at_analysis_layer": default,
     }
 
 
@@ -225,6 +224,7 @@ def system(system_id: str, adaptation: str, **settings: Any) -> dict[str, Any]:
     return {
         "system_id": system_id,
         "model": "m",
+        "study": "main",
         "rep_ids": ["m/L1"],
         "adaptation": adaptation,
         "variant": None,
@@ -234,6 +234,7 @@ def system(system_id: str, adaptation: str, **settings: Any) -> dict[str, Any]:
         "selection": None,
         "sae_id": None,
         "share": None,
+        "n_features": None,
         "rank": None,
         "control": "none",
         "named": True,
@@ -262,12 +263,29 @@ def metric(system_id: str, task_id: str, k: int, value: float) -> dict[str, Any]
 
 EFFECT = {"task_id": "t2i", "metric": "hit_rate", "k": 5, "delta": 0.2, "low": 0.1, "high": 0.3, "p": 0.01, "q": 0.02}
 
+
+def effect(system_id: str, selection: str, feature_id: int | None) -> dict[str, Any]:
+    return {"sae_id": "m/paper", "system_id": system_id, "selection": selection, "feature_id": feature_id, **EFFECT}
+
+
+def ranked(system_id: str) -> dict[str, Any]:
+    return {
+        "system_id": system_id,
+        "task_id": "t2i",
+        "split": "test",
+        "query_id": "q1",
+        "first_relevant_rank": 1,
+        "n_relevant": 1,
+    }
+
+
 RETRIEVAL: Tables = {
     "systems": [
         system("m/raw", "identity"),
         system("m/realign", "realign", variant="text", fit_on="candidates", beta=0.1, eps=1e-5),
         system("m/realign-code-transductive", "realign", variant="code", fit_on="test_queries", beta=0.1, eps=1e-5),
-        system("m/removal", "removal", selection="attribution", sae_id="m/paper", share=0.01, rank=1),
+        system("m/removal", "removal", selection="attribution", sae_id="m/paper", share=0.01, rank=1, n_features=1),
+        system("m/removal-single", "removal", selection="single", sae_id="m/paper", rank=1, named=False),
         system("m/realign-shuffled_pairs", "realign", fit_on="candidates", control="shuffled_pairs"),
     ],
     "retrieval_metrics": [
@@ -276,16 +294,7 @@ RETRIEVAL: Tables = {
         for task_id in ("t2i", "it2i", "it2i_text_only")
         for k in (1, 5)
     ],
-    "retrieval_ranks": [
-        {
-            "system_id": "m/raw",
-            "task_id": "t2i",
-            "split": "test",
-            "query_id": "q1",
-            "first_relevant_rank": 1,
-            "n_relevant": 1,
-        }
-    ],
+    "retrieval_ranks": [ranked("m/raw")],
     "retrieval_hits": [
         {
             "system_id": "m/raw",
@@ -298,11 +307,95 @@ RETRIEVAL: Tables = {
         }
         for rank, sample in ((1, "image:dog"), (2, "image:fox"))
     ],
-    "removal_effects": [
-        {"sae_id": "m/paper", "system_id": "m/removal", "selection": "attribution", "feature_id": None, **EFFECT},
-        {"sae_id": "m/paper", "system_id": "m/removal", "selection": "single", "feature_id": 1, **EFFECT},
-    ],
+    "removal_effects": [effect("m/removal", "attribution", None), effect("m/removal-single", "single", 1)],
     "comparisons": [{"system_id": "m/realign", "baseline_id": "m/raw", **EFFECT}],
+}
+
+
+def swept(study: str, short: str, adaptation: str, **settings: Any) -> dict[str, Any]:
+    return system(f"m/{short}", adaptation, study=study, named=False, **settings)
+
+
+SUPPORT = {"variant": "text", "fit_on": "support", "beta": 0.1, "eps": 1e-5}
+
+SWEEP: Tables = {
+    "systems": [
+        *(
+            swept("layers", f"L{layer}/{name}", adaptation, rep_ids=[f"m/L{layer}"], **settings)
+            for layer in (0, 1)
+            for name, adaptation, settings in (("raw", "identity", {}), ("realign-support", "realign", SUPPORT))
+        ),
+        swept("adaptations", "adaptations/raw", "identity"),
+        swept("adaptations", "adaptations/oas-support", "oas", fit_on="support", rep_ids=["m/L0", "m/L1"]),
+    ],
+    "retrieval_metrics": [
+        metric(system_id, task_id, 5, value)
+        for system_id, value in (("m/L0/raw", 0.1), ("m/L1/raw", 0.2), ("m/adaptations/oas-support", 0.5))
+        for task_id in ("t2i", "it2i")
+    ],
+    "retrieval_ranks": [ranked("m/L0/raw")],
+    "comparisons": [{"system_id": "m/L0/raw", "baseline_id": "m/L1/raw", **EFFECT}],
+}
+
+REMOVED = {"sae_id": "m/paper", "share": 0.01, "rank": 1}
+
+REMOVAL: Tables = {
+    "systems": [
+        swept("removal", "removal/raw", "identity"),
+        swept("removal", "removal/attribution", "removal", selection="attribution", n_features=1, **REMOVED),
+        swept("removal", "removal/mean", "removal", selection="mean", fit_on="support"),
+    ],
+    "retrieval_metrics": [metric("m/removal/raw", "t2i", 5, 0.2), metric("m/removal/attribution", "t2i", 5, 0.3)],
+    "retrieval_ranks": [ranked("m/removal/attribution")],
+    "removal_effects": [effect("m/removal/attribution", "attribution", None), effect("m/removal/mean", "mean", None)],
+    "comparisons": [{"system_id": "m/removal/attribution", "baseline_id": "m/removal/mean", **EFFECT}],
+}
+
+EFFICIENCY: Tables = {
+    "efficiency": [
+        {
+            "model": "m",
+            "operation": operation,
+            "n_candidates": n,
+            "width": 2,
+            "n_queries": 10,
+            "seconds": n * 1e-6,
+            "peak_memory_bytes": 8 * n,
+        }
+        for n in (1000, 10_000)
+        for operation in ("fit", "apply", "search")
+    ]
+}
+
+ATTENDED = {"model": "m", "sample_id": "image:dog", "prompt_id": "image"}
+SHARES = {"image": 0.5, "text": 0.0, "prompt": 0.2, "template": 0.3}
+
+ATTENTION: Tables = {
+    "attention_mass": [
+        {**ATTENDED, "layer": layer, "head": head, "source": source, "role": role, "mass": mass}
+        for layer in (1, 2)
+        for head in (0, 1)
+        for source in ("last", "pooled")
+        for role, mass in SHARES.items()
+    ],
+    "attention_maps": [
+        {
+            **ATTENDED,
+            "layer": layer,
+            "source": source,
+            "grid_h": 1,
+            "grid_w": 2,
+            "region": [-0.5, 0.0, 1.5, 1.0],
+            "mass": 0.5,
+            "weights": [0.25, 0.75],
+        }
+        for layer in (1, 2)
+        for source in ("last", "pooled")
+    ],
+    "attention_quadrants": [
+        {**ATTENDED, "layer": layer, "source": "last", "quadrant": "lower_left", "mass": 0.4, "control": 0.25}
+        for layer in (1, 2)
+    ],
 }
 
 INDEX: Tables = {
@@ -320,6 +413,69 @@ INDEX: Tables = {
     ]
 }
 
+HOLDS, FAILS, MISSING = "holds", "fails", "not measurable here"
+
+
+def part(claim: int, n_cases: int, n_passed: int, verdict: str, value: float | None) -> dict[str, Any]:
+    return {
+        "claim": claim,
+        "part": "gain",
+        "statistic": "what is gained",
+        "direction": "above",
+        "threshold": 0.0,
+        "test": "q",
+        "needed": "majority",
+        "decides": True,
+        "n_cases": n_cases,
+        "n_passed": n_passed,
+        "verdict": verdict,
+        "value": value,
+        "paper_value": 0.2,
+    }
+
+
+def case(claim: int, name: str, value: float, passed: bool) -> dict[str, Any]:
+    return {
+        "claim": claim,
+        "part": "gain",
+        "case": name,
+        "repetition": 0,
+        "value": value,
+        "low": value - 0.1,
+        "high": value + 0.1,
+        "q": 0.01,
+        "passed": passed,
+    }
+
+
+REPORT: Tables = {
+    "models": [
+        {"model": "m", "place": 0, "kind": "generative", "fine_tuned": False},
+        {"model": "n", "place": 1, "kind": "contrastive", "fine_tuned": True},
+    ],
+    "claims": [
+        {
+            "claim": claim,
+            "statement": "It gains.",
+            "paper": f"Table {claim}",
+            "verdict": {1: HOLDS, 2: FAILS}.get(claim, MISSING),
+            "reason": "It gained.",
+        }
+        for claim in range(1, 14)
+    ],
+    "claim_parts": [
+        part(1, 2, 2, HOLDS, 0.3),
+        part(2, 2, 1, FAILS, -0.1),
+        *(part(claim, 0, 0, MISSING, None) for claim in range(3, 14)),
+    ],
+    "claim_cases": [
+        case(1, "t2i", 0.2, True),
+        case(1, "i2t", 0.4, True),
+        case(2, "t2i", 0.1, True),
+        case(2, "i2t", -0.3, False),
+    ],
+}
+
 ARTIFACT = "0123456789abcdef"
 
 WAREHOUSE: Tables = {
@@ -335,7 +491,15 @@ WAREHOUSE: Tables = {
         }
     ],
     "run_artifacts": [
-        {"run_id": "r1", "name": "dataset", "stage": "dataset", "artifact": ARTIFACT, "cached": False, "seconds": 1.0}
+        {
+            "run_id": "r1",
+            "name": "dataset",
+            "stage": "dataset",
+            "artifact": ARTIFACT,
+            "repetition": 0,
+            "cached": False,
+            "seconds": 1.0,
+        }
     ],
     "stages": [
         {
@@ -360,13 +524,39 @@ WAREHOUSE: Tables = {
             "reason": "because",
         }
     ],
+    "paper_values": [
+        {
+            "item": "Table 3",
+            "model": "CLIP",
+            "dataset": "MSCOCO text->image",
+            "setting": "base",
+            "quantity": "R@5",
+            "value": 61.1,
+        }
+    ],
 }
+
+EVERY: dict[str, Tables] = {
+    "dataset": DATASET,
+    "activations": ACTIVATIONS,
+    "sae": SAE,
+    "codes": CODES,
+    "features": FEATURES,
+    "retrieval": RETRIEVAL,
+    "sweep": SWEEP,
+    "removal": REMOVAL,
+    "index": INDEX,
+    "attention": ATTENTION,
+    "efficiency": EFFICIENCY,
+    "report": REPORT,
+    "warehouse": WAREHOUSE,
+}
+STAGES = tuple(EVERY)
 
 
 def good_tables(stage: str) -> Tables:
     """Return the rows of every table of a stage, free to be changed."""
-    every = DATASET | ACTIVATIONS | SAE | CODES | FEATURES | RETRIEVAL | INDEX | WAREHOUSE
-    return deepcopy({table.name: every[table.name] for table in tables_of(stage)})
+    return deepcopy({table.name: EVERY[stage][table.name] for table in tables_of(stage)})
 
 
 def write_tables(folder: Path, tables: Mapping[str, Rows]) -> None:

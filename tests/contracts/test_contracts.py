@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from pipeline_core.contract_suites import Expectation, Meta, load_contract
 from pipeline_core.contracts import validate_artifact
 from pipeline_core.errors import ContractError
 from pipeline_core.fingerprint import StageKey
+from pipeline_core.schema import TABLES
 from pipeline_core.store import Store
 from tests.contracts.artifacts import good_tables, write_tables
 
@@ -45,6 +47,13 @@ def message(stage: str, folder: Path, **parameters: int) -> str:
             {"system_id": "m/new", "fit_on": "test_queries"},
             ["transductive_in_disguise", "m/new"],
         ),
+        ("sweep", "systems", {"system_id": "m/new", "study": "main"}, ["column study", "studies_mixed", "layers"]),
+        ("removal", "systems", {"system_id": "m/new", "named": True}, ["column named", "named_in_a_sweep", "m/new"]),
+        ("attention", "attention_mass", {}, ["column role", "roles_incomplete", "image:new"]),
+        ("attention", "attention_maps", {"weights": [1.0]}, ["column weights", "cells_missing", "image:new"]),
+        ("efficiency", "efficiency", {"n_candidates": 5}, ["column operation", "operation_missing", "fit"]),
+        ("report", "models", {"model": "other", "place": 3}, ["column place", "places_out_of_order", "other"]),
+        ("warehouse", "paper_values", {"model": "m", "value": 120.0}, ["recall_no_percentage", "120.0"]),
     ],
 )
 def test_one_broken_row_is_told(stage: str, table: str, changes: dict[str, Any], told: list[str], tmp_path) -> None:
@@ -56,6 +65,47 @@ def test_one_broken_row_is_told(stage: str, table: str, changes: dict[str, Any],
     assert f"table {table}" in text
     for part in told:
         assert part in text
+
+
+CASE, PART, CLAIM = "claim_cases", "claim_parts", "claims"
+
+
+@pytest.mark.parametrize(
+    ("edits", "broken"),
+    [
+        ({}, set()),
+        ({(CLAIM, 0): {"verdict": "fails"}}, {"verdict_against_parts"}),
+        ({(CLAIM, 2): {"verdict": "holds"}}, {"verdict_against_parts"}),
+        ({(PART, 1): {"verdict": "holds"}}, {"verdict_against_rule", "verdict_against_parts"}),
+        ({(PART, 1): {"decides": False}}, {"verdict_against_parts"}),
+        ({(PART, 1): {"needed": "all"}}, set()),
+        ({(PART, 1): {"needed": "any"}}, {"verdict_against_rule"}),
+        ({(PART, 1): {"needed": "any", "verdict": "holds"}, (CLAIM, 1): {"verdict": "holds"}}, set()),
+        ({(PART, 0): {"value": 0.4}}, {"value_no_mean"}),
+        ({(PART, 0): {"threshold": 0.25}}, {"passed_against_rule"}),
+        ({(PART, 0): {"direction": "below"}}, {"passed_against_rule"}),
+        ({(PART, 0): {"direction": "below", "threshold": 0.5, "test": "none"}}, set()),
+        ({(PART, 0): {"direction": "below", "threshold": 0.51, "test": "interval"}}, set()),
+        ({(PART, 0): {"direction": "below", "threshold": 0.49, "test": "interval"}}, {"passed_against_rule"}),
+        ({(PART, 0): {"test": "interval"}, (CASE, 0): {"low": None, "high": None}}, {"passed_against_rule"}),
+        ({(CASE, 0): {"q": 0.05}}, {"passed_against_rule"}),
+        ({(CASE, 0): {"q": None}}, {"passed_against_rule"}),
+        ({(CASE, 0): {"q": 0.05, "passed": False}}, {"cases_miscounted"}),
+        ({(CASE, 1): {"case": "t2i", "repetition": 1}}, {"cases_miscounted"}),
+    ],
+)
+def test_verdicts_are_checked_against_their_rules(
+    edits: dict[tuple[str, int], dict[str, Any]], broken: set[str], tmp_path: Path
+) -> None:
+    tables = good_tables("report")
+    for (table, row), changes in edits.items():
+        tables[table][row].update(changes)
+    write_tables(tmp_path, tables)
+    with duckdb.connect() as connection:
+        for name in tables:
+            connection.execute(f"CREATE TABLE {name} AS FROM '{tmp_path / TABLES[name].file_name}'")
+        rules = [rule for name in tables for rule in load_contract(name).violations]
+        assert {rule.name for rule in rules if connection.execute(rule.sql).fetchall()} == broken
 
 
 def test_repeated_keys_are_told(tmp_path: Path) -> None:

@@ -27,6 +27,32 @@ def edit(table: str, row: int, **changes: Any) -> Break:
     return lambda tables: tables[table][row].update(changes)
 
 
+SCORED: list[Break] = [
+    add("systems", adaptation="magic", rep_ids=[], beta=2.0, eps=-1.0, share=2.0, rank=0, n_features=0, label=""),
+    add("systems", system_id="m/s1", study="whim", variant="draft", fit_on="test", selection="whim", control="luck"),
+    add("systems", system_id="m/s2", adaptation="realign", fit_on=None),
+    add("systems", system_id="m/s3", adaptation="realign", fit_on="test_queries"),
+    add("systems", system_id="m/s4", adaptation="removal", selection=None),
+    add("systems", system_id="m/s5", adaptation="removal", selection="single", sae_id=None),
+    add("systems", system_id="m/s6", model="other", study="main"),
+    add("systems", system_id="m/s7", study="poolings", adaptation="realign", fit_on="support", named=True),
+    add("retrieval_metrics", split="dev", metric="map", k=0, value=2.0, low=2.0, high=-1.0, chance=2.0),
+    add("retrieval_metrics", system_id="m/ghost", n_queries=0, n_groups=0, n_candidates=0),
+    add("retrieval_metrics", k=10, value=0.01, n_groups=11),
+    add("retrieval_ranks", system_id="m/ghost"),
+    add("retrieval_ranks", query_id="q2", split="dev", first_relevant_rank=0, n_relevant=0),
+    add("comparisons", metric="map", k=0, delta=2.0, low=2.0, high=-2.0, p=2.0, q=-1.0),
+    add("comparisons", system_id="m/ghost", baseline_id="m/phantom"),
+    add("comparisons", system_id="m/self", baseline_id="m/self"),
+]
+"""Breaks of the tables that every stage that scores systems writes."""
+
+REMOVED: list[Break] = [
+    add("removal_effects", metric="map", k=0, delta=2.0, low=2.0, high=-2.0, p=2.0, q=-1.0),
+    add("removal_effects", feature_id=3),
+    add("removal_effects", system_id="m/ghost"),
+]
+
 BROKEN: dict[str, list[Break]] = {
     "dataset": [
         add("samples", modality="video"),
@@ -127,33 +153,54 @@ BROKEN: dict[str, list[Break]] = {
         edit("energy_curve", 2, rank=0, feature_share=2.0, energy_share=1.5),
     ],
     "retrieval": [
-        add("systems", adaptation="magic", rep_ids=[], beta=2.0, eps=-1.0, share=2.0, rank=0, label=""),
-        add("systems", system_id="m/s1", variant="draft", fit_on="test", selection="whim", control="luck"),
-        add("systems", 1, system_id="m/s2", fit_on=None),
-        add("systems", 2, system_id="m/s3"),
-        add("systems", 3, system_id="m/s4", selection=None),
-        add("retrieval_metrics", split="dev", metric="map", k=0, value=2.0, low=2.0, high=-1.0, chance=2.0),
-        add("retrieval_metrics", system_id="m/ghost", n_queries=0, n_groups=0, n_candidates=0),
-        add("retrieval_metrics", k=10, value=0.01, n_groups=11),
-        add("retrieval_ranks", system_id="m/ghost"),
-        add("retrieval_ranks", query_id="q2", split="dev", first_relevant_rank=0, n_relevant=0),
+        *SCORED,
+        *REMOVED,
         add("retrieval_hits", system_id="m/ghost", score=NAN),
         add("retrieval_hits", rank=4),
-        add("removal_effects", metric="map", k=0, delta=2.0, low=2.0, high=-2.0, p=2.0, q=-1.0),
-        add("removal_effects", feature_id=3),
-        add("comparisons", metric="map", k=0, delta=2.0, low=2.0, high=-2.0, p=2.0, q=-1.0),
-        add("comparisons", system_id="m/ghost", baseline_id="m/phantom"),
-        add("comparisons", system_id="m/raw"),
     ],
+    "sweep": SCORED,
+    "removal": [*SCORED, *REMOVED],
     "index": [
         add("index_recall", adaptation="magic", kind="magic", k=0, recall=-1.0, n_queries=0, queries_per_second=-1.0)
     ],
+    "attention": [
+        add("attention_mass", layer=0, head=-1, mass=1.5),
+        add("attention_mass", source="first"),
+        add("attention_mass", layer=7, role="padding"),
+        add("attention_mass", layer=8, mass=NAN),
+        add("attention_mass", sample_id="image:fox"),
+        add("attention_maps", layer=0, source="first", grid_h=0, grid_w=0, mass=-0.1),
+        add("attention_maps", layer=7, weights=[0.25, 0.25]),
+        add("attention_maps", layer=8, region=[0.5, 0.0, 0.5, 1.0]),
+        edit("attention_maps", 0, mass=0.6),
+        add("attention_quadrants", layer=0, source="first", quadrant="middle", mass=1.5, control=-0.5),
+    ],
+    "efficiency": [
+        add("efficiency", operation="guess", n_candidates=0, n_queries=0, seconds=-1.0, peak_memory_bytes=-1),
+        add("efficiency", n_candidates=2000, width=0),
+        add("efficiency", n_candidates=3000, seconds=None, peak_memory_bytes=None),
+    ],
+    "report": [
+        add("models", model="other", place=7, kind="oracle"),
+        add("claims", claim=14, statement="", paper="", verdict="perhaps", reason=""),
+        edit("claims", 0, verdict="fails"),
+        add("claim_parts", claim=99, statistic="", direction="sideways", threshold=INFINITY, test="t", needed="some"),
+        add("claim_parts", part="p1", n_cases=-1, n_passed=-2, verdict="perhaps", value=INFINITY, paper_value=INFINITY),
+        add("claim_parts", part="p2", n_cases=1, n_passed=2, value=None),
+        edit("claim_parts", 1, verdict="holds"),
+        add("claim_cases", case="", repetition=-1, value=INFINITY, low=INFINITY, high=-INFINITY, q=2.0),
+        add("claim_cases", case="c1", part="unknown", low=None),
+        add("claim_cases", case="c2", low=0.5, high=0.6),
+        add("claim_cases", case="c3", passed=False),
+    ],
     "warehouse": [
         add("runs", state="lost", seconds=-1.0, config=""),
-        add("run_artifacts", run_id="r9", artifact="short", seconds=-1.0),
+        add("run_artifacts", run_id="r9", artifact="short", repetition=-1, seconds=-1.0),
         add("stages", artifact="short", stage="", rows=-1, bytes=-1, seconds=-1.0, peak_memory_bytes=-1),
         add("contract_results", artifact="short", severity="fatal", reason=""),
         add("contract_results", success=False),
+        add("paper_values", item="Chapter 3", model="", quantity="", value=INFINITY),
+        add("paper_values", dataset="CIRR image+text->image", value=130.0),
     ],
 }
 
