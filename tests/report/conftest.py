@@ -6,6 +6,7 @@ import pytest
 
 from pipeline_core.report.inputs import ReportInputs
 from tests.report.artifacts import make_inputs
+from tests.report.claim_artifacts import World
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,13 @@ def page(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("report")
     build_report(inputs, inputs.config.report, folder)
     return folder / REPORT_FILE
+
+
+@pytest.fixture(scope="session")
+def claim_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("claims"))
+
+
+@pytest.fixture(scope="session")
+def claim_inputs(claim_world: World) -> ReportInputs:
+    return claim_world.inputs()

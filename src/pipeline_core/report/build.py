@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from pipeline_core.config import ReportConfig
 from pipeline_core.report import density, energy, recall, tables, text
+from pipeline_core.report.claims import judge
 from pipeline_core.report.examples import feature_gallery
 from pipeline_core.report.facts import Answer, Facts
 from pipeline_core.report.inputs import ReportInputs
@@ -45,7 +46,7 @@ def build_report(inputs: ReportInputs, config: ReportConfig, folder: Path) -> No
         DataError: a picture that is shown cannot be read.
     """
     with Facts(inputs) as facts, Pictures(inputs.dataset) as pictures:
-        summary = summary_of(inputs, facts)
+        summary = summary_of(inputs, facts, judge(facts, inputs))
         page = (
             _environment()
             .get_template("report.html")

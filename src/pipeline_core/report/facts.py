@@ -1,8 +1,8 @@
 """Questions to the artifacts in SQL: the text that computes a figure is the text that the report shows beside it.
 
 Each table of the artifacts is a view with the warehouse's columns, over the artifacts of this report only. The text
-begins by keeping the latest run's rows, so that it gives the same rows in a warehouse of many runs: those of the analysis
-itself, or, where the question speaks of ``repetition``, those of every repetition, each with its number.
+begins by keeping the latest run's rows, so that it gives the same rows in a warehouse of many runs: those of the
+analysis itself, or, where the question speaks of ``repetition``, those of every repetition, each with its number.
 """
 
 import re
@@ -59,8 +59,12 @@ class Facts:
             "create view latest_artifacts as select artifact from latest_repetitions where repetition = 0"
         )
         parts: dict[str, list[str]] = defaultdict(list)
+        seen = set()
         for repetition, stage, folder in _artifacts(inputs):
             self._use(folder.name, repetition)
+            if folder in seen:
+                continue
+            seen.add(folder)
             for table in tables_of(stage):
                 if table.name not in _UNASKED:
                     files = ", ".join(_literal(path) for path in table_files(folder, table.name))
@@ -85,6 +89,11 @@ class Facts:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+    @staticmethod
+    def knows(name: str) -> bool:
+        """Say whether there is a question ``sql/<name>.sql``."""
+        return (_SQL / f"{name}.sql").is_file()
 
     def ask(self, name: str, **values: str | int | float) -> Answer:
         """Run ``sql/<name>.sql`` with each ``$key`` replaced by its value, and return rows and text."""
@@ -142,9 +151,13 @@ def _of_latest_run(text: str) -> str:
 
 
 def _artifacts(inputs: ReportInputs) -> Iterator[tuple[int, str, Path]]:
-    """Yield (repetition, stage, folder) of every artifact; repetitions share the activations of the analysis."""
-    yield 0, "dataset", inputs.dataset
+    """Yield (repetition, stage, folder) of every artifact; repetitions share the activations of the analysis.
+
+    A repetition has a data set of its own, but only its support and validation splits differ, of which no question
+    across repetitions is: that of the analysis stands for it.
+    """
     for repetition, models in enumerate((inputs.models, *inputs.repetitions)):
+        yield repetition, "dataset", inputs.dataset
         for model in models:
             if repetition == 0:
                 yield 0, "activations", model.activations

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-from pipeline_core.report.claims import Claim, claims
+from pipeline_core.report.claims import judge
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.recall import MEAN_REMOVED, RAW, REALIGN_SUPPORT, Score, TaskRecall, recall_by_task
 from pipeline_core.report.text import interval, percent
+from pipeline_core.report.verdicts import ClaimVerdict, Verdicts
 
 HEADLINE_TYPE = "t->i"
-
-_VERBS = {"holds": "holds", "holds in part": "holds in part", "not settled": "is not settled", "fails": "fails"}
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,7 @@ class Summary:
     tasks: tuple[TaskRecall, ...]
     headline: TaskRecall | None
     energy: tuple[EnergySeat, ...]
-    claims: tuple[Claim, ...]
-
-    @property
-    def most_interesting(self) -> str:
-        """A claim that fails or does not hold fully, or else the last; '' when there are no claims."""
-        order = ("fails", "holds in part", "not settled", "holds")
-        if not self.claims:
-            return ""
-        claim = min(reversed(self.claims), key=lambda claim: order.index(claim.verdict))
-        return f"“{claim.statement}” {_VERBS[claim.verdict]} here. {claim.evidence}"
+    verdicts: Verdicts
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -60,9 +50,7 @@ class Summary:
             f"{percent(seat.text)} text; {percent(seat.feature_share)} of the features hold 99%"
             for seat in self.energy
         ]
-        if self.most_interesting:
-            found.append(f"most interesting: {self.most_interesting}")
-        return tuple(found)
+        return (*found, *(_line(claim) for claim in self.verdicts.claims))
 
 
 def summarise(inputs: ReportInputs) -> Summary:
@@ -72,11 +60,11 @@ def summarise(inputs: ReportInputs) -> Summary:
         StoreError: an artifact lacks a table.
     """
     with Facts(inputs) as facts:
-        return summary_of(inputs, facts)
+        return summary_of(inputs, facts, judge(facts, inputs))
 
 
-def summary_of(inputs: ReportInputs, facts: Facts) -> Summary:
-    """Read what was found from tables that are open already."""
+def summary_of(inputs: ReportInputs, facts: Facts, verdicts: Verdicts) -> Summary:
+    """Read what was found from tables that are open already, beside the verdicts on the claims."""
     tasks = recall_by_task(inputs, facts.ask("recall").rows)
     split, concentration = facts.ask("energy_split").rows, facts.ask("energy_concentration").rows
     order = {sae.sae_id: n for n, sae in enumerate(sae for model in inputs.models for sae in model.saes)}
@@ -96,16 +84,15 @@ def summary_of(inputs: ReportInputs, facts: Facts) -> Summary:
             )
             for row in seats
         ),
-        claims(
-            inputs,
-            tasks,
-            facts.ask("comparisons").rows,
-            split,
-            concentration,
-            facts.ask("overlaps").rows,
-            facts.ask("removal_sets").rows,
-        ),
+        verdicts,
     )
+
+
+def _line(claim: ClaimVerdict) -> str:
+    """Write a verdict with the number that it rests on, or what it lacks."""
+    main = claim.main
+    number = f"{main.found}, {main.n_passed} of {len(main.cases)}" if main.cases else main.why_missing
+    return f"claim {claim.rule.claim} {claim.verdict}: {claim.rule.statement.removesuffix('.')} ({number})"
 
 
 def _part(name: str, score: Score | None) -> str:

@@ -1,0 +1,297 @@
+"""A run of every study, several models and two repetitions, all numbers random: what claims are judged on in tests.
+
+Each query of a claim must find its rows among those of other studies, tasks, cut-offs, metrics, splits and models.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipeline_core.config import AnalysisConfig
+from pipeline_core.parquet import write_table
+from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, SaeArtifacts
+from pipeline_core.schema import SHARDED, TABLES, tables_of
+
+GENERATIVE = "maker/generative_one"
+CONTRASTIVE = ("contrastive-a", "contrastive-b")
+TUNED = ("tuned-a", "tuned-b")
+TASKS = {
+    # task: (type, modality of the queries, primary k, control)
+    "t2i": ("t->i", "text", 5, "none"),
+    "i2t": ("i->t", "image", 10, "none"),
+    "it2i": ("it->i", "image_text", 5, "none"),
+    "it2t": ("it->t", "image_text", 5, "none"),
+    "it2i_text_only": ("it->i", "text", 5, "text_only"),
+}
+SCORED = tuple(name for name, task in TASKS.items() if task[3] == "none")
+COMPOSED = ("it2i", "it2t")
+REPETITIONS = (0, 1)
+LAYERS = (0, 1, 2)
+POOLINGS = ("mean", "last", "max", "min")
+MASKS = ("all", "no_image", "no_prompt", "content")
+BETAS = (0.0, 0.1, 0.3, 0.6, 0.9, 1.0)
+REDUCTIONS = ("bridge_diagonal", "bridge_max", "bridge_abs")
+DRAWN = ("energy_matched", "random_features", "random_subspace")
+STRONG = ("energy", "bridge", "principal_components", "mean")
+
+
+@dataclass
+class World:
+    """The artifacts, and the numbers in them by what they are of."""
+
+    root: Path
+    random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
+    hits: dict[tuple[int, str, str], dict[str, float]] = field(default_factory=dict)
+    effects: dict[tuple[int, str, str], dict[str, float]] = field(default_factory=dict)
+    comparisons: dict[tuple[int, str, str, str], dict[str, float]] = field(default_factory=dict)
+    features: dict[tuple[int, str], pl.DataFrame] = field(default_factory=dict)
+    curves: dict[tuple[int, str], pl.DataFrame] = field(default_factory=dict)
+    overlaps: dict[tuple[int, str, float, str], float] = field(default_factory=dict)
+    seconds: dict[tuple[str, int], float] = field(default_factory=dict)
+    quadrants: list[dict[str, Any]] = field(default_factory=list)
+
+    def inputs(self) -> ReportInputs:
+        """Write everything."""
+        dataset = self._write("dataset", "dataset", {"tasks": list(_tasks())})
+        first, *others = (tuple(self._models(repetition)) for repetition in REPETITIONS)
+        return ReportInputs(dataset, first, AnalysisConfig(), repetitions=tuple(others))
+
+    def mean_hit(self, repetition: int, short: str, model: str = GENERATIVE) -> float:
+        """Return the mean hit rate over the tasks."""
+        return float(np.mean([self.hits[repetition, f"{model}/{short}", task]["value"] for task in SCORED]))
+
+    def _models(self, repetition: int) -> Iterator[ModelArtifacts]:
+        for name in (GENERATIVE, *CONTRASTIVE, *TUNED):
+            contrastive = name in CONTRASTIVE
+            recipes = ("paper",) if contrastive else ("paper", "centred")
+            own = f"{name.replace('/', '-')}-{repetition}"
+            model = ModelArtifacts(
+                name,
+                "contrastive" if contrastive else "generative",
+                self._write(
+                    "activations", f"{name.replace('/', '-')}", {"representations": list(_representations(name))}
+                ),
+                self._score("retrieval", own, repetition, name, _main(name)),
+                tuple(self._sae(repetition, name, recipe) for recipe in recipes),
+                sweep=self._score("sweep", own, repetition, name, _sweep(name)),
+                removal=self._score("removal", own, repetition, name, () if contrastive else _removal(name)),
+                fine_tuned=name in TUNED,
+            )
+            if repetition == 0:
+                model = replace(model, efficiency=self._efficiency(own, name))
+                if not contrastive:
+                    model = replace(model, attention=self._attention(own, name))
+            yield model
+
+    def _score(self, stage: str, own: str, repetition: int, model: str, systems: Any) -> Path:
+        tables: dict[str, list[dict[str, Any]]] = {}
+        rows = list(systems)
+        for system in rows:
+            for task, (_, _, k, _) in TASKS.items():
+                tables.setdefault("retrieval_metrics", []).extend(
+                    self._metrics(repetition, system["system_id"], task, k)
+                )
+        for system, baseline in _compared(rows):
+            for task in SCORED:
+                effect = self._effect()
+                self.comparisons[repetition, system, baseline, task] = effect
+                place = {"system_id": system, "baseline_id": baseline, "task_id": task, "metric": "hit_rate"}
+                tables.setdefault("comparisons", []).append({**place, "k": TASKS[task][2], "p": effect["q"], **effect})
+        for system, task in product([row for row in rows if row["adaptation"] == "removal"], TASKS):
+            for feature in (None, 3):
+                effect = self._effect()
+                if feature is None:
+                    self.effects[repetition, system["system_id"], task] = effect
+                place = {name: system[name] for name in ("sae_id", "system_id", "selection")}
+                place |= {"task_id": task, "metric": "hit_rate", "k": TASKS[task][2], "feature_id": feature}
+                tables.setdefault("removal_effects", []).append({**place, "p": effect["q"], **effect})
+        return self._write(stage, f"{stage}-{own}", tables | {"systems": rows})
+
+    def _metrics(self, repetition: int, system: str, task: str, primary: int) -> Iterator[dict[str, Any]]:
+        pools = {"n_queries": 9, "n_groups": 9, "n_candidates": 20, "chance": 0.1}
+        for split, metric, k in product(("validation", "test"), ("hit_rate", "mrr"), (1, 5, 10)):
+            value = float(self.random.uniform(0.2, 0.8))
+            score = {"value": value, "low": value - 0.1, "high": value + 0.1}
+            if (split, metric, k) == ("test", "hit_rate", primary):
+                self.hits[repetition, system, task] = score
+            yield {"system_id": system, "task_id": task, "split": split, "metric": metric, "k": k} | score | pools
+
+    def _effect(self) -> dict[str, float]:
+        delta, width, q = self.random.uniform([-0.2, 0.01, 0.0], [0.2, 0.1, 0.1]).tolist()
+        return {"delta": delta, "low": delta - width, "high": delta + width, "q": q}
+
+    def _sae(self, repetition: int, model: str, recipe: str) -> SaeArtifacts:
+        sae_id = f"{model}/{recipe}"
+        key = {"sae_id": sae_id, "rep_id": f"{model}/L2/mean/all"}
+        n = 30
+        energy = self.random.uniform(0, 1, n)
+        energy[-5:] = 0.0
+        ids = np.arange(n)
+        features = pl.DataFrame(
+            {
+                "feature_id": ids,
+                "energy": energy,
+                "modality": [None if e == 0 else m for e, m in zip(energy, self.random.uniform(size=n), strict=True)],
+                **dict.fromkeys(("frequency", "image_energy", "text_energy", *REDUCTIONS, "attribution"), 0.5),
+                **dict.fromkeys(("energy_rank", "attribution_rank"), 1 + ids),
+                **{f"in_top_{name}": False for name in ("energy", "bridge", "attribution")},
+            }
+        )
+        curve = pl.DataFrame({"rank": 1 + ids, "feature_share": (1 + ids) / n, "energy_share": np.cumsum(energy)})
+        curve = curve.with_columns(pl.col("energy_share") / energy.sum())
+        self.features[repetition, sae_id], self.curves[repetition, sae_id] = features, curve
+        overlaps = []
+        for share, reduction in product((0.005, 0.01, 0.05), REDUCTIONS):
+            triple = float(self.random.uniform())
+            self.overlaps[repetition, sae_id, share, reduction] = triple
+            pairs = dict.fromkeys(("energy_attribution", "energy_bridge", "attribution_bridge"), 0.5)
+            overlaps.append(
+                {**key, "share": share, "bridge_reduction": reduction, "set_size": 1, **pairs, "triple": triple}
+            )
+        own = f"{sae_id.replace('/', '-')}-{repetition}"
+        tables = {
+            "features": [key | row for row in features.iter_rows(named=True)],
+            "energy_curve": [key | row for row in curve.iter_rows(named=True)],
+            "feature_overlap": overlaps,
+        }
+        folders = (self._write(stage, f"{stage}-{own}", tables) for stage in ("sae", "codes", "features"))
+        return SaeArtifacts(sae_id, *folders)
+
+    def _efficiency(self, own: str, model: str) -> Path:
+        rows = []
+        for operation, n in product(("fit", "apply", "search"), (1000, 100_000)):
+            seconds = float(self.random.uniform(1, 2))
+            if model == GENERATIVE:
+                self.seconds[operation, n] = seconds
+            size = {"width": 8, "n_queries": 10, "peak_memory_bytes": 1}
+            rows.append({"model": model, "operation": operation, "n_candidates": n, "seconds": seconds, **size})
+        return self._write("efficiency", f"efficiency-{own}", {"efficiency": rows})
+
+    def _attention(self, own: str, model: str) -> Path:
+        rows = [
+            {
+                "model": model,
+                "sample_id": f"image:{n}",
+                "prompt_id": "image",
+                "layer": layer,
+                "source": source,
+                "quadrant": "upper_left",
+                "mass": float(self.random.uniform()),
+                "control": float(self.random.uniform()),
+            }
+            for n, layer, source in product(range(6), (1, 2), ("last", "pooled"))
+        ]
+        if model == GENERATIVE:
+            self.quadrants = rows
+        return self._write("attention", f"attention-{own}", {"attention_quadrants": rows})
+
+    def _write(self, stage: str, name: str, rows: dict[str, list[dict[str, Any]]]) -> Path:
+        folder = self.root / stage / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for table in tables_of(stage):
+            schema = pl.DataFrame(TABLES[table.name].arrow.empty_table()).schema
+            shard = 0 if table.name in SHARDED else None
+            write_table(folder, table.name, pl.DataFrame(rows.get(table.name, []), schema=schema), shard)
+        return folder
+
+
+def _compared(systems: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield more pairs than any claim asks for."""
+    leading = {"main": ("realign",), "poolings": ("mean-",), "removal": ("attribution",)}
+    for system, baseline in product(systems, systems):
+        marks = leading.get(system["study"], ())
+        alike = system["study"] != "removal" or all(system[name] == baseline[name] for name in ("sae_id", "share"))
+        if system != baseline and alike and any(mark in system["system_id"] for mark in marks):
+            yield system["system_id"], baseline["system_id"]
+
+
+def _tasks() -> Iterator[dict[str, Any]]:
+    for name, (task_type, modality, k, control) in TASKS.items():
+        prompts = {"query_prompt_id": "query", "candidate_prompt_id": "candidate"}
+        told = {"control": control, "control_of": None if control == "none" else "it2i", "description": name}
+        sides = {"query_modality": modality, "candidate_modality": "image"}
+        yield {"task_id": name, "task_type": task_type, "primary_k": k, **sides, **prompts, **told}
+
+
+def _representations(model: str) -> Iterator[dict[str, Any]]:
+    for layer, pooling, mask in product(LAYERS, POOLINGS, MASKS):
+        if layer == LAYERS[-1] or (pooling, mask) == ("mean", "all"):
+            yield {
+                "rep_id": f"{model}/L{layer}/{pooling}/{mask}",
+                "model": model,
+                "layer": layer,
+                "norm_position": "final_norm" if layer == LAYERS[-1] else "raw",
+                "pooling": pooling,
+                "mask": mask,
+                "attention_kind": "causal",
+                "at_analysis_layer": layer == LAYERS[-1],
+            }
+
+
+def _system(
+    model: str, study: str, short: str, adaptation: str, fit_on: str | None = None, **more: Any
+) -> dict[str, Any]:
+    row = dict.fromkeys(TABLES["systems"].arrow.names)
+    row |= {"system_id": f"{model}/{short}", "model": model, "study": study, "adaptation": adaptation, "fit_on": fit_on}
+    row |= {"rep_ids": [f"{model}/L2/mean/all"], "control": "none", "named": True, "label": short, "seed": 0}
+    if adaptation == "realign":
+        row |= {"variant": "text", "beta": 0.1}
+    return row | more
+
+
+def _main(model: str) -> Iterator[dict[str, Any]]:
+    def main(short: str, adaptation: str, fit_on: str | None = None, **more: Any) -> dict[str, Any]:
+        return _system(model, "main", short, adaptation, fit_on, **more)
+
+    yield main("raw", "identity")
+    yield main("mean_removal", "mean_removal", "candidates")
+    yield main("mean_removal-support", "mean_removal", "support")
+    yield main("realign", "realign", "candidates")
+    yield main("realign-support", "realign", "support")
+    yield main("realign-code-transductive", "realign", "test_queries", variant="code")
+    yield main("realign-shuffled_pairs", "realign", "candidates", control="shuffled_pairs")
+    yield main("zca", "zca", "candidates")
+    if model not in CONTRASTIVE:
+        for recipe, selection in product(("paper", "centred"), ("attribution", "energy_matched")):
+            removed = {"selection": selection, "sae_id": f"{model}/{recipe}", "share": 0.01, "rank": 4}
+            yield main(f"removal-{recipe}-{selection}", "removal", **removed)
+
+
+def _sweep(model: str) -> Iterator[dict[str, Any]]:
+    ways = (("raw", "identity", None), ("centred", "mean_removal", "support"))
+    ways += (("realign", "realign", "candidates"), ("realign-support", "realign", "support"))
+    if model not in CONTRASTIVE:
+        for layer, (short, *way) in product(LAYERS, ways):
+            yield _system(model, "layers", f"L{layer}/{short}", *way, rep_ids=[f"{model}/L{layer}/mean/all"])
+        for pooling, mask, (short, *way) in product(POOLINGS, MASKS, ways):
+            rep_ids = [f"{model}/L2/{pooling}/{mask}"]
+            yield _system(model, "poolings", f"{pooling}-{mask}/{short}", *way, rep_ids=rep_ids)
+
+    def adapted(short: str, *way: Any, **more: Any) -> dict[str, Any]:
+        return _system(model, "adaptations", f"adaptations/{short}", *way, **more)
+
+    yield adapted("raw", "identity")
+    for fit_on in ("candidates", "support", "joint"):
+        for beta in BETAS:
+            yield adapted(f"realign-b{beta}-{fit_on}", "realign", fit_on, beta=beta)
+            yield adapted(f"code-b{beta}-{fit_on}", "realign", fit_on, beta=beta, variant="code")
+        for adaptation in ("zca", "pca", "oas"):
+            yield adapted(f"{adaptation}-{fit_on}", adaptation, fit_on)
+        layers = [f"{model}/L{layer}/mean/all" for layer in LAYERS[1:]]
+        yield adapted(f"layer_average-{fit_on}", "realign", fit_on, rep_ids=layers)
+    yield adapted("pca-joint-r4", "pca", "joint", rank=4)
+
+
+def _removal(model: str) -> Iterator[dict[str, Any]]:
+    yield _system(model, "removal", "removal/raw", "identity")
+    for recipe, share in product(("paper", "centred"), (0.01, 0.05)):
+        for selection in ("attribution", *DRAWN, *STRONG):
+            for draw in (0, 1) if selection in DRAWN else (0,):
+                short = f"removal/{recipe}/share{share}/{selection}-draw{draw}"
+                removed = {"selection": selection, "sae_id": f"{model}/{recipe}", "share": share, "rank": 4}
+                yield _system(model, "removal", short, "removal", **removed)

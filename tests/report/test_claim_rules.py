@@ -1,0 +1,128 @@
+"""The rules of the verdicts: each part has its query, and quotes the paper's own figures."""
+
+from importlib import resources
+
+import polars as pl
+import pytest
+
+from pipeline_core.paper.reference import paper_values
+from pipeline_core.report import claims as module
+from pipeline_core.report.claim_rules import Part, load_claims
+
+PARTS = {part.part: part for claim in load_claims() for part in claim.parts}
+
+
+class TestRules:
+    """claims.yaml, and the queries that belong to it."""
+
+    def test_there_are_thirteen_claims_and_each_part_has_one_name(self) -> None:
+        assert [claim.claim for claim in load_claims()] == list(range(1, 14))
+        assert len(PARTS) == sum(len(claim.parts) for claim in load_claims())
+        assert all(any(part.decides for part in claim.parts) for claim in load_claims())
+
+    def test_every_part_has_its_query_or_says_why_it_has_none(self) -> None:
+        queries = {path.name for path in (resources.files("pipeline_core.report") / "sql" / "claims").iterdir()}
+        unmeasured = {name for name, part in PARTS.items() if f"{name}.sql" not in queries}
+        assert {path.removesuffix(".sql") for path in queries} <= set(PARTS)
+        assert unmeasured == {"shows_conflict"}
+        assert {name for name, part in PARTS.items() if part.missing} == unmeasured | {"rivals_fine_tuned"}
+
+    def test_a_query_of_the_sweep_says_that_it_needs_one(self) -> None:
+        for path in (resources.files("pipeline_core.report") / "sql" / "claims").iterdir():
+            sql = path.read_text(encoding="utf-8")
+            swept = any(f"study = '{study}'" in sql for study in ("layers", "poolings", "adaptations", "removal"))
+            swept |= "from efficiency" in sql or "from attention" in sql
+            needs = next((line for line in sql.splitlines() if line.startswith(module._NEEDS)), "")
+            assert ("lens sweep" in needs) == swept, path.name
+            assert ("generative" in needs) == ("kind = 'generative'" in sql), path.name
+            assert (", contrastive" in needs) == ("kind = 'contrastive'" in sql), path.name
+
+    @pytest.mark.parametrize("field", ["wording", "Unit"])
+    def test_unknown_fields_are_refused(self, field: str) -> None:
+        with pytest.raises(ValueError, match=field):
+            Part.model_validate(PARTS["overlap"].model_dump() | {field: "points"})
+
+    @pytest.mark.parametrize(
+        ("unit", "value", "threshold", "written", "asked"),
+        [
+            ("points", 0.0912, -0.05, "+9.1 points", "above −5 points"),
+            ("points", -0.0912, 0.0, "−9.1 points", "above 0 points"),
+            ("share", 0.0666, 0.1, "6.7%", "above 10%"),
+            ("ratio", 0.6402, 1.5, "0.64", "above 1.5"),
+            ("number", 0.213675, 0.0, "0.214", "above 0"),
+        ],
+    )
+    def test_numbers_are_written_in_the_unit(
+        self, unit: str, value: float, threshold: float, written: str, asked: str
+    ) -> None:
+        part = PARTS["few_features"].model_copy(update={"unit": unit, "threshold": threshold, "direction": "above"})
+        assert part.written(value) == written
+        assert part.asked == f"{asked}, in every case"
+
+
+def printed(**fields: str) -> pl.DataFrame:
+    return paper_values().filter(**fields)
+
+
+def mean_of(rows: pl.DataFrame, **fields: str) -> float:
+    return float(rows.filter(**fields)["value"].to_numpy().mean())
+
+
+def gain(item: str, after: str, before: str) -> float:
+    """Mean difference of two settings at R@5, as a share."""
+    rows = printed(item=item, quantity="R@5")
+    return (mean_of(rows, setting=after) - mean_of(rows, setting=before)) / 100
+
+
+def triple_overlap() -> float:
+    rows = printed(item="Table 1", quantity="triple_overlap")
+    contrastive = pl.col("model").is_in(["CLIP", "SigLIP2"])
+    return float(rows.filter(~contrastive)["value"].mean()) - float(rows.filter(contrastive)["value"].mean())
+
+
+def zero_shot_gain() -> float:
+    rows = printed(item="Table 3").pivot("setting", index=["model", "dataset"], values="value").drop_nulls()
+    assert rows.height == 64
+    return float((rows["ReAlign"] - rows["base"]).mean()) / 100
+
+
+def against_fine_tuned() -> float:
+    rows = printed(item="Table 4").pivot("setting", index="dataset", values="value", aggregate_function="max")
+    assert rows.height == 4
+    return float((rows["ReAlign"] - rows["fine-tuned"]).mean()) / 100
+
+
+def cost() -> float:
+    rows = printed(item="Table 7", quantity="time (ms)").pivot("setting", index="model", values="value")
+    return float((rows["ReAlign"] / rows["similarity search"]).mean())
+
+
+def energy() -> float:
+    rows = printed(item="Figure 3").filter(pl.col("model").str.contains("Qwen|Pali"))
+    return float(rows["value"].mean()) / 100
+
+
+RECOMPUTED = {
+    "few_features": energy,
+    "overlap": triple_overlap,
+    "removal_raises": lambda: gain("Table 2", "top-attribution concepts removed", "base"),
+    "realign_everywhere": zero_shot_gain,
+    "beats_zca": lambda: gain("Table 8", "ReAlign", "ZCA"),
+    "beats_separate_pca": lambda: gain("Table 8", "ReAlign", "PCA"),
+    "cost": cost,
+    "rivals_fine_tuned": against_fine_tuned,
+    "beats_last": lambda: gain("Table 5", "mean", "last token"),
+    "beats_max": lambda: gain("Table 5", "mean", "max"),
+    "beats_min": lambda: gain("Table 5", "mean", "min"),
+}
+
+
+class TestPaper:
+    """The values that the rules quote are those of the paper's own figures."""
+
+    def test_every_quoted_value_is_recomputed(self) -> None:
+        assert set(RECOMPUTED) == {name for name, part in PARTS.items() if part.paper_value is not None}
+
+    @pytest.mark.parametrize("name", RECOMPUTED)
+    def test_it_is_what_the_figures_give(self, name: str) -> None:
+        assert PARTS[name].paper_value == pytest.approx(RECOMPUTED[name](), abs=1e-6)

@@ -1,0 +1,316 @@
+"""Every claim is judged by its rule as written, on the rows that it speaks of, and says why."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline_core.parquet import conform
+from pipeline_core.report.claim_rules import load_claims
+from pipeline_core.report.claims import PartVerdict, Verdicts, claim_tables, judge
+from pipeline_core.report.facts import Facts
+from pipeline_core.report.inputs import ReportInputs
+from tests.report.claim_artifacts import (
+    BETAS,
+    COMPOSED,
+    CONTRASTIVE,
+    DRAWN,
+    GENERATIVE,
+    LAYERS,
+    POOLINGS,
+    REDUCTIONS,
+    REPETITIONS,
+    SCORED,
+    STRONG,
+    TUNED,
+    World,
+)
+
+PARTS = {part.part: (claim.claim, part) for claim in load_claims() for part in claim.parts}
+Values = dict[tuple[str, int], float]
+"""(case, repetition) -> value."""
+
+
+@pytest.fixture(scope="module")
+def verdicts(claim_world: World, claim_inputs: ReportInputs) -> Verdicts:
+    return judged(claim_inputs)
+
+
+def judged(inputs: ReportInputs) -> Verdicts:
+    with Facts(inputs) as facts:
+        return judge(facts, inputs)
+
+
+def part_of(verdicts: Verdicts, name: str) -> PartVerdict:
+    number, rule = PARTS[name]
+    return next(part for part in verdicts.of(number).parts if part.rule == rule)
+
+
+def values_of(part: PartVerdict) -> Values:
+    return {(case.name, m.repetition): m.value for case in part.cases for m in case.measurements}
+
+
+def hit(world: World, repetition: int, short: str, task: str, model: str = GENERATIVE) -> float:
+    return world.hits[repetition, f"{model}/{short}", task]["value"]
+
+
+def best_raw(world: World, repetition: int, task: str, models: tuple[str, ...]) -> float:
+    return max(hit(world, repetition, "raw", task, model) for model in models)
+
+
+def modalities(world: World, repetition: int, sae: str) -> np.ndarray:
+    return world.features[repetition, sae]["modality"].drop_nulls().to_numpy()
+
+
+def shared(world: World, repetition: int, sae: str) -> float:
+    own = modalities(world, repetition, sae)
+    return float(((own >= 1 / 3) & (own < 2 / 3)).mean())
+
+
+def text_energy(world: World, r: int) -> float:
+    features = world.features[r, f"{GENERATIVE}/paper"]
+    return float(features.filter(pl.col("modality") >= 2 / 3)["energy"].sum() / features["energy"].sum())
+
+
+def few(world: World, r: int) -> float:
+    curve = world.curves[r, f"{GENERATIVE}/paper"]
+    return (int((curve["energy_share"] < 0.99).sum()) + 1) / curve.height
+
+
+def masked(world: World, r: int, mask: str, way: str, change: Callable[[float, float], float]) -> float:
+    whole = [hit(world, r, f"mean-all/{way}", task) for task in COMPOSED]
+    without = [hit(world, r, f"mean-{mask}/{way}", task) for task in COMPOSED]
+    return float(np.mean([change(a, b) for a, b in zip(whole, without, strict=True)]))
+
+
+def compared(world: World, r: int, system: str, baseline: str, task: str) -> float:
+    return world.comparisons[r, f"{GENERATIVE}/{system}", f"{GENERATIVE}/{baseline}", task]["delta"]
+
+
+def beta_range(world: World, r: int, fit_on: str) -> list[float]:
+    return [world.mean_hit(r, f"adaptations/realign-b{b}-{fit_on}") for b in BETAS if 0.1 <= b <= 0.6]
+
+
+WAYS = {"raw": "raw", "ReAlign": "realign"}
+SEPARATE = ("candidates", "support")
+EACH: dict[str, Callable[[World, int], dict[str, float]]] = {
+    "far_behind": lambda w, r: {t: hit(w, r, "raw", t) / best_raw(w, r, t, CONTRASTIVE) for t in SCORED},
+    "text_features": lambda w, r: {
+        f"{GENERATIVE}/paper": float((modalities(w, r, f"{GENERATIVE}/paper") >= 2 / 3).mean())
+    },
+    "text_energy": lambda w, r: {f"{GENERATIVE}/paper": text_energy(w, r)},
+    "more_shared": lambda w, r: {
+        "all contrastive models": float(np.mean([shared(w, r, f"{name}/paper") for name in CONTRASTIVE]))
+        - shared(w, r, f"{GENERATIVE}/paper")
+    },
+    "few_features": lambda w, r: {f"{GENERATIVE}/paper": few(w, r)},
+    "overlap": lambda w, r: {
+        b: w.overlaps[r, f"{GENERATIVE}/paper", 0.01, b]
+        - float(np.mean([w.overlaps[r, f"{name}/paper", 0.01, b] for name in CONTRASTIVE]))
+        for b in REDUCTIONS
+    },
+    "image_mask": lambda w, r: {
+        name: masked(w, r, "no_image", way, lambda a, b: abs(b - a) / a) for name, way in WAYS.items()
+    },
+    "prompt_mask": lambda w, r: {
+        f"{name}, no instruction{more}": masked(w, r, mask, way, lambda a, b: b / a)
+        for (name, way), (mask, more) in product(WAYS.items(), (("no_prompt", ""), ("content", ", no template")))
+    },
+    "removal_raises": lambda w, r: {"i2t": w.effects[r, f"{GENERATIVE}/removal-paper-attribution", "i2t"]["delta"]},
+    "removal_everywhere": lambda w, r: {
+        t: w.effects[r, f"{GENERATIVE}/removal-paper-attribution", t]["delta"] for t in SCORED
+    },
+    "removal_centred": lambda w, r: {
+        t: w.effects[r, f"{GENERATIVE}/removal-centred-attribution", t]["delta"] for t in SCORED
+    },
+    "beyond_controls": lambda w, r: {
+        f"i2t, {control.replace('_', ' ')} {draw + 1}": compared(
+            w, r, f"{DOSE}/attribution-draw0", f"{DOSE}/{control}-draw{draw}", "i2t"
+        )
+        for control, draw in product(DRAWN, (0, 1))
+    },
+    "beyond_strong_controls": lambda w, r: {
+        f"i2t, {control.replace('_', ' ')}": compared(
+            w, r, f"{DOSE}/attribution-draw0", f"{DOSE}/{control}-draw0", "i2t"
+        )
+        for control in STRONG
+    },
+    "realign_everywhere": lambda w, r: {t: compared(w, r, "realign", "raw", t) for t in SCORED},
+    "realign_significantly": lambda w, r: {t: compared(w, r, "realign", "raw", t) for t in SCORED},
+    "realign_support": lambda w, r: {t: compared(w, r, "realign-support", "raw", t) for t in SCORED},
+    "beyond_centring": lambda w, r: {t: compared(w, r, "realign", "mean_removal", t) for t in SCORED},
+    "beats_zca": lambda w, r: {
+        s: w.mean_hit(r, f"adaptations/realign-b0.1-{s}") - w.mean_hit(r, f"adaptations/zca-{s}") for s in SEPARATE
+    },
+    "beats_pca": lambda w, r: {
+        name: w.mean_hit(r, "adaptations/realign-b0.1-joint") - w.mean_hit(r, f"adaptations/{pca}")
+        for name, pca in (("full width", "pca-joint"), ("rank 4", "pca-joint-r4"))
+    },
+    "beats_separate_pca": lambda w, r: {
+        s: w.mean_hit(r, f"adaptations/realign-b0.1-{s}") - w.mean_hit(r, f"adaptations/pca-{s}") for s in SEPARATE
+    },
+    "flat_in_beta": lambda w, r: {
+        s: (max(beta_range(w, r, s)) - min(beta_range(w, r, s))) / max(beta_range(w, r, s)) for s in SEPARATE
+    },
+    "worse_at_zero": lambda w, r: {
+        s: min(beta_range(w, r, s)) - w.mean_hit(r, f"adaptations/realign-b0.0-{s}") for s in SEPARATE
+    },
+    "worse_at_one": lambda w, r: {
+        s: min(beta_range(w, r, s)) - w.mean_hit(r, f"adaptations/realign-b1.0-{s}") for s in SEPARATE
+    },
+    "rivals_fine_tuned": lambda w, r: {t: hit(w, r, "realign", t) - best_raw(w, r, t, TUNED) for t in SCORED},
+    "beats_last": lambda w, r: {t: compared(w, r, "mean-all/raw", "last-all/raw", t) for t in SCORED},
+    "beats_max": lambda w, r: {t: compared(w, r, "mean-all/raw", "max-all/raw", t) for t in SCORED},
+    "beats_min": lambda w, r: {t: compared(w, r, "mean-all/raw", "min-all/raw", t) for t in SCORED},
+    "beats_others_realigned": lambda w, r: {
+        p: w.mean_hit(r, "mean-all/realign") - w.mean_hit(r, f"{p}-all/realign") for p in POOLINGS if p != "mean"
+    },
+    "last_layer": lambda w, r: {
+        name: w.mean_hit(r, f"L{LAYERS[-1]}/{way}") - max(w.mean_hit(r, f"L{n}/{way}") for n in LAYERS[:-1])
+        for name, way in WAYS.items()
+    },
+}
+"""Each part's cases in one repetition, worked out from the numbers that the artifacts were made of."""
+
+DOSE = "removal/paper/share0.01"
+
+
+class TestQueries:
+    """Each query finds the rows that the statistic speaks of, and nothing else."""
+
+    def test_every_query_is_worked_out_here(self) -> None:
+        assert set(EACH) | {"cost", "follows_art", "shows_conflict"} == set(PARTS)
+
+    @pytest.mark.parametrize("name", EACH)
+    def test_values(self, claim_world: World, verdicts: Verdicts, name: str) -> None:
+        wanted = {
+            (case, repetition): value
+            for repetition in REPETITIONS
+            for case, value in EACH[name](claim_world, repetition).items()
+        }
+        assert values_of(part_of(verdicts, name)) == pytest.approx(wanted)
+
+    def test_cost_is_that_of_the_largest_pool(self, claim_world: World, verdicts: Verdicts) -> None:
+        seconds = {operation: claim_world.seconds[operation, 100_000] for operation in ("fit", "apply", "search")}
+        wanted = {("100,000 candidates", 0): (seconds["fit"] + seconds["apply"]) / seconds["search"]}
+        assert values_of(part_of(verdicts, "cost")) == pytest.approx(wanted)
+
+    def test_attention_has_the_interval_of_a_mean_over_samples(self, claim_world: World, verdicts: Verdicts) -> None:
+        cases = {case.name: case.measurements[0] for case in part_of(verdicts, "follows_art").cases}
+        assert set(cases) == {"last token", "pooled tokens"}
+        for source, name in (("last", "last token"), ("pooled", "pooled tokens")):
+            rows = pl.DataFrame(claim_world.quadrants).filter(source=source)
+            gains = rows.group_by("sample_id").agg((pl.col("mass") - pl.col("control")).mean())["mass"].to_numpy()
+            reach = 1.96 * gains.std(ddof=1) / len(gains) ** 0.5
+            found = (cases[name].low, cases[name].value, cases[name].high)
+            assert found == pytest.approx((gains.mean() - reach, gains.mean(), gains.mean() + reach))
+
+    def test_intervals_and_q_come_along(self, claim_world: World, verdicts: Verdicts) -> None:
+        tested = {
+            "realign_everywhere": claim_world.comparisons[0, f"{GENERATIVE}/realign", f"{GENERATIVE}/raw", "t2i"],
+            "removal_everywhere": claim_world.effects[0, f"{GENERATIVE}/removal-paper-attribution", "t2i"],
+        }
+        for name, effect in tested.items():
+            own = next(case for case in part_of(verdicts, name).cases if case.name == "t2i").measurements[0]
+            assert (own.value, own.low, own.high, own.q) == (
+                effect["delta"],
+                effect["low"],
+                effect["high"],
+                effect["q"],
+            )
+
+    def test_a_ratio_of_two_scores_is_bounded_by_their_intervals(self, claim_world: World, verdicts: Verdicts) -> None:
+        own = next(case for case in part_of(verdicts, "far_behind").cases if case.name == "i2t").measurements[1]
+        raw = claim_world.hits[1, f"{GENERATIVE}/raw", "i2t"]
+        best = max((claim_world.hits[1, f"{name}/raw", "i2t"] for name in CONTRASTIVE), key=lambda hit: hit["value"])
+        assert own.low == pytest.approx(raw["low"] / best["high"])
+        assert own.high == pytest.approx(raw["high"] / best["low"])
+
+
+class TestWhatIsMissing:
+    """What a run lacks is said, and nothing is made up for it."""
+
+    def reasons(self, verdicts: Verdicts) -> dict[str, str]:
+        return {part.rule.part: part.why_missing for claim in verdicts.claims for part in claim.parts}
+
+    def test_a_whole_run_lacks_only_what_cannot_be_measured(self, verdicts: Verdicts) -> None:
+        lacking = {name: reason for name, reason in self.reasons(verdicts).items() if reason}
+        assert lacking == {"shows_conflict": PARTS["shows_conflict"][1].missing}
+
+    def test_a_plain_run_needs_a_sweep(self, claim_inputs: ReportInputs) -> None:
+        bare = {"sweep": None, "removal": None, "attention": None, "efficiency": None}
+        plain = replace(
+            claim_inputs,
+            models=tuple(replace(m, **bare, fine_tuned=False) for m in claim_inputs.models),
+            repetitions=(),
+        )
+        found = judged(plain)
+        reasons = self.reasons(found)
+        swept = {name for name, reason in reasons.items() if "lens sweep" in reason}
+        assert {number for number, part in PARTS.values() if part.part in swept} == {5, 6, 8, 9, 11, 12, 13}
+        assert reasons["rivals_fine_tuned"] == PARTS["rivals_fine_tuned"][1].missing
+        assert reasons["removal_raises"] == ""
+        for number in (5, 8, 9, 11, 12):
+            assert found.of(number).verdict == "not measurable here"
+            assert found.of(number).reason == "It is measured by lens sweep, which has not been run."
+
+    def test_without_a_contrastive_model_there_is_no_comparison(self, claim_inputs: ReportInputs) -> None:
+        own = [tuple(m for m in models if m.kind == "generative") for models in all_models(claim_inputs)]
+        reasons = self.reasons(judged(replace(claim_inputs, models=own[0], repetitions=tuple(own[1:]))))
+        lacking = {name for name, reason in reasons.items() if reason == "no contrastive model was compared"}
+        assert lacking == {"far_behind", "more_shared", "overlap"}
+
+    def test_a_contrastive_model_is_judged_only_on_what_is_said_of_every_model(
+        self, claim_world: World, claim_inputs: ReportInputs
+    ) -> None:
+        turned = [(models[1], models[0], *models[2:]) for models in all_models(claim_inputs)]
+        found = judged(replace(claim_inputs, models=turned[0], repetitions=tuple(turned[1:])))
+        generative = {name for name, reason in self.reasons(found).items() if "contrastive" in reason}
+        assert {PARTS[name][0] for name in generative} == {1, 2, 3, 4, 5, 6, 11, 12, 13}
+        assert {claim.rule.claim for claim in found.claims if claim.verdict != "not measurable here"} == {7, 8, 9, 10}
+        wanted = {
+            (s, r): claim_world.mean_hit(r, f"adaptations/realign-b0.1-{s}", CONTRASTIVE[0])
+            - claim_world.mean_hit(r, f"adaptations/zca-{s}", CONTRASTIVE[0])
+            for s, r in product(SEPARATE, REPETITIONS)
+        }
+        assert values_of(part_of(found, "beats_zca")) == pytest.approx(wanted)
+
+    def test_without_saes_nothing_is_said_of_features(self, claim_inputs: ReportInputs) -> None:
+        own = [tuple(replace(m, saes=()) for m in models) for models in all_models(claim_inputs)]
+        found = judged(replace(claim_inputs, models=own[0], repetitions=tuple(own[1:])))
+        for name in ("text_features", "text_energy", "more_shared", "few_features", "overlap"):
+            assert part_of(found, name).why_missing == "this run holds nothing to measure it on"
+
+
+def all_models(inputs: ReportInputs) -> list[tuple]:
+    return [inputs.models, *inputs.repetitions]
+
+
+class TestTables:
+    """The verdicts as rows."""
+
+    def test_they_keep_the_schema_and_agree_with_each_other(self, verdicts: Verdicts) -> None:
+        tables = claim_tables(verdicts)
+        for name, rows in tables.items():
+            conform(name, rows)
+        claims, parts, cases = (tables[name] for name in ("claims", "claim_parts", "claim_cases"))
+        assert claims["claim"].to_list() == list(range(1, 14))
+        assert parts.height == len(PARTS)
+        counted = cases.group_by("claim", "part", "case").agg(pl.col("passed").all()).group_by("claim", "part")
+        counts = counted.agg(n=pl.len(), passed=pl.col("passed").sum())
+        joined = parts.join(counts, on=["claim", "part"], how="left").with_columns(pl.col("n", "passed").fill_null(0))
+        assert joined["n"].to_list() == joined["n_cases"].to_list()
+        assert joined["passed"].to_list() == joined["n_passed"].to_list()
+        means = cases.group_by("claim", "part").agg(mean=pl.col("value").mean())
+        measured = parts.join(means, on=["claim", "part"])
+        assert measured["value"].to_list() == pytest.approx(measured["mean"].to_list())
+        assert (parts["verdict"] == "not measurable here").to_list() == (parts["n_cases"] == 0).to_list()
+
+    def test_the_rule_stands_beside_the_verdict(self, verdicts: Verdicts) -> None:
+        for row in claim_tables(verdicts)["claim_parts"].iter_rows(named=True):
+            _, part = PARTS[row["part"]]
+            for name in ("statistic", "direction", "threshold", "test", "needed", "decides", "paper_value"):
+                assert row[name] == getattr(part, name)
