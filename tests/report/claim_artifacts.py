@@ -42,9 +42,10 @@ STRONG = ("energy", "bridge", "principal_components", "mean")
 
 @dataclass
 class World:
-    """The artifacts, and the numbers in them by what they are of."""
+    """The artifacts, and the numbers in them by what they are of; hit rates are 0.2 to 0.8 times ``scale``."""
 
     root: Path
+    scale: float = 1.0
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
     hits: dict[tuple[int, str, str], dict[str, float]] = field(default_factory=dict)
     effects: dict[tuple[int, str, str], dict[str, float]] = field(default_factory=dict)
@@ -96,30 +97,34 @@ class World:
                 tables.setdefault("retrieval_metrics", []).extend(
                     self._metrics(repetition, system["system_id"], task, k)
                 )
-        for system, baseline in _compared(rows):
-            for task in SCORED:
-                effect = self._effect()
-                self.comparisons[repetition, system, baseline, task] = effect
-                place = {"system_id": system, "baseline_id": baseline, "task_id": task, "metric": "hit_rate"}
-                tables.setdefault("comparisons", []).append({**place, "k": TASKS[task][2], "p": effect["q"], **effect})
+        for (system, baseline), task in product(_compared(rows), TASKS):
+            place = {"system_id": system, "baseline_id": baseline, "task_id": task}
+            for measure in self._tests(self.comparisons, (repetition, system, baseline, task), task):
+                tables.setdefault("comparisons", []).append(place | measure)
         for system, task in product([row for row in rows if row["adaptation"] == "removal"], TASKS):
-            for feature in (None, 3):
-                effect = self._effect()
-                if feature is None:
-                    self.effects[repetition, system["system_id"], task] = effect
-                place = {name: system[name] for name in ("sae_id", "system_id", "selection")}
-                place |= {"task_id": task, "metric": "hit_rate", "k": TASKS[task][2], "feature_id": feature}
-                tables.setdefault("removal_effects", []).append({**place, "p": effect["q"], **effect})
+            place = {name: system[name] for name in ("sae_id", "system_id", "selection")} | {"task_id": task}
+            for measure in self._tests(self.effects, (repetition, system["system_id"], task), task):
+                tables.setdefault("removal_effects", []).extend(
+                    place | effect for effect in (measure, measure | self._effect() | {"feature_id": 3})
+                )
         return self._write(stage, f"{stage}-{own}", tables | {"systems": rows})
 
     def _metrics(self, repetition: int, system: str, task: str, primary: int) -> Iterator[dict[str, Any]]:
         pools = {"n_queries": 9, "n_groups": 9, "n_candidates": 20, "chance": 0.1}
         for split, metric, k in product(("validation", "test"), ("hit_rate", "mrr"), (1, 5, 10)):
-            value = float(self.random.uniform(0.2, 0.8))
+            value = self.scale * float(self.random.uniform(0.2, 0.8))
             score = {"value": value, "low": value - 0.1, "high": value + 0.1}
             if (split, metric, k) == ("test", "hit_rate", primary):
                 self.hits[repetition, system, task] = score
             yield {"system_id": system, "task_id": task, "split": split, "metric": metric, "k": k} | score | pools
+
+    def _tests(self, kept: dict[Any, dict[str, float]], key: Any, task: str) -> Iterator[dict[str, Any]]:
+        """Yield effects on several metrics and cut-offs, and keep the one that claims are about."""
+        for metric, k in product(("hit_rate", "mrr"), (1, TASKS[task][2])):
+            effect = self._effect()
+            if (metric, k) == ("hit_rate", TASKS[task][2]):
+                kept[key] = effect
+            yield {"metric": metric, "k": k, "p": effect["q"], **effect}
 
     def _effect(self) -> dict[str, float]:
         delta, width, q = self.random.uniform([-0.2, 0.01, 0.0], [0.2, 0.1, 0.1]).tolist()
@@ -202,7 +207,11 @@ class World:
 
 def _compared(systems: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield more pairs than any claim asks for."""
-    leading = {"main": ("realign",), "poolings": ("mean-",), "removal": ("attribution",)}
+    leading = {
+        "main": ("realign",),
+        "poolings": ("mean-all/raw", "mean-content/raw", "max-all/raw"),
+        "removal": ("attribution",),
+    }
     for system, baseline in product(systems, systems):
         marks = leading.get(system["study"], ())
         alike = system["study"] != "removal" or all(system[name] == baseline[name] for name in ("sae_id", "share"))

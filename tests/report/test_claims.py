@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -283,6 +284,13 @@ class TestWhatIsMissing:
         found = judged(replace(claim_inputs, models=own[0], repetitions=tuple(own[1:])))
         for name in ("text_features", "text_energy", "more_shared", "few_features", "overlap"):
             assert part_of(found, name).why_missing == "this run holds nothing to measure it on"
+
+
+def test_a_ratio_to_nothing_is_not_measured(tmp_path: Path) -> None:
+    found = judged(World(tmp_path, scale=0.0).inputs())
+    for name in ("far_behind", "image_mask", "prompt_mask", "flat_in_beta"):
+        assert part_of(found, name).why_missing == "this run holds nothing to measure it on"
+    assert part_of(found, "last_layer").verdict == "fails"
 
 
 def all_models(inputs: ReportInputs) -> list[tuple]:

@@ -2,14 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from pipeline_core.parquet import table_files
+from pipeline_core.paper.reference import paper_values
+from pipeline_core.parquet import table_files, write_table
 from pipeline_core.report import facts as module
-from pipeline_core.report.facts import Answer, Facts
+from pipeline_core.report.facts import Answer, Facts, model_rows
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.schema import TABLES, tables_of
 from pipeline_core.warehouse.catalog import Part, create_catalog
@@ -21,53 +25,108 @@ VALUES = {
     "moved_queries": {"before": "reference-mllm/raw", "after": "reference-mllm/realign"},
     "hits_of_queries": {"before": "reference-mllm/raw", "after": "reference-mllm/realign"},
 }
-NAMES = sorted(path.name.removesuffix(".sql") for path in module._SQL.iterdir())
+SQL = Path(str(module._SQL))
+ANALYSIS = sorted(path.stem for path in SQL.glob("*.sql"))
+CLAIMS = sorted(f"claims/{path.stem}" for path in (SQL / "claims").glob("*.sql"))
+
+
+def make_warehouse(connection: duckdb.DuckDBPyConnection, inputs: ReportInputs, folder: Path) -> None:
+    """Fill a warehouse that holds every artifact twice: in the latest run, and in an older one."""
+    write_table(folder, "models", model_rows(inputs))
+    write_table(folder, "paper_values", paper_values())
+    parts: dict[str, list[Part]] = defaultdict(list)
+    parts["paper_values"].append(Part("", tuple(table_files(folder, "paper_values"))))
+    parts["models"] += [Part(name, tuple(table_files(folder, "models"))) for name in ("report", "old report")]
+    used = {"report": {0}}
+    for repetition, stage, artifact in module._artifacts(inputs):
+        # A repetition has a data set of its own; other artifacts of equal content are one.
+        name = f"{artifact} {repetition}" if stage == "dataset" else str(artifact)
+        if name not in used:
+            for table in tables_of(stage):
+                if table.name not in module._UNASKED:
+                    files = tuple(table_files(artifact, table.name))
+                    parts[table.name] += [Part(name, files), Part(f"old {name}", files)]
+        used.setdefault(name, set()).add(repetition)
+    create_catalog(connection, parts)
+    for run, prefix in (("run-1", "old "), ("run-2", "")):
+        start = f"2026-01-0{run[-1]} 00:00:00+00"
+        connection.execute("insert into runs values (?, 'sweep', '{}', 'completed', ?, ?, 1)", [run, start, start])
+        for name, repetitions in used.items():
+            for repetition in repetitions:
+                connection.execute(
+                    "insert into run_artifacts values (?, ?, 'stage', ?, ?, false, 1)",
+                    [run, f"{repetition}/{name}", prefix + name, repetition],
+                )
+    for result in inputs.run.contracts:
+        row = [result[column.name] for column in TABLES["contract_results"].columns]
+        connection.execute(f"insert into contract_results values ({', '.join('?' * len(row))})", ["report", *row[1:]])
 
 
 @pytest.fixture(scope="module")
-def warehouse(inputs: ReportInputs) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A warehouse that holds every artifact twice: in the latest run, and in an older one."""
-    parts: dict[str, list[Part]] = defaultdict(list)
+def warehouse(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
-        names = []
-        for stage, folder in module._artifacts(inputs):
-            for table in tables_of(stage):
-                if table.name not in module._UNASKED:
-                    files = tuple(table_files(folder, table.name))
-                    parts[table.name] += [Part(str(folder), files), Part(f"old {folder}", files)]
-            names.append(str(folder))
-        create_catalog(connection, parts)
-        for run, prefix in (("run-1", "old "), ("run-2", "")):
-            start = f"2026-01-0{run[-1]} 00:00:00+00"
-            connection.execute(
-                "insert into runs values (?, 'compare', '{}', 'completed', ?, ?, 1)", [run, start, start]
-            )
-            for name in names:
-                connection.execute(
-                    "insert into run_artifacts values (?, ?, 'stage', ?, false, 1)", [run, name, prefix + name]
-                )
-        for result in inputs.run.contracts:
-            row = {column.name: result[column.name] for column in TABLES["contract_results"].columns}
-            marks = ", ".join("?" * len(row))
-            connection.execute(f"insert into contract_results values ({marks})", [names[0], *list(row.values())[1:]])
+        make_warehouse(connection, inputs, tmp_path_factory.mktemp("warehouse"))
         yield connection
 
 
-def ask(inputs: ReportInputs, name: str) -> Answer:
-    with Facts(inputs) as facts:
-        return facts.ask(name, **VALUES.get(name, {}))
+@pytest.fixture(scope="module")
+def claim_warehouse(
+    claim_inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        make_warehouse(connection, claim_inputs, tmp_path_factory.mktemp("claim-warehouse"))
+        yield connection
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_warehouse_gives_the_same_rows(
-    inputs: ReportInputs, warehouse: duckdb.DuckDBPyConnection, name: str
-) -> None:
-    answer = ask(inputs, name)
+@pytest.fixture(scope="module")
+def facts(inputs: ReportInputs) -> Iterator[Facts]:
+    with Facts(inputs) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def claim_facts(claim_inputs: ReportInputs) -> Iterator[Facts]:
+    with Facts(claim_inputs) as opened:
+        yield opened
+
+
+def same_rows(answer: Answer, warehouse: duckdb.DuckDBPyConnection) -> None:
     rows = pl.from_arrow(warehouse.sql(answer.sql).to_arrow_table())
+    assert isinstance(rows, pl.DataFrame)
     assert answer.rows.height > 0
-    assert rows.equals(answer.rows)
+    # Sums may be taken in another order.
+    assert_frame_equal(rows, answer.rows, rel_tol=1e-12, abs_tol=1e-15)
 
 
-def test_values_with_quotes_stay_values(inputs: ReportInputs) -> None:
-    with Facts(inputs) as facts:
-        assert facts.ask("feature_examples", sae_id="x' or '1'='1", n_examples=6).rows.height == 0
+@pytest.mark.parametrize("name", ANALYSIS)
+def test_the_warehouse_gives_the_same_rows(facts: Facts, warehouse: duckdb.DuckDBPyConnection, name: str) -> None:
+    same_rows(facts.ask(name, **VALUES.get(name, {})), warehouse)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_the_warehouse_gives_the_same_cases(
+    claim_facts: Facts, claim_warehouse: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    same_rows(claim_facts.ask(name), claim_warehouse)
+
+
+def test_a_question_that_does_not_speak_of_repetitions_is_of_the_analysis(
+    claim_facts: Facts, claim_inputs: ReportInputs
+) -> None:
+    with Facts(replace(claim_inputs, repetitions=())) as alone:
+        assert_frame_equal(claim_facts.ask("overlaps").rows, alone.ask("overlaps").rows)
+
+
+def test_a_question_that_does_has_every_repetition(claim_facts: Facts) -> None:
+    rows = claim_facts.ask("claims/realign_everywhere").rows
+    assert rows["repetition"].unique().sort().to_list() == [0, 1]
+    assert rows.select("case", "repetition").is_duplicated().sum() == 0
+
+
+def test_values_with_quotes_stay_values(facts: Facts) -> None:
+    assert facts.ask("feature_examples", sae_id="x' or '1'='1", n_examples=6).rows.height == 0
+
+
+def test_it_knows_its_questions() -> None:
+    assert Facts.knows("claims/far_behind")
+    assert not Facts.knows("claims/shows_conflict")
