@@ -1,5 +1,6 @@
 """The journal: a run is closed however it ends, a killed one is found out, and what runs use is known."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -99,6 +100,16 @@ def test_runs_are_found_by_id_and_latest(tmp_path) -> None:
     assert find_run(tmp_path, first)[1].run_id == first
     with pytest.raises(StoreError, match="has no run 'nope'"):
         find_run(tmp_path, "nope")
+
+
+def test_a_record_from_before_repetitions_is_of_the_analysis(tmp_path) -> None:
+    run_id = complete(tmp_path, "a")
+    path = tmp_path / "runs" / f"{run_id}.json"
+    record = json.loads(path.read_text())
+    for used in record["artifacts"]:
+        assert used.pop("repetition") == 0
+    path.write_text(json.dumps(record))
+    assert [used.repetition for used in read_run(path).artifacts] == [0]
 
 
 def test_a_garbled_record_is_named(tmp_path) -> None:

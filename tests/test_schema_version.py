@@ -5,13 +5,14 @@ import hashlib
 from pipeline_core.fingerprint import canonical_json
 from pipeline_core.schema import SCHEMA_VERSION, TABLES
 
-RECORDED = {1: "81b3ca4f18a104e5"}
+RECORDED = {1: "81b3ca4f18a104e5", 2: "3b792970309e2b5a"}
 """Hash of the schema by version: stages, keys, and every column's name, type and nullability, in order."""
 
 
 def current() -> str:
     schema = {
-        t.name: [t.stage, list(t.key), [[c.name, str(c.type), c.nullable] for c in t.columns]] for t in TABLES.values()
+        t.name: ["|".join((t.stage, *t.also_by)), list(t.key), [[c.name, str(c.type), c.nullable] for c in t.columns]]
+        for t in TABLES.values()
     }
     return hashlib.sha256(canonical_json(schema).encode()).hexdigest()[:16]
 

@@ -8,6 +8,9 @@ import pytest
 from pipeline_core.errors import QueryError
 from pipeline_core.schema import TABLES
 from pipeline_core.warehouse.query import query, schema_text, top_features
+from tests.warehouse.conftest import BUILT, REPEATED
+
+LATEST = ("latest_artifacts", "latest_repetitions")
 
 
 def test_the_features_with_the_largest_attribution(made_store: Path) -> None:
@@ -34,10 +37,39 @@ def test_recall_by_task_type_and_adaptation(made_store: Path) -> None:
     ), "controls of tasks and systems are left out"
 
 
+def test_repetitions_are_kept_apart(made_store: Path) -> None:
+    named = {view: query(made_store, f"SELECT name, repetition FROM {view}").rows for view in LATEST}
+    assert dict(named["latest_artifacts"]) == dict.fromkeys(BUILT, 0)
+    assert dict(named["latest_repetitions"]) == dict.fromkeys(BUILT, 0) | {f"repetition-1/{REPEATED}": 1}
+    assert set(query(made_store, "SELECT name FROM stage_times").rows) == {(stage,) for stage in BUILT}
+
+
+def test_recall_by_layer_and_seed(made_store: Path) -> None:
+    asked = (
+        "SELECT layer, repetition, pooling, mask, hit_rate FROM sweeps WHERE study = 'layers' AND task_type = 't->i'"
+    )
+    rates = {(layer, seed): rate for layer, seed, *_, rate in query(made_store, asked).rows}
+    assert rates == pytest.approx({(0, 0): 0.1, (1, 0): 0.2, (0, 1): 0.15, (1, 1): 0.25})
+    assert {row[2:4] for row in query(made_store, asked).rows} == {("mean", "all")}
+
+
+def test_every_sweep_is_shown_without_the_analysis(made_store: Path) -> None:
+    asked = "SELECT study, adaptation, layer, selection, count(*) FROM sweeps GROUP BY ALL ORDER BY ALL"
+    assert query(made_store, asked).rows == (
+        ("adaptations", "oas", None, None, 4),
+        ("layers", "identity", 0, None, 4),
+        ("layers", "identity", 1, None, 4),
+        ("removal", "identity", 1, None, 1),
+        ("removal", "removal", 1, "attribution", 1),
+    ), "several layers together are of none"
+    both = "SELECT count(*) FROM sweeps JOIN recall USING (artifact)"
+    assert query(made_store, both).rows == ((0,),)
+
+
 def test_the_stage_that_took_longest(made_store: Path) -> None:
     result = query(made_store, "SELECT name, build_seconds FROM stage_times ORDER BY build_seconds DESC LIMIT 1")
     ((name, seconds),) = result.rows
-    assert name in {"dataset", "activations", "sae", "codes", "features", "retrieval", "index"}
+    assert name in BUILT
     assert seconds > 0
 
 

@@ -11,7 +11,7 @@ from pipeline_core.schema import TABLES, Column, Table
 from pipeline_core.schema.model import STRING, column
 
 STAGE = "warehouse"
-"""The stage of the tables that the warehouse itself derives from manifests and journals."""
+"""The stage of the tables that the warehouse itself writes: what manifests and journals say, and reference data."""
 
 OVER_PARQUET = frozenset({"embeddings", "tokens", "codes", "retrieval_hits"})
 """Tables too large to copy: views over the Parquet files of the store."""

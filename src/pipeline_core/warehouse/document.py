@@ -12,7 +12,8 @@ Generated from `pipeline_core.schema` and the views of the warehouse by
 `python -m pipeline_core.warehouse.document docs/tables.md`; a test holds it up to date.
 
 Ask with `lens sql "select ..."`. Every table of a stage starts with the column `artifact`, the fingerprint of the
-artifact that its rows come from; `run_artifacts` tells which run used which. The views show the latest completed run.
+artifact that its rows come from; `run_artifacts` tells which run used which. The views show the latest completed run,
+`sweeps` and `latest_repetitions` with the repetitions that have other seeds, the others without.
 What is guaranteed of each table before it is published stands in `data_contracts/<table>.yaml`.
 
 ```sql
@@ -21,6 +22,9 @@ SELECT feature_id, attribution, modality, top_texts, top_pictures
 FROM feature_summary ORDER BY attribution DESC LIMIT 10;
 -- recall by task type and adaptation
 SELECT task_type, model, adaptation, label, hit_rate, low, high FROM recall WHERE named ORDER BY ALL;
+-- raw recall by layer, with the range over the seeds
+SELECT model, layer, avg(hit_rate) AS hit_rate, min(hit_rate) AS lowest, max(hit_rate) AS highest
+FROM sweeps WHERE study = 'layers' AND adaptation = 'identity' AND task_type = 't->i' GROUP BY ALL ORDER BY ALL;
 -- the stage that took longest
 SELECT name, build_seconds FROM stage_times ORDER BY build_seconds DESC LIMIT 1;
 ```
@@ -42,9 +46,10 @@ def _section(relation: Relation) -> str:
     table = TABLES.get(relation.name)
     key = f" Key: {', '.join(f'`{name}`' for name in table.key)}." if table else ""
     kind = " A view over the Parquet files." if relation.name in OVER_PARQUET else ""
+    also = f" Also of stage {' and '.join(f'`{stage}`' for stage in table.also_by)}." if table and table.also_by else ""
     lines = [f"| `{name}` | {kind} | {_cell(meaning)} |" for name, kind, meaning in relation.columns]
     head = ["| column | type | meaning |", "| --- | --- | --- |"]
-    return "\n".join([f"### `{relation.name}`\n", f"{relation.meaning}{key}{kind}\n", *head, *lines, ""])
+    return "\n".join([f"### `{relation.name}`\n", f"{relation.meaning}{key}{kind}{also}\n", *head, *lines, ""])
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The warehouse's own tables, derived from manifests and journals: runs, their artifacts, stages, contract results."""
+"""The warehouse's own tables: runs, artifacts, stages, contract results, and the paper's figures to compare with."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import polars as pl
 
 from pipeline_core.fingerprint import canonical_json
 from pipeline_core.journal import RunRecord
+from pipeline_core.paper.reference import paper_values
 from pipeline_core.parquet import write_table
 from pipeline_core.schema import TABLES
 from pipeline_core.store import Artifact
@@ -39,6 +40,7 @@ def write_facts(folder: Path, artifacts: Sequence[Artifact], runs: Sequence[RunR
         "contract_results",
         [{"artifact": a.fingerprint, **result} for a in artifacts for result in a.manifest.contracts],
     )
+    write_table(folder, "paper_values", paper_values())
 
 
 def _run_row(run: RunRecord) -> dict[str, Any]:

@@ -66,20 +66,63 @@ SEMI JOIN latest_artifacts USING (artifact)
 JOIN systems USING (artifact, system_id)
 JOIN (FROM tasks SEMI JOIN latest_artifacts USING (artifact)) AS tasks USING (task_id)
 WHERE
-    retrieval_metrics.metric = 'hit_rate'
+    systems.study = 'main'
+    AND retrieval_metrics.metric = 'hit_rate'
     AND retrieval_metrics.split = 'test'
     AND retrieval_metrics.k = tasks.primary_k
     AND tasks.control = 'none'
     AND systems.control = 'none';
-COMMENT ON VIEW recall IS 'Recall at each task''s primary k on the test split of the latest run; controls are in retrieval_metrics.';
+COMMENT ON VIEW recall IS 'Recall at each task''s primary k on the test split of the latest run; controls are in retrieval_metrics, sweeps in sweeps.';
 COMMENT ON COLUMN recall.artifact IS 'the artifact that the row comes from: fingerprint, first 16 digits';
 COMMENT ON COLUMN recall.model IS 'model name';
 COMMENT ON COLUMN recall.adaptation IS 'identity | mean_removal | pca | zca | realign | removal';
 COMMENT ON COLUMN recall.hit_rate IS 'share of queries with a relevant candidate among the first k (the literature''s Recall@k)';
 COMMENT ON COLUMN recall.selection IS 'features removed: attribution, or the control''s choice; NULL when none';
 COMMENT ON COLUMN recall.sae_id IS 'SAE whose features are removed';
+COMMENT ON COLUMN recall.low IS 'lower end of the 95% bootstrap interval; whole groups of queries are resampled';
+COMMENT ON COLUMN recall.high IS 'upper end of the 95% bootstrap interval; whole groups of queries are resampled';
+COMMENT ON COLUMN recall.n_candidates IS 'size of the pool';
 COMMENT ON COLUMN recall.n_queries IS 'queries with a relevant candidate in the pool';
 COMMENT ON COLUMN recall.n_groups IS 'independent groups of those queries, which intervals resample';
+
+CREATE VIEW sweeps AS
+SELECT
+    systems.model, systems.study, tasks.task_type, systems.label, systems.adaptation, systems.variant, systems.fit_on,
+    systems.beta, if(len(systems.rep_ids) = 1, representations.layer, NULL) AS layer, representations.pooling,
+    representations.mask, systems.selection, systems.sae_id, systems.share, systems.n_features, systems."rank",
+    retrieval_metrics.value AS hit_rate, retrieval_metrics.low, retrieval_metrics.high, retrieval_metrics.chance,
+    retrieval_metrics.k, latest_repetitions.repetition, retrieval_metrics.n_queries, retrieval_metrics.n_groups,
+    retrieval_metrics.n_candidates, systems.rep_ids, retrieval_metrics.task_id, retrieval_metrics.system_id,
+    retrieval_metrics.artifact
+FROM retrieval_metrics
+JOIN latest_repetitions USING (artifact)
+JOIN systems USING (artifact, system_id)
+-- Activations and tasks are those of the analysis: repetitions share the first and do not change the second.
+JOIN (FROM tasks SEMI JOIN latest_artifacts USING (artifact)) AS tasks USING (task_id)
+LEFT JOIN (FROM representations SEMI JOIN latest_artifacts USING (artifact)) AS representations
+    ON representations.rep_id = systems.rep_ids[1]
+WHERE
+    systems.study <> 'main'
+    AND retrieval_metrics.metric = 'hit_rate'
+    AND retrieval_metrics.split = 'test'
+    AND retrieval_metrics.k = tasks.primary_k
+    AND tasks.control = 'none'
+    AND systems.control = 'none';
+COMMENT ON VIEW sweeps IS 'Recall of every system of every sweep of the latest run, in each repetition, as in recall: layers, poolings and masks, adaptations, removals.';
+COMMENT ON COLUMN sweeps.artifact IS 'the artifact that the row comes from: fingerprint, first 16 digits';
+COMMENT ON COLUMN sweeps.study IS 'layers | poolings | adaptations | removal: what it is compared within';
+COMMENT ON COLUMN sweeps.adaptation IS 'identity | mean_removal | pca | zca | realign | ledoit_wolf | oas | transport | removal';
+COMMENT ON COLUMN sweeps.layer IS '0 is the embedding layer, -1 stands for dual encoders; NULL when layers are combined';
+COMMENT ON COLUMN sweeps.selection IS 'features or directions removed; NULL when none';
+COMMENT ON COLUMN sweeps.sae_id IS 'SAE whose features are removed';
+COMMENT ON COLUMN sweeps.share IS 'share of features removed';
+COMMENT ON COLUMN sweeps."rank" IS 'dimensions projected out, or kept by PCA (NULL: all)';
+COMMENT ON COLUMN sweeps.hit_rate IS 'share of queries with a relevant candidate among the first k (the literature''s Recall@k)';
+COMMENT ON COLUMN sweeps.low IS 'lower end of the 95% bootstrap interval; whole groups of queries are resampled';
+COMMENT ON COLUMN sweeps.high IS 'upper end of the 95% bootstrap interval; whole groups of queries are resampled';
+COMMENT ON COLUMN sweeps.n_candidates IS 'size of the pool';
+COMMENT ON COLUMN sweeps.n_queries IS 'queries with a relevant candidate in the pool';
+COMMENT ON COLUMN sweeps.n_groups IS 'independent groups of those queries, which intervals resample';
 
 CREATE VIEW stage_times AS
 SELECT
@@ -93,4 +136,5 @@ COMMENT ON COLUMN stage_times.artifact IS 'fingerprint, first 16 digits';
 COMMENT ON COLUMN stage_times.name IS 'the stage''s name in the run, e.g. sae/reference-mllm/paper';
 COMMENT ON COLUMN stage_times.stage IS 'stage';
 COMMENT ON COLUMN stage_times.build_seconds IS 'time it took to build, in whichever run did';
+COMMENT ON COLUMN stage_times.peak_memory_bytes IS 'peak resident memory of the process that built it';
 COMMENT ON COLUMN stage_times.run_seconds IS 'time in the latest run';
