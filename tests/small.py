@@ -33,10 +33,23 @@ SMALL = (
     "retrieval.bootstrap=100",
     "retrieval.permutations=100",
     "retrieval.single_features=2",
+    "sweep.betas=[0.0, 0.1, 1.0]",
+    "sweep.pca_ranks=[8]",
+    "sweep.removal_shares=[0.02, 0.05]",
+    "sweep.removal_ranks=[1, 2]",
+    "sweep.cumulative_features=2",
+    "sweep.single_features=2",
+    "sweep.random_draws=2",
+    "sweep.repetitions=2",
+    "attention.samples=2",
+    "attention.quadrant_samples=4",
+    "efficiency.candidates=[64, 256]",
+    "efficiency.queries=8",
     "extraction.shard_size=16",
     "extraction.batch_size=8",
     "report.features_shown=2",
     "report.queries_shown=2",
+    "report.maps_shown=2",
 )
 """Settings that make an analysis small."""
 
