@@ -208,7 +208,7 @@ def _tables(stage: str) -> list[str]:
 
 def _system(rows: Rows, model: str, short: str, label: str, **values: Any) -> str:
     blank = dict.fromkeys(("variant", "fit_on", "beta", "eps", "selection", "sae_id", "share", "rank"))
-    row = {"control": "none", "named": True, "seed": 0, **blank, **values}
+    row = {"study": "main", "control": "none", "named": True, "seed": 0, **blank, **values}
     rows.add("systems", system_id=f"{model}/{short}", model=model, rep_ids=[f"{model}-rep"], label=label, **row)
     return f"{model}/{short}"
 

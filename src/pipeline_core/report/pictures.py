@@ -4,6 +4,8 @@ import base64
 import io
 from pathlib import Path
 
+from PIL import Image
+
 from pipeline_core.datasets.images import ImageReader
 
 LARGEST = 96
@@ -27,15 +29,28 @@ class Pictures:
         self._reader.close()
 
     def uri(self, image_ref: str) -> str:
-        """Return a picture as a WebP data URI.
+        """Return a picture as a data URI.
 
         Raises:
             DataError: the picture cannot be read.
         """
         if image_ref not in self._seen:
-            picture = self._reader.open(image_ref)
-            picture.thumbnail((LARGEST, LARGEST))
-            data = io.BytesIO()
-            picture.save(data, "WEBP", quality=_QUALITY)
-            self._seen[image_ref] = "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()
+            self._seen[image_ref] = data_uri(self.open(image_ref, LARGEST))
         return self._seen[image_ref]
+
+    def open(self, image_ref: str, largest: int) -> Image.Image:
+        """Return a picture, shrunk to a longer side of at most ``largest`` pixels.
+
+        Raises:
+            DataError: the picture cannot be read.
+        """
+        picture = self._reader.open(image_ref)
+        picture.thumbnail((largest, largest))
+        return picture
+
+
+def data_uri(picture: Image.Image) -> str:
+    """Return a picture as a WebP data URI."""
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=_QUALITY)
+    return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()

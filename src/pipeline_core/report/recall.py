@@ -81,7 +81,7 @@ def recall_by_task(inputs: ReportInputs, recall: pl.DataFrame) -> tuple[TaskReca
         pool = {name: first[name] for name in ("n_queries", "n_candidates")}
         ordered = {model.name: others[model.name] for model in inputs.compared if model.name in others}
         tasks.append(TaskRecall(**facts, **pool, scores=scores, others=ordered))
-    return tuple(sorted(tasks, key=lambda task: (_place(task.task_type), task.task_id)))
+    return tuple(sorted(tasks, key=lambda task: (place_of(task.task_type), task.task_id)))
 
 
 def role_of(row: Mapping[str, Any]) -> str | None:
@@ -106,7 +106,8 @@ def common_scale(tasks: Sequence[TaskRecall]) -> float:
     return max(0.1, ceil(10 * max(highs, default=1.0)) / 10)
 
 
-def _place(task_type: str) -> int:
+def place_of(task_type: str) -> int:
+    """Return the place of a task type in the paper's order; types that it lacks come last."""
     return TASK_TYPES.index(task_type) if task_type in TASK_TYPES else len(TASK_TYPES)
 
 

@@ -1,0 +1,120 @@
+"""Figure 6: recall by ReAlign's shrinkage, beside everything else that needs no labels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from pipeline_core.report.facts import Facts
+from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.sweeps import axes
+from pipeline_core.report.sweeps.chart import MARGIN, Charts, Level, Panel, PanelRow, draw, extent
+from pipeline_core.report.sweeps.figure import Facet, SweepFigure, facets, models_in, present, series
+from pipeline_core.report.text import percent
+
+_LINES = (
+    ("text", "candidates", "ReAlign, candidates", "line-realign"),
+    ("text", "support", "ReAlign, support", "line-support"),
+    ("text", "joint", "ReAlign, joint", "line-joint"),
+    ("code", "test_queries", "ReAlign as released", "line-code"),
+)
+_FLAT = (0.1, 0.6)
+"""Where the paper finds recall flat in beta."""
+
+
+def beta_figure(inputs: ReportInputs, facts: Facts) -> SweepFigure | None:
+    """Return the figure; None where no shrinkages were swept."""
+    answer, rivals = facts.ask("sweeps/betas"), facts.ask("sweeps/rivals")
+    rows: list[PanelRow] = []
+    statements = []
+    for model, own in models_in(inputs, answer.rows):
+        beside = rivals.rows.filter(model=model.name)
+        first, *tasks = (_panel(facet, beside) for facet in facets(own))
+        rows += [PanelRow(model.name, (first,), large=True), PanelRow("Task by task", tuple(tasks), folded=True)]
+        statements.append(_statement(model.name, own))
+    if not rows:
+        return None
+    return SweepFigure(
+        "figure-beta",
+        "Figure 6 and Table 8",
+        "Recall by shrinkage",
+        " ".join(statement for statement in statements if statement),
+        "ReAlign by β, on statistics of the candidate set, of the support split, or of both sides together; “as "
+        "released” is the authors' code, which normalises first, so that β hardly matters, and takes the queries' "
+        "statistics from the test queries. Bands: range over the repetitions. At the side: everything else that needs "
+        "no labels, on the candidates' statistics unless joint.",
+        Charts(tuple(rows)),
+        (answer, rivals),
+    )
+
+
+def _panel(facet: Facet, rivals: pl.DataFrame) -> Panel:
+    lines = present(
+        *(
+            series(facet.rows.filter(variant=variant, fit_on=fit_on), "beta", label, style, "dotted line")
+            for variant, fit_on, label, style in _LINES
+        )
+    )
+    levels = [Level("chance", "line-chance", facet.rows["chance"][0])]
+    if facet.task_id is None:
+        levels += [_level(row) for row in rivals.iter_rows(named=True) if row["fit_on"] != "joint" or _is_pca(row)]
+    return draw(
+        facet.title,
+        facet.note,
+        lines,
+        axes.linear(facet.rows["beta"].to_list(), "{:g}".format, "β"),
+        axes.linear(extent(lines, levels), axes.percentages, margin=MARGIN),
+        percent,
+        levels,
+    )
+
+
+def _is_pca(row: Mapping[str, Any]) -> bool:
+    """Say whether a rival is PCA, whose joint form is shown too: it is the only fair one."""
+    return bool(row["adaptation"] == "pca")
+
+
+def _level(row: Mapping[str, Any]) -> Level:
+    across = row["adaptation"] == "mean_removal"
+    return Level(_name(row), "line-mean" if across else "line-rival", row["value"], across)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    match row["adaptation"], row["fit_on"], row["rank"]:
+        case "realign", _, _:
+            return f"layers averaged, β {row['beta']:g}"
+        case "transport", _, _:
+            return f"transport, β {row['beta']:g}"
+        case "pca", "joint", None:
+            return "PCA, joint"
+        case "pca", "joint", rank:
+            return f"PCA, joint, rank {rank}"
+        case adaptation, _, _:
+            return _NAMES[adaptation]
+
+
+_NAMES = {
+    "identity": "raw",
+    "mean_removal": "mean removed",
+    "pca": "PCA, two bases",
+    "zca": "ZCA",
+    "ledoit_wolf": "Ledoit-Wolf",
+    "oas": "OAS",
+}
+
+
+def _statement(model: str, own: pl.DataFrame) -> str:
+    mean = own.filter(pl.col("task_id").is_null(), variant="text", fit_on="candidates").sort("beta")
+    flat = mean.filter(pl.col("beta").is_between(*_FLAT))
+    if mean.is_empty() or flat.is_empty():
+        return ""
+    (best, top), (first, start), (last, end) = (
+        rows.select("beta", "value").row(0)
+        for rows in (mean.sort("value", descending=True), mean.head(1), mean.tail(1))
+    )
+    values = flat["value"].to_list()
+    width = max(values) - min(values)
+    return (
+        f"{model}, candidates' statistics: {percent(start)} at β {first:g}, {percent(top)} at the best, {best:g}, "
+        f"{percent(end)} at {last:g}; over {_FLAT[0]:g} to {_FLAT[1]:g} it varies by {100 * width:.1f} points."
+    )

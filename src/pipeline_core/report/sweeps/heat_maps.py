@@ -1,0 +1,98 @@
+"""Attention over pictures: heat maps of the image tokens beside the picture that the model was shown."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline_core.attention.maps import heat_overlay
+from pipeline_core.report.facts import Facts
+from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.pictures import Pictures, data_uri
+from pipeline_core.report.sweeps.attention import PAPER_ITEM, SOURCES
+from pipeline_core.report.sweeps.figure import SweepFigure, models_in
+from pipeline_core.report.text import percent
+
+LARGEST = 176
+"""Longer side of a map, pixels: shown at half of it."""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A picture under one heat map: whose attention it is, and the share of it that goes to the picture."""
+
+    source: str
+    image: str
+    mass: float
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A sample: its words, its picture, and a map for each source."""
+
+    sample_id: str
+    text: str | None
+    image: str
+    overlays: tuple[Overlay, ...]
+
+
+@dataclass(frozen=True)
+class ModelMaps:
+    """One model's maps."""
+
+    model: str
+    maps: tuple[HeatMap, ...]
+
+
+def map_figure(inputs: ReportInputs, facts: Facts, shown: int, pictures: Pictures) -> SweepFigure | None:
+    """Return the figure; None where a model has no maps.
+
+    Args:
+        inputs: the report's inputs.
+        facts: the tables.
+        shown: number of samples.
+        pictures: opens pictures.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    answer = facts.ask("sweeps/attention_maps", n_samples=shown)
+    found = models_in(inputs, answer.rows)
+    if not found:
+        return None
+    return SweepFigure(
+        "figure-maps",
+        PAPER_ITEM,
+        "Attention over the picture",
+        " ".join(_statement(model.name, own) for model, own in found),
+        "Attention to each image token, mean over layers and heads: the darker, the more, each map to its own maximum. "
+        "Under a map: the share of all attention that goes to the picture.",
+        tuple(ModelMaps(model.name, tuple(_maps(own, pictures))) for model, own in found),
+        (answer,),
+        "maps",
+    )
+
+
+def _maps(own: pl.DataFrame, pictures: Pictures) -> list[HeatMap]:
+    found = []
+    for (sample_id,), rows in own.group_by(["sample_id"], maintain_order=True):
+        first = rows.row(0, named=True)
+        picture = pictures.open(first["image_ref"], LARGEST)
+        by_source = {row["source"]: row for row in rows.iter_rows(named=True)}
+        overlays = tuple(
+            Overlay(
+                words,
+                data_uri(heat_overlay(picture, row["weights"], row["grid_h"], row["grid_w"], tuple(row["region"]))),
+                row["mass"],
+            )
+            for source, words in SOURCES.items()
+            if (row := by_source.get(source)) is not None
+        )
+        found.append(HeatMap(str(sample_id), first["text"], data_uri(picture), overlays))
+    return found
+
+
+def _statement(model: str, own: pl.DataFrame) -> str:
+    n = own["sample_id"].n_unique()
+    means = dict(own.group_by("source").agg(pl.col("mass").mean()).iter_rows())
+    shares = ", ".join(f"{percent(means[source])} {words}" for source, words in SOURCES.items() if source in means)
+    return f"{model}: of the attention in these {n} samples, {shares} goes to the picture."
