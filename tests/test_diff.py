@@ -89,3 +89,30 @@ def test_a_run_of_another_schema_is_refused(tmp_path, base, monkeypatch) -> None
     with pytest.raises(StoreError, match=r"the run \S+ has tables of schema 0") as caught:
         diff_runs(tmp_path, base, old)
     assert Path(old).stem in str(caught.value)
+
+
+def verdicts(root: Path, measured: float, timed: float) -> str:
+    """Make a store with a report of two verdicts, the second on measured time; return the path of the run's record."""
+
+    def judge(folder: Path) -> None:
+        rows = [(6, "raises", measured, False), (9, "cost", timed, True)]
+        cases = [
+            {"claim": n, "part": part, "case": "m", "repetition": 0, "value": value, "passed": True, "timed": is_timed}
+            for n, part, value, is_timed in rows
+        ]
+        frame = pl.DataFrame(cases).with_columns(low=None, high=None, q=None)
+        write_table(folder, "claim_cases", frame)
+
+    made, _ = Store(root).materialize(StageKey("report", 1), judge)
+    listed = [RunArtifact(name="report", stage="report", fingerprint=made.fingerprint)]
+    with journalled_run(root, "sweep", {}, listed) as done:
+        pass
+    return str(root / "runs" / f"{done.record.run_id}.json")
+
+
+def test_verdicts_on_measured_time_may_differ(tmp_path) -> None:
+    base = verdicts(tmp_path / "one", 1.0, 0.5)
+    assert differences(tmp_path, base, verdicts(tmp_path / "two", 1.0, 0.7)) == []
+    (other,) = differences(tmp_path, base, verdicts(tmp_path / "three", 2.0, 0.5))
+    assert "claim_cases" in other
+    assert "value" in other

@@ -81,7 +81,7 @@ def _same_weights(left: Path, right: Path) -> bool:
 
 def _table(table: Table, left: Path, right: Path) -> Iterator[str]:
     stable = [c.name for c in table.columns if not c.volatile]
-    one, other = (read_table(folder, table.name, stable).sort(list(table.key)) for folder in (left, right))
+    one, other = (_stable_rows(table, read_table(folder, table.name, stable)) for folder in (left, right))
     if one.height != other.height:
         yield f"table {table.name} has {one.height} rows and {other.height}"
         return
@@ -91,3 +91,8 @@ def _table(table: Table, left: Path, right: Path) -> Iterator[str]:
             row = int(unequal.arg_true()[0])
             key = ", ".join(str(one[k][row]) for k in table.key)
             yield f"table {table.name}, column {column}: {int(unequal.sum())} rows differ, the first at ({key})"
+
+
+def _stable_rows(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    kept = rows if table.volatile_rows is None else rows.filter(~pl.col(table.volatile_rows))
+    return kept.sort(list(table.key))

@@ -31,6 +31,7 @@ class Part(Section):
     test: Literal["none", "interval", "q"] = "none"
     needed: Literal["all", "majority", "any"]
     decides: bool = True
+    timed: bool = False
     paper_value: float | None = None
     missing: str | None = None
 

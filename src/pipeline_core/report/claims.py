@@ -36,7 +36,8 @@ def claim_tables(verdicts: Verdicts) -> dict[str, pl.DataFrame]:
     for claim in verdicts.claims:
         number = {"claim": claim.rule.claim}
         told = claim.rule.model_dump(include={"statement", "paper"})
-        claims.append(number | told | {"verdict": claim.verdict, "reason": claim.reason})
+        timed = any(part.rule.timed for part in claim.parts)
+        claims.append(number | told | {"verdict": claim.verdict, "reason": claim.reason, "timed": timed})
         for part in claim.parts:
             parts.append(number | _part_row(part))
             cases += [number | {"part": part.rule.part} | row for row in _case_rows(part)]
@@ -91,6 +92,7 @@ def _case_rows(part: PartVerdict) -> list[dict[str, Any]]:
             "high": measured.high,
             "q": measured.q,
             "passed": passed,
+            "timed": part.rule.timed,
         }
         for case in part.cases
         for measured, passed in zip(case.measurements, case.passes, strict=True)

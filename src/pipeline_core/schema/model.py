@@ -29,7 +29,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: the stage that writes it, its key, and its columns; ``also_by`` names further stages that write it."""
+    """One table: the stage that writes it, its key, and its columns.
+
+    ``also_by`` names further stages that write it. ``volatile_rows`` names a boolean column that is true of rows which
+    equal runs may differ in: ``lens diff`` leaves those out.
+    """
 
     name: str
     stage: str
@@ -37,6 +41,7 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     also_by: tuple[str, ...] = ()
+    volatile_rows: str | None = None
 
     @property
     def arrow(self) -> pa.Schema:

@@ -3,6 +3,7 @@
 from pipeline_core.schema.model import BOOL, DOUBLE, MODEL, SMALL, STRING, Table, column, nullable
 
 CLAIM = column("claim", SMALL, "number of the claim, 1 to 13")
+TIMED = column("timed", BOOL, "rests on measured time, which may differ between equal runs")
 PART = column("part", STRING, "part of the claim, as in claims.yaml")
 
 TABLES: tuple[Table, ...] = (
@@ -29,7 +30,9 @@ TABLES: tuple[Table, ...] = (
             column("paper", STRING, "the paper's tables and figures that support it"),
             column("verdict", STRING, "holds | fails | not measurable here"),
             column("reason", STRING, "the numbers that decided, in a sentence"),
+            TIMED,
         ),
+        volatile_rows="timed",
     ),
     Table(
         "claim_parts",
@@ -50,7 +53,9 @@ TABLES: tuple[Table, ...] = (
             column("verdict", STRING, "holds | fails | not measurable here"),
             nullable("value", DOUBLE, "mean over the cases and repetitions"),
             nullable("paper_value", DOUBLE, "the same statistic from the paper's own figures, where it has them"),
+            TIMED,
         ),
+        volatile_rows="timed",
     ),
     Table(
         "claim_cases",
@@ -67,6 +72,8 @@ TABLES: tuple[Table, ...] = (
             nullable("high", DOUBLE, "upper end of its 95% interval, where it has one"),
             nullable("q", DOUBLE, "corrected p of the paired test, where there is one"),
             column("passed", BOOL, "beyond the threshold, and by the test that the part asks for"),
+            TIMED,
         ),
+        volatile_rows="timed",
     ),
 )
