@@ -92,6 +92,9 @@ CASE, PART, CLAIM = "claim_cases", "claim_parts", "claims"
         ({(CASE, 0): {"q": None}}, {"passed_against_rule"}),
         ({(CASE, 0): {"q": 0.05, "passed": False}}, {"cases_miscounted"}),
         ({(CASE, 1): {"case": "t2i", "repetition": 1}}, {"cases_miscounted"}),
+        ({(PART, 2): {"timed": True}}, {"timed_unlike_parts"}),
+        ({(PART, 2): {"timed": True}, (CLAIM, 2): {"timed": True}}, set()),
+        ({(PART, 0): {"timed": True}, (CLAIM, 0): {"timed": True}}, {"timed_unlike_part"}),
     ],
 )
 def test_verdicts_are_checked_against_their_rules(

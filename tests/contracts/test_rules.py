@@ -183,7 +183,7 @@ BROKEN: dict[str, list[Break]] = {
     "report": [
         add("models", model="other", place=7, kind="oracle"),
         add("claims", claim=14, statement="", paper="", verdict="perhaps", reason=""),
-        edit("claims", 0, verdict="fails"),
+        edit("claims", 0, verdict="fails", timed=True),
         add("claim_parts", claim=99, statistic="", direction="sideways", threshold=INFINITY, test="t", needed="some"),
         add("claim_parts", part="p1", n_cases=-1, n_passed=-2, verdict="perhaps", value=INFINITY, paper_value=INFINITY),
         add("claim_parts", part="p2", n_cases=1, n_passed=2, value=None),
@@ -191,7 +191,7 @@ BROKEN: dict[str, list[Break]] = {
         add("claim_cases", case="", repetition=-1, value=INFINITY, low=INFINITY, high=-INFINITY, q=2.0),
         add("claim_cases", case="c1", part="unknown", low=None),
         add("claim_cases", case="c2", low=0.5, high=0.6),
-        add("claim_cases", case="c3", passed=False),
+        add("claim_cases", case="c3", passed=False, timed=True),
     ],
     "warehouse": [
         add("runs", state="lost", seconds=-1.0, config=""),
