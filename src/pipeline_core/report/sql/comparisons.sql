@@ -5,7 +5,7 @@ from comparisons c
 join systems s using (system_id)
 join systems b on b.system_id = c.baseline_id
 join tasks t using (task_id)
-where c.metric = 'hit_rate' and t.control = 'none'
+where s.study = 'main' and c.metric = 'hit_rate' and t.control = 'none'
 qualify row_number() over (
     partition by c.system_id, c.baseline_id, c.task_id order by abs(c.k - t.primary_k), c.k
 ) = 1

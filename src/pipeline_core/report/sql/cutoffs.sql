@@ -4,6 +4,6 @@ select s.model, s.system_id, s.label, s.adaptation, s.variant, s.fit_on, s.contr
 from retrieval_metrics m
 join systems s using (system_id)
 join tasks t using (task_id)
-where s.named and m.split = 'test' and m.metric = 'hit_rate' and t.control = 'none'
+where s.study = 'main' and s.named and m.split = 'test' and m.metric = 'hit_rate' and t.control = 'none'
       and s.adaptation in ('identity', 'mean_removal', 'realign')
 order by t.task_id, s.model, s.system_id, m.k

@@ -6,6 +6,6 @@ select s.model, s.system_id, s.label, s.adaptation, s.variant, s.fit_on, s.selec
 from retrieval_metrics m
 join systems s using (system_id)
 join tasks t using (task_id)
-where s.named and m.split = 'test' and m.metric = 'hit_rate'
+where s.study = 'main' and s.named and m.split = 'test' and m.metric = 'hit_rate'
 qualify row_number() over (partition by system_id, task_id order by abs(m.k - t.primary_k), m.k) = 1
 order by task_id, system_id

@@ -2,9 +2,9 @@
 select r.sae_id, s.model, r.system_id, r.selection, s.label, s.rank, t.task_id, t.task_type, r.k,
        r.delta, r.low, r.high, r.p, r.q
 from removal_effects r
-left join systems s using (system_id)
+join systems s using (system_id)
 join tasks t using (task_id)
-where r.feature_id is null and r.metric = 'hit_rate' and t.control = 'none'
+where s.study = 'main' and r.feature_id is null and r.metric = 'hit_rate' and t.control = 'none'
 qualify row_number() over (
     partition by r.sae_id, r.system_id, r.selection, r.task_id order by abs(r.k - t.primary_k), r.k
 ) = 1
