@@ -1,6 +1,8 @@
+import importlib
 from dataclasses import replace
 
 import ir_measures
+import numba
 import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
@@ -75,6 +77,35 @@ def test_recall_and_ndcg_agree_with_direct_readings():
             available = np.array(listed)
             expected = ndcg_score(gains[None, available], order[None, available], k=k)
             assert ours["ndcg", k][n] == pytest.approx(expected)
+
+
+@pytest.fixture
+def ranx(monkeypatch):
+    """The library as plain Python: compiling its few functions would take longer than all tests of this folder."""
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    return importlib.import_module("ranx")
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("graded", [False, True])
+def test_every_metric_equals_ranx(ranx, seed, graded):
+    of = pool(seed, n_queries=25, n_candidates=14)
+    if not graded:
+        of = replace(of, relevance=np.ones_like(of.relevance))
+    found = result(of, seed + 100)
+    qrels, run = {}, {}
+    for (q, c), relevance in zip(of.relevant.tolist(), of.relevance.tolist(), strict=True):
+        qrels.setdefault(f"q{q:02d}", {})[str(c)] = relevance
+    for q in of.judged:
+        listed = zip(found.candidates[q].tolist(), found.scores[q].tolist(), strict=True)
+        run[f"q{q:02d}"] = {str(c): score for c, score in listed if c >= 0}
+    ours = rank_scores(found.first_relevant_rank[of.judged], KS) | ListScorer(of, KS).scores(found)
+    assert len(ours) == 4 * len(KS)
+    names = {name: f"{name[0]}@{name[1]}" for name in ours}
+    theirs = ranx.evaluate(ranx.Qrels(qrels), ranx.Run(run), list(names.values()), return_mean=False)
+    for name, measure in names.items():
+        np.testing.assert_allclose(ours[name], theirs[measure], atol=1e-12, err_msg=measure)
+        assert 0 < ours[name].mean() < 1, "a score that tells systems apart"
 
 
 def test_chance_is_what_random_orders_score():
