@@ -131,6 +131,32 @@ def search(
 
 
 @app.command()
+def score(
+    run_file: Annotated[Path, typer.Argument(metavar="RUN", help="A TREC run: qid Q0 docid rank score tag.")],
+    qrels_file: Annotated[Path, typer.Argument(metavar="QRELS", help="TREC qrels: qid iter docid relevance.")],
+    k: Annotated[
+        list[int] | None, typer.Option("-k", min=1, help="Cut-off, may be repeated; by default 1, 5 and 10.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, unrounded.")] = False,
+) -> None:
+    """Score any system's TREC run: hit rate, MRR, recall and nDCG, with 95% bootstrap intervals over queries."""
+    from pipeline_core.config import RetrievalConfig
+    from pipeline_core.retrieval.trec import read_qrels, read_run
+    from pipeline_core.retrieval.trec_scoring import score_run
+
+    defaults = RetrievalConfig()
+    scores = score_run(read_run(run_file), read_qrels(qrels_file), k or defaults.ks, defaults.bootstrap, defaults.seed)
+    if as_csv:
+        sys.stdout.write(scores.write_csv())
+        return
+    rows = [
+        (metric, str(cut_off), f"{value:.4f}", f"[{low:.4f}, {high:.4f}]", str(n_queries))
+        for metric, cut_off, value, low, high, n_queries in scores.iter_rows()
+    ]
+    out.print(_table(["metric", "k", "value", "95% interval", "queries"], rows))
+
+
+@app.command()
 def features(
     by: Annotated[
         Literal["attribution", "energy", "bridge_abs", "bridge_diagonal", "modality"],

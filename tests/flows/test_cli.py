@@ -118,6 +118,27 @@ def test_search_with_the_other_model(analysed: Path) -> None:
     assert "lollipop" in answer("search", "lollipop", "--model", "reference-contrastive", "-k", "1", store=analysed)
 
 
+def test_a_run_of_any_system_is_scored(tmp_path: Path) -> None:
+    run, qrels = tmp_path / "a.run", tmp_path / "a.qrels"
+    run.write_text("q1 Q0 d1 1 0.9 bm25\nq1 Q0 d2 2 0.8 bm25\nq2 Q0 d1 1 0.7 bm25\n")
+    qrels.write_text("q1 0 d2 1\nq2 0 d1 1\n")
+    rows = answer("score", str(run), str(qrels), "-k", "1", "-k", "2", "--csv").splitlines()
+    assert rows[0] == "metric,k,value,low,high,n_queries"
+    assert {"hit_rate,1,0.5,0.0,1.0,2", "hit_rate,2,1.0,1.0,1.0,2", "mrr,2,0.75,0.5,1.0,2"} < set(rows)
+    shown = answer("score", str(run), str(qrels))
+    assert [shown.count(metric) for metric in ("hit_rate", "mrr", "recall", "ndcg")] == [3] * 4
+    assert "[0.5000, 1.0000]" in shown
+
+
+def test_a_run_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.run").write_text("q1 d1 0.9\n")
+    line = refused("score", str(tmp_path / "a.run"), str(tmp_path / "a.run"))
+    assert (
+        line == f"{tmp_path}/a.run, line 1 has 3 columns; expected qid Q0 docid rank score tag, then perhaps a task id"
+    )
+    assert "missing.run cannot be read" in refused("score", str(tmp_path / "missing.run"), str(tmp_path / "a.run"))
+
+
 def test_features_and_report_and_verify(analysed: Path, config: AnalysisConfig) -> None:
     assert "feature" in answer("features", "--top", "3", store=analysed)
     page = Path(answer("report", store=analysed).strip())
@@ -186,5 +207,5 @@ def test_a_mistake_inside_a_step_prints_no_trace(tmp_path: Path) -> None:
 
 
 def test_help_is_there_for_every_command() -> None:
-    for command in ("run", "sql", "search", "features", "report", "verify", "doctor", "diff", "prune"):
+    for command in ("run", "sql", "search", "score", "features", "report", "verify", "doctor", "diff", "prune"):
         assert "Usage" in answer(command, "--help")
