@@ -6,32 +6,20 @@ Nothing is chosen here: systems are fixed by the config and by statistics of tra
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.config import RetrievalConfig
 from pipeline_core.parquet import read_table, write_table
-from pipeline_core.retrieval.adaptations import Projection
-from pipeline_core.retrieval.fitting import SIDES, TaskVectors
+from pipeline_core.retrieval.effects import Singles, removal_effects
+from pipeline_core.retrieval.fitting import TaskVectors
 from pipeline_core.retrieval.judgements import Pool, shuffled
 from pipeline_core.retrieval.problems import SCORED, Problem, problems
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.removal import RemovalPlan, SaeInput, plan_removal
 from pipeline_core.retrieval.running import run_systems, save_fitted
-from pipeline_core.retrieval.scoring import (
-    Scored,
-    comparison_rows,
-    effect_rows,
-    hit_rows,
-    metric_rows,
-    one_family,
-    rank_rows,
-    score,
-)
-from pipeline_core.retrieval.search import SearchResult, search
+from pipeline_core.retrieval.scoring import Scored, comparison_rows, hit_rows, metric_rows, one_family, rank_rows, score
+from pipeline_core.retrieval.search import SearchResult
 from pipeline_core.retrieval.systems import (
     RAW,
     System,
@@ -55,7 +43,6 @@ class _Study:
 
     model: str
     systems: tuple[System, ...]
-    plans: tuple[RemovalPlan, ...]
     bases: dict[str, Matrix]
     config: RetrievalConfig
 
@@ -109,7 +96,9 @@ def evaluate(
     model = str(representations(activations).filter(rep_id=embeddings.rep_id)["model"].item())
     plans = tuple(_plan(sae, config) for sae in saes)
     systems = list_systems(config, plans, embeddings.vectors.shape[1])
-    study = _Study(model, systems, plans, removal_bases(plans), config)
+    removals = [system for system in systems if system.adaptation == "removal"]
+    singles = [Singles(single_removal(plan), plan.singles) for plan in plans]
+    study = _Study(model, systems, removal_bases(plans), config)
     for name in ("adaptations", "trec"):
         (folder / name).mkdir(exist_ok=True)
 
@@ -127,12 +116,13 @@ def evaluate(
         if problem.control == "none":
             save_fitted(folder / "adaptations", study.named, vectors, study.bases)
         if plans:
-            effects.append(_removal_effects(study, vectors, test.own, problem.primary_k))
+            k = problem.primary_k
+            effects.append(removal_effects(model, RAW, removals, singles, vectors, test.own, k, config))
         pairs = [(study.id(system), study.id(baseline)) for system, baseline in comparisons(systems)]
         tests.append(comparison_rows(test.own, pairs, problem.primary_k, config))
         progress(number + 1, len(tasks))
 
-    listed = [*systems, *(single_removal(plan) for plan in plans if plan.singles)]
+    listed = [*systems, *(alone.system for alone in singles if alone.bases)]
     write_table(folder, "systems", systems_table(model, embeddings.rep_id, listed, config.seed))
     write_table(folder, "retrieval_metrics", pl.concat(metrics))
     write_table(folder, "retrieval_ranks", pl.concat(ranks))
@@ -163,39 +153,6 @@ def _run(study: _Study, vectors: TaskVectors, problem: Problem, split: str) -> _
         for kind, judged_by in (("none", pool), ("shuffled_pairs", strangers))
     )
     return _Run(own, score(pool, own, problem.ks, listed), score(strangers, control, problem.ks, listed))
-
-
-def _removal_effects(study: _Study, vectors: TaskVectors, scored: Scored, k: int) -> pl.DataFrame:
-    """What each removal does to the test hit rate at k, by set and by single feature."""
-    before = scored.scores[study.id(RAW)]["hit_rate", k]
-    named: list[dict[str, Any]] = []
-    differences = []
-    for system in study.systems:
-        if system.adaptation == "removal":
-            named.append(_effect(study, system, None))
-            differences.append(scored.scores[study.id(system)]["hit_rate", k] - before)
-    for plan in study.plans:
-        for feature_id, basis in plan.singles.items():
-            named.append(_effect(study, single_removal(plan), feature_id))
-            differences.append(_hits_without(basis, vectors, scored.pool, k) - before)
-    return effect_rows(scored.pool, k, named, np.stack(differences), study.config)
-
-
-def _effect(study: _Study, system: System, feature_id: int | None) -> dict[str, Any]:
-    return {
-        "sae_id": system.sae_id,
-        "system_id": study.id(system),
-        "selection": system.selection,
-        "feature_id": feature_id,
-    }
-
-
-def _hits_without(basis: Matrix, vectors: TaskVectors, pool: Pool, k: int) -> npt.NDArray[np.float64]:
-    """Hit at k (1 or 0) of each judged query once a subspace is removed from both sides."""
-    removal = Projection(basis)
-    queries, candidates = (removal.apply(vectors.of(pool.split, side)) for side in SIDES)
-    ranks = search(queries, candidates, pool.relevant, pool.excluded, depth=1).first_relevant_rank
-    return (ranks[pool.judged] <= k).astype(np.float64)
 
 
 def _write_lists(study: _Study, folder: Path, pool: Pool, results: Mapping[str, SearchResult], number: int) -> None:

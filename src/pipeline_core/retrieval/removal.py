@@ -84,7 +84,7 @@ def plan_removal(
             "random_subspace": random_subspace(width, rank, generator(seed, f"random_subspace/{sae_id}")),
         },
         {int(feature): subspace(dictionary[[feature]]) for feature in ranked[:n_singles]},
-        float(energy[matched].sum() / max(energy[chosen].sum(), np.finfo(np.float64).tiny)),
+        energy_ratio(energy, matched, chosen),
     )
 
 
@@ -122,6 +122,11 @@ def energy_matched(energy: npt.NDArray[np.float64], chosen: FeatureIds, rng: np.
         lacking -= energy[free[place]]
         free = np.delete(free, place)
     return np.array(drawn, dtype=np.int64)
+
+
+def energy_ratio(energy: npt.NDArray[np.float64], drawn: FeatureIds, chosen: FeatureIds) -> float:
+    """Return the energy of the drawn features over that of the chosen ones."""
+    return float(energy[drawn].sum() / max(energy[chosen].sum(), np.finfo(np.float64).tiny))
 
 
 def random_features(n_features: int, chosen: FeatureIds, rng: np.random.Generator) -> FeatureIds:

@@ -1,0 +1,296 @@
+"""Which subspaces are removed for a dose response, how far, and the controls that are removed as far.
+
+A dose is a share of the features, a rank of their subspace, or a number of features. At each dose stands removal by
+attribution, and beside it controls of as many dimensions.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline_core.config import RetrievalConfig, SweepConfig
+from pipeline_core.retrieval.effects import Singles
+from pipeline_core.retrieval.randomness import generator
+from pipeline_core.retrieval.removal import (
+    FeatureIds,
+    energy_matched,
+    energy_ratio,
+    random_features,
+    random_subspace,
+    subspace,
+)
+from pipeline_core.retrieval.systems import CONTROL_LABELS, System
+from pipeline_core.vectors import Matrix, top_count
+
+log = logging.getLogger(__name__)
+
+STUDY = "removal"
+
+RANKED = {
+    "attribution": "top attribution features removed",
+    "energy": "top energy features removed",
+    "bridge": "top bridge features removed",
+}
+"""Selections that take the first features of a ranking; that of bridge is by the sum over j of |B_fj| + |B_jf|."""
+
+LABELS = RANKED | CONTROL_LABELS
+FITTED = ("principal_components", "mean")
+"""Selections that are fitted to each task, on its support split."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A system, and the orthonormal basis [d, r] that it projects out; ``None`` where it is fitted to each task."""
+
+    system: System
+    basis: Matrix | None
+
+
+@dataclass(frozen=True)
+class DosePlan:
+    """All removals on account of one SAE.
+
+    Attributes:
+        removals: sets of features or directions, each a system that is scored.
+        singles: features removed one at a time, those of the largest attribution.
+        pairs: (system, baseline) to be tested: at each share, attribution and each of its controls.
+    """
+
+    removals: tuple[Removal, ...]
+    singles: Singles
+    pairs: tuple[tuple[System, System], ...]
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """What is scored."""
+        return tuple(removal.system for removal in self.removals)
+
+    @property
+    def bases(self) -> dict[str, Matrix]:
+        """What systems project out, by their short id; those that are fitted to each task have no entry."""
+        return {removal.system.short: removal.basis for removal in self.removals if removal.basis is not None}
+
+
+@dataclass(frozen=True)
+class _Dose:
+    """How much is removed: its part of ids and labels, the features that it takes, and their share if that says it."""
+
+    short: str
+    label: str
+    n_features: int
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class _Sae:
+    """A sparse autoencoder: its dictionary D [c, d], its features' energy [c] and rankings, its random controls."""
+
+    sae_id: str
+    dictionary: Matrix
+    energy: npt.NDArray[np.float64]
+    rankings: dict[str, FeatureIds]
+    draws: int
+    seed: int
+
+    @property
+    def recipe(self) -> str:
+        return self.sae_id.rpartition("/")[2]
+
+    @cached_property
+    def random_bases(self) -> list[Matrix]:
+        """Bases [d, d] of the whole space, one a draw: the first r columns are the random subspace of rank r."""
+        width = self.dictionary.shape[1]
+        return [random_subspace(width, width, rng) for rng in self.generators("random_subspace")]
+
+    def top(self, selection: str, n_features: int) -> FeatureIds:
+        return self.rankings[selection][:n_features]
+
+    def spanned(self, features: FeatureIds) -> Matrix:
+        """Return the basis [d, r] of features, their directions of largest singular value first."""
+        return subspace(self.dictionary[features])
+
+    def random_features(self, dose: _Dose) -> list[FeatureIds]:
+        """Draw as many features as the dose takes, none of which it takes by attribution; one set a draw."""
+        chosen = self.top("attribution", dose.n_features)
+        purpose = f"random_features/{dose.short}"
+        return [random_features(len(self.dictionary), chosen, rng) for rng in self.generators(purpose)]
+
+    def generators(self, purpose: str) -> Iterator[np.random.Generator]:
+        """Yield the generator of each draw of a random control."""
+        return (generator(self.seed, f"{purpose}/{self.sae_id}/draw{draw}") for draw in range(self.draws))
+
+
+def plan_doses(
+    sae_id: str, features: pl.DataFrame, dictionary: Matrix, retrieval: RetrievalConfig, config: SweepConfig
+) -> DosePlan:
+    """Choose what to remove.
+
+    A share whose features span the whole space leaves nothing to retrieve with, and one of all features nothing to draw
+    controls from: it is left out, and logged.
+
+    Args:
+        sae_id: the sparse autoencoder.
+        features: table ``features`` (statistics on train and support), one row a feature.
+        dictionary: D [c, d].
+        retrieval: the share whose subspace is cut to ranks, one of the shares too; the seed of the controls.
+        config: shares, ranks, numbers of features and of draws.
+    """
+    rankings = {
+        "attribution": features.sort("attribution_rank"),
+        "energy": features.sort("energy_rank"),
+        "bridge": features.sort("bridge_abs", "feature_id", descending=[True, False]),
+    }
+    sae = _Sae(
+        sae_id,
+        dictionary,
+        features.sort("feature_id")["energy"].to_numpy(),
+        {name: ranked["feature_id"].to_numpy().astype(np.int64) for name, ranked in rankings.items()},
+        config.random_draws,
+        retrieval.seed,
+    )
+    mean = Removal(_system(sae, "mean", "mean", "mean removed", []), None)
+    shares = [_at_share(sae, share) for share in sorted({*config.removal_shares, retrieval.removal_share})]
+    ranks = _at_ranks(sae, retrieval.removal_share, config.removal_ranks)
+    cumulative = _cumulatively(sae, config.cumulative_features)
+    return DosePlan(
+        (mean, *(removal for at_share in shares for removal in at_share), *ranks, *cumulative),
+        _singles(sae, config.single_features),
+        tuple(
+            (attribution.system, control.system)
+            for attribution, *controls in filter(None, shares)
+            for control in (*controls, mean)
+        ),
+    )
+
+
+def _at_share(sae: _Sae, share: float) -> list[Removal]:
+    """Remove all dimensions of the top features, by attribution first; every other selection is cut to that rank."""
+    n_features, width = sae.dictionary.shape
+    dose = _Dose(f"share{share:g}", f"{100 * share:g}% of features", top_count(share, n_features), share)
+    chosen = sae.top("attribution", dose.n_features)
+    rank = sae.spanned(chosen).shape[1]
+    if rank == width or dose.n_features == n_features:
+        log.warning(
+            "%s: the top %s are %d of %d features and span %d of %d dimensions; this share is left out",
+            sae.sae_id,
+            dose.label,
+            len(chosen),
+            n_features,
+            rank,
+            width,
+        )
+        return []
+    removals = [_of_features(sae, dose, selection, sae.top(selection, dose.n_features), rank) for selection in RANKED]
+    for draw, rng in enumerate(sae.generators(f"energy_matched/{dose.short}")):
+        matched = energy_matched(sae.energy, chosen, rng)
+        energy = energy_ratio(sae.energy, matched, chosen)
+        removals.append(_of_features(sae, dose, "energy_matched", matched, rank, draw, energy))
+    for draw, drawn in enumerate(sae.random_features(dose)):
+        removals.append(_of_features(sae, dose, "random_features", drawn, rank, draw))
+    return removals + _of_directions(sae, dose, rank)
+
+
+def _at_ranks(sae: _Sae, share: float, ranks: Sequence[int]) -> list[Removal]:
+    """Remove the first directions of the top features of a share, below their full rank, and as many of controls."""
+    n_features = top_count(share, len(sae.dictionary))
+    full = sae.spanned(sae.top("attribution", n_features)).shape[1]
+    removals = []
+    for rank in sorted({rank for rank in ranks if rank < full}):
+        dose = _Dose(f"rank{rank}", f"rank {rank} of {100 * share:g}% of features", n_features, share)
+        removals += [_of_features(sae, dose, selection, sae.top(selection, n_features), rank) for selection in RANKED]
+        removals += _of_directions(sae, dose, rank)
+    return removals
+
+
+def _cumulatively(sae: _Sae, n_features: int) -> list[Removal]:
+    """Remove the first feature, the first two, ..., and as many by energy and at random, while dimensions are left."""
+    c, width = sae.dictionary.shape
+    # Half of the features at most, so that as many are left to draw the random ones from.
+    most = min(n_features, width - 1, c // 2)
+    drawn = sae.random_features(_Dose("cumulative", "", most))
+    removals = []
+    for count in range(1, most + 1):
+        dose = _Dose(f"cumulative{count}", "1 feature" if count == 1 else f"{count} features", count)
+        for selection in ("attribution", "energy"):
+            removals.append(_of_features(sae, dose, selection, sae.top(selection, count), count))
+        for draw, features in enumerate(drawn):
+            removals.append(_of_features(sae, dose, "random_features", features[:count], count, draw))
+    return removals
+
+
+def _singles(sae: _Sae, n_features: int) -> Singles:
+    chosen = sae.top("attribution", n_features)
+    system = _system(sae, "single", "single", "one feature removed", [], rank=1, n_features=1)
+    return Singles(system, {int(feature): sae.spanned(chosen[[place]]) for place, feature in enumerate(chosen)})
+
+
+def _of_features(
+    sae: _Sae,
+    dose: _Dose,
+    selection: str,
+    features: FeatureIds,
+    rank: int,
+    draw: int | None = None,
+    energy: float | None = None,
+) -> Removal:
+    """Remove the first ``rank`` directions of features, or all where they have fewer."""
+    basis = sae.spanned(features)[:, :rank]
+    return Removal(_dosed(sae, dose, selection, basis.shape[1], draw, len(features), energy), basis)
+
+
+def _of_directions(sae: _Sae, dose: _Dose, rank: int) -> list[Removal]:
+    """Remove as many principal components, and as many random directions in every draw."""
+    return [
+        Removal(_dosed(sae, dose, "principal_components", rank), None),
+        *(
+            Removal(_dosed(sae, dose, "random_subspace", rank, draw), basis[:, :rank])
+            for draw, basis in enumerate(sae.random_bases)
+        ),
+    ]
+
+
+def _dosed(
+    sae: _Sae,
+    dose: _Dose,
+    selection: str,
+    rank: int,
+    draw: int | None = None,
+    n_features: int | None = None,
+    energy: float | None = None,
+) -> System:
+    """Name the removal of a dose: ``<dose>/<selection>``, with the draw of what is random."""
+    label = LABELS[selection].format(energy=energy)
+    short, details = f"{dose.short}/{selection}", [dose.label]
+    if draw is not None:
+        short, details = f"{short}-draw{draw}", [*details, f"draw {draw + 1}"]
+    return _system(sae, short, selection, label, details, rank=rank, n_features=n_features, share=dose.share)
+
+
+def _system(
+    sae: _Sae,
+    short: str,
+    selection: str,
+    label: str,
+    details: Sequence[str],
+    rank: int | None = None,
+    n_features: int | None = None,
+    share: float | None = None,
+) -> System:
+    return System(
+        f"{STUDY}/{sae.recipe}/{short}",
+        "removal",
+        f"{label} ({', '.join([sae.recipe, *details])})",
+        fit_on="support" if selection in FITTED else None,
+        selection=selection,
+        sae_id=sae.sae_id,
+        share=share,
+        rank=rank,
+        n_features=n_features,
+        named=False,
+        study=STUDY,
+    )

@@ -1,0 +1,79 @@
+"""What removals do to a task: paired effects on the hit rate against the raw embedding, by set and single feature."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline_core.config import RetrievalConfig
+from pipeline_core.retrieval.adaptations import Projection
+from pipeline_core.retrieval.fitting import SIDES, TaskVectors
+from pipeline_core.retrieval.judgements import Pool
+from pipeline_core.retrieval.scoring import Scored, effect_rows
+from pipeline_core.retrieval.search import search
+from pipeline_core.retrieval.systems import System, system_id
+from pipeline_core.vectors import Matrix
+
+
+@dataclass(frozen=True)
+class Singles:
+    """Features removed one at a time: the system that stands for them all, and the basis [d, 1] of each feature."""
+
+    system: System
+    bases: Mapping[int, Matrix]
+
+
+def removal_effects(
+    model: str,
+    raw: System,
+    removals: Sequence[System],
+    singles: Sequence[Singles],
+    vectors: TaskVectors,
+    scored: Scored,
+    k: int,
+    config: RetrievalConfig,
+) -> pl.DataFrame:
+    """Return the rows of ``removal_effects``, but for q, of one task.
+
+    Args:
+        model: the model, first part of every system id.
+        raw: what every removal is compared with.
+        removals: systems that remove a set; scored already, as raw is.
+        singles: features that are removed alone, and searched for here.
+        vectors: raw vectors of the task.
+        scored: how the systems scored on the task's pool.
+        k: cut-off of the hit rate, the task's primary one.
+        config: numbers of resamples and permutations, seed.
+    """
+    sets = [(_columns(model, system), _hits(scored, model, system, k)) for system in removals]
+    alone = [
+        (_columns(model, of.system, feature_id), _hits_without(basis, vectors, scored.pool, k))
+        for of in singles
+        for feature_id, basis in of.bases.items()
+    ]
+    named, hits = zip(*sets, *alone, strict=True)
+    return effect_rows(scored.pool, k, named, np.stack(hits) - _hits(scored, model, raw, k), config)
+
+
+def _columns(model: str, system: System, feature_id: int | None = None) -> dict[str, str | int | None]:
+    """The columns that identify an effect."""
+    return {
+        "sae_id": system.sae_id,
+        "system_id": system_id(model, system),
+        "selection": system.selection,
+        "feature_id": feature_id,
+    }
+
+
+def _hits(scored: Scored, model: str, system: System, k: int) -> npt.NDArray[np.float64]:
+    return scored.scores[system_id(model, system)]["hit_rate", k]
+
+
+def _hits_without(basis: Matrix, vectors: TaskVectors, pool: Pool, k: int) -> npt.NDArray[np.float64]:
+    """Hit at k (1 or 0) of each judged query once a subspace is removed from both sides."""
+    removal = Projection(basis)
+    queries, candidates = (removal.apply(vectors.of(pool.split, side)) for side in SIDES)
+    ranks = search(queries, candidates, pool.relevant, pool.excluded, depth=1).first_relevant_rank
+    return (ranks[pool.judged] <= k).astype(np.float64)
