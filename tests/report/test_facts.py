@@ -114,7 +114,7 @@ def test_a_question_that_does_not_speak_of_repetitions_is_of_the_analysis(
     claim_facts: Facts, claim_inputs: ReportInputs
 ) -> None:
     with Facts(replace(claim_inputs, repetitions=())) as alone:
-        assert_frame_equal(claim_facts.ask("overlaps").rows, alone.ask("overlaps").rows)
+        assert_frame_equal(claim_facts.ask("energy_curve").rows, alone.ask("energy_curve").rows)
 
 
 def test_a_question_that_does_has_every_repetition(claim_facts: Facts) -> None:

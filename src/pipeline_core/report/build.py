@@ -1,5 +1,9 @@
-"""The report: one self-contained HTML file that opens with pictures of what was found and ends with every table."""
+"""The report: one self-contained HTML file that opens with pictures of what was found and ends with every table.
 
+Beside it lie its verdicts as tables of the schema, and every table of the page as text to copy.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -9,16 +13,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from pipeline_core.config import ReportConfig
-from pipeline_core.report import density, energy, recall, tables, text
-from pipeline_core.report.claims import judge
+from pipeline_core.parquet import write_table
+from pipeline_core.report import copying, density, energy, recall, text
+from pipeline_core.report.claims import claim_tables, judge
+from pipeline_core.report.contents import contents
 from pipeline_core.report.examples import feature_gallery
-from pipeline_core.report.facts import Answer, Facts
+from pipeline_core.report.facts import Answer, Facts, model_rows
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.pictures import Pictures
 from pipeline_core.report.queries import moved_queries
 from pipeline_core.report.summary import Summary, summary_of
+from pipeline_core.report.sweeps import sweep_figures
+from pipeline_core.report.tables import Table, analysis_tables, paper_tables
+from pipeline_core.report.tables.claim_numbers import claim_table
 
 REPORT_FILE = "report.html"
+
+TABLES_FOLDER = "tables"
+"""Where every table of the page lies as Markdown, LaTeX and CSV."""
 
 CREDITS = {"emoji": "Pictures: Twemoji, CC-BY 4.0. Names and keywords: Unicode CLDR."}
 """Credits that a data set's licence asks for."""
@@ -34,7 +46,7 @@ class Figure:
 
 
 def build_report(inputs: ReportInputs, config: ReportConfig, folder: Path) -> None:
-    """Write ``report.html`` into a folder.
+    """Write the page, the tables ``models``, ``claims``, ``claim_parts`` and ``claim_cases``, and the texts to copy.
 
     Args:
         inputs: what the report is made from.
@@ -47,6 +59,13 @@ def build_report(inputs: ReportInputs, config: ReportConfig, folder: Path) -> No
     """
     with Facts(inputs) as facts, Pictures(inputs.dataset) as pictures:
         summary = summary_of(inputs, facts, judge(facts, inputs))
+        figures = _figures(inputs, facts, summary)
+        sweeps = sweep_figures(facts, inputs, config, pictures)
+        of_paper, of_analysis = paper_tables(inputs, facts), analysis_tables(inputs, facts)
+        numbers = {claim.rule.claim: claim_table(claim) for claim in summary.verdicts.claims}
+        anchors = {f"figure-{name}" for name, figure in figures.items() if figure.content}
+        anchors |= {figure.anchor for figure in sweeps}
+        anchors |= {f"table-{table.anchor}" for table in (*of_paper, *of_analysis)}
         page = (
             _environment()
             .get_template("report.html")
@@ -55,14 +74,29 @@ def build_report(inputs: ReportInputs, config: ReportConfig, folder: Path) -> No
                 inputs=inputs,
                 summary=summary,
                 dataset=facts.ask("dataset").rows.row(0, named=True),
-                figures=_figures(inputs, facts, summary),
+                figures=figures,
+                contents=contents(inputs, summary.verdicts, anchors),
+                claim_tables=numbers,
+                sweeps=sweeps,
                 galleries=_galleries(inputs, config, facts, summary, pictures),
                 moved=_moved(config, facts, summary, pictures),
-                tables=_tables(inputs, facts),
+                paper_tables=of_paper,
+                tables=of_analysis,
                 credit=CREDITS.get(inputs.config.dataset.name),
             )
         )
     (folder / REPORT_FILE).write_text(page, encoding="utf-8")
+    _write_texts((*numbers.values(), *of_paper, *of_analysis), folder / TABLES_FOLDER)
+    for name, rows in claim_tables(summary.verdicts).items():
+        write_table(folder, name, rows)
+    write_table(folder, "models", model_rows(inputs))
+
+
+def _write_texts(tables: Iterable[Table], folder: Path) -> None:
+    folder.mkdir()
+    for table in tables:
+        for ending, written in copying.texts(table).items():
+            (folder / f"{table.anchor}.{ending}").write_text(written, encoding="utf-8")
 
 
 def _environment() -> Environment:
@@ -80,6 +114,7 @@ def _environment() -> Environment:
         "interval": text.interval,
         "probability": text.probability,
         "number": text.number,
+        "copied": copying.texts,
     }
 
     def asset(name: str) -> Markup:
@@ -88,6 +123,7 @@ def _environment() -> Environment:
         return Markup(source)  # noqa: S704  (no user's text is in it)
 
     environment.globals |= {"asset": asset, "axis": {"across": energy.across, "up": energy.up}, "roles": recall}
+    environment.globals["formats"] = copying.FORMATS
     return environment
 
 
@@ -121,26 +157,6 @@ def _moved(config: ReportConfig, facts: Facts, summary: Summary, pictures: Pictu
         return None
     before, after = task.scores[recall.RAW].system_id, task.realign.system_id
     return moved_queries(facts, before, after, config.queries_shown, pictures)
-
-
-def _tables(inputs: ReportInputs, facts: Facts) -> list[tables.Table]:
-    scores = facts.ask("recall")
-    found = [
-        tables.recall_table(inputs, place, scores, controls)
-        for place in range(len(inputs.models))
-        for controls in (False, True)
-    ]
-    found += [
-        tables.cutoff_table(facts.ask("cutoffs")),
-        tables.comparison_table(facts.ask("comparisons")),
-        tables.removal_table(facts.ask("removal_sets")),
-        tables.overlap_table(facts.ask("overlaps")),
-        tables.reconstruction_table(facts.ask("reconstruction")),
-        tables.index_table(facts.ask("index_recall")),
-        tables.contract_table(facts.ask("contracts")),
-        tables.stage_table(inputs.run),
-    ]
-    return [table for table in found if len(table.headings) > 1 and table.rows]
 
 
 def _recall_statement(summary: Summary) -> str:

@@ -10,6 +10,11 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}%"
 
 
+def in_percent(share: float) -> str:
+    """Write a share of one in percent, its sign left to the heading: 22.8."""
+    return f"{100 * share:.1f}"
+
+
 def points(delta: float) -> str:
     """Write a difference of shares in percentage points, with its sign: +19.6."""
     text = f"{100 * delta:+.1f}"

@@ -1,0 +1,9 @@
+-- Milliseconds and MiB of ReAlign (its statistics and its application) and of one exact search, by number of candidates.
+select model, width, n_candidates, n_queries,
+       1000 * sum(seconds) filter (operation in ('fit', 'apply')) as realign_ms,
+       max(peak_memory_bytes) filter (operation in ('fit', 'apply')) / 1048576 as realign_mib,
+       1000 * sum(seconds) filter (operation = 'search') as search_ms,
+       max(peak_memory_bytes) filter (operation = 'search') / 1048576 as search_mib
+from efficiency
+group by all
+order by model, n_candidates

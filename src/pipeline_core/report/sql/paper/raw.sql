@@ -1,0 +1,16 @@
+-- Hit rate of raw embeddings at each cut-off: mean over the repetitions and the range that they span.
+-- A row without a task is the mean over the tasks.
+with scored as (
+    select s.model, s.repetition, t.task_type, t.task_id, m.k, avg(m.value) as value
+    from retrieval_metrics m
+    join systems s using (repetition, system_id)
+    join tasks t on t.task_id = m.task_id and t.repetition = 0
+    where s.study = 'main' and s.adaptation = 'identity' and s.control = 'none'
+          and m.split = 'test' and m.metric = 'hit_rate' and t.control = 'none'
+    group by grouping sets ((s.model, s.repetition, m.k, t.task_type, t.task_id), (s.model, s.repetition, m.k))
+)
+select model, 'raw' as setting, task_type, task_id, k, avg(value) as value, min(value) as low, max(value) as high,
+       count(*)::integer as n_repetitions
+from scored
+group by all
+order by model, task_id nulls first, k

@@ -1,0 +1,48 @@
+"""The numbers behind a verdict as a table to copy: every case of every part, seed by seed."""
+
+from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table
+from pipeline_core.report.text import probability
+from pipeline_core.report.verdicts import ClaimVerdict, Measurement, PartVerdict
+
+
+def claim_table(claim: ClaimVerdict) -> Table:
+    """Return the numbers of one claim; a part without cases has a row that says why."""
+    return Table(
+        f"claim-{claim.rule.claim:02d}",
+        f"Claim {claim.rule.claim}: {claim.rule.statement.removesuffix('.')}",
+        f"{claim.rule.paper}. Verdict: {claim.verdict}. {claim.reason}",
+        [
+            Heading("what is measured", numeric=False),
+            Heading("case", numeric=False),
+            Heading("seed"),
+            Heading("found", "95% interval"),
+            Heading("q"),
+            Heading("supports the claim if", numeric=False),
+            Heading("passed", numeric=False),
+            Heading("in the paper"),
+        ],
+        [row for part in claim.parts for row in _rows(part)],
+    )
+
+
+def _rows(part: PartVerdict) -> list[list[Cell]]:
+    measured = Cell(part.rule.statistic)
+    asked = Cell(part.rule.asked)
+    paper = Cell(NOTHING if part.rule.paper_value is None else part.rule.written(part.rule.paper_value))
+    if not part.cases:
+        nothing = Cell(NOTHING)
+        return [[measured, Cell(part.why_missing), nothing, nothing, nothing, asked, Cell(part.verdict), paper]]
+    return [
+        [measured, Cell(case.name), Cell(str(m.repetition)), *_numbers(part, m), asked, _passed(passed), paper]
+        for case in part.cases
+        for m, passed in zip(case.measurements, case.passes, strict=True)
+    ]
+
+
+def _numbers(part: PartVerdict, m: Measurement) -> list[Cell]:
+    limits = "" if m.low is None or m.high is None else part.rule.written_interval(m.low, m.high)
+    return [Cell(part.rule.written(m.value), limits), Cell(NOTHING if m.q is None else probability(m.q))]
+
+
+def _passed(passed: bool) -> Cell:
+    return Cell("yes" if passed else "no")

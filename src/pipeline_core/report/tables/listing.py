@@ -1,0 +1,53 @@
+"""All tables of the report, in its order; those without rows are left out."""
+
+from collections.abc import Iterable
+
+from pipeline_core.report.facts import Facts
+from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.tables import machinery, paper_features, paper_recall, retrieval
+from pipeline_core.report.tables.paper_recall import FINE_TUNED
+from pipeline_core.report.tables.table import Table
+
+
+def paper_tables(inputs: ReportInputs, facts: Facts) -> list[Table]:
+    """Return the counterparts of the paper's tables, and of those of its figures that have numbers."""
+    return _filled(
+        (
+            paper_recall.zero_shot_table(inputs, facts),
+            paper_recall.composed_table(inputs, facts),
+            paper_features.density_table(inputs, facts),
+            paper_features.energy_table(inputs, facts),
+            paper_features.overlap_table(inputs, facts),
+            paper_recall.removal_table(inputs, facts),
+            paper_recall.fine_tuned_table(facts),
+            paper_recall.pooling_table(inputs, facts),
+            paper_features.cost_table(inputs, facts),
+            paper_recall.whitening_table(inputs, facts),
+        )
+    )
+
+
+def analysis_tables(inputs: ReportInputs, facts: Facts) -> list[Table]:
+    """Return the tables of the analysis itself, with intervals and tests, and of how the run went."""
+    scores = facts.ask("recall")
+    return _filled(
+        (
+            *(
+                retrieval.recall_table(inputs, place, scores, controls)
+                for place in range(len(inputs.models))
+                for controls in (False, True)
+            ),
+            retrieval.cutoff_table(facts.ask("cutoffs")),
+            retrieval.comparison_table(facts.ask("comparisons")),
+            retrieval.removal_table(facts.ask("removal_sets")),
+            machinery.reconstruction_table(facts.ask("reconstruction")),
+            machinery.index_table(facts.ask("index_recall")),
+            machinery.contract_table(facts.ask("contracts")),
+            machinery.stage_table(inputs.run),
+        )
+    )
+
+
+def _filled(tables: Iterable[Table]) -> list[Table]:
+    """Leave out tables without rows of this run, but for fine-tuned embedders: few runs have any beside them."""
+    return [table for table in tables if len(table.headings) > 1 and (table.rows or table.anchor == FINE_TUNED)]

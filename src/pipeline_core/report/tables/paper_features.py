@@ -1,0 +1,173 @@
+"""The paper's numbers about features and cost, with this run's in their layout: Figures 2 and 3, Tables 1 and 7."""
+
+from pipeline_core.report.facts import Facts
+from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.tables.paper_recall import OF_PAPER
+from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, over_seeds, printed, seeded
+from pipeline_core.report.text import number, percent
+
+_SETS = {
+    "energy_attribution": "J(energy;attribution)",
+    "energy_bridge": "J(energy;bridge)",
+    "attribution_bridge": "J(attribution;bridge)",
+    "triple": "triple_overlap",
+}
+"""The paper's name of each overlap."""
+
+_SET_WORDS = ("energy, attribution", "energy, bridge", "attribution, bridge", "all three")
+_THIRDS = ("pictures", "both", "texts")
+
+
+def density_table(inputs: ReportInputs, facts: Facts) -> Table:
+    """Return Figure 2 as numbers: shares of features and of energy by whom the features serve."""
+    answer = facts.ask("paper/densities")
+    found = {(row["sae_id"], row["served"]): row for row in answer.rows.iter_rows(named=True)}
+    rows = [
+        [
+            Cell(sae_id),
+            *(
+                seeded(found.get((sae_id, third)), percent, name=name)
+                for name in ("count", "energy")
+                for third in _THIRDS
+            ),
+        ]
+        for sae_id in _in_order(inputs, answer.rows["sae_id"].unique().to_list())
+    ]
+    return Table(
+        "densities",
+        "Whom the features serve, as Figure 2",
+        "Shares of the live features, and of the energy, in each third of the modality scores: below 1/3 pictures, "
+        f"above 2/3 texts. The paper draws densities by count, without numbers.{over_seeds(answer)}",
+        [
+            Heading("SAE", numeric=False),
+            *(Heading(third, small) for small in ("of the features", "of the energy") for third in _THIRDS),
+        ],
+        rows,
+        (answer,),
+    )
+
+
+def energy_table(inputs: ReportInputs, facts: Facts) -> Table:
+    """Return Figure 3 as numbers: how few features hold the energy."""
+    answer, paper = facts.ask("paper/energy"), facts.ask("paper/printed", item="Figure 3")
+    found = {(row["sae_id"], row["energy_share"]): row for row in answer.rows.iter_rows(named=True)}
+    levels = answer.rows["energy_share"].unique().sort().to_list()
+    rows = [
+        [Cell(sae_id), *(seeded(found.get((sae_id, level)), percent) for level in levels)]
+        for sae_id in _in_order(inputs, answer.rows["sae_id"].unique().to_list())
+    ]
+    beside = [
+        [
+            Cell(row["model"], OF_PAPER),
+            *(Cell(f"{printed(row['value'])}%" if level == levels[-1] else NOTHING) for level in levels),
+        ]
+        for row in paper.rows.iter_rows(named=True)
+    ]
+    return Table(
+        "energy",
+        "How few features hold the energy, as Figure 3",
+        f"Share of all features that holds so much of the energy; dead features count among all.{over_seeds(answer)}",
+        [Heading("SAE", numeric=False), *(Heading(f"{percent(level, 0)} of the energy") for level in levels)],
+        rows,
+        (answer, paper),
+        beside,
+    )
+
+
+def overlap_table(inputs: ReportInputs, facts: Facts) -> Table:
+    """Return Table 1: overlaps of the top sets at every share and reduction of the bridge matrix."""
+    answer, paper = facts.ask("paper/overlaps"), facts.ask("paper/printed", item="Table 1")
+    found = {
+        (row["sae_id"], row["share"], row["bridge_reduction"], row["sets"]): row
+        for row in answer.rows.iter_rows(named=True)
+    }
+    sizes = {key[:3]: row["set_size"] for key, row in found.items()}
+    order = _in_order(inputs, answer.rows["sae_id"].unique().to_list())
+    rows = [
+        [
+            Cell(sae_id),
+            Cell(percent(share), f"{sizes[sae_id, share, reduction]:,}"),
+            Cell(reduction.removeprefix("bridge_")),
+            *(seeded(found.get((sae_id, share, reduction, sets)), "{:.3f}".format) for sets in _SETS),
+        ]
+        for sae_id, share, reduction in sorted(sizes, key=lambda key: (order.index(key[0]), *key[1:]))
+    ]
+    theirs = {(row["model"], row["quantity"]): row["value"] for row in paper.rows.iter_rows(named=True)}
+    beside = [
+        [
+            Cell(model, OF_PAPER),
+            Cell(percent(0.01)),
+            Cell("not given"),
+            *(Cell(printed(theirs[model, quantity])) for quantity in _SETS.values()),
+        ]
+        for model in dict.fromkeys(model for model, _ in theirs)
+    ]
+    return Table(
+        "overlaps",
+        "Overlap of the top features by energy, attribution and bridge, as Table 1",
+        "Jaccard index of the sets, 0 to 1, for each way to reduce the bridge matrix to one number a feature."
+        f"{over_seeds(answer)}",
+        [
+            Heading("SAE", numeric=False),
+            Heading("share", "features a set"),
+            Heading("bridge", numeric=False),
+            *(Heading(words) for words in _SET_WORDS),
+        ],
+        rows,
+        (answer, paper),
+        beside,
+    )
+
+
+def cost_table(inputs: ReportInputs, facts: Facts) -> Table:
+    """Return Table 7: time and memory of ReAlign beside those of one search."""
+    answer, paper = facts.ask("paper/efficiency"), facts.ask("paper/printed", item="Table 7")
+    measured = ("realign_ms", "realign_mib", "search_ms", "search_mib")
+    rows = [
+        [
+            Cell(row["model"]),
+            Cell(str(row["width"])),
+            Cell(f"{row['n_candidates']:,}"),
+            *(Cell(NOTHING if row[name] is None else number(row[name])) for name in measured),
+        ]
+        for model in inputs.models
+        for row in answer.rows.filter(model=model.name).iter_rows(named=True)
+    ]
+    theirs = {(row["model"], row["setting"], row["quantity"]): row["value"] for row in paper.rows.iter_rows(named=True)}
+    beside = [
+        [
+            Cell(model, OF_PAPER),
+            Cell(f"{theirs[model, '', 'dimensions']:.0f}"),
+            Cell("1M on a GPU"),
+            *(
+                Cell(printed(theirs[model, setting, quantity]))
+                for setting in ("ReAlign", "similarity search")
+                for quantity in ("time (ms)", "memory (MiB)")
+            ),
+        ]
+        for model in dict.fromkeys(model for model, *_ in theirs)
+    ]
+    return Table(
+        "cost",
+        "Cost of ReAlign beside that of one search, as Table 7",
+        "Wall time and peak memory above what was held before, synthetic vectors of each model's width; ReAlign: "
+        "statistics, decomposition and application to all candidates; search: exact, all queries at once.",
+        [
+            Heading("model", numeric=False),
+            Heading("width"),
+            Heading("candidates"),
+            Heading("ReAlign, ms"),
+            Heading("ReAlign, MiB"),
+            Heading("search, ms"),
+            Heading("search, MiB"),
+        ],
+        rows,
+        (answer, paper),
+        beside,
+    )
+
+
+def _in_order(inputs: ReportInputs, sae_ids: list[str]) -> list[str]:
+    """Sort autoencoders as the models list them, the model studied first."""
+    listed = [sae.sae_id for model in inputs.models for sae in model.saes]
+    return sorted(sae_ids, key=listed.index)

@@ -1,0 +1,246 @@
+"""The paper's tables of recall with this run's numbers in their layout, and the paper's own rows below."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from pipeline_core.report.facts import Answer, Facts
+from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.recall import place_of
+from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, over_seeds, printed, seeded
+from pipeline_core.report.text import in_percent, task_title
+
+CUTOFFS = (1, 5, 10)
+"""Those of the paper."""
+
+OF_PAPER = "the paper"
+FINE_TUNED = "fine-tuned"
+
+
+def composed_table(inputs: ReportInputs, facts: Facts) -> Table:
+    """Return Figure 1's numbers: raw recall of composed queries by model."""
+    return _by_cutoff(
+        inputs,
+        facts,
+        "composed",
+        "Figure 1",
+        "Composed queries: recall of raw embeddings, as Figure 1",
+        facts.ask("paper/raw"),
+        ("it->i",),
+    )
+
+
+def removal_table(inputs: ReportInputs, facts: Facts) -> Table:
+    """Return Table 2: recall with the subspace of the top-attribution features removed."""
+    return _by_cutoff(
+        inputs,
+        facts,
+        "removal-recall",
+        "Table 2",
+        "Top-attribution features removed, as Table 2",
+        facts.ask("paper/removal"),
+        ("i->t",),
+    )
+
+
+def pooling_table(inputs: ReportInputs, facts: Facts) -> Table:
+    """Return Table 5: recall of raw embeddings by pooling."""
+    return _by_cutoff(
+        inputs,
+        facts,
+        "poolings",
+        "Table 5",
+        "Poolings, raw embeddings, as Table 5",
+        facts.ask("paper/poolings"),
+        (None, "i->t", "i->i", "it->i"),
+    )
+
+
+def whitening_table(inputs: ReportInputs, facts: Facts) -> Table:
+    """Return Table 8: recall by adaptation."""
+    return _by_cutoff(
+        inputs,
+        facts,
+        "whitening",
+        "Table 8",
+        "Whitenings and their rivals, as Table 8",
+        facts.ask("paper/whitening"),
+        (None, "i->t", "i->i", "it->i"),
+        " By the candidates' statistics, or joint ones of both sides: the paper's PCA compares two different bases, so "
+        "that the fair form of it is the joint one.",
+    )
+
+
+def zero_shot_table(inputs: ReportInputs, facts: Facts) -> Table:
+    """Return Tables 3 and 9: every task, each model raw and with ReAlign, beside the paper's range."""
+    answer, ranges = facts.ask("paper/zero_shot"), facts.ask("paper/printed_zero_shot")
+    found = {(row["task_id"], row["model"], row["adaptation"]): row for row in answer.rows.iter_rows(named=True)}
+    papers = {(row["task_type"], row["system"]): row for row in ranges.rows.iter_rows(named=True)}
+    ours = [
+        (model.name, adaptation, words)
+        for model in inputs.models
+        for adaptation, words in (("identity", "raw"), ("realign", "ReAlign"))
+        if any(key[1:] == (model.name, adaptation) for key in found)
+    ]
+    theirs = (("contrastive", "contrastive"), ("base", "MLLMs, raw"), ("ReAlign", "MLLMs, ReAlign"))
+    rows = []
+    for task_id, task_type, k in _tasks(answer.rows):
+        own = {key[1:]: row for key, row in found.items() if key[0] == task_id}
+        best = max(row["value"] for row in own.values())
+        cells = [
+            seeded(row, in_percent, row is not None and row["value"] == best)
+            for model, adaptation, _ in ours
+            for row in [own.get((model, adaptation))]
+        ]
+        chance = next(iter(own.values()))["chance"]
+        title = Cell(task_title(task_type), f"{task_id}, R@{k}") if task_type else Cell("mean over the tasks")
+        rows.append([title, *cells, Cell(in_percent(chance)), *(_range(papers.get((task_type, s))) for s, _ in theirs)])
+    return Table(
+        "zero-shot",
+        "Zero-shot recall on every task, as Tables 3 and 9",
+        "Percent, each task at its own cut-off; ReAlign by the candidates' statistics; the best of this run in bold. "
+        f"The paper's columns span its models and data sets of the same direction.{over_seeds(answer)}",
+        [
+            Heading("task", numeric=False),
+            *(Heading(words, model) for model, _, words in ours),
+            Heading("chance"),
+            *(Heading(words, OF_PAPER) for _, words in theirs),
+        ],
+        rows,
+        (answer, ranges),
+    )
+
+
+def fine_tuned_table(facts: Facts) -> Table:
+    """Return Table 4: embedders fine-tuned for retrieval beside ReAlign; the paper's rows alone if there are none."""
+    answer, paper = facts.ask("paper/fine_tuned"), facts.ask("paper/printed", item="Table 4")
+    tasks = {task: number for number, task in enumerate(_tasks(answer.rows))}
+    own = sorted(answer.rows.iter_rows(named=True), key=lambda row: tasks[row["task_id"], row["task_type"], row["k"]])
+    rows = [
+        [
+            Cell(task_title(row["task_type"]), f"{row['task_id']}, R@{row['k']}"),
+            Cell(row["model"]),
+            Cell(row["setting"]),
+            seeded(row, in_percent),
+        ]
+        for row in own
+    ]
+    theirs = sorted(paper.rows.iter_rows(named=True), key=lambda row: (place_of(row["task_type"]), row["dataset"]))
+    beside = [
+        [
+            Cell(task_title(row["task_type"]), f"{row['dataset'].split()[0]}, {row['quantity']}"),
+            Cell(row["model"], OF_PAPER),
+            Cell(row["setting"]),
+            Cell(printed(row["value"])),
+        ]
+        for row in theirs
+    ]
+    said = over_seeds(answer) if own else " None of this run's models is one: the rows are the paper's."
+    return Table(
+        FINE_TUNED,
+        "Embedders fine-tuned for retrieval beside ReAlign, as Table 4",
+        f"Percent. Fine-tuned models as they are, ReAlign on the model studied.{said}",
+        [
+            Heading("task", numeric=False),
+            Heading("model", numeric=False),
+            Heading("setting", numeric=False),
+            Heading("recall"),
+        ],
+        rows,
+        (answer, paper),
+        beside,
+    )
+
+
+def _by_cutoff(
+    inputs: ReportInputs,
+    facts: Facts,
+    anchor: str,
+    item: str,
+    caption: str,
+    answer: Answer,
+    directions: tuple[str | None, ...],
+    note: str = "",
+) -> Table:
+    """Return a table of models and settings by directions and cut-offs; direction None is the mean over the tasks."""
+    paper = facts.ask("paper/printed", item=item)
+    wanted = answer.rows.filter(pl.col("task_type").is_in(directions, nulls_equal=True))
+    columns = [task for direction in directions for task in _tasks_of(wanted, direction)]
+    places = [(task, direction, k) for task, direction in columns for k in CUTOFFS]
+    rows = []
+    for model in inputs.models:
+        own = wanted.filter(model=model.name)
+        settings = own["setting"].unique(maintain_order=True)
+        found = {(row["setting"], row["task_id"], row["k"]): row for row in own.iter_rows(named=True)}
+        best = {
+            (task, k): own.filter(pl.col("task_id").eq_missing(pl.lit(task, pl.String)), k=k)["value"].max()
+            for task, _, k in places
+        }
+        rows += [
+            [
+                Cell(model.name),
+                Cell(setting),
+                *(
+                    seeded(row, in_percent, row is not None and len(settings) > 1 and row["value"] == best[task, k])
+                    for task, _, k in places
+                    for row in [found.get((setting, task, k))]
+                ),
+            ]
+            for setting in settings
+        ]
+    theirs = {
+        (row["model"], row["setting"], row["task_type"], row["k"]): row["value"]
+        for row in paper.rows.iter_rows(named=True)
+    }
+    beside = [
+        [
+            Cell(model, OF_PAPER),
+            Cell(setting),
+            *(_printed(theirs, model, setting, direction, k) for _, direction, k in places),
+        ]
+        for model, setting in dict.fromkeys(key[:2] for key in theirs)
+    ]
+    return Table(
+        anchor,
+        caption,
+        f"Percent; the best of each model's settings in bold.{note}{over_seeds(answer)}",
+        [
+            Heading("model", numeric=False),
+            Heading("setting", numeric=False),
+            *(
+                Heading(f"{task_title(direction)} R@{k}", task or "no such task here")
+                if direction
+                else Heading(f"mean R@{k}", "over all tasks")
+                for task, direction, k in places
+            ),
+        ],
+        rows,
+        (answer, paper),
+        beside,
+    )
+
+
+def _tasks_of(rows: pl.DataFrame, direction: str | None) -> list[tuple[str | None, str | None]]:
+    """Return (task, direction) of each task; a direction without tasks has a column too, for the paper's numbers."""
+    found = rows.filter(pl.col("task_type").eq_missing(pl.lit(direction, pl.String)))["task_id"].unique().sort()
+    return [(task, direction) for task in found] or [(None, direction)]
+
+
+def _tasks(rows: pl.DataFrame) -> list[tuple[str | None, str | None, int | None]]:
+    """Return (task, direction, cut-off), in the paper's order of directions; the mean over the tasks comes last."""
+    found: Iterable[tuple[Any, Any, Any]] = rows.select("task_id", "task_type", "k").unique().iter_rows()
+    return sorted(found, key=lambda task: (task[0] is None, place_of(task[1] or ""), task[0] or ""))
+
+
+def _printed(
+    theirs: Mapping[tuple[str, str, str, int], float], model: str, setting: str, direction: str | None, k: int
+) -> Cell:
+    value = theirs.get((model, setting, direction or "", k))
+    return Cell(NOTHING) if value is None else Cell(printed(value))
+
+
+def _range(row: Mapping[str, Any] | None) -> Cell:
+    if row is None:
+        return Cell(NOTHING)
+    return Cell(f"{printed(row['low'])} to {printed(row['high'])}", f"{row['n_values']} values")

@@ -1,0 +1,152 @@
+"""Tables of the analysis itself: hit rates, comparisons and removals, with their intervals and tests."""
+
+import polars as pl
+
+from pipeline_core.report.claim_rules import SIGNIFICANT
+from pipeline_core.report.facts import Answer
+from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.recall import RAW, place_of, role_of
+from pipeline_core.report.tables.table import Cell, Heading, Table
+from pipeline_core.report.text import (
+    interval,
+    percent,
+    points,
+    points_interval,
+    probability,
+    share_of_tasks,
+    task_title,
+)
+
+
+def recall_table(inputs: ReportInputs, place: int, answer: Answer, controls: bool) -> Table:
+    """Return the hit rates of one model's named systems, tasks as columns.
+
+    Args:
+        inputs: the report's inputs.
+        place: the model's place.
+        answer: of ``recall.sql``.
+        controls: show the controls of composed tasks instead of the tasks.
+    """
+    model = inputs.models[place]
+    own = answer.rows.filter((pl.col("model") == model.name) & ((pl.col("control") != "none") == controls))
+    tasks = sorted(own.unique("task_id").iter_rows(named=True), key=lambda t: (place_of(t["task_type"]), t["task_id"]))
+    found = {(row["system_id"], row["task_id"]): row for row in own.iter_rows(named=True)}
+    systems = own.unique("system_id", maintain_order=True).sort("shuffled", "system_id").iter_rows(named=True)
+    ordered = sorted(systems, key=lambda row: (role_of(row) != RAW, row["shuffled"], row["adaptation"] == "removal"))
+    best = {task["task_id"]: own.filter(pl.col("task_id") == task["task_id"])["value"].max() for task in tasks}
+    rows = [
+        [
+            Cell(system["label"]),
+            *(
+                Cell(percent(row["value"]), interval(row["low"], row["high"]), row["value"] == best[row["task_id"]])
+                if (row := found.get((system["system_id"], task["task_id"])))
+                else Cell("–")
+                for task in tasks
+            ),
+        ]
+        for system in ordered
+    ]
+    rows += [
+        [Cell("chance"), *(Cell(percent(task["chance"])) for task in tasks)],
+        [Cell("queries / candidates"), *(Cell(f"{t['n_queries']:,} / {t['n_candidates']:,}") for t in tasks)],
+    ]
+    kind = "controls: the composed query's picture or text alone" if controls else "all tasks"
+    return Table(
+        f"recall-{place}{'-controls' if controls else ''}",
+        f"Hit rate, {model.name}, {kind}",
+        "Percent of queries with a relevant candidate among the first k (the literature's Recall@k), test split; below "
+        "each its 95% bootstrap interval; the best of a column in bold.",
+        [
+            Heading("system", numeric=False),
+            *(Heading(f"{task_title(t['task_type'])} @{t['k']}", t["task_id"]) for t in tasks),
+        ],
+        rows,
+        (answer,),
+    )
+
+
+def cutoff_table(answer: Answer) -> Table:
+    """Return the hit rates of the story's systems at every cut-off (``cutoffs.sql``)."""
+    ks = answer.rows["k"].unique().sort().to_list()
+    rows = []
+    for _, scores in answer.rows.group_by(["task_id", "system_id"], maintain_order=True):
+        first = scores.row(0, named=True)
+        at = {row["k"]: row for row in scores.iter_rows(named=True)}
+        if role_of(first) is not None:
+            cells = [
+                Cell(percent(at[k]["value"]), interval(at[k]["low"], at[k]["high"])) if k in at else Cell("–")
+                for k in ks
+            ]
+            rows.append(
+                [Cell(task_title(first["task_type"]), first["task_id"]), Cell(first["label"], first["model"]), *cells]
+            )
+    return Table(
+        "cutoffs",
+        "Hit rate at every cut-off",
+        "Percent of queries with a relevant candidate among the first k, test split, with 95% intervals.",
+        [Heading("task", numeric=False), Heading("system", numeric=False), *(Heading(f"@{k}") for k in ks)],
+        rows,
+        (answer,),
+    )
+
+
+def comparison_table(answer: Answer) -> Table:
+    """Return the paired comparisons (``comparisons.sql``)."""
+    significant = answer.rows.filter(pl.col("q") < SIGNIFICANT).height
+    rows = [
+        [
+            Cell(row["label"], f"{row['model']}, against {row['baseline_label']}"),
+            Cell(task_title(row["task_type"]), row["task_id"]),
+            Cell(points(row["delta"]), points_interval(row["low"], row["high"]), row["q"] < SIGNIFICANT),
+            Cell(probability(row["p"])),
+            Cell(probability(row["q"])),
+        ]
+        for row in answer.rows.iter_rows(named=True)
+    ]
+    return Table(
+        "comparisons",
+        "Paired comparisons of systems",
+        f"Differences of hit rates in percentage points; {significant} of {len(rows)} have q < {SIGNIFICANT} (bold).",
+        [
+            Heading("system", numeric=False),
+            Heading("task", numeric=False),
+            Heading("difference", "95% interval"),
+            Heading("p", "permutation"),
+            Heading("q", "corrected"),
+        ],
+        rows,
+        (answer,),
+    )
+
+
+def removal_table(answer: Answer) -> Table:
+    """Return the effects of removing feature sets, with their controls (``removal_sets.sql``)."""
+    own = answer.rows.filter(pl.col("selection") == "attribution")
+    raised = own.filter((pl.col("delta") > 0) & (pl.col("q") < SIGNIFICANT)).height
+    rows = [
+        [
+            Cell(row["label"] or row["selection"], row["sae_id"]),
+            Cell(str(row["rank"]) if row["rank"] is not None else "–"),
+            Cell(task_title(row["task_type"]), row["task_id"]),
+            Cell(points(row["delta"]), points_interval(row["low"], row["high"]), row["q"] < SIGNIFICANT),
+            Cell(probability(row["p"])),
+            Cell(probability(row["q"])),
+        ]
+        for row in answer.rows.iter_rows(named=True)
+    ]
+    return Table(
+        "removal",
+        "Removal of features, and controls of the same rank",
+        "Change of hit rate, in points, when a subspace is projected out of raw embeddings; removing the top "
+        f"features by attribution raises it on {share_of_tasks(raised, own.height)} with q < {SIGNIFICANT} (bold).",
+        [
+            Heading("removed", numeric=False),
+            Heading("rank"),
+            Heading("task", numeric=False),
+            Heading("change", "95% interval"),
+            Heading("p", "permutation"),
+            Heading("q", "corrected"),
+        ],
+        rows,
+        (answer,),
+    )
