@@ -1,0 +1,86 @@
+"""The sweep on real models and a real server: it goes on from an analysis, repeats it, and judges every claim."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+from flows.sweep import sweep
+from pipeline_core.config import AnalysisConfig
+from pipeline_core.journal import RunRecord, read_runs
+from pipeline_core.parquet import read_table
+from pipeline_core.planner import plan_sweep
+from pipeline_core.store import Store
+from pipeline_core.warehouse.query import query
+from tests.small import SMALL
+
+
+@pytest.fixture(scope="module")
+def swept(analysed: Path, config: AnalysisConfig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A store that holds an analysis and then a sweep of two repetitions."""
+    store = tmp_path_factory.mktemp("swept") / "store"
+    shutil.copytree(analysed, store)
+    sweep(config, store=str(store))
+    yield store
+
+
+@pytest.fixture(scope="module")
+def record(swept: Path) -> RunRecord:
+    return read_runs(swept)[-1]
+
+
+def test_it_builds_nothing_that_the_analysis_stored(record: RunRecord) -> None:
+    assert record.state == "completed"
+    cached = {a.stage for a in record.artifacts if a.cached}
+    assert cached == {"dataset", "activations", "sae", "codes", "features", "retrieval", "index"}
+    built = {a.stage for a in record.artifacts if a.cached is False and a.repetition == 0}
+    assert built == {"sweep", "removal", "attention", "efficiency", "report"}
+
+
+def test_a_repetition_runs_no_model_and_scores_the_same_test_split(swept: Path, config: AnalysisConfig) -> None:
+    plan, store = plan_sweep(config), Store(swept)
+    repeated = {step.stage for step in plan.steps.values() if step.repetition == 1}
+    assert repeated == {"dataset", "sae", "codes", "features", "retrieval", "sweep", "removal"}
+    samples = [
+        read_table(store.folder(step.key), "samples").sort("sample_id")
+        for repetition in (0, 1)
+        for step in plan.of_stage("dataset", repetition=repetition)
+    ]
+    own, drawn = (frame["split"] for frame in samples)
+    fixed = own.is_in(["train", "test"])
+    assert (own == drawn).filter(fixed).all()
+    assert not (own == drawn).all()
+
+
+def test_raw_scores_of_the_test_split_are_equal_in_every_repetition(swept: Path) -> None:
+    rows = query(
+        swept,
+        "select count(*) as n, max(spread) as largest from ("
+        "  select max(value) - min(value) as spread, count(*) as repetitions"
+        "  from retrieval_metrics join latest_repetitions using (artifact)"
+        "  where split = 'test' and system_id = 'reference-mllm/raw' and metric = 'hit_rate'"
+        "  group by task_id, k having count(*) = 2)",
+    ).rows
+    assert rows[0][0] > 0
+    assert rows[0][1] == 0
+
+
+def test_every_claim_has_a_verdict_in_sql_and_on_the_page(swept: Path, record: RunRecord) -> None:
+    verdicts = dict(query(swept, "select claim, verdict from claims join latest_artifacts using (artifact)").rows)
+    assert set(verdicts) == set(range(1, 14))
+    assert set(verdicts.values()) <= {"holds", "fails", "not measurable here"}
+    report = next(a for a in record.artifacts if a.stage == "report")
+    page = (swept / "report" / report.fingerprint / "report.html").read_text()
+    assert all(f'id="claim-{number}"' in page for number in verdicts)
+
+
+def test_a_second_sweep_runs_nothing(swept: Path, pictures: Path, record: RunRecord) -> None:
+    settings = [
+        part for setting in ("dataset.name=folder", f"dataset.path={pictures}", *SMALL) for part in ("--set", setting)
+    ]
+    done = CliRunner().invoke(app, ["sweep", *settings, "--store", str(swept)])
+    assert done.exit_code == 0, done.output
+    assert f"All {len(record.artifacts)} stages were cached" in done.output
