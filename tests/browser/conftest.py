@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from pipeline_core.report.build import REPORT_FILE, build_report
 from tests.report.artifacts import make_inputs
+from tests.report.sweep_artifacts import with_sweeps
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +24,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session", params=[False, True], ids=["plain", "hostile"])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    inputs = make_inputs(tmp_path_factory.mktemp("artifacts"), hostile=request.param)
+    plain = make_inputs(tmp_path_factory.mktemp("artifacts"), hostile=request.param)
+    inputs = with_sweeps(plain, tmp_path_factory.mktemp("sweeps"))
     folder = tmp_path_factory.mktemp("report")
     build_report(inputs, inputs.config.report, folder)
     return folder / REPORT_FILE

@@ -18,7 +18,7 @@
   };
   const overlaps = () => {
     const found = [];
-    for (const figure of document.querySelectorAll("figure, .card, header, .claims")) {
+    for (const figure of document.querySelectorAll("figure, .card, .claim, .paper-items li, .copies, header")) {
       const lines = texts(figure);
       for (let a = 0; a < lines.length; a++) for (let b = a + 1; b < lines.length; b++) {
         if (lines[a].node === lines[b].node) continue;
@@ -41,11 +41,22 @@
   };
   const channel = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
   const luminance = ([r, g, b]) => 0.2126 * channel(r / 255) + 0.7152 * channel(g / 255) + 0.0722 * channel(b / 255);
-  const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
+  // A canvas turns every notation of a colour into red, green, blue and opacity, 0 to 255.
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const parsed = new Map();
+  const parse = (colour) => {
+    if (!parsed.has(colour)) {
+      canvas.clearRect(0, 0, 1, 1);
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+      parsed.set(colour, [...canvas.getImageData(0, 0, 1, 1).data]);
+    }
+    return parsed.get(colour);
+  };
   const behind = (element) => {
     for (let e = element; e; e = e.parentElement) {
       const colour = parse(getComputedStyle(e).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
+      if (colour[3] === 255) return colour;
     }
     return [255, 255, 255];
   };

@@ -7,6 +7,7 @@ import pytest
 from pipeline_core.report.inputs import ReportInputs
 from tests.report.artifacts import make_inputs
 from tests.report.claim_artifacts import World
+from tests.report.sweep_artifacts import with_sweeps
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,20 @@ def page(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     folder = tmp_path_factory.mktemp("report")
     build_report(inputs, inputs.config.report, folder)
+    return folder / REPORT_FILE
+
+
+@pytest.fixture(scope="session")
+def swept(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
+    return with_sweeps(inputs, tmp_path_factory.mktemp("sweeps"))
+
+
+@pytest.fixture(scope="session")
+def swept_page(swept: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pipeline_core.report.build import REPORT_FILE, build_report
+
+    folder = tmp_path_factory.mktemp("swept-report")
+    build_report(swept, swept.config.report, folder)
     return folder / REPORT_FILE
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_core.contracts import validate_artifact
+from pipeline_core.parquet import read_table
 from pipeline_core.report.build import REPORT_FILE, build_report
 from pipeline_core.report.inputs import ReportInputs, RunFacts
+from pipeline_core.schema import tables_of
 from tests.report.artifacts import HOSTILE
 
+PAGES = ("page", "swept_page")
 VOID = {"meta", "link", "img", "col", "br"}
 
 
@@ -67,7 +71,27 @@ def test_the_page_holds_every_part_and_is_small(page: Path) -> None:
     assert len(text) < 5_000_000
 
 
-def test_the_page_loads_nothing(page: Path) -> None:
+def test_a_swept_page_holds_the_sweeps_and_the_papers_tables_and_is_small(swept_page: Path) -> None:
+    text = swept_page.read_text(encoding="utf-8")
+    for anchor in ("paper", "sweeps", "paper-tables", "tables", "figure-layers", "table-zero-shot", "table-whitening"):
+        assert f'id="{anchor}"' in text
+    assert "R@k is the hit rate" in " ".join(text.split())
+    assert swept_page.stat().st_size < 6_000_000
+
+
+def test_the_verdicts_lie_beside_the_page_as_tables_that_keep_their_contracts(
+    swept: ReportInputs, swept_page: Path
+) -> None:
+    results = validate_artifact("report", swept_page.parent)
+    assert {result.table_name for result in results} == {table.name for table in tables_of("report")}
+    assert all(result.success for result in results)
+    assert read_table(swept_page.parent, "models")["model"].to_list() == sorted(model.name for model in swept.models)
+    assert read_table(swept_page.parent, "claims")["claim"].to_list() == list(range(1, 14))
+
+
+@pytest.mark.parametrize("which", PAGES)
+def test_the_page_loads_nothing(request: pytest.FixtureRequest, which: str) -> None:
+    page: Path = request.getfixturevalue(which)
     parsed = outline(page)
     addresses = [value for _, a in parsed.elements for name, value in a.items() if name in ("src", "href", "srcset")]
     assert addresses
@@ -75,7 +99,9 @@ def test_the_page_loads_nothing(page: Path) -> None:
     assert not re.search(r"@import|url\(|https?://", page.read_text(encoding="utf-8"))
 
 
-def test_pictures_have_words_and_tables_captions(page: Path) -> None:
+@pytest.mark.parametrize("which", PAGES)
+def test_pictures_have_words_and_tables_captions(request: pytest.FixtureRequest, which: str) -> None:
+    page: Path = request.getfixturevalue(which)
     parsed = outline(page)
     assert len(parsed.of("img")) > 50
     assert all(image["alt"] for image in parsed.of("img"))
@@ -84,14 +110,18 @@ def test_pictures_have_words_and_tables_captions(page: Path) -> None:
     assert len(parsed.of("figcaption")) == len(parsed.of("figure"))
 
 
-def test_headings_skip_no_level(page: Path) -> None:
+@pytest.mark.parametrize("which", PAGES)
+def test_headings_skip_no_level(request: pytest.FixtureRequest, which: str) -> None:
+    page: Path = request.getfixturevalue(which)
     levels = [int(tag[1]) for tag, _ in outline(page).elements if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_anchors_are_unique_and_links_lead_somewhere(page: Path) -> None:
+@pytest.mark.parametrize("which", PAGES)
+def test_anchors_are_unique_and_links_lead_somewhere(request: pytest.FixtureRequest, which: str) -> None:
+    page: Path = request.getfixturevalue(which)
     parsed = outline(page)
     ids = [a["id"] for _, a in parsed.elements if "id" in a]
     assert len(set(ids)) == len(ids)
@@ -134,6 +164,13 @@ def test_without_index_and_run_facts_their_tables_are_left_out(inputs: ReportInp
 
 def test_the_same_inputs_give_the_same_page(inputs: ReportInputs, page: Path, tmp_path: Path) -> None:
     assert render(inputs, tmp_path) == page.read_text(encoding="utf-8")
+
+
+def test_the_same_inputs_give_the_same_tables_and_texts(swept: ReportInputs, swept_page: Path, tmp_path: Path) -> None:
+    build_report(swept, swept.config.report, tmp_path)
+    files = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    there = swept_page.parent
+    assert files == {path.relative_to(there): path.read_bytes() for path in there.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("shown", [1, 3])

@@ -35,11 +35,6 @@ NUMBER = r"-?\d+(?:\.\d+)?"
 
 
 @pytest.fixture(scope="module")
-def swept(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return with_sweeps(inputs, tmp_path_factory.mktemp("sweeps"))
-
-
-@pytest.fixture(scope="module")
 def figures(swept: ReportInputs) -> dict[str, SweepFigure]:
     return figures_of(swept)
 

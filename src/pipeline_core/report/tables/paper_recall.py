@@ -16,6 +16,7 @@ CUTOFFS = (1, 5, 10)
 
 OF_PAPER = "the paper"
 FINE_TUNED = "fine-tuned"
+MEAN = "mean over the tasks"
 
 
 def composed_table(inputs: ReportInputs, facts: Facts) -> Table:
@@ -94,7 +95,7 @@ def zero_shot_table(inputs: ReportInputs, facts: Facts) -> Table:
             for row in [own.get((model, adaptation))]
         ]
         chance = next(iter(own.values()))["chance"]
-        title = Cell(task_title(task_type), f"{task_id}, R@{k}") if task_type else Cell("mean over the tasks")
+        title = Cell(task_title(task_type), f"{task_id}, R@{k}") if task_type else Cell(MEAN)
         rows.append([title, *cells, Cell(in_percent(chance)), *(_range(papers.get((task_type, s))) for s, _ in theirs)])
     return Table(
         "zero-shot",
@@ -172,19 +173,18 @@ def _by_cutoff(
     for model in inputs.models:
         own = wanted.filter(model=model.name)
         settings = own["setting"].unique(maintain_order=True)
-        found = {(row["setting"], row["task_id"], row["k"]): row for row in own.iter_rows(named=True)}
-        best = {
-            (task, k): own.filter(pl.col("task_id").eq_missing(pl.lit(task, pl.String)), k=k)["value"].max()
-            for task, _, k in places
-        }
+        found = {(row["setting"], row["task_id"], row["task_type"], row["k"]): row for row in own.iter_rows(named=True)}
+        best: dict[tuple[Any, ...], float] = {}
+        for (_, *place), row in found.items():
+            best[*place] = max(row["value"], best.get((*place,), 0.0))
         rows += [
             [
                 Cell(model.name),
                 Cell(setting),
                 *(
-                    seeded(row, in_percent, row is not None and len(settings) > 1 and row["value"] == best[task, k])
-                    for task, _, k in places
-                    for row in [found.get((setting, task, k))]
+                    seeded(row, in_percent, row is not None and len(settings) > 1 and row["value"] == best[place])
+                    for place in places
+                    for row in [found.get((setting, *place))]
                 ),
             ]
             for setting in settings
@@ -209,9 +209,7 @@ def _by_cutoff(
             Heading("model", numeric=False),
             Heading("setting", numeric=False),
             *(
-                Heading(f"{task_title(direction)} R@{k}", task or "no such task here")
-                if direction
-                else Heading(f"mean R@{k}", "over all tasks")
+                Heading(f"R@{k}", f"{task_title(direction)}, {task or 'no such task here'}" if direction else MEAN)
                 for task, direction, k in places
             ),
         ],

@@ -19,7 +19,7 @@
   };
   for (const button of document.querySelectorAll("[data-copies]")) button.addEventListener("click", () => copy(button));
   // On narrow screens the long list of the paper's items starts folded.
-  if (matchMedia("(max-width: 900px)").matches) document.querySelector(".paper").open = false;
+  if (matchMedia("(max-width: 900px)").matches) document.getElementById("paper-items").open = false;
   // A link to something in a fold opens the fold.
   const reveal = () => {
     const target = document.getElementById(location.hash.slice(1));

@@ -35,5 +35,5 @@ select model,
        count(*)::integer as n_repetitions
 from scored
 group by model, method, fit_on, "rank", task_type, task_id, k
-order by model, fit_on nulls first, list_position(['mean removed', 'PCA', 'ZCA', 'ReAlign'], method) nulls last, setting,
-         task_id nulls first, k
+order by model, fit_on nulls first, list_position(['mean removed', 'PCA', 'ZCA', 'ReAlign'], method) nulls last,
+         "rank" nulls first, setting, task_id nulls first, k

@@ -1,0 +1,63 @@
+"""The paper's figures and tables: each leads to its counterpart here, or says why there is none."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline_core.report.build import REPORT_FILE, build_report
+from pipeline_core.report.claims import judge
+from pipeline_core.report.contents import ITEMS, SWEEP, contents
+from pipeline_core.report.facts import Facts
+from pipeline_core.report.inputs import ReportInputs
+from tests.report.test_page import outline
+
+NAMES = {f"Figure {n}" for n in range(1, 7)} | {f"Table {n}" for n in (1, 2, 4, 5, 7, 8)}
+NAMES |= {"Tables 3 and 9", "Attention maps"}
+
+
+def links_of(page: Path) -> list[str]:
+    """Return the targets of the links in the list of the paper's items."""
+    (listed,) = re.findall(r'<ul class="paper-items">(.*?)</ul>', page.read_text(encoding="utf-8"), re.DOTALL)
+    return re.findall(r'href="#([\w-]+)"', listed)
+
+
+def test_every_item_of_the_paper_is_listed() -> None:
+    assert {item.name for item in ITEMS} == NAMES
+    assert {item.claim for item in ITEMS} == set(range(1, 14))
+
+
+def test_every_link_leads_somewhere_and_a_sweep_leaves_no_item_without(swept_page: Path) -> None:
+    ids = {attributes["id"] for _, attributes in outline(swept_page).elements if "id" in attributes}
+    links = links_of(swept_page)
+    assert set(links) <= ids
+    wanted = {place.anchor for item in ITEMS for place in item.counterparts}
+    assert {link for link in links if not link.startswith("claim-")} == wanted
+
+
+def test_without_a_sweep_its_items_name_the_command(page: Path) -> None:
+    ids = {attributes["id"] for _, attributes in outline(page).elements if "id" in attributes}
+    assert set(links_of(page)) <= ids
+    assert page.read_text(encoding="utf-8").count(f"not in this run: {SWEEP}") == sum(item.swept for item in ITEMS)
+
+
+def test_what_a_sweep_of_this_model_cannot_hold_says_why(swept: ReportInputs) -> None:
+    other_way = replace(swept, models=swept.models[::-1], repetitions=())
+    with Facts(other_way) as facts:
+        rows = {row.item.name: row for row in contents(other_way, judge(facts, other_way), {"table-whitening"})}
+    assert rows["Figure 5"].missing.startswith("not measurable here: ")
+    assert "the model studied is contrastive" in rows["Figure 5"].missing
+    assert [place.anchor for place in rows["Table 8"].counterparts] == ["table-whitening"]
+    assert rows["Table 8"].missing == ""
+
+
+def test_each_item_has_the_verdict_on_its_claim(swept: ReportInputs) -> None:
+    with Facts(swept) as facts:
+        verdicts = judge(facts, swept)
+    for row in contents(swept, verdicts, ()):
+        assert row.claim is verdicts.of(row.item.claim)
+
+
+def test_without_autoencoders_the_figures_of_features_have_a_reason(inputs: ReportInputs, tmp_path: Path) -> None:
+    bare = tuple(replace(model, saes=()) for model in inputs.models)
+    build_report(replace(inputs, models=bare), inputs.config.report, tmp_path)
+    assert "not measurable here: this run holds nothing to measure it on" in (tmp_path / REPORT_FILE).read_text()
