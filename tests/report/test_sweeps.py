@@ -292,7 +292,7 @@ def test_the_dose_that_does_best_is_stated_beside_random_ones(
     assert (len(best), len(random)) == (3, 9)
     statement = figures["removal"].statement
     assert statement.startswith(
-        "Paper recipe, mean over the tasks: removal by attribution does best at 5% of the features"
+        "reference-mllm/paper, mean over the tasks: removal by attribution does best at 5% of the features"
     )
     assert f"features, {points(np.mean(best))} points" in statement
     assert f"random subspace {points(np.mean(random))} ({points(min(random))} to {points(max(random))})" in statement

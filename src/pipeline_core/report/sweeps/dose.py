@@ -8,7 +8,7 @@ from pipeline_core.report.sweeps import axes
 from pipeline_core.report.sweeps.axes import Axis
 from pipeline_core.report.sweeps.chart import MARGIN, Charts, Level, Panel, PanelRow, Point, Series, draw, extent
 from pipeline_core.report.sweeps.figure import SweepFigure, present, series
-from pipeline_core.report.text import points, points_interval, recipe_of, task_title
+from pipeline_core.report.text import points, points_interval, task_title
 
 SELECTIONS = {
     "attribution": ("attribution", "line-attribution"),
@@ -124,6 +124,6 @@ def _statement(sae_id: str, own: pl.DataFrame) -> str:
     ]
     against = f"; as many at random: {', '.join(beside)}" if beside else ""
     return (
-        f"{recipe_of(sae_id).capitalize()} recipe, mean over the tasks: removal by attribution does best at "
+        f"{sae_id}, mean over the tasks: removal by attribution does best at "
         f"{axes.percentages(best['x'])} of the features, {points(best['value'])} points{against}."
     )
