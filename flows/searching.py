@@ -31,7 +31,7 @@ def search_text(root: Path, text: str, to: Target, k: int, model: str | None) ->
         raise StoreError(f"the store {root} has no completed run", "run lens run")
     run = completed[-1]
     config = parse_config(run.config)
-    models = {m.name: m for m in (config.models if run.flow == "compare" else (config.model,))}
+    models = {m.name: m for m in ((config.model,) if run.flow == "analyze" else config.models)}
     chosen = models.get(model or config.model.name)
     if chosen is None:
         raise QueryError(f"the latest run had no model {model!r}", f"it had {', '.join(models)}")
@@ -43,5 +43,5 @@ def search_text(root: Path, text: str, to: Target, k: int, model: str | None) ->
     if model_identity(chosen) != activations.manifest.source:
         raise QueryError(f"the model {chosen.name} has changed since the index was built", "run lens run again")
     adapter = load_adapter(chosen, root / MODELS)
-    vector = embed_text(adapter, text, dataset.folder, config.extraction)
+    vector = embed_text(adapter, text, dataset.folder, config.extraction, config.representation)
     return search(index.folder, vector, to, k)

@@ -207,5 +207,17 @@ def test_a_mistake_inside_a_step_prints_no_trace(tmp_path: Path) -> None:
 
 
 def test_help_is_there_for_every_command() -> None:
-    for command in ("run", "sql", "search", "score", "features", "report", "verify", "doctor", "diff", "prune"):
+    for command in (
+        "run",
+        "sweep",
+        "sql",
+        "search",
+        "score",
+        "features",
+        "report",
+        "verify",
+        "doctor",
+        "diff",
+        "prune",
+    ):
         assert "Usage" in answer(command, "--help")

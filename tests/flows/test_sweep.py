@@ -77,6 +77,14 @@ def test_every_claim_has_a_verdict_in_sql_and_on_the_page(swept: Path, record: R
     assert all(f'id="claim-{number}"' in page for number in verdicts)
 
 
+def test_search_works_on_a_sweep_with_any_of_its_models(swept: Path, record: RunRecord) -> None:
+    assert read_runs(swept)[-1].flow == "sweep"
+    found = CliRunner().invoke(
+        app, ["search", "lollipop", "--model", "reference-contrastive", "-k", "1", "--store", str(swept)]
+    )
+    assert "lollipop" in found.output
+
+
 def test_a_second_sweep_runs_nothing(swept: Path, pictures: Path, record: RunRecord) -> None:
     settings = [
         part for setting in ("dataset.name=folder", f"dataset.path={pictures}", *SMALL) for part in ("--set", setting)

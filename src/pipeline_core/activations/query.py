@@ -1,4 +1,4 @@
-"""A new text as a query: embedded under the default representation, exactly as the stored samples were."""
+"""A new text as a query: embedded under the representation that was analysed, exactly as the stored samples were."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline_core.activations.embed import contrastive_embedding, generative_embedding
 from pipeline_core.activations.plan import DatasetTables, Item, default_prompts
 from pipeline_core.activations.representations import Representation, analysis_layer, contrastive_rep_id
-from pipeline_core.config import ExtractionConfig
+from pipeline_core.config import ExtractionConfig, RepresentationConfig
 from pipeline_core.errors import QueryError
 from pipeline_core.models.adapter import SampleInput
 from pipeline_core.models.contrastive import ContrastiveAdapter
@@ -18,14 +18,21 @@ if TYPE_CHECKING:
 _SAMPLE = "query"
 
 
-def embed_text(adapter: "ModelAdapter", text: str, dataset: Path, config: ExtractionConfig) -> Matrix:
+def embed_text(
+    adapter: "ModelAdapter",
+    text: str,
+    dataset: Path,
+    extraction: ExtractionConfig,
+    representation: RepresentationConfig,
+) -> Matrix:
     """Return the raw embedding [d] of a text, under the instruction that the data set gives single texts.
 
     Args:
         adapter: the model.
         text: what is looked for.
         dataset: folder of the dataset artifact, whose instruction is used.
-        config: decides layer, pooling and mask.
+        extraction: decides the layer.
+        representation: decides pooling and mask.
 
     Raises:
         QueryError: the text is empty.
@@ -38,8 +45,9 @@ def embed_text(adapter: "ModelAdapter", text: str, dataset: Path, config: Extrac
     if isinstance(adapter, ContrastiveAdapter):
         embed = contrastive_embedding(adapter, contrastive_rep_id(adapter.name))
     else:
-        layer = analysis_layer(config, adapter.name, adapter.n_layers)
-        embed = generative_embedding(adapter, [Representation(_SAMPLE, layer, config.pooling, config.mask)], layer, ())
+        layer = analysis_layer(extraction, adapter.name, adapter.n_layers)
+        wanted = Representation(_SAMPLE, layer, representation.pooling, representation.mask)
+        embed = generative_embedding(adapter, [wanted], layer, ())
     item = Item(_SAMPLE, prompt, "text", text, instruction, None, None, split="test")
     rows = embed([item], [SampleInput(_SAMPLE, prompt, text=text, instruction=instruction)])
     vector: Matrix = rows.vectors[0, 0]
