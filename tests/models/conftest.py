@@ -31,6 +31,14 @@ def paligemma(tmp_path_factory: pytest.TempPathFactory) -> GenerativeAdapter:
     return adapter
 
 
+@pytest.fixture(scope="session")
+def paddle(tmp_path_factory: pytest.TempPathFactory) -> GenerativeAdapter:
+    folder = tiny.save_paddle(tmp_path_factory.mktemp("paddle"))
+    adapter = load_adapter(ModelConfig(name=str(folder)), folder.parent)
+    assert isinstance(adapter, GenerativeAdapter)
+    return adapter
+
+
 @pytest.fixture(scope="session", params=[tiny.save_clip, tiny.save_siglip], ids=["clip", "siglip"])
 def dual_encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ContrastiveAdapter:
     folder = request.param(tmp_path_factory.mktemp("dual"))

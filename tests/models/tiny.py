@@ -14,6 +14,9 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    PaddleOCRVLConfig,
+    PaddleOCRVLForConditionalGeneration,
+    PaddleOCRVLProcessor,
     PaliGemmaConfig,
     PaliGemmaForConditionalGeneration,
     PaliGemmaProcessor,
@@ -23,6 +26,7 @@ from transformers import (
     SiglipProcessor,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.paddleocr_vl.image_processing_pil_paddleocr_vl import PaddleOCRVLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 SIDE, PATCH = 32, 16
@@ -182,4 +186,39 @@ def save_siglip(folder: Path) -> Path:
     words = tokenizer(model_max_length=64)
     SiglipModel(SiglipConfig(**_towers(64, len(words)))).save_pretrained(folder)
     SiglipProcessor(SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE}), words).save_pretrained(folder)
+    return folder
+
+
+def save_paddle(folder: Path) -> Path:
+    """Save a PaddleOCR-VL, built as Qwen2-VL is: pictures keep their shape, and a token stands for 2 x 2 patches."""
+    torch.manual_seed(0)
+    words = tokenizer(bos_token="<|im_start|>", extra_special_tokens={"image_token": "<image>"})
+    images = PaddleOCRVLImageProcessorPil(
+        patch_size=PATCH // 2, merge_size=2, size={"shortest_edge": PATCH**2, "longest_edge": 64 * PATCH**2}
+    )
+    config = PaddleOCRVLConfig(
+        vision_config={
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": SIDE,
+            "patch_size": PATCH // 2,
+            "spatial_merge_size": 2,
+        },
+        text_config={
+            "vocab_size": len(words),
+            "hidden_size": WIDTH,
+            "intermediate_size": 48,
+            "num_hidden_layers": LAYERS,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 6,
+            "initializer_range": 0.2,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 1]},
+        },
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+    )
+    PaddleOCRVLForConditionalGeneration(config).save_pretrained(folder)
+    PaddleOCRVLProcessor(images, words, chat_template=TEMPLATE).save_pretrained(folder)
     return folder

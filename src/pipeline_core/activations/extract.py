@@ -85,10 +85,15 @@ def _embedding(adapter: "ModelAdapter", config: ExtractionConfig, model: str) ->
 
 
 def _inputs(reader: ImageReader, items: Sequence[Item]) -> list[SampleInput]:
-    return [_input(reader, item) for item in items]
+    return [sample_input(reader, item) for item in items]
 
 
-def _input(reader: ImageReader, item: Item) -> SampleInput:
+def sample_input(reader: ImageReader, item: Item) -> SampleInput:
+    """Return what a model is given of an item, its picture opened.
+
+    Raises:
+        DataError: the picture cannot be read.
+    """
     try:
         image = None if item.image_ref is None else reader.open(item.image_ref)
     except DataError as error:

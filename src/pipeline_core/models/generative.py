@@ -1,4 +1,4 @@
-"""One adapter for every generative model: states of all layers for all tokens, in one pass."""
+"""One adapter for every generative model: states, or attention weights, of all layers for all tokens, in one pass."""
 
 import inspect
 from collections.abc import Sequence
@@ -9,8 +9,9 @@ import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from pipeline_core.errors import ModelError
-from pipeline_core.models.adapter import AttentionKind, LayerVisitor, SampleInput
-from pipeline_core.models.hooks import find_decoder, visiting
+from pipeline_core.models.adapter import IMAGE, AttentionKind, LayerVisitor, SampleInput
+from pipeline_core.models.grids import ImageGrid, image_grid
+from pipeline_core.models.hooks import AttentionVisitor, attending, find_decoder, visiting
 from pipeline_core.models.pictures import PictureMemory
 from pipeline_core.models.prefix import keeps_plain_cache, shared_prefix
 from pipeline_core.models.tokens import Inputs, TokenBatch, TokenizedSample, collate, tokenize
@@ -85,7 +86,7 @@ class GenerativeAdapter:
             # MPS has no float64, which pooling sums in.
             visit(layer, states.cpu() if states.device.type == "mps" else states)
 
-        tokens: dict[str, Any] = {name: self._to_device(value) for name, value in batch.tokens.items()}
+        tokens = self._token_arguments(batch)
         with torch.inference_mode():
             if self._reuses_prefix and (length := shared_prefix(batch)):
                 start = {name: value[:1, :length] for name, value in tokens.items()}
@@ -97,6 +98,41 @@ class GenerativeAdapter:
                 self._base(**tokens, **self._vision_arguments(batch), use_cache=bool(prefix), return_dict=True)
         if visited != list(range(self.n_layers + 1)):
             raise ModelError(f"{self.name} does not pass through each of its layers once", "use another model")
+
+    def attend(self, batch: TokenBatch, visit: AttentionVisitor) -> None:
+        """Run the model and hand each layer's attention weights [batch, heads, tokens, tokens] to ``visit``.
+
+        Every token is run, with no beginning shared, so that the weights are square. Layers without attention, such
+        as those of state-space models, are left out.
+
+        Raises:
+            ModelError: no layer returns its weights.
+        """
+        attended: list[int] = []
+
+        def visit_weights(layer: int, weights: torch.Tensor) -> None:
+            attended.append(layer)
+            visit(layer, weights.cpu() if weights.device.type == "mps" else weights)
+
+        with torch.inference_mode(), attending(self._decoder, visit_weights):
+            self._base(
+                **self._token_arguments(batch), **self._vision_arguments(batch), use_cache=False, return_dict=True
+            )
+        if not attended:
+            raise ModelError(
+                f"{self.name} does not return its attention weights",
+                "load it with attention=eager; if that does not help, use another model",
+            )
+
+    def image_grid(self, sample: TokenizedSample) -> ImageGrid | None:
+        """Tell how a sample's image tokens lie over its picture; None without a picture or if it cannot be told."""
+        if sample.sample.image is None:
+            return None
+        n_tokens = int((sample.roles == IMAGE).sum())
+        return image_grid(self._processor, sample.vision, n_tokens, sample.sample.image.size)
+
+    def _token_arguments(self, batch: TokenBatch) -> dict[str, Any]:
+        return {name: self._to_device(value) for name, value in batch.tokens.items()}
 
     def _vision_arguments(self, batch: TokenBatch) -> dict[str, Any]:
         pictured = [sample for sample in batch.samples if sample.vision]

@@ -1,6 +1,6 @@
-"""The decoder of any generative model, and its states layer by layer as it runs."""
+"""The decoder of any generative model, and its states and attention weights layer by layer as it runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,12 @@ from pipeline_core.errors import ModelError
 from pipeline_core.models.adapter import LayerVisitor
 
 _NORM_NAMES = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "norm_f")
+
+AttentionVisitor = Callable[[int, torch.Tensor], None]
+"""Receives a layer's number, from 1, and its attention weights [batch, heads, tokens, tokens], in the model's dtype.
+
+Row q of a head holds what the q-th token attends to. Rows and columns are padded on the right.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,3 +82,39 @@ def visiting(decoder: Decoder, visit: LayerVisitor) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def attending(decoder: Decoder, visit: AttentionVisitor) -> Iterator[None]:
+    """Call ``visit`` with the attention weights of every layer that has some, while the model runs inside the context.
+
+    They are known by their shape among what the parts of a layer return, whatever the model calls its attention.
+    Asking the model for all of them at its end would hold every layer's at once.
+    """
+
+    def leaving(layer: int) -> Any:
+        def hook(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+            weights = _weights(output)
+            if weights is not None:
+                visit(layer, weights)
+
+        return hook
+
+    handles = [
+        part.register_forward_hook(leaving(number))
+        for number, layer in enumerate(decoder.layers, start=1)
+        for part in layer.children()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _weights(output: Any) -> torch.Tensor | None:
+    """Return the square weights [batch, heads, tokens, tokens] that follow states [batch, tokens, width], if any."""
+    if not isinstance(output, tuple):
+        return None
+    tensors = [value for value in output if isinstance(value, torch.Tensor)]
+    return next((v for v in tensors[1:] if v.ndim == 4 and v.shape[2:] == 2 * tensors[0].shape[1:2]), None)

@@ -8,7 +8,7 @@ LAYER = column("layer", SMALL, "decoder layer, from 1")
 SOURCE = column(
     "source",
     STRING,
-    "whose attention: last (the last token) | pooled (mean over the tokens that the mean-pooled embedding averages)",
+    "whose attention: last (the last token) | pooled (mean over all of the sample's tokens, as in a mean embedding)",
 )
 KEY = ("model", "sample_id", "prompt_id", "layer")
 
@@ -47,6 +47,11 @@ TABLES: tuple[Table, ...] = (
             SOURCE,
             column("grid_h", SMALL, "rows of image tokens"),
             column("grid_w", SMALL, "columns of image tokens"),
+            column(
+                "region",
+                pa.list_(pa.float32()),
+                "left, top, right, bottom of the grid as shares of the picture's width and height; the model may crop",
+            ),
             column("mass", DOUBLE, "share of all attention that goes to image tokens, 0 to 1"),
             column("weights", pa.list_(pa.float32()), "attention to each image token, row by row, scaled to sum to 1"),
         ),

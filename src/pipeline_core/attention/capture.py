@@ -1,0 +1,87 @@
+"""What is kept of attention weights: mass by layer, head, source and role, and each image token's share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pipeline_core.errors import ModelError
+from pipeline_core.models.adapter import IMAGE, ROLES, Roles, SampleInput
+from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.grids import ImageGrid
+
+Array = npt.NDArray[np.float64]
+
+SOURCES = ("last", "pooled")
+"""Whose attention: the last token's, or the mean over all of a sample's tokens."""
+
+
+@dataclass(frozen=True)
+class SampleAttention:
+    """Attention over one sample.
+
+    Attributes:
+        layers: number of each layer, from 1.
+        masses: shares of the attention [layers, sources, heads, roles]; those of the roles sum to 1.
+        image: share of the attention that each image token gets, mean over heads [layers, sources, image tokens].
+        grid: how the image tokens lie over the picture; None without a picture or if it cannot be told.
+    """
+
+    layers: tuple[int, ...]
+    masses: Array
+    image: Array
+    grid: ImageGrid | None
+
+
+def capture(adapter: GenerativeAdapter, inputs: Sequence[SampleInput]) -> list[SampleAttention]:
+    """Run a batch and reduce each layer's weights as they arise: at most one layer's are held.
+
+    Raises:
+        DataError: a sample cannot be prepared.
+        ModelError: the model returns no weights, or some that are not finite.
+    """
+    batch = adapter.prepare(inputs)
+    layers: list[int] = []
+    masses: list[list[Array]] = [[] for _ in inputs]
+    image: list[list[Array]] = [[] for _ in inputs]
+
+    def visit(layer: int, weights: torch.Tensor) -> None:
+        layers.append(layer)
+        for row, roles in enumerate(batch.roles):
+            n_tokens = len(roles)
+            found = source_rows(weights[row, :, :n_tokens, :n_tokens])
+            if not np.isfinite(found).all():
+                raise ModelError(
+                    f"{adapter.name} attends by values that are not finite, "
+                    f"for sample {inputs[row].sample_id} in layer {layer}",
+                    "float16 overflows in models trained in bfloat16: try model.dtype=float32 or bfloat16",
+                )
+            masses[row].append(role_masses(found, roles))
+            image[row].append(found[..., roles == IMAGE].mean(axis=1))
+
+    adapter.attend(batch, visit)
+    return [
+        SampleAttention(tuple(layers), np.stack(masses[row]), np.stack(image[row]), adapter.image_grid(sample))
+        for row, sample in enumerate(batch.samples)
+    ]
+
+
+def source_rows(weights: torch.Tensor) -> Array:
+    """Return the attention of each source [sources, heads, tokens], scaled to sum to 1.
+
+    Half precision rounds the weights, and some models let a part of the attention go to no token at all.
+
+    Args:
+        weights: one sample's weights in one layer [heads, tokens, tokens], without padding.
+    """
+    rows = torch.stack([weights[:, -1].double(), weights.mean(dim=1, dtype=torch.float64)]).cpu().numpy()
+    scaled: Array = rows / rows.sum(axis=-1, keepdims=True)
+    return scaled
+
+
+def role_masses(rows: Array, roles: Roles) -> Array:
+    """Sum attention [sources, heads, tokens] over the tokens of each role: [sources, heads, roles]."""
+    summed: Array = rows @ np.eye(len(ROLES))[roles]
+    return summed
