@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import save_file
 
-from pipeline_core.parquet import write_table
+from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.removal import SaeInput
 
 SPLITS = {"support": 40, "validation": 30, "test": 50}
@@ -140,3 +140,43 @@ def _write_sae(sae: Path, features: Path, rng: np.random.Generator, width: int, 
         "in_top_attribution": [False] * n_features,
     }
     write_table(features, "features", pl.DataFrame(statistics))
+
+
+def write_sweep_study(root: Path) -> Study:
+    """Write the study with five layers and all poolings and masks, and a control of task t2i.
+
+    Each layer is less noisy than the one below; of the poolings, the mean is least noisy, and the content alone.
+    """
+    study = write_study(root, SPLITS, WIDTH, N_FEATURES)
+    analysed = read_table(study.activations, "representations").row(0, named=True)
+    base = read_table(study.activations, "embeddings")
+    vectors = np.array(base["vector"].to_list(), dtype=np.float32)
+    keys = [(layer, "mean", "all", 4.0 - layer) for layer in range(4)]
+    keys += [
+        (4, pooling, mask, noise * (0.5 if mask == "content" else 1.0))
+        for pooling, noise in (("mean", 1.0), ("last", 2.0), ("max", 3.0), ("min", 3.0))
+        for mask in ("all", "no_image", "no_prompt", "content")
+        if (pooling, mask) != ("mean", "all")
+    ]
+    rng = np.random.default_rng(11)
+    rows = [analysed]
+    for shard, (layer, pooling, mask, noise) in enumerate(keys, start=1):
+        rep_id = f"L{layer}/{pooling}/{mask}"
+        at_analysis = {"at_analysis_layer": layer == analysed["layer"]}
+        rows.append(analysed | {"rep_id": rep_id, "layer": layer, "pooling": pooling, "mask": mask} | at_analysis)
+        noisy = vectors + noise * rng.standard_normal(vectors.shape).astype(np.float32)
+        embeddings = base.with_columns(rep_id=pl.lit(rep_id), vector=pl.Series(noisy.tolist()))
+        write_table(study.activations, "embeddings", embeddings, shard=shard)
+    write_table(study.activations, "representations", pl.DataFrame(rows))
+    _add_control(study.dataset)
+    return study
+
+
+def _add_control(dataset: Path) -> None:
+    control = {"task_id": pl.lit("t2i_text_only")}
+    for name in ("tasks", "queries", "candidates", "qrels"):
+        table = read_table(dataset, name)
+        own = table.filter(task_id="t2i").with_columns(**control)
+        if name == "tasks":
+            own = own.with_columns(control=pl.lit("text_only"), control_of=pl.lit("t2i"))
+        write_table(dataset, name, pl.concat([table, own]))

@@ -159,17 +159,22 @@ def test_without_an_sae_nothing_is_removed_and_the_rest_is_equal(study: Study, r
     assert_frame_equal(read_table(bare, "retrieval_ranks"), whole)
 
 
-def test_saved_adaptations_reproduce_the_scores(study: Study, results: Path):
+def test_saved_adaptations_reproduce_the_scores_of_every_named_system(study: Study, results: Path):
     sides = load_adaptations(results / "adaptations" / "t2i.safetensors")
-    embeddings = read_table(study.activations, "embeddings")
-    hits = read_table(results, "retrieval_hits").filter(system_id="model/realign", task_id="t2i").head(20)
-    for row in hits.iter_rows(named=True):
-        query, candidate = (
-            np.array(embeddings.filter(sample_id=sample)["vector"].to_list(), dtype=np.float32)
-            for sample in (f"text:{row['query_id']}", row["sample_id"])
+    systems = read_table(results, "systems").filter(
+        pl.col("named"), pl.col("control") == "none", pl.col("adaptation") != "identity"
+    )
+    shorts = systems["system_id"].str.strip_prefix("model/").to_list()
+    assert set(sides) == {f"{short}/{side}" for short in shorts for side in ("queries", "candidates")}
+    embeddings = dict(read_table(study.activations, "embeddings")["sample_id", "vector"].iter_rows())
+    for short in shorts:
+        hits = read_table(results, "retrieval_hits").filter(system_id=f"model/{short}", task_id="t2i").head(20)
+        queries, candidates = (
+            sides[f"{short}/{side}"].apply(np.array([embeddings[sample] for sample in samples], dtype=np.float32))
+            for side, samples in (("queries", "text:" + hits["query_id"]), ("candidates", hits["sample_id"]))
         )
-        cosine = float(sides["realign/queries"].apply(query)[0] @ sides["realign/candidates"].apply(candidate)[0])
-        assert cosine == pytest.approx(row["score"], abs=1e-5)
+        cosines = np.einsum("nd,nd->n", queries, candidates)
+        assert np.allclose(cosines, hits["score"], atol=1e-5), short
 
 
 def test_trec_files_hold_the_hits(results: Path):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipeline_core.retrieval import search as module
 from pipeline_core.retrieval.adaptations import unit
-from pipeline_core.retrieval.search import Pairs, search
+from pipeline_core.retrieval.search import Pairs, rank, search
 
 NONE: Pairs = np.empty((0, 2), dtype=np.int64)
 
@@ -78,3 +78,15 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch):
     np.testing.assert_array_equal(whole.candidates, blocks.candidates)
     np.testing.assert_array_equal(whole.first_relevant_rank, blocks.first_relevant_rank)
     np.testing.assert_allclose(whole.scores, blocks.scores, atol=1e-6)
+
+
+def test_given_scores_are_ranked_as_those_searched_for(monkeypatch):
+    rng = np.random.default_rng(5)
+    queries, candidates = unit(rng.standard_normal((7, 4))), unit(rng.standard_normal((9, 4)))
+    relevant, excluded = pairs({(q, q) for q in range(7)}), pairs({(q, q + 1) for q in range(7)})
+    searched = search(queries, candidates, relevant, excluded, 5)
+    monkeypatch.setattr(module, "BLOCK_ENTRIES", 20)
+    ranked = rank(queries @ candidates.T, relevant, excluded, 5)
+    assert ranked.candidates.tolist() == searched.candidates.tolist()
+    assert ranked.first_relevant_rank.tolist() == searched.first_relevant_rank.tolist()
+    assert np.allclose(ranked.scores, searched.scores, atol=1e-6)

@@ -38,11 +38,12 @@ class Scored:
 
 def score(pool: Pool, results: Mapping[str, SearchResult], ks: tuple[int, ...], listed: Container[str]) -> Scored:
     """Score the results [system id] of one pool; recall and nDCG, which take longest, only of ``listed`` systems."""
-    lists = ListScorer(pool, ks)
     ranks = {system_id: result.first_relevant_rank[pool.judged] for system_id, result in results.items()}
     scores = {system_id: rank_scores(own, ks) for system_id, own in ranks.items()}
-    for system_id in scores:
-        if system_id in listed:
+    with_lists = [system_id for system_id in results if system_id in listed]
+    if with_lists:
+        lists = ListScorer(pool, ks)
+        for system_id in with_lists:
             scores[system_id] |= lists.scores(results[system_id])
     return Scored(pool, ranks, scores, ks)
 

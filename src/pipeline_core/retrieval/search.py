@@ -1,5 +1,6 @@
 """Exact cosine search: blocks of queries against all candidates, float32, ties by (score descending, id ascending)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,25 +38,39 @@ def search(queries: Matrix, candidates: Matrix, relevant: Pairs, excluded: Pairs
     """Rank all candidates for each query.
 
     Args:
-        queries: [q, d] at unit norm.
-        candidates: [n, d] at unit norm, in ascending order of id: ties are broken by row.
+        queries: [q, d]; the score is the inner product, the cosine of vectors at unit norm.
+        candidates: [n, d], in ascending order of id: ties are broken by row.
         relevant: pairs judged relevant.
         excluded: pairs taken out before ranking.
         depth: length of the lists returned, cut to n.
     """
-    depth = min(depth, len(candidates))
+    rows = torch.from_numpy(np.ascontiguousarray(queries))
     columns = torch.from_numpy(np.ascontiguousarray(candidates)).T
-    block = max(1, BLOCK_ENTRIES // len(candidates))
-    parts = [
-        _search_block(
-            torch.from_numpy(np.ascontiguousarray(queries[start : start + block])) @ columns,
-            _rows_from(relevant, start, start + block),
-            _rows_from(excluded, start, start + block),
-            depth,
+    return _by_block(lambda block: rows[block] @ columns, (len(queries), len(candidates)), relevant, excluded, depth)
+
+
+def rank(scores: Matrix, relevant: Pairs, excluded: Pairs, depth: int) -> SearchResult:
+    """Rank all candidates for each query by given scores [q, n], float32; the rest is as in ``search``."""
+    rows = torch.from_numpy(scores)
+    return _by_block(lambda block: rows[block], (len(scores), scores.shape[1]), relevant, excluded, depth)
+
+
+def _by_block(
+    scores: Callable[[slice], torch.Tensor], shape: tuple[int, int], relevant: Pairs, excluded: Pairs, depth: int
+) -> SearchResult:
+    n_queries, n_candidates = shape
+    step, depth = max(1, BLOCK_ENTRIES // n_candidates), min(depth, n_candidates)
+    # Results are written into place: small ones kept between the large blocks would hole the heap, gigabytes in all.
+    found = torch.empty((n_queries, depth), dtype=torch.int64)
+    cosines = torch.empty((n_queries, depth), dtype=torch.float32)
+    first = torch.empty(n_queries, dtype=torch.int64)
+    for start in range(0, n_queries, step):
+        stop = start + step
+        block = slice(start, stop)
+        found[block], cosines[block], first[block] = _search_block(
+            scores(block), _rows_from(relevant, start, stop), _rows_from(excluded, start, stop), depth
         )
-        for start in range(0, len(queries), block)
-    ]
-    return SearchResult(*(torch.cat(arrays).numpy() for arrays in zip(*parts, strict=True)))
+    return SearchResult(found.numpy(), cosines.numpy(), first.numpy())
 
 
 def _search_block(
