@@ -11,11 +11,8 @@ from pipeline_core.errors import StoreError
 from pipeline_core.schema import SHARDED, TABLES
 
 ROW_GROUP = 8192
-VECTOR_ROW_GROUP = 1024
-"""Rows a group of the tables of vectors: one representation of a shard lies in few groups, and is read without the
-others."""
-
-_OF_VECTORS = frozenset({"embeddings", "tokens"})
+EMBEDDING_ROW_GROUP = 1024
+"""Rows a group of embeddings: one representation of a shard lies in few groups, and is read without the others."""
 
 
 def conform(name: str, data: pl.DataFrame | pa.Table) -> pa.Table:
@@ -54,7 +51,7 @@ def write_table(folder: Path, name: str, data: pl.DataFrame | pa.Table, shard: i
         assert shard is not None, f"{name} is sharded"
         path = folder / name / f"{shard:05d}.parquet"
         path.parent.mkdir(exist_ok=True)
-    rows = VECTOR_ROW_GROUP if name in _OF_VECTORS else ROW_GROUP
+    rows = EMBEDDING_ROW_GROUP if name == "embeddings" else ROW_GROUP
     pq.write_table(table, path, row_group_size=rows, compression="zstd", compression_level=1)
     return int(table.num_rows)
 

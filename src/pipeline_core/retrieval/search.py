@@ -12,7 +12,7 @@ from pipeline_core.vectors import Matrix
 Pairs = npt.NDArray[np.int64]
 """Rows (query, candidate) [m, 2], ascending."""
 
-BLOCK_ENTRIES = 1 << 23
+BLOCK_ENTRIES = 1 << 25
 """Scores held at a time."""
 
 _LAST = 0xFFFFFFFF
