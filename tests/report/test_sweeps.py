@@ -22,6 +22,7 @@ from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.pictures import Pictures
 from pipeline_core.report.sweeps import SweepFigure, axes, sweep_figures
 from pipeline_core.report.sweeps.chart import HEIGHT, WIDTH, Charts, Level, Panel, Point, Series, draw, extent, spread
+from pipeline_core.report.sweeps.heat_maps import VIEWS
 from pipeline_core.report.sweeps.poolings import MASKS, POOLINGS
 from pipeline_core.report.text import percent, points
 from tests.report.artifacts import HOSTILE
@@ -356,8 +357,19 @@ def test_maps_show_as_many_samples_as_asked_for(swept: ReportInputs) -> None:
     assert len(model.maps) == 3
     for shown in model.maps:
         assert shown.image.startswith("data:image/webp")
-        assert [overlay.source for overlay in shown.overlays] == ["from the last token", "from all pooled tokens"]
-        assert len({shown.image, *(overlay.image for overlay in shown.overlays)}) == 3
+        assert [overlay.view for overlay in shown.overlays] == list(VIEWS.values())
+        assert len({shown.image, *(overlay.image for overlay in shown.overlays)}) >= 3
+
+
+def test_maps_of_the_last_third_leave_the_earlier_layers_out(swept: ReportInputs) -> None:
+    with Facts(swept) as facts:
+        asked = facts.ask("sweeps/attention_maps", n_samples=1).rows
+    stored = table(swept.models[0].attention, "attention_maps")
+    late = stored.filter(source="last", sample_id=asked["sample_id"][0]).filter(
+        3 * pl.col("layer") > 2 * pl.col("layer").max()
+    )
+    expected = np.mean([np.array(weights) for weights in late["weights"].to_list()], axis=0)
+    np.testing.assert_allclose(asked.filter(layers="last third")["weights"].to_list()[0], expected, atol=1e-6)
 
 
 def test_a_plain_analysis_has_no_such_figures(inputs: ReportInputs) -> None:

@@ -93,7 +93,7 @@ def build_report(inputs: ReportInputs, config: ReportConfig, folder: Path) -> No
 
 
 def _write_texts(tables: Iterable[Table], folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for table in tables:
         for ending, written in copying.texts(table).items():
             (folder / f"{table.anchor}.{ending}").write_text(written, encoding="utf-8")

@@ -12,22 +12,29 @@ from pipeline_core.report.sweeps.attention import PAPER_ITEM, SOURCES
 from pipeline_core.report.sweeps.figure import SweepFigure, models_in
 from pipeline_core.report.text import percent
 
+VIEWS = {
+    ("last", "all"): "from the last token",
+    ("last", "last third"): "from the last token, last third of the layers",
+    ("pooled", "all"): "from all pooled tokens",
+}
+"""The maps of a sample, by whose attention it is and over which layers."""
+
 LARGEST = 176
 """Longer side of a map, pixels: shown at half of it."""
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """A picture under one heat map: whose attention it is, and the share of it that goes to the picture."""
+    """A picture under one heat map: whose attention it is, in which layers, and its share that goes to the picture."""
 
-    source: str
+    view: str
     image: str
     mass: float
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A sample: its words, its picture, and a map for each source."""
+    """A sample: its words, its picture, and a map for each of the ``VIEWS``."""
 
     sample_id: str
     text: str | None
@@ -77,15 +84,15 @@ def _maps(own: pl.DataFrame, pictures: Pictures) -> list[HeatMap]:
     for (sample_id,), rows in own.group_by(["sample_id"], maintain_order=True):
         first = rows.row(0, named=True)
         picture = pictures.open(first["image_ref"], LARGEST)
-        by_source = {row["source"]: row for row in rows.iter_rows(named=True)}
+        by_view = {(row["source"], row["layers"]): row for row in rows.iter_rows(named=True)}
         overlays = tuple(
             Overlay(
                 words,
                 data_uri(heat_overlay(picture, row["weights"], row["grid_h"], row["grid_w"], tuple(row["region"]))),
                 row["mass"],
             )
-            for source, words in SOURCES.items()
-            if (row := by_source.get(source)) is not None
+            for view, words in VIEWS.items()
+            if (row := by_view.get(view)) is not None
         )
         found.append(HeatMap(str(sample_id), first["text"], data_uri(picture), overlays))
     return found
@@ -93,6 +100,6 @@ def _maps(own: pl.DataFrame, pictures: Pictures) -> list[HeatMap]:
 
 def _statement(model: str, own: pl.DataFrame) -> str:
     n = own["sample_id"].n_unique()
-    means = dict(own.group_by("source").agg(pl.col("mass").mean()).iter_rows())
+    means = dict(own.filter(layers="all").group_by("source").agg(pl.col("mass").mean()).iter_rows())
     shares = ", ".join(f"{percent(means[source])} {words}" for source, words in SOURCES.items() if source in means)
     return f"{model}: of the attention in these {n} samples, {shares} goes to the picture."
