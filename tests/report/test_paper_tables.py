@@ -1,5 +1,6 @@
 """The paper's tables with this run's numbers: each cell against the artifacts and the paper's own files."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 
 from pipeline_core.paper.reference import DATA
+from pipeline_core.parquet import write_table
 from pipeline_core.report import facts as facts_module
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
@@ -72,6 +74,10 @@ def written(values: Sequence[float], write: Callable[[float], str] = "{:.1f}".fo
 def printed_in(file: str, **where: str) -> dict[str, float]:
     row = pl.read_csv(DATA / file).filter(**where).row(0, named=True)
     return {name: value for name, value in row.items() if isinstance(value, float)}
+
+
+def texts(table: Table) -> list[list[tuple[str, str]]]:
+    return [[(cell.text, cell.small) for cell in row] for row in table.rows]
 
 
 def own_percent(world: World, short: str, task: str, model: str = GENERATIVE) -> list[float]:
@@ -210,6 +216,15 @@ def test_without_fine_tuned_models_the_papers_rows_stay(claim_inputs: ReportInpu
     assert "None of this run's models is one" in table.statement
 
 
+def test_the_model_studied_is_realigned_even_where_it_is_fine_tuned_itself(claim_inputs: ReportInputs) -> None:
+    tuned = [
+        (replace(models[0], fine_tuned=True), *models[1:])
+        for models in (claim_inputs.models, *claim_inputs.repetitions)
+    ]
+    inputs = replace(claim_inputs, models=tuned[0], repetitions=tuple(tuned[1:]))
+    assert texts(tables_of(inputs)["fine-tuned"]) == texts(tables_of(claim_inputs)["fine-tuned"])
+
+
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_overlaps_are_of_every_share_and_reduction(
     tables: dict[str, Table], claim_world: World, reduction: str
@@ -245,11 +260,53 @@ def test_densities_are_shares_by_count_and_by_energy(tables: dict[str, Table], c
     counts, energies = [], []
     for r in REPETITIONS:
         alive = claim_world.features[r, sae_id].drop_nulls("modality")
-        text = alive.filter(pl.col("modality") > 2 / 3)
+        text = alive.filter(pl.col("modality") >= 2 / 3)
         counts.append(text.height / alive.height)
         energies.append(text["energy"].sum() / alive["energy"].sum())
     assert row["texts", "of the features"] == written(counts, "{:.1%}".format)
     assert row["texts", "of the energy"] == written(energies, "{:.1%}".format)
+
+
+def test_a_third_holds_its_lower_end_and_what_has_no_modality_counts_nowhere(
+    claim_inputs: ReportInputs, claim_world: World, tmp_path: Path
+) -> None:
+    features = claim_world.features[0, f"{GENERATIVE}/paper"].with_columns(sae_id=pl.lit(f"{GENERATIVE}/paper"))
+    scores: list[float | None] = [0.0, 1 / 3, 0.5, 2 / 3, 1.0, None]
+    few = features.head(6).with_columns(
+        rep_id=pl.lit("rep"), energy=pl.Series([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), modality=pl.Series(scores)
+    )
+    own = claim_inputs.models[0].saes[0].features
+    shutil.copytree(own, tmp_path / "features")
+    write_table(tmp_path / "features", "features", few)
+    sae = replace(claim_inputs.models[0].saes[0], features=tmp_path / "features")
+    alone = replace(claim_inputs, models=(replace(claim_inputs.models[0], saes=(sae,)),), repetitions=())
+    with Facts(alone) as facts:
+        split = facts.ask("energy_split").rows.row(0, named=True)
+        densities = facts.ask("paper/densities").rows
+    expected = {"pictures": (1 / 5, 1 / 15), "both": (2 / 5, 5 / 15), "texts": (2 / 5, 9 / 15)}
+    for served, name in (("pictures", "image"), ("both", "shared"), ("texts", "text")):
+        row = densities.row(by_predicate=pl.col("served") == served, named=True)
+        assert (row["count_value"], row["energy_value"]) == pytest.approx(expected[served])
+        assert (split[f"{name}_count"], split[f"{name}_energy"]) == pytest.approx(expected[served])
+
+
+@pytest.mark.parametrize("name", ["raw", "poolings", "whitening"])
+def test_the_mean_over_the_tasks_is_of_cut_offs_that_every_task_has(
+    claim_inputs: ReportInputs, tmp_path: Path, name: str
+) -> None:
+    model = claim_inputs.models[0]
+    assert model.sweep is not None
+    folders = {"retrieval": model.retrieval, "sweep": model.sweep}
+    for stage, folder in folders.items():
+        shutil.copytree(folder, tmp_path / stage)
+        metrics = pl.read_parquet(folder / "retrieval_metrics.parquet")
+        small = (pl.col("task_id") == "t2i") & (pl.col("k") == 10)
+        write_table(tmp_path / stage, "retrieval_metrics", metrics.filter(~small))
+    changed = replace(model, retrieval=tmp_path / "retrieval", sweep=tmp_path / "sweep")
+    with Facts(replace(claim_inputs, models=(changed,), repetitions=())) as facts:
+        rows = facts.ask(f"paper/{name}").rows
+    assert rows.filter(pl.col("task_id").is_null())["k"].unique().sort().to_list() == [1, 5]
+    assert set(rows.filter(k=10)["task_id"]) == set(SCORED) - {"t2i"}
 
 
 def test_costs_are_those_of_fitting_and_applying(tables: dict[str, Table], claim_world: World) -> None:

@@ -1,8 +1,8 @@
--- Share of the live features and of the energy that serves pictures (modality below 1/3), both, and texts (above 2/3): mean
--- over the repetitions and the range that they span.
+-- Share of the live features and of their energy that serves pictures (modality below 1/3), both, and texts (2/3 and more):
+-- mean over the repetitions and the range that they span.
 with thirds as (
     select sae_id, repetition, energy,
-           case when modality < 1 / 3 then 'pictures' when modality > 2 / 3 then 'texts' else 'both' end as served
+           case when modality < 1 / 3 then 'pictures' when modality >= 2 / 3 then 'texts' else 'both' end as served
     from features
     where modality is not null
 ),

@@ -1,5 +1,5 @@
 -- Hit rate of each pooling of all tokens at the analysis layer, raw, at each cut-off: mean over the repetitions and the
--- range that they span. A row without a task is the mean over the tasks.
+-- range that they span. A row without a task is the mean over the tasks, at cut-offs that every task has.
 with scored as (
     select s.model, if(r.pooling = 'last', 'last token', r.pooling) as setting, s.repetition, t.task_type, t.task_id, m.k, avg(m.value) as value
     from retrieval_metrics m
@@ -11,6 +11,8 @@ with scored as (
     group by grouping sets (
         (s.model, setting, s.repetition, m.k, t.task_type, t.task_id), (s.model, setting, s.repetition, m.k)
     )
+    having grouping(t.task_id) = 0
+           or count(distinct t.task_id) = (select count(*) from tasks where repetition = 0 and control = 'none')
 )
 select model, setting, task_type, task_id, k,
        avg(value) as value, min(value) as low, max(value) as high, count(*)::integer as n_repetitions

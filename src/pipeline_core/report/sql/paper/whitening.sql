@@ -1,5 +1,6 @@
 -- Hit rate of every adaptation by the candidates' statistics (or joint ones, where it says so) at each cut-off: mean over
--- the repetitions and the range that they span. A row without a task is the mean over the tasks.
+-- the repetitions and the range that they span. A row without a task is the mean over the tasks, at cut-offs that every
+-- task has.
 with named as (
     select *,
            case
@@ -28,6 +29,8 @@ scored as (
         (s.model, s.method, s.fit_on, s."rank", s.repetition, m.k, t.task_type, t.task_id),
         (s.model, s.method, s.fit_on, s."rank", s.repetition, m.k)
     )
+    having grouping(t.task_id) = 0
+           or count(distinct t.task_id) = (select count(*) from tasks where repetition = 0 and control = 'none')
 )
 select model,
        concat(method, if(fit_on = 'joint', ', joint statistics', ''), coalesce(', rank ' || "rank", '')) as setting,
