@@ -17,19 +17,21 @@ from tasks.step import OPTIONS, Outcome, run_step
 
 
 def report_inputs(plan: Plan, store: Store) -> ReportInputs:
-    """Find every input of a plan's report in the store.
+    """Find every input of a plan's report in the store; the outcomes of contracts are those of the analysis itself.
 
     Raises:
         StoreError: an artifact is missing or damaged.
     """
-    built = [store.get(step.key) for step in plan.steps.values() if step.stage != "report"]
-    names = [name for name, step in plan.steps.items() if step.stage != "report"]
+    built = [(step, store.get(step.key)) for step in plan.steps.values() if step.stage != "report"]
     stages = tuple(
-        StageFact(name, artifact.stage, artifact.fingerprint, artifact.manifest.seconds)
-        for name, artifact in zip(names, built, strict=True)
+        StageFact(step.name, artifact.stage, artifact.fingerprint, artifact.manifest.seconds)
+        for step, artifact in built
     )
     contracts = tuple(
-        {"artifact": artifact.fingerprint, **result} for artifact in built for result in artifact.manifest.contracts
+        {"artifact": artifact.fingerprint, **result}
+        for step, artifact in built
+        if step.repetition == 0
+        for result in artifact.manifest.contracts
     )
     (dataset,) = plan.of_stage("dataset")
     numbers = sorted({step.repetition for step in plan.steps.values()})

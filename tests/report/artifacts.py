@@ -80,7 +80,7 @@ def make_inputs(root: Path, hostile: bool = False) -> ReportInputs:
 
 def _contract(table: str, held: bool) -> dict[str, Any]:
     return {
-        "artifact": "0123456789abcdef",
+        "artifact": "dataset",
         "table_name": table,
         "column_name": "values",
         "expectation": "expect_column_min_to_be_between",

@@ -110,9 +110,6 @@ class Facts:
         if inputs.run.contracts:
             results = conform("contract_results", pl.DataFrame(list(inputs.run.contracts), infer_schema_length=None))
         self._connection.register("contract_results", results)
-        used = {name for (name,) in self._connection.execute("select artifact from latest_repetitions").fetchall()}
-        for artifact in sorted(set(results.column("artifact").to_pylist()) - used):
-            self._use(artifact, 0)
 
     def _register_models(self, inputs: ReportInputs) -> None:
         rows = conform("models", model_rows(inputs))

@@ -50,7 +50,10 @@ class StageFact:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Stages in the order of the run, and the outcome of every expectation (columns as in ``contract_results``)."""
+    """Stages in the order of the run, and the outcome of every expectation on the artifacts of the analysis itself.
+
+    Outcomes have the columns of ``contract_results``.
+    """
 
     stages: tuple[StageFact, ...] = ()
     contracts: tuple[Mapping[str, Any], ...] = ()
