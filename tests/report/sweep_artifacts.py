@@ -188,6 +188,9 @@ def _removals(scores: _Scores) -> None:
         sae = f"{scores.model}/{recipe}"
         mean = scores.add("removal", f"removal/{recipe}/mean", "removal", "support", 0.1, selection="mean", sae_id=sae)
         scores.effect(mean, sae, "mean", 0.14)
+        sides = f"removal/{recipe}/mean_each_side"
+        each = scores.add("removal", sides, "removal", "support", 0.1, selection="mean", sae_id=sae)
+        scores.effect(each, sae, "mean", 0.17)
         doses: list[tuple[str, dict[str, Any], float]] = [
             (f"share{share:g}", {"share": share, "rank": int(4096 * share)}, (log10(share) + 3) / 1.7)
             for share in SHARES
@@ -235,5 +238,6 @@ def _attention(model: str, folder: Path) -> Path:
             if modality == "image":
                 control = 0.25 + float(random.normal(scale=0.01))
                 shares = {"mass": control + strength * (0.02 * layer + 0.01 * n), "control": control}
-                rows.add("attention_quadrants", **key, source=source, quadrant="upper_left", **shares)
+                quadrant = ("upper_left", "lower_right")[n % 2]
+                rows.add("attention_quadrants", **key, source=source, quadrant=quadrant, **shares)
     return _write(rows, folder, "attention")

@@ -1,6 +1,7 @@
 """Figures of the sweeps: marks inside their panels, statements that say what the artifacts hold, nothing of nothing."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import isotonic_regression
 
+from pipeline_core.parquet import write_table
 from pipeline_core.report import facts as facts_module
 from pipeline_core.report.build import _environment
 from pipeline_core.report.facts import Facts
@@ -22,6 +24,7 @@ from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.pictures import Pictures
 from pipeline_core.report.sweeps import SweepFigure, axes, sweep_figures
 from pipeline_core.report.sweeps.chart import HEIGHT, WIDTH, Charts, Level, Panel, Point, Series, draw, extent, spread
+from pipeline_core.report.sweeps.dose import whether_distractors
 from pipeline_core.report.sweeps.heat_maps import VIEWS
 from pipeline_core.report.sweeps.poolings import MASKS, POOLINGS
 from pipeline_core.report.text import percent, points
@@ -217,6 +220,7 @@ def test_layers_name_the_best_and_the_last(figures: dict[str, SweepFigure], swep
     realign = mean_hit(swept, "layers", adaptation="realign", fit_on="candidates")
     assert max(raw, key=lambda name: raw[name]) == f"reference-mllm/L{BEST_LAYER}/raw"
     statement = figures["layers"].statement
+    assert statement.startswith("The layer of reference-mllm that is highest on test, ")
     best, last = raw[f"reference-mllm/L{BEST_LAYER}/raw"], raw[f"reference-mllm/L{DEPTH}/raw"]
     assert f"raw at {BEST_LAYER} ({percent(best)}; against {percent(last)} at the last, {DEPTH})" in statement
     whitened = realign[f"reference-mllm/L{DEPTH}/realign-candidates"]
@@ -227,7 +231,7 @@ def test_layers_have_a_panel_a_task_and_the_other_models_level(figures: dict[str
     mean, *tasks = panels_of(figures["layers"])
     assert len(tasks) == len(SCORED)
     assert any("reference-contrastive, raw" in label.text for label in mean.labels)
-    assert [label for _, label in mean.key[:4]] == ["raw", "mean removed", "ReAlign", "ReAlign, support"]
+    assert [label for _, label in mean.key[:4]] == ["raw", "mean removed, support", "ReAlign", "ReAlign, support"]
 
 
 def test_poolings_show_every_cell(figures: dict[str, SweepFigure], swept: ReportInputs) -> None:
@@ -242,7 +246,12 @@ def test_poolings_show_every_cell(figures: dict[str, SweepFigure], swept: Report
     assert [cell.best for cells in raw.rows.values() for cell in cells] == [True, *[False] * 15]
     assert f"raw, all tokens: mean {percent(raw.rows['mean'][0].value)}, last" in figures["poolings"].statement
     assert [task.note for task in view.bars] == ["it2i, hit@5"]
-    assert len(view.bars[0].bars) == 2 * len(MASKS)
+    assert len(view.bars[0].bars) == 3 * len(MASKS)
+    assert [grid.title for grid in view.grids] == ["raw", "mean removed, support", "ReAlign"]
+    centred = mean_hit(swept, "poolings", adaptation="mean_removal")
+    assert view.grids[1].rows["max"][2].value == pytest.approx(
+        centred["reference-mllm/max-no_prompt/mean_removal-support"]
+    )
 
 
 def test_a_cell_that_was_not_swept_says_so(figures: dict[str, SweepFigure]) -> None:
@@ -264,7 +273,7 @@ def test_betas_show_four_lines_and_every_rival(figures: dict[str, SweepFigure], 
     }
     curve = mean_hit(swept, "adaptations", adaptation="realign", variant="text", fit_on="candidates")
     at = {beta: curve[f"reference-mllm/adaptations/realign-b{beta}-candidates"] for beta in (0.0, 0.4, 1.0)}
-    expected = f"{percent(at[0.0])} at β 0, {percent(at[0.4])} at the best, 0.4, {percent(at[1.0])} at 1"
+    expected = f"{percent(at[0.0])} at β 0, {percent(at[0.4])} at 0.4, the highest on test, {percent(at[1.0])} at 1"
     assert expected in figures["beta"].statement
 
 
@@ -276,27 +285,99 @@ def test_doses_have_rows_of_panels_for_each_recipe(figures: dict[str, SweepFigur
     assert [len(panel.marks) for panel in rows[0].panels] == [len(SELECTIONS)] * 3
     assert [panel.title for panel in rows[1].panels] == ["By rank", "Cumulatively", "Alone", "Alone"]
     assert [len(panel.marks) for panel in rows[1].panels] == [len(SELECTIONS), 3, 1, 1]
-    assert any("mean direction" in label.text for label in rows[0].panels[0].labels)
+    texts = [label.text for label in rows[0].panels[0].labels]
+    assert sum("one mean" in text for text in texts) == sum("mean of each side" in text for text in texts) == 1
+    assert "nearest in energy" in texts
 
 
-def test_the_dose_that_does_best_is_stated_beside_random_ones(
+def test_the_share_of_the_analysis_is_stated_beside_every_control(
     figures: dict[str, SweepFigure], swept: ReportInputs
 ) -> None:
     effects = pl.concat(
-        table(models[0].removal, "removal_effects").filter(pl.col("system_id").str.contains("/paper/share0.05/"))
+        table(models[0].removal, "removal_effects").filter(sae_id="reference-mllm/paper")
         for models in (swept.models, *swept.repetitions)
     )
-    by_draw = effects.with_row_index().with_columns(pl.col("index") // len(SCORED))
-    means = by_draw.group_by("selection", "index").agg(pl.col("delta").mean())
-    best = means.filter(selection="attribution")["delta"].to_list()
-    random = means.filter(selection="random_subspace")["delta"].to_list()
-    assert (len(best), len(random)) == (3, 9)
+    # The rows of a system in one repetition follow each other, one a task.
+    own = effects.filter(pl.col("system_id").str.contains(r"/share0\.01/|/mean")).with_row_index()
+    by_system = own.group_by("selection", "system_id", pl.col("index") // len(SCORED)).agg(pl.col("delta").mean())
+
+    def deltas(selection: str, ending: str = "") -> list[float]:
+        found = by_system.filter(pl.col("system_id").str.ends_with(ending), selection=selection)
+        assert found.height == (9 if "random" in selection else 3)
+        return found["delta"].to_list()
+
     statement = figures["removal"].statement
-    assert statement.startswith(
-        "reference-mllm/paper, mean over the tasks: removal by attribution does best at 5% of the features"
-    )
-    assert f"features, {points(np.mean(best))} points" in statement
-    assert f"random subspace {points(np.mean(random))} ({points(min(random))} to {points(max(random))})" in statement
+    assert statement.startswith("reference-mllm/paper, 1% of the features removed, points of the mean over the tasks: ")
+    random = deltas("random_subspace")
+    for said in (
+        f"attribution {points(np.mean(deltas('attribution')))}, energy {points(np.mean(deltas('energy')))}",
+        f"random subspace {points(np.mean(random))} ({points(min(random))} to {points(max(random))})",
+        f"one mean {points(np.mean(deltas('mean', '/mean')))}",
+        f"mean of each side {points(np.mean(deltas('mean', '/mean_each_side')))}.",
+    ):
+        assert said in statement
+    assert statement.count("Are they distractors? Not they in particular: ") == len(RECIPES)
+
+
+@pytest.mark.parametrize(
+    ("gains", "answer"),
+    [
+        (
+            {"energy": 0.040, "random_features": 0.003},
+            "By the mean, yes: {}, more than any control (at best energy +4.0).",
+        ),
+        (
+            {"energy": 0.060, "principal_components": 0.061, "bridge": 0.057, "random_features": 0.003},
+            "Not they in particular: {}, more than random controls, but others do as well "
+            "(principal components +6.1, energy +6.0).",
+        ),
+        # What reads the same is as much.
+        (
+            {"mean": 0.058, "random_subspace": 0.0},
+            "Not they in particular: {}, more than random controls, but others do as well (one mean +5.8).",
+        ),
+        (
+            {"mean": 0.07, "energy_matched": 0.06},
+            "Not shown: {}, but random controls do as well (one mean +7.0, nearest in energy +6.0).",
+        ),
+    ],
+)
+def test_whether_they_are_distractors_follows_from_the_controls(gains: dict[str, float], answer: str) -> None:
+    raises = "removing the top-attribution features raises recall (+5.8)"
+    assert whether_distractors(gains | {"attribution": 0.0584}) == f"Are they distractors? {answer.format(raises)}"
+
+
+@pytest.mark.parametrize(("gain", "written"), [(-0.02, "−2.0"), (0.0, "0.0"), (0.0004, "0.0")])
+def test_what_does_not_raise_recall_is_no_distractor(gain: float, written: str) -> None:
+    said = f"Are they distractors? No: removing the top-attribution features does not raise recall ({written})."
+    assert whether_distractors({"attribution": gain, "random_features": -0.3}) == said
+
+
+def test_a_share_that_was_left_out_is_said_and_without_any_the_other_doses_stay(
+    swept: ReportInputs, tmp_path: Path
+) -> None:
+    def without(dose: str) -> SweepFigure:
+        kept = []
+        for number, models in enumerate((swept.models, *swept.repetitions)):
+            removal = models[0].removal
+            assert removal is not None
+            folder = tmp_path / f"without{dose.replace('/', '-')}" / str(number)
+            shutil.copytree(removal, folder)
+            effects = table(removal, "removal_effects")
+            write_table(
+                folder, "removal_effects", effects.filter(~pl.col("system_id").str.contains(dose, literal=True))
+            )
+            kept.append((replace(models[0], removal=folder), *models[1:]))
+        return figures_of(replace(swept, models=kept[0], repetitions=tuple(kept[1:])))["removal"]
+
+    one, all_of_them = without("/share0.01/"), without("/share")
+    said = "reference-mllm/paper: 1% of the features, the share of the analysis, was not removed."
+    for figure in (one, all_of_them):
+        assert figure.statement.startswith(said)
+    assert isinstance(one.content, Charts)
+    assert isinstance(all_of_them.content, Charts)
+    assert [len(row.panels) for row in one.content.rows] == [3, 4] * len(RECIPES)
+    assert [len(row.panels) for row in all_of_them.content.rows] == [4] * len(RECIPES)
 
 
 def test_single_features_are_filled_where_the_test_says_so(
@@ -342,9 +423,12 @@ def test_quadrants_state_the_excess_with_its_interval(
     figures: dict[str, SweepFigure], swept: ReportInputs, source: str
 ) -> None:
     rows = table(swept.models[0].attention, "attention_quadrants").filter(source=source)
-    by_sample = rows.group_by("sample_id").agg((pl.col("mass") - pl.col("control")).mean())["mass"].to_numpy()
-    half = 1.96 * by_sample.std(ddof=1) / len(by_sample) ** 0.5
-    low, high = points(by_sample.mean() - half), points(by_sample.mean() + half)
+    samples = rows.group_by("sample_id", "quadrant").agg(pl.col("mass", "control").mean())
+    excess = (samples["mass"] - samples["control"]).to_numpy()
+    by_quadrant = [stratum["mass"].to_numpy() for stratum in samples.partition_by("quadrant")]
+    squares = sum(((masses - masses.mean()) ** 2).sum() for masses in by_quadrant)
+    half = 1.96 * np.sqrt(squares / (len(excess) - len(by_quadrant)) / len(excess))
+    low, high = points(excess.mean() - half), points(excess.mean() + half)
     assert f"({low} to {high} points)" in figures["quadrants"].statement
     assert "chance is 25%" in figures["quadrants"].statement
 

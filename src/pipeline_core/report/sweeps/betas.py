@@ -115,6 +115,6 @@ def _statement(model: str, own: pl.DataFrame) -> str:
     values = flat["value"].to_list()
     width = max(values) - min(values)
     return (
-        f"{model}, candidates' statistics: {percent(start)} at β {first:g}, {percent(top)} at the best, {best:g}, "
-        f"{percent(end)} at {last:g}; over {_FLAT[0]:g} to {_FLAT[1]:g} it varies by {100 * width:.1f} points."
+        f"{model}, candidates' statistics: {percent(start)} at β {first:g}, {percent(top)} at {best:g}, the highest on "
+        f"test, {percent(end)} at {last:g}; over {_FLAT[0]:g} to {_FLAT[1]:g} it varies by {100 * width:.1f} points."
     )

@@ -1,5 +1,7 @@
 """Table 2: how recall answers to the dose of what is removed, features or the controls that remove as much."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from pipeline_core.report.facts import Facts
@@ -14,12 +16,18 @@ SELECTIONS = {
     "attribution": ("attribution", "line-attribution"),
     "energy": ("energy", "line-energy"),
     "bridge": ("bridge", "line-bridge"),
-    "energy_matched": ("matched energy", "line-matched"),
+    "energy_matched": ("nearest in energy", "line-matched"),
     "random_features": ("random features", "line-random"),
     "random_subspace": ("random subspace", "line-subspace"),
     "principal_components": ("principal components", "line-components"),
 }
-"""What is removed: its name and class of line; the mean is a level."""
+"""What is removed in doses: its name and class of line."""
+
+MEANS = {"mean": ("one mean", "line-centre"), "mean_each_side": ("mean of each side", "line-sides")}
+"""Directions removed without a dose, which are levels."""
+
+_LABELS = {name: label for name, (label, _) in (SELECTIONS | MEANS).items()}
+_AT_RANDOM = ("energy_matched", "random_features", "random_subspace")
 
 _TYPES = ("t->i", "i->t", None)
 """Task types with a panel of their own, then the mean over the tasks."""
@@ -35,15 +43,14 @@ def dose_figure(inputs: ReportInputs, facts: Facts) -> SweepFigure | None:
         if own.is_empty():
             continue
         rows += [
-            PanelRow(
-                f"{sae_id}: by share of the features removed", tuple(_by_share(own, kind) for kind in _TYPES), True
-            ),
+            PanelRow(f"{sae_id}: by share of the features removed", tuple(_by_share(own)), True),
             PanelRow(
                 f"{sae_id}: by rank of the subspace, by features cumulatively, and one alone",
                 tuple(_beside(own, alone)),
             ),
         ]
-        statements.append(_statement(sae_id, own))
+        statements.append(_statement(sae_id, own, inputs.config.retrieval.removal_share))
+    rows = [row for row in rows if row.panels]
     if not rows:
         return None
     return SweepFigure(
@@ -54,15 +61,44 @@ def dose_figure(inputs: ReportInputs, facts: Facts) -> SweepFigure | None:
         "Change of the hit rate in percentage points, against raw. Features are ranked on train and support. Bands: "
         "range over draws and repetitions. Alone: each feature by its place in the ranking by attribution, with 95% "
         "intervals; filled where q < 0.05.",
-        Charts(tuple(row for row in rows if row.panels)),
+        Charts(tuple(rows)),
         (answer, singles),
     )
 
 
-def _by_share(own: pl.DataFrame, task_type: str | None) -> Panel:
-    of_type = own.filter(pl.col("task_type").eq_missing(pl.lit(task_type, pl.String)))
-    x = axes.measured(own.filter(sweep="share")["x"].to_list(), axes.bare_percentages, "% of the features")
-    return _panel(_title(task_type), "", of_type.filter(sweep="share"), x, _mean_level(of_type), labelled=True)
+def whether_distractors(gains: Mapping[str, float]) -> str:
+    """Answer from mean gains whether the top-attribution features are distractors.
+
+    Args:
+        gains: mean change of the hit rate by what is removed (keys of SELECTIONS and MEANS): attribution and its
+            controls. They are compared in tenths of a point, as they are written.
+    """
+    gains = {name: round(gain, 3) for name, gain in gains.items()}
+    own = gains["attribution"]
+    controls = sorted((name for name in gains if name != "attribution"), key=lambda name: -gains[name])
+    as_much = [name for name in controls if gains[name] >= own]
+    named = ", ".join(f"{_LABELS[name]} {points(gains[name])}" for name in as_much or controls[:1])
+    raises = f"removing the top-attribution features raises recall ({points(own)})"
+    if own <= 0:
+        found = f"No: removing the top-attribution features does not raise recall ({points(own)})."
+    elif not as_much:
+        found = f"By the mean, yes: {raises}, more than any control (at best {named})."
+    elif set(as_much) & set(_AT_RANDOM):
+        found = f"Not shown: {raises}, but random controls do as well ({named})."
+    else:
+        found = f"Not they in particular: {raises}, more than random controls, but others do as well ({named})."
+    return f"Are they distractors? {found}"
+
+
+def _by_share(own: pl.DataFrame) -> list[Panel]:
+    shares, found = own.filter(sweep="share"), []
+    for task_type in _TYPES:
+        of_type = pl.col("task_type").eq_missing(pl.lit(task_type, pl.String))
+        rows = shares.filter(of_type)
+        if rows.height:
+            x = axes.measured(shares["x"].to_list(), axes.bare_percentages, "% of the features")
+            found.append(_panel(_title(task_type), "", rows, x, _levels(own.filter(of_type)), labelled=True))
+    return found
 
 
 def _beside(own: pl.DataFrame, alone: pl.DataFrame) -> list[Panel]:
@@ -70,10 +106,10 @@ def _beside(own: pl.DataFrame, alone: pl.DataFrame) -> list[Panel]:
     ranks, counts = mean.filter(sweep="rank"), mean.filter(sweep="cumulative")
     if ranks.height:
         x = axes.measured(ranks["x"].to_list(), "{:g}".format, "dimensions")
-        found.append(_panel("By rank", "mean over the tasks", ranks, x, _mean_level(mean)))
+        found.append(_panel("By rank", "mean over the tasks", ranks, x, _levels(mean)))
     if counts.height:
         x = axes.linear(counts["x"].to_list(), "{:g}".format, "features")
-        found.append(_panel("Cumulatively", "mean over the tasks", counts, x, _mean_level(mean)))
+        found.append(_panel("Cumulatively", "mean over the tasks", counts, x, _levels(mean)))
     for (task_type,), rows in alone.group_by(["task_type"], maintain_order=True):
         found.append(_singles(str(task_type), rows))
     return found
@@ -101,9 +137,9 @@ def _panel(title: str, note: str, rows: pl.DataFrame, x: Axis, levels: list[Leve
     return draw(title, note, lines, x, axes.linear(held, axes.signed_points, margin=MARGIN), points, levels, labelled)
 
 
-def _mean_level(rows: pl.DataFrame) -> list[Level]:
-    means = rows.filter(selection="mean")["value"].to_list()[:1]
-    return [Level("mean direction", "line-centre", value) for value in means]
+def _levels(rows: pl.DataFrame) -> list[Level]:
+    values = dict(rows.select("selection", "value").iter_rows())
+    return [Level(label, style, values[name]) for name, (label, style) in MEANS.items() if name in values]
 
 
 def _title(task_type: str | None) -> str:
@@ -111,19 +147,19 @@ def _title(task_type: str | None) -> str:
     return title[0].upper() + title[1:]
 
 
-def _statement(sae_id: str, own: pl.DataFrame) -> str:
-    mean = own.filter(pl.col("task_type").is_null(), sweep="share")
-    chosen = mean.filter(selection="attribution").sort("value", descending=True)
-    if chosen.is_empty():
-        return ""
-    best = chosen.row(0, named=True)
-    same = mean.filter(pl.col("selection").is_in(["random_features", "random_subspace"]), x=best["x"])
-    beside = [
-        f"{SELECTIONS[row['selection']][0]} {points(row['value'])} ({points_interval(row['low'], row['high'])})"
-        for row in same.iter_rows(named=True)
-    ]
-    against = f"; as many at random: {', '.join(beside)}" if beside else ""
+def _statement(sae_id: str, own: pl.DataFrame, share: float) -> str:
+    """Say what removal at the share of the analysis gains, beside all its controls, and what follows."""
+    at_share = (pl.col("sweep") == "share") & (pl.col("x") == share)
+    same = own.filter(pl.col("task_type").is_null(), at_share | pl.col("selection").is_in(list(MEANS)))
+    gains = dict(same.select("selection", "value").iter_rows())
+    dose = f"{axes.percentages(share)} of the features"
+    if "attribution" not in gains:
+        return f"{sae_id}: {dose}, the share of the analysis, was not removed."
+    ranges = {
+        row["selection"]: f" ({points_interval(row['low'], row['high'])})"
+        for row in same.filter(pl.col("selection").is_in(_AT_RANDOM)).iter_rows(named=True)
+    }
+    told = [f"{label} {points(gains[name])}{ranges.get(name, '')}" for name, label in _LABELS.items() if name in gains]
     return (
-        f"{sae_id}, mean over the tasks: removal by attribution does best at "
-        f"{axes.percentages(best['x'])} of the features, {points(best['value'])} points{against}."
+        f"{sae_id}, {dose} removed, points of the mean over the tasks: {', '.join(told)}. {whether_distractors(gains)}"
     )

@@ -11,7 +11,7 @@ from pipeline_core.report.text import percent
 
 _LINES = (
     ("identity", None, "raw", "line-raw"),
-    ("mean_removal", "support", "mean removed", "line-mean"),
+    ("mean_removal", "support", "mean removed, support", "line-mean"),
     ("realign", "candidates", "ReAlign", "line-realign"),
     ("realign", "support", "ReAlign, support", "line-support"),
 )
@@ -35,7 +35,7 @@ def layer_figure(inputs: ReportInputs, facts: Facts) -> SweepFigure | None:
         "Recall by layer",
         " ".join(statements),
         "Mean over the tokens of each layer; 0 is the embedding layer, the last is after the final norm. ReAlign: "
-        "candidates whitened by their own set, queries by the support split; “support”: both by it. Bands: range over "
+        "candidates whitened by their own set, queries by the support split; “support”: by it alone. Bands: range over "
         "the repetitions. Each panel has its own scale; levels above it (↑) are written only.",
         Charts(tuple(rows)),
         (answer, raw),
@@ -72,4 +72,4 @@ def _statement(model: str, mean: pl.DataFrame) -> str:
             (last, at_last), (best, highest) = rows[-1], max(rows, key=lambda row: (row[1], row[0]))
             beside = "the last" if best == last else f"against {percent(at_last)} at the last, {last}"
             found.append(f"{label} at {best} ({percent(highest)}; {beside})")
-    return f"The best layer of {model}, mean over the tasks: {', '.join(found)}."
+    return f"The layer of {model} that is highest on test, mean over the tasks: {', '.join(found)}."

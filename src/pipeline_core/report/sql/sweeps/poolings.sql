@@ -8,7 +8,9 @@ with scored as (
     join systems s using (repetition, system_id)
     join tasks t on t.task_id = m.task_id and t.repetition = 0
     join representations r on r.rep_id = s.rep_ids[1] and r.repetition = 0
-    where s.study = 'poolings' and s.adaptation in ('identity', 'realign') and coalesce(s.fit_on, 'candidates') = 'candidates'
+    where s.study = 'poolings'
+      and (s.adaptation = 'identity' or (s.adaptation = 'mean_removal' and s.fit_on = 'support')
+           or (s.adaptation = 'realign' and s.fit_on = 'candidates'))
       and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
     group by grouping sets (
         (s.model, r.pooling, r.mask, s.adaptation, s.repetition, composed, t.task_type, t.task_id, t.primary_k),
