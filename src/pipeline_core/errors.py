@@ -23,6 +23,10 @@ class ModelError(LensError):
     """The model cannot be found, loaded or used for what was asked of it."""
 
 
+class AttentionError(ModelError):
+    """The model does not give its attention weights."""
+
+
 class StoreError(LensError):
     """An artifact is missing, truncated or altered."""
 

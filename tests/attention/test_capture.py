@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText
 
 from pipeline_core.attention.capture import SOURCES, capture, source_rows
 from pipeline_core.attention.maps import paint
-from pipeline_core.errors import LensError, ModelError
+from pipeline_core.errors import AttentionError, ModelError
 from pipeline_core.models.adapter import IMAGE, ROLES, SampleInput
 from pipeline_core.models.generative import GenerativeAdapter
 from tests.attention.conftest import FAMILIES, load
@@ -43,7 +43,7 @@ def test_attention_is_that_which_transformers_gives(
         for n, source in enumerate(SOURCES):
             for head in range(n_heads):
                 expected = [float(rows[source][head][prepared.roles == role].sum()) for role in range(len(ROLES))]
-                np.testing.assert_allclose(found.masses[layer, n, head], expected, atol=1e-5)
+                np.testing.assert_allclose(found.masses[layer][n, head], expected, atol=1e-5)
             image = sum(rows[source][head][prepared.roles == IMAGE] for head in range(n_heads)) / n_heads
             np.testing.assert_allclose(found.image[layer, n], image, atol=1e-5)
 
@@ -53,20 +53,21 @@ def test_attention_is_that_which_transformers_gives(
 def test_masses_of_a_head_sum_to_one(family: str, dtype: str, folders: dict[str, Path]) -> None:
     """Also where half precision rounds each weight."""
     for found in (capture(load(folders[family], dtype=dtype), [sample])[0] for sample in SAMPLES):
-        np.testing.assert_allclose(found.masses.sum(axis=-1), 1.0, atol=1e-5)
-        assert (found.masses >= 0).all()
+        np.testing.assert_allclose([masses.sum(axis=-1) for masses in found.masses], 1.0, atol=1e-5)
+        assert (np.stack(found.masses) >= 0).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_image_tokens_get_the_mass_of_their_role(family: str, adapters: dict[str, GenerativeAdapter]) -> None:
     found = capture(adapters[family], [BOTH])[0]
-    np.testing.assert_allclose(found.image.sum(axis=-1), found.masses[..., IMAGE].mean(axis=-1), atol=1e-12)
+    of_role = np.stack(found.masses)[..., IMAGE]
+    np.testing.assert_allclose(found.image.sum(axis=-1), of_role.mean(axis=-1), atol=1e-12)
 
 
 def test_a_role_without_tokens_gets_nothing(adapters: dict[str, GenerativeAdapter]) -> None:
     picture, text = capture(adapters["llava"], [PICTURE, TEXT])
-    assert not picture.masses[..., ROLES.index("text")].any()
-    assert not text.masses[..., IMAGE].any()
+    assert not np.stack(picture.masses)[..., ROLES.index("text")].any()
+    assert not np.stack(text.masses)[..., IMAGE].any()
     assert text.image.shape[-1] == 0
     assert text.grid is None
 
@@ -94,7 +95,7 @@ def test_attention_to_no_token_is_left_out(kept: float) -> None:
 
 
 def test_sdpa_is_refused(folders: dict[str, Path]) -> None:
-    with pytest.raises(LensError, match="does not return its attention weights") as error:
+    with pytest.raises(AttentionError, match="does not return its attention weights") as error:
         capture(load(folders["llava"], attention="sdpa"), [TEXT])
     assert "attention=eager" in error.value.remedy
 

@@ -2,18 +2,21 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from polars.testing import assert_frame_equal
 
 from pipeline_core.activations.plan import DatasetTables
 from pipeline_core.attention.measure import measure_attention
 from pipeline_core.attention.samples import TASK_TYPES, choose_items
 from pipeline_core.config import AttentionConfig
-from pipeline_core.errors import DataError
+from pipeline_core.contracts import check_artifact
+from pipeline_core.errors import ModelError
 from pipeline_core.models.adapter import IMAGE, SampleInput
 from pipeline_core.models.generative import GenerativeAdapter
 from pipeline_core.parquet import read_table, write_table
@@ -43,6 +46,27 @@ def measured(
     return measure(adapters[request.param], dataset, tmp_path_factory.mktemp("measured"))
 
 
+@pytest.fixture(scope="module")
+def measured_llava(
+    adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, pl.DataFrame]:
+    return measure(adapters["llava"], dataset, tmp_path_factory.mktemp("llava"))
+
+
+def with_queries(dataset: Path, folder: Path, kept: pl.Expr) -> Path:
+    """Return a copy of the data set with some of its queries."""
+    folder.mkdir()
+    shutil.copytree(dataset, folder, dirs_exist_ok=True)
+    write_table(folder, "queries", read_table(dataset, "queries").filter(kept))
+    return folder
+
+
+def assert_kept(folder: Path) -> None:
+    """Assert that the tables keep their contracts."""
+    results = check_artifact("attention", folder)
+    assert [result for result in results if not result.success] == []
+
+
 def test_every_layer_head_source_and_role_has_a_mass(measured: dict[str, pl.DataFrame]) -> None:
     mass = measured["attention_mass"]
     assert mass.height == 3 * CONFIG.samples * tiny.LAYERS * N_HEADS * N_SOURCES * 4
@@ -64,9 +88,11 @@ def test_maps_hold_what_goes_to_the_picture(measured: dict[str, pl.DataFrame]) -
 
 def test_each_quadrant_is_measured_for_as_many_pictures(measured: dict[str, pl.DataFrame]) -> None:
     quadrants = measured["attention_quadrants"]
-    assert quadrants.height == 8 * tiny.LAYERS * N_SOURCES  # nine pictures make two rounds
+    assert quadrants.height == 8 * tiny.LAYERS * N_SOURCES  # nine pictures make one block
     assert quadrants.group_by("quadrant").agg(n=pl.col("sample_id").n_unique())["n"].to_list() == [2] * 4
     assert quadrants.select(pl.col("mass", "control").is_between(0, 1).all()).row(0) == (True, True)
+    controls = quadrants.group_by("layer", "source").agg(pl.col("control").mean())["control"]
+    np.testing.assert_allclose(controls, 0.25, atol=1e-12)
 
 
 def test_samples_are_test_queries_under_their_own_instruction(measured: dict[str, pl.DataFrame], dataset: Path) -> None:
@@ -109,7 +135,7 @@ def test_attention_that_follows_the_art_stands_out_from_its_control(
         quadrants = measure(llava, dataset, tmp_path)["attention_quadrants"]
     assert quadrants.height
     np.testing.assert_allclose(quadrants["mass"], 1.0)
-    np.testing.assert_allclose(quadrants["control"], 0.0)
+    np.testing.assert_allclose(quadrants["control"], 0.25)
 
 
 def test_attention_to_a_fixed_place_is_no_different_from_its_control(
@@ -152,14 +178,73 @@ def test_a_grid_that_cannot_be_told_leaves_the_masses(
     ]
 
 
-def test_a_data_set_without_test_queries_is_told(
-    adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path: Path
+def test_a_data_set_without_test_queries_gives_empty_tables(
+    adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in ("samples", "tasks", "candidates", "prompts"):
-        write_table(tmp_path, name, read_table(dataset, name))
-    write_table(tmp_path, "queries", read_table(dataset, "queries").filter(pl.col("split") != "test"))
-    with pytest.raises(DataError, match="attention has no samples"):
-        measure_attention(adapters["llava"], tmp_path, CONFIG, tmp_path, lambda *_: None)
+    few = with_queries(dataset, tmp_path / "none", pl.col("split") != "test")
+    tables = measure(adapters["llava"], few, tmp_path / "measured")
+    assert all(table.is_empty() for table in tables.values())
+    assert [message.partition(": ")[2] for message in caplog.messages] == [
+        "no task from picture to text or back has test queries: no attention"
+    ]
+    assert_kept(tmp_path / "measured")
+
+
+@pytest.mark.parametrize(("task_id", "measured"), [("t->i", {"sentence"}), ("i->t", {"picture"})])
+def test_a_data_set_with_one_task_is_measured_for_it(
+    task_id: str, measured: set[str], adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path: Path
+) -> None:
+    tables = measure(
+        adapters["llava"], with_queries(dataset, tmp_path / "one", pl.col("task_id") == task_id), tmp_path / "measured"
+    )
+    assert set(tables["attention_mass"]["prompt_id"]) == measured
+    assert tables["attention_quadrants"].is_empty() == (task_id == "t->i")
+
+
+def test_too_few_pictures_leave_the_quadrants_out(
+    adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = CONFIG.model_copy(update={"quadrant_samples": 7})
+    measure_attention(adapters["llava"], dataset, config, tmp_path, lambda *_: None)
+    assert read_table(tmp_path, "attention_quadrants").is_empty()
+    assert not read_table(tmp_path, "attention_maps").is_empty()
+    assert [m.partition(": ")[2] for m in caplog.messages] == ["7 pictures, where quadrants need 8: no quadrants"]
+
+
+def test_a_model_without_weights_gives_empty_tables(
+    folders: dict[str, Path], dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tables = measure(load(folders["llava"], attention="sdpa"), dataset, tmp_path / "measured")
+    assert all(table.is_empty() for table in tables.values())
+    (message,) = caplog.messages
+    assert "no attention is measured, since" in message
+    assert "does not return its attention weights" in message
+    assert_kept(tmp_path / "measured")
+
+
+def test_weights_that_are_not_finite_are_still_an_error(
+    llava: GenerativeAdapter, dataset: Path, tmp_path: Path
+) -> None:
+    llava._decoder.layers[1].self_attn.q_proj.weight.fill_(torch.inf)
+    with pytest.raises(ModelError, match="not finite"):
+        measure(llava, dataset, tmp_path)
+
+
+def test_layers_may_differ_in_their_number_of_heads(
+    llava: GenerativeAdapter, measured_llava: dict[str, pl.DataFrame], dataset: Path, tmp_path: Path
+) -> None:
+    """The second layer shows its first head only; states go on as they were."""
+
+    def drop(
+        _: torch.nn.Module, __: tuple[torch.Tensor, ...], output: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        states, weights = output
+        return states, weights[:, :1]
+
+    llava._decoder.layers[1].self_attn.register_forward_hook(drop)
+    found = measure(llava, dataset, tmp_path)["attention_mass"]
+    expected = measured_llava["attention_mass"].filter((pl.col("layer") != 2) | (pl.col("head") == 0))
+    assert_frame_equal(found, expected)
 
 
 @pytest.mark.parametrize("modality", TASK_TYPES)

@@ -185,7 +185,7 @@ class World:
                 "prompt_id": "image",
                 "layer": layer,
                 "source": source,
-                "quadrant": "upper_left",
+                "quadrant": ("upper_left", "lower_right")[n % 2],
                 "mass": float(self.random.uniform()),
                 "control": float(self.random.uniform()),
             }

@@ -199,13 +199,18 @@ class TestQueries:
         wanted = {("100,000 candidates", 0): (seconds["fit"] + seconds["apply"]) / seconds["search"]}
         assert values_of(part_of(verdicts, "cost")) == pytest.approx(wanted)
 
-    def test_attention_has_the_interval_of_a_mean_over_samples(self, claim_world: World, verdicts: Verdicts) -> None:
+    def test_attention_has_the_interval_of_a_mean_within_quadrants(
+        self, claim_world: World, verdicts: Verdicts
+    ) -> None:
         cases = {case.name: case.measurements[0] for case in part_of(verdicts, "follows_art").cases}
         assert set(cases) == {"last token", "pooled tokens"}
         for source, name in (("last", "last token"), ("pooled", "pooled tokens")):
             rows = pl.DataFrame(claim_world.quadrants).filter(source=source)
-            gains = rows.group_by("sample_id").agg((pl.col("mass") - pl.col("control")).mean())["mass"].to_numpy()
-            reach = 1.96 * gains.std(ddof=1) / len(gains) ** 0.5
+            samples = rows.group_by("sample_id", "quadrant").agg(pl.col("mass", "control").mean())
+            gains = (samples["mass"] - samples["control"]).to_numpy()
+            strata = [stratum["mass"].to_numpy() for stratum in samples.partition_by("quadrant")]
+            assert [len(masses) for masses in strata] == [3, 3]
+            reach = 1.96 * np.sqrt(np.mean([masses.var(ddof=1) for masses in strata]) / len(gains))
             found = (cases[name].low, cases[name].value, cases[name].high)
             assert found == pytest.approx((gains.mean() - reach, gains.mean(), gains.mean() + reach))
 

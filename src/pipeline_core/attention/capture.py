@@ -24,13 +24,14 @@ class SampleAttention:
 
     Attributes:
         layers: number of each layer, from 1.
-        masses: shares of the attention [layers, sources, heads, roles]; those of the roles sum to 1.
+        masses: of each layer, shares of the attention [sources, heads, roles]; those of the roles sum to 1. Layers may
+            differ in their number of heads.
         image: share of the attention that each image token gets, mean over heads [layers, sources, image tokens].
         grid: how the image tokens lie over the picture; None without a picture or if it cannot be told.
     """
 
     layers: tuple[int, ...]
-    masses: Array
+    masses: tuple[Array, ...]
     image: Array
     grid: ImageGrid | None
 
@@ -40,7 +41,8 @@ def capture(adapter: GenerativeAdapter, inputs: Sequence[SampleInput]) -> list[S
 
     Raises:
         DataError: a sample cannot be prepared.
-        ModelError: the model returns no weights, or some that are not finite.
+        AttentionError: the model returns no weights.
+        ModelError: some weights are not finite.
     """
     batch = adapter.prepare(inputs)
     layers: list[int] = []
@@ -63,7 +65,7 @@ def capture(adapter: GenerativeAdapter, inputs: Sequence[SampleInput]) -> list[S
 
     adapter.attend(batch, visit)
     return [
-        SampleAttention(tuple(layers), np.stack(masses[row]), np.stack(image[row]), adapter.image_grid(sample))
+        SampleAttention(tuple(layers), tuple(masses[row]), np.stack(image[row]), adapter.image_grid(sample))
         for row, sample in enumerate(batch.samples)
     ]
 

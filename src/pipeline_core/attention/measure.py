@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from pipeline_core.activations.extract import sample_input
 from pipeline_core.activations.plan import DatasetTables, Item
-from pipeline_core.attention.capture import SOURCES, SampleAttention, capture
-from pipeline_core.attention.quadrants import Placed, paste, place, quadrant_share
+from pipeline_core.attention.capture import SOURCES, Array, SampleAttention, capture
+from pipeline_core.attention.quadrants import BLOCK, QUADRANTS, Placed, compare, paste, place, quadrant_shares
 from pipeline_core.attention.samples import TASK_TYPES, choose_items
 from pipeline_core.config import AttentionConfig
 from pipeline_core.datasets.images import ImageReader
-from pipeline_core.errors import DataError
+from pipeline_core.errors import AttentionError
 from pipeline_core.models.adapter import ROLES, SampleInput
 from pipeline_core.models.generative import GenerativeAdapter
 from pipeline_core.parquet import write_table
@@ -35,7 +35,8 @@ def measure_attention(
 ) -> None:
     """Write ``attention_mass``, ``attention_maps`` and ``attention_quadrants`` into ``folder``.
 
-    Where a picture's grid of image tokens cannot be told, it has masses only.
+    Where a picture's grid of image tokens cannot be told, it has masses only. Without test queries, or
+    from a model that gives no weights, the tables are empty and a warning says why.
 
     Args:
         adapter: the model, loaded with attention=eager.
@@ -45,8 +46,8 @@ def measure_attention(
         progress: called with the number of samples done and of all.
 
     Raises:
-        DataError: no test query has a modality that is measured, or a sample cannot be prepared.
-        ModelError: the model returns no attention weights, or some that are not finite.
+        DataError: a sample cannot be prepared.
+        ModelError: some weights are not finite.
     """
     tables = DatasetTables.read(dataset)
     chosen = [
@@ -54,13 +55,31 @@ def measure_attention(
         for modality in TASK_TYPES
         for item in choose_items(tables, modality, config.samples, config.seed, "attention")
     ]
-    if not chosen:
-        raise DataError(
-            "no task from picture to text or back has test queries, so attention has no samples",
-            "give the data set more groups, so that some fall into the test split",
-        )
     pictures = choose_items(tables, "image", config.quadrant_samples, config.seed, "attention/quadrants")
     placed = place(pictures, config.seed)
+    if not chosen:
+        log.warning("%s: no task from picture to text or back has test queries: no attention", adapter.name)
+    elif not placed:
+        log.warning("%s: %d pictures, where quadrants need %d: no quadrants", adapter.name, len(pictures), BLOCK)
+    try:
+        found = _captured(adapter, dataset, chosen, placed, progress)
+    except AttentionError as error:
+        log.warning("%s: no attention is measured, since %s", adapter.name, error)
+        chosen, placed, found = [], (), []
+    of_chosen, of_placed = found[: len(chosen)], found[len(chosen) :]
+    _log_missing_grids(adapter.name, chosen, of_chosen)
+    write_table(folder, "attention_mass", _mass_table(adapter.name, chosen, of_chosen))
+    _write_rows(folder, "attention_maps", _map_rows(adapter.name, chosen, of_chosen))
+    _write_rows(folder, "attention_quadrants", _quadrant_rows(adapter.name, placed, of_placed))
+
+
+def _captured(
+    adapter: GenerativeAdapter,
+    dataset: Path,
+    chosen: Sequence[Item],
+    placed: Sequence[Placed],
+    progress: Callable[[int, int], None],
+) -> list[SampleAttention]:
     total = len(chosen) + len(placed)
     found: list[SampleAttention] = []
 
@@ -74,11 +93,7 @@ def measure_attention(
             look(sample_input(reader, item))
         for one in placed:
             look(_pasted(sample_input(reader, one.item), one.quadrant))
-    of_chosen, of_placed = found[: len(chosen)], found[len(chosen) :]
-    _log_missing_grids(adapter.name, chosen, of_chosen)
-    write_table(folder, "attention_mass", _mass_table(adapter.name, chosen, of_chosen))
-    _write_rows(folder, "attention_maps", _map_rows(adapter.name, chosen, of_chosen))
-    _write_rows(folder, "attention_quadrants", _quadrant_rows(adapter.name, placed, of_placed))
+    return found
 
 
 def _pasted(sample: SampleInput, quadrant: str) -> SampleInput:
@@ -92,20 +107,25 @@ def _log_missing_grids(model: str, items: Sequence[Item], found: Sequence[Sample
         log.warning("%s: how image tokens lie over a picture cannot be told for %d samples: no maps", model, missing)
 
 
-def _mass_table(model: str, items: Sequence[Item], found: Sequence[SampleAttention]) -> pl.DataFrame:
-    masses = np.stack([attention.masses for attention in found])
-    sample, layer, source, head, role = (axis.ravel() for axis in np.indices(masses.shape))
-    return pl.DataFrame(
-        {
-            "sample_id": np.array([item.sample_id for item in items])[sample],
-            "prompt_id": np.array([item.prompt_id for item in items])[sample],
-            "layer": np.array(found[0].layers)[layer],
+def _mass_table(model: str, items: Sequence[Item], found: Sequence[SampleAttention]) -> pl.DataFrame | pa.Table:
+    if not found:
+        return TABLES["attention_mass"].arrow.empty_table()
+    sample_ids = np.array([item.sample_id for item in items])
+    prompt_ids = np.array([item.prompt_id for item in items])
+    frames = []
+    for n, layer in enumerate(found[0].layers):
+        masses = np.stack([attention.masses[n] for attention in found])
+        sample, source, head, role = (axis.ravel() for axis in np.indices(masses.shape))
+        columns = {
+            "sample_id": sample_ids[sample],
+            "prompt_id": prompt_ids[sample],
             "head": head,
             "source": np.array(SOURCES)[source],
             "role": np.array(ROLES)[role],
             "mass": masses.ravel(),
         }
-    ).with_columns(model=pl.lit(model))
+        frames.append(pl.DataFrame(columns).with_columns(model=pl.lit(model), layer=pl.lit(layer)))
+    return pl.concat(frames)
 
 
 def _map_rows(model: str, items: Sequence[Item], found: Sequence[SampleAttention]) -> list[dict[str, Any]]:
@@ -128,21 +148,23 @@ def _map_rows(model: str, items: Sequence[Item], found: Sequence[SampleAttention
 
 
 def _quadrant_rows(model: str, placed: Sequence[Placed], found: Sequence[SampleAttention]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for one, own in zip(placed, found, strict=True):
-        other = found[one.control]
-        if own.grid is None or other.grid is None:
-            continue
-        shares = quadrant_share(own.image, own.grid.height, own.grid.width, one.quadrant)
-        controls = quadrant_share(other.image, other.grid.height, other.grid.width, one.quadrant)
-        rows += [
-            _key(model, one.item, layer)
-            | {"source": source, "quadrant": one.quadrant, "mass": mass[n], "control": control[n]}
-            for layer, mass, control in zip(own.layers, shares, controls, strict=True)
-            for n, source in enumerate(SOURCES)
-            if not np.isnan([mass[n], control[n]]).any()
-        ]
-    return rows
+    if not placed:
+        return []
+    masses, controls = compare(np.stack([_shares(attention) for attention in found]))
+    return [
+        _key(model, one.item, layer) | {"source": source, "quadrant": one.quadrant, "mass": mass, "control": control}
+        for one, attention, of_layers, shuffled in zip(placed, found, masses, controls, strict=True)
+        for layer, of_sources, shuffled_sources in zip(attention.layers, of_layers, shuffled, strict=True)
+        for source, mass, control in zip(SOURCES, of_sources, shuffled_sources, strict=True)
+        if not np.isnan(mass)
+    ]
+
+
+def _shares(attention: SampleAttention) -> Array:
+    """Return the share of each quadrant [layers, sources, quadrants], NaN without a grid."""
+    if attention.grid is None:
+        return np.full((len(attention.layers), len(SOURCES), len(QUADRANTS)), np.nan)
+    return quadrant_shares(attention.image, attention.grid.height, attention.grid.width)
 
 
 def _key(model: str, item: Item, layer: int) -> dict[str, Any]:

@@ -12,36 +12,27 @@ from pipeline_core.retrieval.randomness import generator
 
 QUADRANTS = ("upper_left", "upper_right", "lower_left", "lower_right")
 
+BLOCK = 2 * len(QUADRANTS)
+"""Pictures dealt together: two halves, each with its art once in every quadrant, and each the other's control."""
+
 
 @dataclass(frozen=True)
 class Placed:
-    """A picture with its art in a quadrant, and the position of another, its control, with its art elsewhere."""
+    """A picture and the quadrant that its art is pasted into."""
 
     item: Item
     quadrant: str
-    control: int
 
 
 def place(items: Sequence[Item], seed: int) -> tuple[Placed, ...]:
-    """Deal items to the quadrants in random order, equally many to each; up to three items are left over.
-
-    Every item is the control of one other. Rounds of four take theirs from the next round, and in turn from each of
-    the other quadrants, so that no two quadrants are compared much more often than others.
+    """Deal items in random order into blocks, as ``compare`` reads them; up to seven items are left over.
 
     Args:
         items: the pictures.
         seed: of the order.
     """
-    n_quadrants = len(QUADRANTS)
-    rounds = len(items) // n_quadrants
-    shuffled = generator(seed, "attention/place").permutation(len(items))[: rounds * n_quadrants]
-    placed = []
-    for position, pick in enumerate(shuffled):
-        number, quadrant = divmod(position, n_quadrants)
-        turned = (quadrant + 1 + number % (n_quadrants - 1)) % n_quadrants
-        control = (number + 1) % rounds * n_quadrants + turned
-        placed.append(Placed(items[pick], QUADRANTS[quadrant], control))
-    return tuple(placed)
+    order = generator(seed, "attention/place").permutation(len(items))[: len(items) // BLOCK * BLOCK]
+    return tuple(Placed(items[pick], QUADRANTS[n % len(QUADRANTS)]) for n, pick in enumerate(order))
 
 
 def paste(art: Image.Image, quadrant: str) -> Image.Image:
@@ -62,26 +53,49 @@ def paste(art: Image.Image, quadrant: str) -> Image.Image:
     return page
 
 
-def quadrant_share(image: Array, grid_h: int, grid_w: int, quadrant: str) -> Array:
-    """Return the share [...] of the attention to image tokens that falls into a quadrant.
+def quadrant_shares(image: Array, grid_h: int, grid_w: int) -> Array:
+    """Return the share [..., quadrants] of the attention to image tokens that falls into each quadrant.
 
-    Cells that the middle of an odd grid runs through are split by area. Without attention the share is NaN.
+    Cells that the middle of an odd grid runs through are split by area. Without attention the shares are NaN.
 
     Args:
         image: attention to each image token, row by row [..., grid_h * grid_w].
         grid_h: rows of image tokens.
         grid_w: columns of image tokens.
-        quadrant: one of ``QUADRANTS``.
     """
-    row, column = divmod(QUADRANTS.index(quadrant), 2)
     cells = image.reshape(*image.shape[:-1], grid_h, grid_w)
-    inside: Array = np.einsum("...hw,h,w->...", cells, _half(grid_h, row), _half(grid_w, column))
-    total: Array = image.sum(axis=-1)
-    share: Array = np.divide(inside, total, out=np.full_like(total, np.nan), where=total > 0)
-    return share
+    inside = np.einsum("...hw,rh,cw->...rc", cells, _halves(grid_h), _halves(grid_w))
+    total = image.sum(axis=-1)[..., None]
+    inside = inside.reshape(*image.shape[:-1], len(QUADRANTS))
+    shares: Array = np.divide(inside, total, out=np.full_like(inside, np.nan), where=total > 0)
+    return shares
 
 
-def _half(n_cells: int, second: int) -> Array:
-    """Return how much of each cell along one side lies in its first or second half."""
+def compare(shares: Array) -> tuple[Array, Array]:
+    """Return each picture's share in the quadrant of its own art, and that quadrant's under shuffled pictures.
+
+    A picture's control is the mean over the four pictures of the other half of its block, whose art is once in every
+    quadrant, its own included. So each picture serves once for every quadrant, and as its four shares sum to 1, the
+    mean control of a block is exactly 1/4: what it costs in one quadrant it gives back in the others.
+
+    Where a share is NaN, so is all of its block, which keeps every block balanced.
+
+    Args:
+        shares: of placed pictures, in the order of ``place`` [pictures, ..., quadrants].
+
+    Returns:
+        Mass and control, both [pictures, ...].
+    """
+    n = len(QUADRANTS)
+    blocks = shares.reshape(-1, 2, n, *shares.shape[1:])
+    own = np.stack([blocks[:, :, quadrant, ..., quadrant] for quadrant in range(n)], axis=2)
+    other = np.moveaxis(blocks[:, ::-1].mean(axis=2), -1, 2)
+    lost = np.isnan(own + other).any(axis=(1, 2), keepdims=True)
+    mass, control = (np.where(lost, np.nan, of).reshape(shares.shape[:-1]) for of in (own, other))
+    return mass, control
+
+
+def _halves(n_cells: int) -> Array:
+    """Return how much of each cell along one side lies in its first and in its second half [2, cells]."""
     first: Array = np.clip(n_cells / 2 - np.arange(n_cells), 0.0, 1.0)
-    return first[::-1] if second else first
+    return np.stack([first, first[::-1]])

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import AttentionError, ModelError
 from pipeline_core.models.adapter import IMAGE, AttentionKind, LayerVisitor, SampleInput
 from pipeline_core.models.grids import ImageGrid, image_grid
 from pipeline_core.models.hooks import AttentionVisitor, attending, find_decoder, visiting
@@ -106,7 +106,7 @@ class GenerativeAdapter:
         as those of state-space models, are left out.
 
         Raises:
-            ModelError: no layer returns its weights.
+            AttentionError: no layer returns its weights.
         """
         attended: list[int] = []
 
@@ -119,7 +119,7 @@ class GenerativeAdapter:
                 **self._token_arguments(batch), **self._vision_arguments(batch), use_cache=False, return_dict=True
             )
         if not attended:
-            raise ModelError(
+            raise AttentionError(
                 f"{self.name} does not return its attention weights",
                 "load it with attention=eager; if that does not help, use another model",
             )

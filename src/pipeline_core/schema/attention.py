@@ -69,7 +69,7 @@ TABLES: tuple[Table, ...] = (
             SOURCE,
             column("quadrant", STRING, "where the art is: upper_left | upper_right | lower_left | lower_right"),
             column("mass", DOUBLE, "share of the attention to image tokens that goes to that quadrant; chance is 0.25"),
-            column("control", DOUBLE, "the same share when the picture shown is another one, its art elsewhere"),
+            column("control", DOUBLE, "the same share under shuffled pictures, their art in each quadrant as often"),
         ),
     ),
 )

@@ -52,7 +52,7 @@ def quadrant_figure(inputs: ReportInputs, facts: Facts) -> SweepFigure | None:
         "Does attention follow the art?",
         " ".join(_quadrant_statement(model.name, own) for model, own in found),
         "Art pasted into one quadrant of a white picture: attention to the image tokens of that quadrant, minus the "
-        "same when the picture shown is another one, its art elsewhere. Bands: 95% intervals over samples.",
+        "same under shuffled pictures, their art in each quadrant as often. Bands: 95% intervals over samples.",
         Charts(tuple(PanelRow(model.name, (_quadrant_panel(own),), large=True) for model, own in found)),
         (answer,),
     )
@@ -111,7 +111,7 @@ def _mass_statement(model: str, own: pl.DataFrame) -> str:
 def _quadrant_statement(model: str, own: pl.DataFrame) -> str:
     overall = {row["source"]: row for row in own.filter(pl.col("layer").is_null()).iter_rows(named=True)}
     parts = [
-        f"{words} {percent(row['mass'])} against {percent(row['control'])} with another picture "
+        f"{words} {percent(row['mass'])} against {percent(row['control'])} with shuffled pictures "
         f"({points_interval(row['low'], row['high'])} points)"
         for source, words in SOURCES.items()
         if (row := overall.get(source)) is not None
