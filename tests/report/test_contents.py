@@ -34,6 +34,27 @@ def test_every_link_leads_somewhere_and_a_sweep_leaves_no_item_without(swept_pag
     assert {link for link in links if not link.startswith("claim-")} == wanted
 
 
+def shown_by_claim(page: Path) -> dict[int, list[str]]:
+    """Return the targets of the links beside each verdict."""
+    verdicts = re.findall(r'<li class="claim" id="claim-(\d+)">(.*?)</li>', page.read_text(encoding="utf-8"), re.DOTALL)
+    beside = {int(number): re.search(r'<p class="shown">(.*?)</p>', own, re.DOTALL) for number, own in verdicts}
+    return {number: re.findall(r'href="#([\w-]+)"', found[1]) if found else [] for number, found in beside.items()}
+
+
+def test_each_claim_leads_to_all_that_shows_it(swept_page: Path) -> None:
+    wanted: dict[int, list[str]] = {number: [] for number in range(1, 14)}
+    for item in ITEMS:
+        wanted[item.claim] += [place.anchor for place in item.counterparts]
+    assert shown_by_claim(swept_page) == {number: list(dict.fromkeys(places)) for number, places in wanted.items()}
+
+
+def test_without_a_sweep_a_claim_leads_only_to_what_there_is(page: Path) -> None:
+    ids = {attributes["id"] for _, attributes in outline(page).elements if "id" in attributes}
+    shown = shown_by_claim(page)
+    assert {place for places in shown.values() for place in places} <= ids
+    assert [number for number, places in shown.items() if not places] == [5, 8, 9, 11, 12, 13]
+
+
 def test_without_a_sweep_its_items_name_the_command(page: Path) -> None:
     ids = {attributes["id"] for _, attributes in outline(page).elements if "id" in attributes}
     assert set(links_of(page)) <= ids

@@ -141,6 +141,14 @@ def test_a_title_stays_text(inputs: ReportInputs, tmp_path: Path) -> None:
     assert outline(tmp_path / REPORT_FILE).of("b") == []
 
 
+def test_the_model_that_the_verdicts_are_about_is_named_and_stays_text(inputs: ReportInputs, tmp_path: Path) -> None:
+    studied = replace(inputs.studied, name=HOSTILE)
+    build_report(replace(inputs, models=(studied, *inputs.compared)), inputs.config.report, tmp_path)
+    parsed = outline(tmp_path / REPORT_FILE)
+    assert f"The verdicts are about {HOSTILE}, and each" in " ".join("".join(parsed.text).split())
+    assert parsed.of("b") == []
+
+
 def test_one_model_alone_renders(inputs: ReportInputs, tmp_path: Path) -> None:
     text = render(replace(inputs, models=inputs.models[:1]), tmp_path)
     assert "reference-contrastive" not in text

@@ -16,7 +16,7 @@ from pipeline_core.config import ReportConfig
 from pipeline_core.parquet import write_table
 from pipeline_core.report import copying, density, energy, recall, text
 from pipeline_core.report.claims import claim_tables, judge
-from pipeline_core.report.contents import contents
+from pipeline_core.report.contents import contents, shown_in
 from pipeline_core.report.examples import feature_gallery
 from pipeline_core.report.facts import Answer, Facts, model_rows
 from pipeline_core.report.inputs import ReportInputs
@@ -66,6 +66,7 @@ def build_report(inputs: ReportInputs, config: ReportConfig, folder: Path) -> No
         anchors = {f"figure-{name}" for name, figure in figures.items() if figure.content}
         anchors |= {figure.anchor for figure in sweeps}
         anchors |= {f"table-{table.anchor}" for table in (*of_paper, *of_analysis)}
+        items = contents(inputs, summary.verdicts, anchors)
         page = (
             _environment()
             .get_template("report.html")
@@ -75,7 +76,8 @@ def build_report(inputs: ReportInputs, config: ReportConfig, folder: Path) -> No
                 summary=summary,
                 dataset=facts.ask("dataset").rows.row(0, named=True),
                 figures=figures,
-                contents=contents(inputs, summary.verdicts, anchors),
+                contents=items,
+                shown=shown_in(items),
                 claim_tables=numbers,
                 sweeps=sweeps,
                 galleries=_galleries(inputs, config, facts, summary, pictures),

@@ -128,6 +128,16 @@ def contents(inputs: ReportInputs, verdicts: Verdicts, anchors: Collection[str])
     return tuple(_row(inputs, item, verdicts.of(item.claim), anchors) for item in ITEMS)
 
 
+def shown_in(rows: Collection[Row]) -> dict[int, tuple[Counterpart, ...]]:
+    """Return, for each claim of the paper's items, the places in the report that show what it is about, each once."""
+    found: dict[int, dict[str, Counterpart]] = {}
+    for row in rows:
+        places = found.setdefault(row.item.claim, {})
+        for place in row.counterparts:
+            places.setdefault(place.anchor, place)
+    return {claim: tuple(places.values()) for claim, places in found.items()}
+
+
 def _row(inputs: ReportInputs, item: Item, claim: ClaimVerdict, anchors: Collection[str]) -> Row:
     found = tuple(place for place in item.counterparts if place.anchor in anchors)
     if found:
