@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,8 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from pipeline_core.paper.reference import DATA
 from pipeline_core.report import copying
-from pipeline_core.report.tables import Cell, Heading, Table
+from pipeline_core.report.claims import judge
+from pipeline_core.report.facts import Facts
+from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.tables import Cell, Heading, Table, analysis_tables, paper_tables
+from pipeline_core.report.tables.claim_numbers import claim_table
+from pipeline_core.report.tables.table import bounded, count
+from pipeline_core.report.text import points, points_interval
 from tests.report.artifacts import HOSTILE
 
 NASTY = (
@@ -34,8 +42,18 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st
 
 
 def table_of(*texts: str, small: str = "", strong: bool = False) -> Table:
-    headings = [Heading("what | is", numeric=False), Heading("the 95% interval", "low & high")]
+    headings = [Heading("what | is", numeric=False), Heading("the 95% interval", "low & high", numeric=False)]
     return Table("nasty", "A & B", "50% | more", headings, [[Cell("row"), Cell(t, small, strong)] for t in texts])
+
+
+def read_csv(table: Table) -> pl.DataFrame:
+    return pl.read_csv(io.StringIO(copying.csv(table)), infer_schema_length=None)
+
+
+def all_tables(inputs: ReportInputs) -> list[Table]:
+    with Facts(inputs) as facts:
+        claims = judge(facts, inputs).claims
+        return [*paper_tables(inputs, facts), *analysis_tables(inputs, facts), *map(claim_table, claims)]
 
 
 def one_line(text: str) -> str:
@@ -114,7 +132,8 @@ def test_latex_has_no_special_character_bare(character: str) -> None:
 
 
 def test_latex_is_a_table_of_booktabs_with_as_many_columns_as_headings() -> None:
-    text = copying.latex(table_of("1"))
+    table = table_of("1")
+    text = copying.latex(replace(table, headings=[table.headings[0], Heading("n")]))
     assert r"\begin{tabular}{lr}" in text
     assert r"\caption{A \& B. 50\% \textbar{} more}" in text
     assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
@@ -128,9 +147,66 @@ def test_small_print_is_in_brackets_and_what_stands_out_does() -> None:
 
 
 def test_rows_of_the_paper_come_last() -> None:
-    table = Table("t", "c", "s", [Heading("a"), Heading("b")], [[Cell("1"), Cell("2")]], (), [[Cell("3"), Cell("4")]])
+    headings = [Heading("a", numeric=False), Heading("b", numeric=False)]
+    table = Table("t", "c", "s", headings, [[Cell("1"), Cell("2")]], (), [[Cell("3"), Cell("4")]])
     assert copying.csv(table) == "a,b\n1,2\n3,4\n"
     assert read_markdown(copying.markdown(table)) == [["a", "b"], ["1", "2"], ["3", "4"]]
+
+
+def test_numbers_are_copied_with_all_digits_that_count_and_their_limits_beside() -> None:
+    headings = [Heading("system", numeric=False), Heading("change", "95% interval"), Heading("n")]
+    rows = [
+        [Cell("a", "b"), bounded(-0.0971234, -0.139, 0.1 + 0.2, points, points_interval), count(12_345)],
+        [Cell("c"), Cell("–"), Cell("–")],
+        [Cell("d"), Cell("1 to 2", low=0.01, high=0.02), count(0)],
+    ]
+    table = Table("t", "c", "s", headings, rows)
+    assert copying.csv(table).splitlines() == [
+        "system,change (95% interval),change (95% interval) low,change (95% interval) high,n",
+        "a (b),-0.0971234,-0.139,0.3,12345",
+        "c,,,,",
+        "d,,0.01,0.02,0",
+    ]
+    assert "| −9.7 (−13.9 to +30.0) | 12,345 |" in copying.markdown(table)
+    assert r"a (b) & $-$9.7 ($-$13.9 to +30.0) & 12,345 \\" in copying.latex(table)
+
+
+@pytest.mark.parametrize("rows", [[], [[Cell("–")]]])
+def test_a_column_of_nothing_has_no_limits(rows: list[list[Cell]]) -> None:
+    assert copying.csv(Table("t", "c", "s", [Heading("n")], rows)).splitlines()[0] == "n"
+
+
+def test_every_numeric_column_of_the_report_reads_as_numbers(swept: ReportInputs, claim_inputs: ReportInputs) -> None:
+    for table in (*all_tables(swept), *all_tables(claim_inputs)):
+        read = read_csv(table)
+        for place, heading in enumerate(table.headings):
+            if heading.numeric:
+                cells = [row[place] for row in table.all_rows]
+                said_only = {c.text for c in cells if c.value is None and c.low is None and c.high is None}
+                assert said_only <= {"–"}, (table.anchor, heading)
+                kept = read[copying.said(heading)]
+                assert kept.null_count() == len(kept) or kept.dtype.is_numeric(), (table.anchor, heading)
+
+
+def test_the_comparisons_are_those_of_the_sql(inputs: ReportInputs) -> None:
+    with Facts(inputs) as facts:
+        asked = facts.ask("comparisons").rows
+    (table,) = (table for table in all_tables(inputs) if table.anchor == "comparisons")
+    read = read_csv(table)
+    found = "difference (95% interval)"
+    for column, name in ((found, "delta"), (f"{found} low", "low"), (f"{found} high", "high"), ("q (corrected)", "q")):
+        assert read[column].dtype == pl.Float64
+        assert read[column].to_list() == pytest.approx(asked[name].to_list(), rel=1e-9)
+
+
+def test_the_papers_recall_is_a_share_as_this_runs_is(claim_inputs: ReportInputs) -> None:
+    (table,) = (table for table in all_tables(claim_inputs) if table.anchor == "poolings")
+    read = read_csv(table)
+    recall = [name for name in read.columns if name.startswith("R@")]
+    values = read.select(recall).unpivot()["value"].drop_nulls()
+    assert values.max() < 1
+    theirs = float(pl.read_csv(DATA / "table_pooling.csv").filter(pooling="last token")["MSCOCO R@10"].max())
+    assert round(theirs / 100, 6) in values.to_list()
 
 
 @given(st.lists(CELLS, min_size=1, max_size=4))

@@ -70,17 +70,45 @@ def latex(table: Table) -> str:
 
 
 def csv(table: Table) -> str:
-    """Write headings and rows as CSV (RFC 4180 but for its line ends, which are those of Unix)."""
+    """Write headings and rows as CSV (RFC 4180 but for its line ends, which are those of Unix).
+
+    A numeric column holds its cells' numbers, to ten digits and in the unit of the table's SQL, and nothing where there
+    is none; where cells have limits, these follow as columns ``<heading> low`` and ``<heading> high``.
+    """
+    limited = [
+        any(row[place].low is not None or row[place].high is not None for row in table.all_rows)
+        for place in range(len(table.headings))
+    ]
     text = io.StringIO()
     writer = csv_format.writer(text, lineterminator="\n")
-    writer.writerow([said(heading) for heading in table.headings])
-    writer.writerows([said(cell) for cell in row] for row in table.all_rows)
+    writer.writerow(
+        name
+        for heading, limits in zip(table.headings, limited, strict=True)
+        for name in (f"{said(heading)}{ending}" for ending in (("", " low", " high") if limits else ("",)))
+    )
+    writer.writerows(
+        [
+            field
+            for heading, limits, cell in zip(table.headings, limited, row, strict=True)
+            for field in _fields(heading, limits, cell)
+        ]
+        for row in table.all_rows
+    )
     return text.getvalue()
 
 
 def said(part: Cell | Heading) -> str:
     """Return what a cell or heading says in one line of text: its small print in brackets."""
     return f"{part.text} ({part.small})" if part.small else part.text
+
+
+def _fields(heading: Heading, limits: bool, cell: Cell) -> list[str]:
+    """Return what a cell puts into its column, and into those of its limits."""
+    if not heading.numeric:
+        return [said(cell)]
+    numbers = (cell.value, cell.low, cell.high) if limits else (cell.value,)
+    # The last digits of a mean depend on the order of its addition: the same artifacts are to give the same text.
+    return ["" if number is None else f"{number:.10g}" for number in numbers]
 
 
 def _emphasised(cell: Cell, text: str, form: str) -> str:

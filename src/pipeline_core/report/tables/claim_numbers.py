@@ -1,6 +1,6 @@
 """The numbers behind a verdict as a table to copy: every case of every part, seed by seed."""
 
-from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table
+from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, count, quantity
 from pipeline_core.report.text import probability
 from pipeline_core.report.verdicts import ClaimVerdict, Measurement, PartVerdict
 
@@ -28,12 +28,12 @@ def claim_table(claim: ClaimVerdict) -> Table:
 def _rows(part: PartVerdict) -> list[list[Cell]]:
     measured = Cell(part.rule.statistic)
     asked = Cell(part.rule.asked)
-    paper = Cell(NOTHING if part.rule.paper_value is None else part.rule.written(part.rule.paper_value))
+    paper = quantity(part.rule.paper_value, part.rule.written)
     if not part.cases:
         nothing = Cell(NOTHING)
         return [[measured, Cell(part.why_missing), nothing, nothing, nothing, asked, Cell(part.verdict), paper]]
     return [
-        [measured, Cell(case.name), Cell(str(m.repetition)), *_numbers(part, m), asked, _passed(passed), paper]
+        [measured, Cell(case.name), count(m.repetition), *_numbers(part, m), asked, _passed(passed), paper]
         for case in part.cases
         for m, passed in zip(case.measurements, case.passes, strict=True)
     ]
@@ -41,7 +41,8 @@ def _rows(part: PartVerdict) -> list[list[Cell]]:
 
 def _numbers(part: PartVerdict, m: Measurement) -> list[Cell]:
     limits = "" if m.low is None or m.high is None else part.rule.written_interval(m.low, m.high)
-    return [Cell(part.rule.written(m.value), limits), Cell(NOTHING if m.q is None else probability(m.q))]
+    found = Cell(part.rule.written(m.value), limits, value=m.value, low=m.low, high=m.high)
+    return [found, quantity(m.q, probability)]
 
 
 def _passed(passed: bool) -> Cell:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.tables import machinery, paper_features, paper_recall, retrieval
+from pipeline_core.report.tables import machinery, paper_features, paper_recall, retrieval, sweeps
 from pipeline_core.report.tables.paper_recall import FINE_TUNED
 from pipeline_core.report.tables.table import Table
 
@@ -28,7 +28,7 @@ def paper_tables(inputs: ReportInputs, facts: Facts) -> list[Table]:
 
 
 def analysis_tables(inputs: ReportInputs, facts: Facts) -> list[Table]:
-    """Return the tables of the analysis itself, with intervals and tests, and of how the run went."""
+    """Return the tables of the analysis itself and of its sweeps, and of how the run went."""
     scores = facts.ask("recall")
     return _filled(
         (
@@ -40,6 +40,12 @@ def analysis_tables(inputs: ReportInputs, facts: Facts) -> list[Table]:
             retrieval.cutoff_table(facts.ask("cutoffs")),
             retrieval.comparison_table(facts.ask("comparisons")),
             retrieval.removal_table(facts.ask("removal_sets")),
+            sweeps.layer_table(inputs, facts),
+            sweeps.pooling_table(inputs, facts),
+            sweeps.beta_table(inputs, facts),
+            sweeps.dose_table(inputs, facts),
+            sweeps.attention_table(inputs, facts),
+            sweeps.quadrant_table(inputs, facts),
             machinery.reconstruction_table(facts.ask("reconstruction")),
             machinery.index_table(facts.ask("index_recall")),
             machinery.contract_table(facts.ask("contracts")),

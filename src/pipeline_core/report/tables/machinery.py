@@ -2,7 +2,7 @@
 
 from pipeline_core.report.facts import Answer
 from pipeline_core.report.inputs import RunFacts
-from pipeline_core.report.tables.table import Cell, Heading, Table
+from pipeline_core.report.tables.table import Cell, Heading, Table, count, modality_words, quantity
 from pipeline_core.report.text import number, percent
 
 
@@ -26,13 +26,13 @@ def reconstruction_table(answer: Answer) -> Table:
         [
             [
                 Cell(row["sae_id"]),
-                Cell(row["modality"].replace("image_text", "picture + text").replace("image", "picture")),
-                Cell(f"{row['n_vectors']:,}"),
-                Cell(number(row["fvu"])),
-                Cell(number(row["training_fvu"]) if row["training_fvu"] is not None else "–"),
-                Cell(f"{row['cosine']:.3f}"),
-                Cell(f"{row['l0']:.1f}"),
-                Cell(percent(row["dead_share"]) if row["dead_share"] is not None else "–"),
+                Cell(modality_words(row["modality"])),
+                count(row["n_vectors"]),
+                quantity(row["fvu"], number),
+                quantity(row["training_fvu"], number),
+                quantity(row["cosine"], "{:.3f}".format),
+                quantity(row["l0"], "{:.1f}".format),
+                quantity(row["dead_share"], percent),
             ]
             for row in answer.rows.iter_rows(named=True)
         ],
@@ -61,9 +61,9 @@ def index_table(answer: Answer) -> Table:
                 Cell(row["adaptation"], row["model"]),
                 Cell(row["task_id"]),
                 Cell(row["kind"]),
-                Cell(str(row["k"])),
-                Cell(percent(row["recall"])),
-                Cell(f"{row['n_queries']:,}"),
+                count(row["k"]),
+                quantity(row["recall"], percent),
+                count(row["n_queries"]),
             ]
             for row in answer.rows.iter_rows(named=True)
         ],
@@ -80,12 +80,7 @@ def contract_table(answer: Answer) -> Table:
         f"{held:,} of {total:,} expectations held; a critical one that fails publishes nothing.",
         [Heading("table", numeric=False), Heading("expectations"), Heading("held"), Heading("failed", numeric=False)],
         [
-            [
-                Cell(row["table_name"]),
-                Cell(str(row["n_expectations"])),
-                Cell(str(row["n_held"])),
-                Cell(row["failed"] or "none"),
-            ]
+            [Cell(row["table_name"]), count(row["n_expectations"]), count(row["n_held"]), Cell(row["failed"] or "none")]
             for row in answer.rows.iter_rows(named=True)
         ],
         (answer,),
@@ -101,9 +96,6 @@ def stage_table(run: RunFacts) -> Table:
         "Stages",
         f"Seconds that each artifact took to build, in whichever run built it. {statement}",
         [Heading("stage", numeric=False), Heading("seconds"), Heading("artifact", numeric=False)],
-        [
-            [Cell(fact.name), Cell(f"{fact.seconds:.1f}" if fact.seconds is not None else "–"), Cell(fact.fingerprint)]
-            for fact in run.stages
-        ],
+        [[Cell(fact.name), quantity(fact.seconds, "{:.1f}".format), Cell(fact.fingerprint)] for fact in run.stages],
         (),
     )

@@ -3,7 +3,17 @@
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.tables.paper_recall import OF_PAPER
-from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, over_seeds, printed, seeded
+from pipeline_core.report.tables.table import (
+    NOTHING,
+    Cell,
+    Heading,
+    Table,
+    count,
+    over_seeds,
+    printed,
+    quantity,
+    seeded,
+)
 from pipeline_core.report.text import number, percent
 
 _SETS = {
@@ -59,7 +69,7 @@ def energy_table(inputs: ReportInputs, facts: Facts) -> Table:
     beside = [
         [
             Cell(row["model"], OF_PAPER),
-            *(Cell(f"{printed(row['value'])}%" if level == levels[-1] else NOTHING) for level in levels),
+            *(quantity(row["value"] / 100 if level == levels[-1] else None, _printed_share) for level in levels),
         ]
         for row in paper.rows.iter_rows(named=True)
     ]
@@ -86,8 +96,9 @@ def overlap_table(inputs: ReportInputs, facts: Facts) -> Table:
     rows = [
         [
             Cell(sae_id),
-            Cell(percent(share), f"{sizes[sae_id, share, reduction]:,}"),
+            quantity(share, percent),
             Cell(reduction.removeprefix("bridge_")),
+            count(sizes[sae_id, share, reduction]),
             *(seeded(found.get((sae_id, share, reduction, sets)), "{:.3f}".format) for sets in _SETS),
         ]
         for sae_id, share, reduction in sorted(sizes, key=lambda key: (order.index(key[0]), *key[1:]))
@@ -96,9 +107,10 @@ def overlap_table(inputs: ReportInputs, facts: Facts) -> Table:
     beside = [
         [
             Cell(model, OF_PAPER),
-            Cell(percent(0.01)),
+            quantity(0.01, percent),
             Cell("not given"),
-            *(Cell(printed(theirs[model, quantity])) for quantity in _SETS.values()),
+            Cell(NOTHING),
+            *(quantity(theirs[model, overlap], printed) for overlap in _SETS.values()),
         ]
         for model in dict.fromkeys(model for model, _ in theirs)
     ]
@@ -109,8 +121,9 @@ def overlap_table(inputs: ReportInputs, facts: Facts) -> Table:
         f"{over_seeds(answer)}",
         [
             Heading("SAE", numeric=False),
-            Heading("share", "features a set"),
+            Heading("share"),
             Heading("bridge", numeric=False),
+            Heading("features a set"),
             *(Heading(words) for words in _SET_WORDS),
         ],
         rows,
@@ -126,9 +139,9 @@ def cost_table(inputs: ReportInputs, facts: Facts) -> Table:
     rows = [
         [
             Cell(row["model"]),
-            Cell(str(row["width"])),
-            Cell(f"{row['n_candidates']:,}"),
-            *(Cell(NOTHING if row[name] is None else number(row[name])) for name in measured),
+            quantity(row["width"], str),
+            count(row["n_candidates"]),
+            *(quantity(row[name], number) for name in measured),
         ]
         for model in inputs.models
         for row in answer.rows.filter(model=model.name).iter_rows(named=True)
@@ -137,12 +150,12 @@ def cost_table(inputs: ReportInputs, facts: Facts) -> Table:
     beside = [
         [
             Cell(model, OF_PAPER),
-            Cell(f"{theirs[model, '', 'dimensions']:.0f}"),
-            Cell("1M on a GPU"),
+            quantity(theirs[model, "", "dimensions"], "{:.0f}".format),
+            Cell("1M on a GPU", value=1_000_000),
             *(
-                Cell(printed(theirs[model, setting, quantity]))
+                quantity(theirs[model, setting, measure], printed)
                 for setting in ("ReAlign", "similarity search")
-                for quantity in ("time (ms)", "memory (MiB)")
+                for measure in ("time (ms)", "memory (MiB)")
             ),
         ]
         for model in dict.fromkeys(model for model, *_ in theirs)
@@ -165,6 +178,10 @@ def cost_table(inputs: ReportInputs, facts: Facts) -> Table:
         (answer, paper),
         beside,
     )
+
+
+def _printed_share(share: float) -> str:
+    return f"{printed(100 * share)}%"
 
 
 def _in_order(inputs: ReportInputs, sae_ids: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ import polars as pl
 from pipeline_core.report.facts import Answer, Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.recall import place_of
-from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, over_seeds, printed, seeded
+from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, over_seeds, printed, quantity, seeded
 from pipeline_core.report.text import in_percent, task_title
 
 CUTOFFS = (1, 5, 10)
@@ -96,7 +96,9 @@ def zero_shot_table(inputs: ReportInputs, facts: Facts) -> Table:
         ]
         chance = next(iter(own.values()))["chance"]
         title = Cell(task_title(task_type), f"{task_id}, R@{k}") if task_type else Cell(MEAN)
-        rows.append([title, *cells, Cell(in_percent(chance)), *(_range(papers.get((task_type, s))) for s, _ in theirs)])
+        rows.append(
+            [title, *cells, quantity(chance, in_percent), *(_range(papers.get((task_type, s))) for s, _ in theirs)]
+        )
     return Table(
         "zero-shot",
         "Zero-shot recall on every task, as Tables 3 and 9",
@@ -133,7 +135,7 @@ def fine_tuned_table(facts: Facts) -> Table:
             Cell(task_title(row["task_type"]), f"{row['dataset'].split()[0]}, {row['quantity']}"),
             Cell(row["model"], OF_PAPER),
             Cell(row["setting"]),
-            Cell(printed(row["value"])),
+            _printed(row["value"]),
         ]
         for row in theirs
     ]
@@ -197,7 +199,7 @@ def _by_cutoff(
         [
             Cell(model, OF_PAPER),
             Cell(setting),
-            *(_printed(theirs, model, setting, direction, k) for _, direction, k in places),
+            *(_printed(theirs.get((model, setting, direction or "", k))) for _, direction, k in places),
         ]
         for model, setting in dict.fromkeys(key[:2] for key in theirs)
     ]
@@ -231,14 +233,13 @@ def _tasks(rows: pl.DataFrame) -> list[tuple[str | None, str | None, int | None]
     return sorted(found, key=lambda task: (task[0] is None, place_of(task[1] or ""), task[0] or ""))
 
 
-def _printed(
-    theirs: Mapping[tuple[str, str, str, int], float], model: str, setting: str, direction: str | None, k: int
-) -> Cell:
-    value = theirs.get((model, setting, direction or "", k))
-    return Cell(NOTHING) if value is None else Cell(printed(value))
+def _printed(percentage: float | None) -> Cell:
+    """Return a recall of the paper, which prints it in percent; None: it prints none."""
+    return Cell(NOTHING) if percentage is None else Cell(printed(percentage), value=percentage / 100)
 
 
 def _range(row: Mapping[str, Any] | None) -> Cell:
     if row is None:
         return Cell(NOTHING)
-    return Cell(f"{printed(row['low'])} to {printed(row['high'])}", f"{row['n_values']} values")
+    low, high = row["low"], row["high"]
+    return Cell(f"{printed(low)} to {printed(high)}", f"{row['n_values']} values", low=low / 100, high=high / 100)

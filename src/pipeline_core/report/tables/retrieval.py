@@ -6,7 +6,7 @@ from pipeline_core.report.claim_rules import SIGNIFICANT
 from pipeline_core.report.facts import Answer
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.recall import RAW, place_of, role_of
-from pipeline_core.report.tables.table import Cell, Heading, Table
+from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, bounded, count, quantity
 from pipeline_core.report.text import (
     interval,
     percent,
@@ -38,17 +38,18 @@ def recall_table(inputs: ReportInputs, place: int, answer: Answer, controls: boo
         [
             Cell(system["label"]),
             *(
-                Cell(percent(row["value"]), interval(row["low"], row["high"]), row["value"] == best[row["task_id"]])
+                bounded(row["value"], row["low"], row["high"], percent, interval, row["value"] == best[row["task_id"]])
                 if (row := found.get((system["system_id"], task["task_id"])))
-                else Cell("–")
+                else Cell(NOTHING)
                 for task in tasks
             ),
         ]
         for system in ordered
     ]
     rows += [
-        [Cell("chance"), *(Cell(percent(task["chance"])) for task in tasks)],
-        [Cell("queries / candidates"), *(Cell(f"{t['n_queries']:,} / {t['n_candidates']:,}") for t in tasks)],
+        [Cell("chance"), *(quantity(task["chance"], percent) for task in tasks)],
+        [Cell("queries"), *(count(task["n_queries"]) for task in tasks)],
+        [Cell("candidates"), *(count(task["n_candidates"]) for task in tasks)],
     ]
     kind = "controls: the composed query's picture or text alone" if controls else "all tasks"
     return Table(
@@ -74,7 +75,9 @@ def cutoff_table(answer: Answer) -> Table:
         at = {row["k"]: row for row in scores.iter_rows(named=True)}
         if role_of(first) is not None:
             cells = [
-                Cell(percent(at[k]["value"]), interval(at[k]["low"], at[k]["high"])) if k in at else Cell("–")
+                bounded(row["value"], row["low"], row["high"], percent, interval)
+                if (row := at.get(k))
+                else Cell(NOTHING)
                 for k in ks
             ]
             rows.append(
@@ -97,9 +100,9 @@ def comparison_table(answer: Answer) -> Table:
         [
             Cell(row["label"], f"{row['model']}, against {row['baseline_label']}"),
             Cell(task_title(row["task_type"]), row["task_id"]),
-            Cell(points(row["delta"]), points_interval(row["low"], row["high"]), row["q"] < SIGNIFICANT),
-            Cell(probability(row["p"])),
-            Cell(probability(row["q"])),
+            bounded(row["delta"], row["low"], row["high"], points, points_interval, row["q"] < SIGNIFICANT),
+            quantity(row["p"], probability),
+            quantity(row["q"], probability),
         ]
         for row in answer.rows.iter_rows(named=True)
     ]
@@ -126,11 +129,11 @@ def removal_table(answer: Answer) -> Table:
     rows = [
         [
             Cell(row["label"] or row["selection"], row["sae_id"]),
-            Cell(str(row["rank"]) if row["rank"] is not None else "–"),
+            count(row["rank"]),
             Cell(task_title(row["task_type"]), row["task_id"]),
-            Cell(points(row["delta"]), points_interval(row["low"], row["high"]), row["q"] < SIGNIFICANT),
-            Cell(probability(row["p"])),
-            Cell(probability(row["q"])),
+            bounded(row["delta"], row["low"], row["high"], points, points_interval, row["q"] < SIGNIFICANT),
+            quantity(row["p"], probability),
+            quantity(row["q"], probability),
         ]
         for row in answer.rows.iter_rows(named=True)
     ]

@@ -12,11 +12,18 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell says, a second line in small print, and whether it stands out."""
+    """What a cell says, a second line in small print, and whether it stands out.
+
+    ``value``, ``low`` and ``high`` are the numbers that it says, not rounded, in the unit of the table's SQL (shares
+    of one): every cell under a numeric heading that says more than ``NOTHING`` has some.
+    """
 
     text: str
     small: str = ""
     strong: bool = False
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,33 @@ class Table:
         return [*self.rows, *self.paper_rows]
 
 
+def quantity(value: float | None, write: Callable[[float], str]) -> Cell:
+    """Return a number as a cell; None: not measured."""
+    return Cell(NOTHING) if value is None else Cell(write(value), value=value)
+
+
+def count(number: int | None) -> Cell:
+    """Return a whole number as a cell, its thousands set apart; None: not counted."""
+    return Cell(NOTHING) if number is None else Cell(f"{number:,}", value=number)
+
+
+def bounded(
+    value: float,
+    low: float,
+    high: float,
+    write: Callable[[float], str],
+    write_interval: Callable[[float, float], str],
+    strong: bool = False,
+) -> Cell:
+    """Return a number as a cell, with its 95% interval below it."""
+    return Cell(write(value), write_interval(low, high), strong, value, low, high)
+
+
+def modality_words(modality: str) -> str:
+    """Spell out a modality: image_text is picture + text."""
+    return modality.replace("image_text", "picture + text").replace("image", "picture")
+
+
 def seeded(row: Mapping[str, Any] | None, write: Callable[[float], str], strong: bool = False, name: str = "") -> Cell:
     """Return a mean over the seeds as a cell, with the range that they span below it where they differ.
 
@@ -61,8 +95,9 @@ def seeded(row: Mapping[str, Any] | None, write: Callable[[float], str], strong:
     before = f"{name}_" if name else ""
     if row is None or row[f"{before}value"] is None:
         return Cell(NOTHING)
-    low, high = write(row[f"{before}low"]), write(row[f"{before}high"])
-    return Cell(write(row[f"{before}value"]), f"{low} to {high}" if low != high else "", strong)
+    value, low, high = (row[f"{before}{column}"] for column in ("value", "low", "high"))
+    least, most = write(low), write(high)
+    return Cell(write(value), f"{least} to {most}" if least != most else "", strong, value, low, high)
 
 
 def over_seeds(answer: Answer) -> str:
