@@ -13,6 +13,9 @@ from pipeline_core.schema import TABLES
 
 __all__ = ["ClaimVerdict", "PartVerdict", "Verdict", "Verdicts", "claim_tables", "judge"]
 
+_DIGITS = 12
+"""Decimals that are kept: further digits of a mean depend on the order that rows were added in."""
+
 _NEEDS = "-- Needs: "
 """What a part's query says in its head it cannot do without."""
 
@@ -52,7 +55,12 @@ def _judge(facts: Facts, inputs: ReportInputs, rule: Part) -> PartVerdict:
     answer = facts.ask(name)
     rows = answer.rows.iter_rows(named=True)
     measured = [
-        Measurement(row["case"], row.get("repetition", 0), row["value"], row.get("low"), row.get("high"), row.get("q"))
+        Measurement(
+            row["case"],
+            row.get("repetition", 0),
+            round(row["value"], _DIGITS),
+            *(None if row.get(name) is None else round(row[name], _DIGITS) for name in ("low", "high", "q")),
+        )
         for row in rows
         if row["value"] is not None and math.isfinite(row["value"])
     ]
