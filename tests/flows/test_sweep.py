@@ -77,11 +77,35 @@ def test_every_claim_has_a_verdict_in_sql_and_on_the_page(swept: Path, record: R
     assert all(f'id="claim-{number}"' in page for number in verdicts)
 
 
+NOT_MEASURABLE = {"image_mask", "prompt_mask", "rivals_fine_tuned", "shows_conflict"}
+"""Parts that need composed tasks, a fine-tuned embedder, or a quantity that the paper does not name."""
+
+
+def test_every_part_is_measured_in_every_repetition_but_those_that_cannot_be(swept: Path) -> None:
+    parts = query(
+        swept,
+        "select part, n_cases, count(distinct repetition) as repetitions from claim_parts "
+        "join latest_artifacts using (artifact) left join claim_cases using (artifact, claim, part) group by all",
+    ).rows
+    assert {part for part, n_cases, _ in parts if n_cases == 0} == NOT_MEASURABLE
+    # What is measured once: raw scores against another model's, time, and attention.
+    once = {part for part, n_cases, repetitions in parts if n_cases and repetitions == 1}
+    assert once == {"far_behind", "cost", "follows_art"}
+
+
+def test_every_figure_of_the_sweeps_is_on_the_page(swept: Path, record: RunRecord) -> None:
+    report = next(a for a in record.artifacts if a.stage == "report")
+    page = (swept / "report" / report.fingerprint / "report.html").read_text()
+    for figure in ("layers", "poolings", "beta", "removal", "cost", "attention", "quadrants", "maps"):
+        assert f'id="figure-{figure}"' in page
+
+
 def test_search_works_on_a_sweep_with_any_of_its_models(swept: Path, record: RunRecord) -> None:
     assert read_runs(swept)[-1].flow == "sweep"
     found = CliRunner().invoke(
         app, ["search", "lollipop", "--model", "reference-contrastive", "-k", "1", "--store", str(swept)]
     )
+    assert found.exit_code == 0, found.output
     assert "lollipop" in found.output
 
 
