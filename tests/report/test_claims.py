@@ -221,12 +221,8 @@ class TestQueries:
         }
         for name, effect in tested.items():
             own = next(case for case in part_of(verdicts, name).cases if case.name == "t2i").measurements[0]
-            assert (own.value, own.low, own.high, own.q) == (
-                effect["delta"],
-                effect["low"],
-                effect["high"],
-                effect["q"],
-            )
+            found = (own.value, own.low, own.high, own.q)
+            assert found == pytest.approx((effect["delta"], effect["low"], effect["high"], effect["q"]), abs=1e-11)
 
     def test_a_ratio_of_two_scores_is_bounded_by_their_intervals(self, claim_world: World, verdicts: Verdicts) -> None:
         own = next(case for case in part_of(verdicts, "far_behind").cases if case.name == "i2t").measurements[1]

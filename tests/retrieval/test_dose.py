@@ -14,6 +14,7 @@ from pipeline_core.features.attribution import attribution
 from pipeline_core.features.bridge import bridge_matrix, reduce_bridge
 from pipeline_core.features.statistics import energies, ranks
 from pipeline_core.parquet import read_table, write_table
+from pipeline_core.retrieval.adaptations import load_adaptations
 from pipeline_core.retrieval.dose import measure_removal
 from pipeline_core.retrieval.dose_plan import DosePlan, plan_doses
 from pipeline_core.retrieval.removal import subspace
@@ -156,7 +157,7 @@ def test_attribution_is_held_against_every_control_at_each_share(results: Path):
     }
     drawn = [f"{name}-draw{n}" for name in ("energy_matched", "random_features", "random_subspace") for n in (0, 1)]
     controls = ["energy", "bridge", "principal_components", *drawn]
-    assert baselines == {"mean", *(f"share0.02/{control}" for control in controls)}
+    assert baselines == {"mean", "mean_each_side", *(f"share0.02/{control}" for control in controls)}
     beaten = tests.filter(pl.col("baseline_id").str.contains(r"share0.02/random_subspace"))
     assert (beaten["delta"] > 0.3).all()
     assert (beaten["q"] < 0.05).all()
@@ -211,6 +212,30 @@ def test_mean_removal_centres_on_both_sides_of_support(planted: Study, results: 
     scores = sides[0] @ sides[1].T
     hits = 1 + (scores > np.diag(scores)[:, None]).sum(axis=1) <= 5
     assert hit_rates(results)["model/removal/paper/mean"] == pytest.approx(hits.mean())
+
+
+def test_removing_each_sides_own_mean_is_another_control(planted: Study, results: Path):
+    vectors = read_table(planted.activations, "embeddings").sort("sample_id")
+    sides = []
+    for modality in ("text", "image"):
+        own = vectors.filter(prompt_id=modality)
+        support, test = (
+            np.array(own.filter(pl.col("sample_id").str.contains(split))["vector"].to_list(), dtype=np.float64)
+            for split in ("support", "test")
+        )
+        left = test - support.mean(axis=0)
+        sides.append(left / np.linalg.norm(left, axis=1, keepdims=True))
+    scores = sides[0] @ sides[1].T
+    hits = 1 + (scores > np.diag(scores)[:, None]).sum(axis=1) <= 5
+    assert hit_rates(results)["model/removal/paper/mean_each_side"] == pytest.approx(hits.mean())
+
+
+def test_projections_are_saved_and_remove_what_was_removed(plan: DosePlan, results: Path):
+    saved = load_adaptations(results / "adaptations" / "paper.safetensors")
+    assert set(saved) == set(plan.bases)
+    for short, basis in plan.bases.items():
+        left = saved[short].apply(basis.T + 1.0)
+        assert np.abs(left @ basis).max() < 1e-4
 
 
 def test_a_share_is_removed_with_its_full_rank_and_controls_with_as_much(plan: DosePlan):
@@ -282,7 +307,7 @@ def test_rows_say_what_was_removed(results: Path):
 
 CASES = {
     "raw": (None, None, None, None, None, "raw"),
-    "paper/mean": ("mean", "support", None, None, None, "mean removed (paper)"),
+    "paper/mean": ("mean", "support", None, None, None, "one mean for both sides removed (paper)"),
     "paper/share0.02/attribution": (
         "attribution",
         None,
@@ -375,6 +400,7 @@ def test_controls_are_not_scored_and_a_stage_without_a_share_left_still_writes(p
     assert shorts == {
         "model/removal/raw",
         "model/removal/paper/mean",
+        "model/removal/paper/mean_each_side",
         "model/removal/paper/rank1/attribution",
         "model/removal/paper/rank1/energy",
         "model/removal/paper/rank1/bridge",

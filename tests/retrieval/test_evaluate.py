@@ -1,3 +1,5 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import ir_measures
@@ -5,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from scipy import stats
 
 from pipeline_core.config import RetrievalConfig
 from pipeline_core.errors import DataError
@@ -108,6 +111,19 @@ def test_effects_are_differences_of_the_metrics(results: Path):
         "single",
     }
     assert (effects["q"] >= effects["p"] - 1e-12).all()
+
+
+def test_control_tasks_are_a_family_of_tests_of_their_own(study: Study, tmp_path: Path):
+    dataset = Path(shutil.copytree(study.dataset, tmp_path / "dataset"))
+    tasks = read_table(dataset, "tasks")
+    control = pl.when(pl.col("task_id") == "i2i").then(pl.lit("image_only")).otherwise(pl.lit("none"))
+    write_table(dataset, "tasks", tasks.with_columns(control=control))
+    results = run(replace(study, dataset=dataset), tmp_path / "retrieval")
+    for name in ("removal_effects", "comparisons"):
+        tests = read_table(results, name).with_columns(own=pl.col("task_id") != "i2i")
+        assert tests["own"].n_unique() == 2
+        for _, family in tests.group_by("own"):
+            np.testing.assert_allclose(family["q"], stats.false_discovery_control(family["p"].to_numpy()))
 
 
 def test_comparisons_hold_each_named_system_against_raw_and_realign_against_centring(results: Path):

@@ -8,8 +8,10 @@ from scipy import stats
 
 from pipeline_core.config import RetrievalConfig, SweepConfig
 from pipeline_core.parquet import read_table, write_table
+from pipeline_core.retrieval import layer_average
 from pipeline_core.retrieval.adaptations import load_adaptations, unit
 from pipeline_core.retrieval.fitting import TaskVectors, fit
+from pipeline_core.retrieval.layer_average import LayerAverages
 from pipeline_core.retrieval.problems import Problem, problems
 from pipeline_core.retrieval.search import search
 from pipeline_core.retrieval.sweep import sweep
@@ -96,10 +98,9 @@ def test_every_adaptation_names_its_statistics_and_settings(results: Path):
     every, separate = ("candidates", "support", "joint"), ("candidates", "support")
     betas = ("0", "0.1", "0.3", "1")
     expected = {"raw", "pca-r4-joint", "pca-r8-joint"}
-    expected |= {f"{name}-{on}" for name in ("mean_removal", "zca", "pca") for on in every}
+    expected |= {f"{name}-{on}" for name in ("mean_removal", "zca", "pca", "ledoit_wolf", "oas") for on in every}
     expected |= {f"realign-b{beta}-{on}" for beta in betas for on in every}
     expected |= {f"realign-code-b{beta}-{on}" for beta in betas for on in ("support", "transductive")}
-    expected |= {f"{name}-{on}" for name in ("ledoit_wolf", "oas") for on in separate}
     expected |= {
         f"{name}-b{beta}-{on}" for name in ("transport", "layer_average") for beta in ("0.1", "0.5") for on in separate
     }
@@ -205,7 +206,9 @@ def test_comparisons_hold_like_against_like(results: Path):
     assert {name: found for name, found in rivals.items() if found} == {
         "realign-b0.1-candidates": {f"{rival}-candidates" for rival in separate},
         "realign-b0.1-support": {f"{rival}-support" for rival in separate},
-        "realign-b0.1-joint": {f"{rival}-joint" for rival in ("zca", "mean_removal", "pca", "pca-r4", "pca-r8")},
+        "realign-b0.1-joint": {
+            f"{rival}-joint" for rival in ("zca", "mean_removal", "pca", "pca-r4", "pca-r8", "ledoit_wolf", "oas")
+        },
     }
 
 
@@ -229,8 +232,33 @@ def test_lists_are_scored_for_adaptations_alone_and_controls_not_at_all(results:
         assert set(read_table(results, name)["task_id"]) == {"t2i", "i2i"}
 
 
-def test_saved_rivals_rank_as_scored(study: Study, results: Path):
-    rivals = [s for s in listed(study) if s.adaptation in ("ledoit_wolf", "oas", "transport")]
+def test_layers_are_averaged_as_far_as_memory_allows(
+    study: Study, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    combined = [system for system in listed(study) if len(system.rep_ids) > 1]
+    tasks = problems(study.dataset, RETRIEVAL.ks)[:2]
+    assert LayerAverages(combined, tasks).tasks == {task.task_id for task in tasks}
+    sizes = {
+        task.task_id: sum(
+            4 * len(combined) * len(task.pools[split].query_ids) * len(task.pools[split].candidate_ids)
+            for split in ("validation", "test")
+        )
+        for task in tasks
+    }
+    smallest = min(sizes, key=lambda name: sizes[name])
+    monkeypatch.setattr(layer_average, "LIMIT_BYTES", sizes[smallest])
+    bounded = LayerAverages(combined, tasks)
+    assert bounded.tasks == {smallest}
+    (left_out,) = sizes.keys() - {smallest}
+    assert left_out in caplog.text
+    pool = next(task for task in tasks if task.task_id == left_out).pools["test"]
+    assert bounded.results("model", pool, 1) == {}
+
+
+def test_saved_adaptations_rank_as_scored(study: Study, results: Path):
+    rivals = [
+        s for s in listed(study) if s.study == "adaptations" and len(s.rep_ids) == 1 and s.adaptation != "identity"
+    ]
     for problem in problems(study.dataset, RETRIEVAL.ks)[:2]:
         saved = load_adaptations(results / "adaptations" / f"{problem.task_id}.safetensors")
         assert set(saved) == {f"{s.short}/{side}" for s in rivals for side in ("queries", "candidates")}

@@ -11,13 +11,14 @@ import polars as pl
 
 from pipeline_core.config import RetrievalConfig, SweepConfig
 from pipeline_core.parquet import read_table, write_table
+from pipeline_core.retrieval.adaptations import Adaptation, Projection, save_adaptations
 from pipeline_core.retrieval.dose_plan import STUDY, DosePlan, plan_doses
 from pipeline_core.retrieval.effects import removal_effects
 from pipeline_core.retrieval.fitting import TaskVectors
 from pipeline_core.retrieval.problems import SCORED, problems
 from pipeline_core.retrieval.removal import SaeInput
 from pipeline_core.retrieval.running import run_systems
-from pipeline_core.retrieval.scoring import comparison_rows, metric_rows, one_family, rank_rows, score
+from pipeline_core.retrieval.scoring import comparison_rows, families, metric_rows, rank_rows, score
 from pipeline_core.retrieval.systems import System, system_id, systems_table
 from pipeline_core.vectors import load_dictionary, load_embeddings, representations
 
@@ -37,7 +38,8 @@ def measure_removal(
     """Score every removal on every task that is no control, and write the tables of the stage.
 
     Effects (each removal against raw) and comparisons (attribution against its controls, at each share) are of the test
-    split; each of the two tables is one family of tests.
+    split; each of the two tables is one family of tests. Beside the tables are the projections, which no task changes:
+    ``adaptations/<recipe>.safetensors``.
 
     Args:
         activations: artifact with the embeddings.
@@ -61,6 +63,11 @@ def measure_removal(
     singles = [plan.singles for plan in plans]
     pairs = [(system_id(model, s), system_id(model, b)) for plan in plans for s, b in plan.pairs]
 
+    (folder / "adaptations").mkdir(exist_ok=True)
+    for sae, plan in zip(saes, plans, strict=True):
+        projections: dict[str, Adaptation] = {short: Projection(basis) for short, basis in plan.bases.items()}
+        save_adaptations(folder / "adaptations" / f"{sae.sae_id.rpartition('/')[2]}.safetensors", projections)
+
     metrics, ranks, effects, tests = [], [], [], []
     tasks = [problem for problem in problems(dataset, retrieval.ks) if problem.control == "none"]
     for number, problem in enumerate(tasks):
@@ -82,8 +89,8 @@ def measure_removal(
     write_table(folder, "systems", systems_table(model, rep_id, systems, retrieval.seed))
     write_table(folder, "retrieval_metrics", pl.concat(metrics))
     write_table(folder, "retrieval_ranks", pl.concat(ranks))
-    write_table(folder, "removal_effects", one_family("removal_effects", effects))
-    write_table(folder, "comparisons", one_family("comparisons", tests))
+    write_table(folder, "removal_effects", families("removal_effects", effects))
+    write_table(folder, "comparisons", families("comparisons", tests))
 
 
 def _plan(sae: SaeInput, retrieval: RetrievalConfig, config: SweepConfig) -> DosePlan:

@@ -45,7 +45,10 @@ FITTED = ("principal_components", "mean")
 
 @dataclass(frozen=True)
 class Removal:
-    """A system, and the orthonormal basis [d, r] that it projects out; ``None`` where it is fitted to each task."""
+    """A system, and the orthonormal basis [d, r] that it projects out; ``None`` where it is fitted to each task.
+
+    What is fitted are principal components, projected out, and means, subtracted.
+    """
 
     system: System
     basis: Matrix | None
@@ -153,17 +156,32 @@ def plan_doses(
         config.random_draws,
         retrieval.seed,
     )
-    mean = Removal(_system(sae, "mean", "mean", "mean removed", []), None)
+    means = [
+        Removal(_system(sae, "mean", "mean", "one mean for both sides removed", []), None),
+        Removal(
+            System(
+                f"{STUDY}/{sae.recipe}/mean_each_side",
+                "mean_removal",
+                f"mean of each side removed, support statistics ({sae.recipe})",
+                fit_on="support",
+                selection="mean",
+                sae_id=sae_id,
+                named=False,
+                study=STUDY,
+            ),
+            None,
+        ),
+    ]
     shares = [_at_share(sae, share) for share in sorted({*config.removal_shares, retrieval.removal_share})]
     ranks = _at_ranks(sae, retrieval.removal_share, config.removal_ranks)
     cumulative = _cumulatively(sae, config.cumulative_features)
     return DosePlan(
-        (mean, *(removal for at_share in shares for removal in at_share), *ranks, *cumulative),
+        (*means, *(removal for at_share in shares for removal in at_share), *ranks, *cumulative),
         _singles(sae, config.single_features),
         tuple(
             (attribution.system, control.system)
             for attribution, *controls in filter(None, shares)
-            for control in (*controls, mean)
+            for control in (*controls, *means)
         ),
     )
 

@@ -18,7 +18,7 @@ from pipeline_core.retrieval.problems import SCORED, Problem, problems
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.removal import RemovalPlan, SaeInput, plan_removal
 from pipeline_core.retrieval.running import run_systems, save_fitted
-from pipeline_core.retrieval.scoring import Scored, comparison_rows, hit_rows, metric_rows, one_family, rank_rows, score
+from pipeline_core.retrieval.scoring import Scored, comparison_rows, families, hit_rows, metric_rows, rank_rows, score
 from pipeline_core.retrieval.search import SearchResult
 from pipeline_core.retrieval.systems import (
     RAW,
@@ -102,7 +102,10 @@ def evaluate(
     for name in ("adaptations", "trec"):
         (folder / name).mkdir(exist_ok=True)
 
-    metrics, ranks, effects, tests = [], [], [], []
+    metrics, ranks = [], []
+    # Control tasks are a family of their own: the q of a task does not depend on how many controls it has.
+    effects: dict[bool, list[pl.DataFrame]] = {True: [], False: []}
+    tests: dict[bool, list[pl.DataFrame]] = {True: [], False: []}
     tasks = problems(dataset, config.ks)
     for number, problem in enumerate(tasks):
         vectors = TaskVectors(embeddings, problem.pools, problem.query_prompt_id, problem.candidate_prompt_id)
@@ -117,17 +120,19 @@ def evaluate(
             save_fitted(folder / "adaptations", study.named, vectors, study.bases)
         if plans:
             k = problem.primary_k
-            effects.append(removal_effects(model, RAW, removals, singles, vectors, test.own, k, config))
+            effects[problem.control == "none"].append(
+                removal_effects(model, RAW, removals, singles, vectors, test.own, k, config)
+            )
         pairs = [(study.id(system), study.id(baseline)) for system, baseline in comparisons(systems)]
-        tests.append(comparison_rows(test.own, pairs, problem.primary_k, config))
+        tests[problem.control == "none"].append(comparison_rows(test.own, pairs, problem.primary_k, config))
         progress(number + 1, len(tasks))
 
     listed = [*systems, *(alone.system for alone in singles if alone.bases)]
     write_table(folder, "systems", systems_table(model, embeddings.rep_id, listed, config.seed))
     write_table(folder, "retrieval_metrics", pl.concat(metrics))
     write_table(folder, "retrieval_ranks", pl.concat(ranks))
-    write_table(folder, "removal_effects", one_family("removal_effects", effects))
-    write_table(folder, "comparisons", one_family("comparisons", tests))
+    write_table(folder, "removal_effects", families("removal_effects", *effects.values()))
+    write_table(folder, "comparisons", families("comparisons", *tests.values()))
 
 
 def _plan(sae: SaeInput, config: RetrievalConfig) -> RemovalPlan:

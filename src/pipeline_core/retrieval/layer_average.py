@@ -3,25 +3,48 @@
 This is the cosine of the layers' unit vectors laid end to end, but the layers need not be in memory together.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from pipeline_core.retrieval.fitting import TaskVectors
 from pipeline_core.retrieval.judgements import Pool
+from pipeline_core.retrieval.problems import SCORED, Problem
 from pipeline_core.retrieval.running import adapted
 from pipeline_core.retrieval.search import SearchResult, rank
 from pipeline_core.retrieval.systems import System, system_id
 from pipeline_core.vectors import Matrix
 
+LIMIT_BYTES = 2 << 30
+"""Memory for the means of all tasks: those of pools that find no room are left out."""
+
+log = logging.getLogger(__name__)
+
 
 class LayerAverages:
     """Running means of cosines [q, n], float32, one for each system, task and split."""
 
-    def __init__(self, systems: Sequence[System]) -> None:
-        """Start for systems that name several representations each."""
+    def __init__(self, systems: Sequence[System], tasks: Sequence[Problem]) -> None:
+        """Start for systems that name several representations each; tasks with room for their means, smallest first."""
         self._systems = systems
         self._means: dict[tuple[str, str, str], Matrix] = {}
+        needed = {
+            task.task_id: len(systems) * 4 * sum(len(p.query_ids) * len(p.candidate_ids) for p in _scored(task))
+            for task in tasks
+        }
+        self.tasks: set[str] = set()
+        total = 0
+        for task_id in sorted(needed, key=lambda name: needed[name]):
+            total += needed[task_id]
+            if total <= LIMIT_BYTES:
+                self.tasks.add(task_id)
+        if systems and len(self.tasks) < len(tasks):
+            log.warning(
+                "layers are not averaged on %s: cosines of their pools would take more than %.1f GiB",
+                ", ".join(sorted(needed.keys() - self.tasks)),
+                LIMIT_BYTES / 2**30,
+            )
 
     def add(self, rep_id: str, vectors: TaskVectors, pool: Pool) -> None:
         """Add one layer's cosines on one pool to the systems that it belongs to.
@@ -29,17 +52,29 @@ class LayerAverages:
         Raises:
             DataError: too few vectors to fit on.
         """
+        if pool.task_id not in self.tasks:
+            return
         members = [system for system in self._systems if rep_id in system.rep_ids]
         for system, queries, candidates in adapted(members, vectors, pool.split, {}):
-            cosines = queries @ candidates.T / np.float32(len(system.rep_ids))
+            cosines = queries @ candidates.T
+            cosines /= np.float32(len(system.rep_ids))
             key = (system.short, pool.task_id, pool.split)
-            self._means[key] = self._means[key] + cosines if key in self._means else cosines
+            if key in self._means:
+                self._means[key] += cosines
+            else:
+                self._means[key] = cosines
 
     def results(self, model: str, pool: Pool, depth: int) -> dict[str, SearchResult]:
-        """Rank one pool by the means, once all layers are in; by system id."""
+        """Rank one pool by the means, by system id, once all layers are in; a task that was left out has no results."""
+        if pool.task_id not in self.tasks:
+            return {}
         return {
             system_id(model, system): rank(
                 self._means[system.short, pool.task_id, pool.split], pool.relevant, pool.excluded, depth
             )
             for system in self._systems
         }
+
+
+def _scored(task: Problem) -> Iterator[Pool]:
+    return (task.pools[split] for split in SCORED)

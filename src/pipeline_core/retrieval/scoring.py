@@ -158,12 +158,14 @@ def comparison_rows(scored: Scored, pairs: Sequence[tuple[str, str]], k: int, co
     return effect_rows(scored.pool, k, named, np.stack(differences), config)
 
 
-def one_family(name: str, effects: Sequence[pl.DataFrame]) -> pl.DataFrame | pa.Table:
-    """Join the effects of all tasks into table ``name``, their p-values corrected as one family (column q)."""
-    if not effects:
+def families(name: str, *effects: Sequence[pl.DataFrame]) -> pl.DataFrame | pa.Table:
+    """Join the effects of all tasks into table ``name``, the p-values of each sequence corrected as one family (q)."""
+    wholes = [pl.concat(family, how="vertical_relaxed") for family in effects if family]
+    if not wholes:
         return TABLES[name].arrow.empty_table()
-    whole = pl.concat(effects, how="vertical_relaxed")
-    return whole.with_columns(q=corrected(whole["p"].to_numpy()))
+    return pl.concat(
+        (whole.with_columns(q=corrected(whole["p"].to_numpy())) for whole in wholes), how="vertical_relaxed"
+    )
 
 
 def _place(queries: npt.NDArray[np.int64], candidates: npt.NDArray[np.int64], pool: Pool) -> npt.NDArray[np.int64]:

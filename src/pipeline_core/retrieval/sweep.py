@@ -14,8 +14,8 @@ from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors
 from pipeline_core.retrieval.layer_average import LayerAverages
 from pipeline_core.retrieval.problems import SCORED, Problem, problems
 from pipeline_core.retrieval.running import run_systems, save_fitted
-from pipeline_core.retrieval.scoring import Scored, comparison_rows, joined, metric_rows, one_family, rank_rows, score
-from pipeline_core.retrieval.sweep_systems import RIVALS, SweepSystems, compared, list_sweep
+from pipeline_core.retrieval.scoring import Scored, comparison_rows, families, joined, metric_rows, rank_rows, score
+from pipeline_core.retrieval.sweep_systems import SweepSystems, compared, list_sweep
 from pipeline_core.retrieval.systems import system_id, systems_table
 from pipeline_core.vectors import embedding_width, load_embeddings, representations
 
@@ -34,8 +34,8 @@ def sweep(
 ) -> None:
     """Score the sweep's systems on every task that is no control, and write its tables.
 
-    Comparisons are of the test split, all one family of tests. Beside the tables are the label-free rivals of ReAlign
-    as fitted for the test split: ``adaptations/<task>.safetensors``.
+    Comparisons are of the test split, all one family of tests. Beside the tables are the adaptations of the
+    analysed representation as fitted for the test split: ``adaptations/<task>.safetensors``.
 
     Args:
         activations: artifact with the embeddings.
@@ -65,11 +65,12 @@ def sweep(
             metrics.append(metric_rows(scored, retrieval))
             ranks.append(rank_rows(scored))
             if split == "test":
-                tests.append(comparison_rows(scored, pairs, problem.primary_k, retrieval))
+                here = [pair for pair in pairs if set(pair) <= scored.scores.keys()]
+                tests.append(comparison_rows(scored, here, problem.primary_k, retrieval))
     write_table(folder, "systems", systems_table(model, rep_id, systems.all, retrieval.seed))
     write_table(folder, "retrieval_metrics", pl.concat(metrics))
     write_table(folder, "retrieval_ranks", pl.concat(ranks))
-    write_table(folder, "comparisons", one_family("comparisons", tests))
+    write_table(folder, "comparisons", families("comparisons", tests))
 
 
 def _score(
@@ -83,12 +84,12 @@ def _score(
     """Score all systems, representation by representation; recall and nDCG only in the study of adaptations."""
     parts: Parts = {(problem.task_id, split): [] for problem in tasks for split in SCORED}
     listed = {system_id(model, system) for system in (*systems.adaptations, *systems.combined)}
-    averages = LayerAverages(systems.combined)
+    averages = LayerAverages(systems.combined, tasks)
     groups = systems.by_representation()
     for done, (rep_id, members) in enumerate(groups.items()):
         embeddings = load_embeddings(activations, rep_id)
         spectra = SpectrumCache(embeddings.vectors)
-        rivals = [system for system in members if system.adaptation in RIVALS]
+        fitted = [system for system in members if system.study == "adaptations"]
         for problem in tasks:
             vectors = TaskVectors(
                 embeddings, problem.pools, problem.query_prompt_id, problem.candidate_prompt_id, spectra
@@ -98,12 +99,13 @@ def _score(
                 results = run_systems(model, members, vectors, pool, {}, max(problem.ks))
                 parts[problem.task_id, split].append(score(pool, results, problem.ks, listed))
                 averages.add(rep_id, vectors, pool)
-            if rivals:
-                save_fitted(folder / "adaptations", rivals, vectors, {})
+            if fitted:
+                save_fitted(folder / "adaptations", fitted, vectors, {})
         progress(done + 1, len(groups))
     for problem in tasks:
         for split in SCORED if systems.combined else ():
             pool = problem.pools[split]
             results = averages.results(model, pool, max(problem.ks))
-            parts[problem.task_id, split].append(score(pool, results, problem.ks, listed))
+            if results:
+                parts[problem.task_id, split].append(score(pool, results, problem.ks, listed))
     return parts

@@ -22,7 +22,7 @@ STATISTICS = {
     "test_queries": "statistics of the queries asked (transductive)",
 }
 RIVALS = frozenset({"ledoit_wolf", "oas", "transport"})
-"""Label-free adaptations beside the paper's, saved as fitted."""
+"""Label-free adaptations beside the paper's."""
 
 SEPARATE = ("candidates", "support")
 ALL_STATISTICS = (*SEPARATE, "joint")
@@ -179,8 +179,8 @@ def _adaptations(rep_id: str, width: int, retrieval: RetrievalConfig, config: Sw
         if rank < width
     ]
     rows += [
-        ("ledoit_wolf", "ledoit_wolf", "Ledoit-Wolf shrinkage", SEPARATE, shared),
-        ("oas", "oas", "OAS shrinkage", SEPARATE, shared),
+        ("ledoit_wolf", "ledoit_wolf", "Ledoit-Wolf shrinkage", ALL_STATISTICS, shared),
+        ("oas", "oas", "OAS shrinkage", ALL_STATISTICS, shared),
     ]
     rows += [
         (f"transport-b{beta:g}", "transport", f"optimal transport, beta {beta:g}", SEPARATE, {"beta": beta} | shared)

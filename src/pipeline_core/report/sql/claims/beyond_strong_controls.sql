@@ -1,9 +1,9 @@
--- Hit rate on picture to text with the top-attribution features removed minus that with a strong control removed.
+-- Hit rate on picture to text with the top-attribution features removed minus that with a strong control removed:
+-- the mean is one for both sides, or each side's own.
 -- Needs: generative, lens sweep
 with compared as (
-    select c.repetition, c.task_id, replace(b.selection, '_', ' ') as control, c.delta, c.low, c.high, c.q,
-           row_number() over (partition by c.repetition, c.task_id, b.selection order by c.baseline_id) as draw,
-           count(*) over (partition by c.repetition, c.task_id, b.selection) as draws
+    select c.repetition, c.task_id, c.delta, c.low, c.high, c.q,
+           if(b.adaptation = 'mean_removal', 'mean of each side', replace(b.selection, '_', ' ')) as control
     from comparisons c
     join systems s using (repetition, system_id)
     join systems b on b.repetition = c.repetition and b.system_id = c.baseline_id
@@ -16,6 +16,6 @@ with compared as (
           and b.selection in ('energy', 'bridge', 'principal_components', 'mean')
           and c.metric = 'hit_rate' and c.k = t.primary_k and t.control = 'none' and t.task_type = 'i->t'
 )
-select repetition, task_id || ', ' || control || if(draws > 1, ' ' || draw, '') as "case", delta as value, low, high, q
+select repetition, task_id || ', ' || control as "case", delta as value, low, high, q
 from compared
 order by "case", repetition
