@@ -40,8 +40,12 @@ _LARGE = 100_000
 """From this many candidates on, once is enough: an operation lasts seconds, and start-up no longer counts."""
 
 _SAMPLING_SECONDS = 0.002
-_WORKING_MEMORY = 1 << 30
+_WORKING_MEMORY = 2 << 30
 """Bytes allowed for the blocks that operations work in."""
+
+_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP_FILES = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+"""Limit and use of a container's memory: of version 2 and of version 1."""
 
 _LIBC = ctypes.CDLL(None)
 _NO_PAIRS: Pairs = np.empty((0, 2), dtype=np.int64)
@@ -81,7 +85,7 @@ def measure_efficiency(
     Raises:
         DataError: a pool of one vector, which has no covariance.
     """
-    sizes = sizes_that_fit(config.candidates, width, psutil.virtual_memory().available)
+    sizes = sizes_that_fit(config.candidates, width, available_memory())
     queries = unit(synthetic_vectors(config.queries, width, "queries"))
     rows = []
     for n in sizes:
@@ -99,6 +103,19 @@ def measure_efficiency(
             )
             progress(len(rows), len(OPERATIONS) * len(sizes))
     write_table(folder, "efficiency", pl.DataFrame(rows))
+
+
+def available_memory(cgroup: Path = _CGROUP) -> int:
+    """Return the bytes of memory that are free: to the machine, or to the container where that has fewer."""
+    free = psutil.virtual_memory().available
+    for limit, use in _CGROUP_FILES:
+        try:
+            most, used = ((cgroup / name).read_text(encoding="ascii").strip() for name in (limit, use))
+        except OSError:
+            continue
+        if most.isdigit():
+            free = min(free, max(0, int(most) - int(used)))
+    return free
 
 
 def sizes_that_fit(sizes: Sequence[int], width: int, available: int) -> list[int]:
