@@ -107,7 +107,7 @@ def measure_efficiency(
 
 def available_memory(cgroup: Path = _CGROUP) -> int:
     """Return the bytes of memory that are free: to the machine, or to the container where that has fewer."""
-    free = psutil.virtual_memory().available
+    free = int(psutil.virtual_memory().available)
     for limit, use in _CGROUP_FILES:
         try:
             most, used = ((cgroup / name).read_text(encoding="ascii").strip() for name in (limit, use))
