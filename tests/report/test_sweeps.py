@@ -338,7 +338,7 @@ def test_the_share_of_the_analysis_is_stated_beside_every_control(
         ),
         (
             {"mean": 0.07, "energy_matched": 0.06},
-            "Not shown: {}, but random controls do as well (one mean +7.0, nearest in energy +6.0).",
+            "Not shown: {}, but random draws reach as much (one mean +7.0, nearest in energy +6.0).",
         ),
     ],
 )

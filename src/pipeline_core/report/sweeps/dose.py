@@ -71,7 +71,7 @@ def whether_distractors(gains: Mapping[str, float]) -> str:
 
     Args:
         gains: mean change of the hit rate by what is removed (keys of SELECTIONS and MEANS): attribution and its
-            controls. They are compared in tenths of a point, as they are written.
+            controls, the best draw of what is drawn. They are compared in tenths of a point, as they are written.
     """
     gains = {name: round(gain, 3) for name, gain in gains.items()}
     own = gains["attribution"]
@@ -84,7 +84,7 @@ def whether_distractors(gains: Mapping[str, float]) -> str:
     elif not as_much:
         found = f"By the mean, yes: {raises}, more than any control (at best {named})."
     elif set(as_much) & set(_AT_RANDOM):
-        found = f"Not shown: {raises}, but random controls do as well ({named})."
+        found = f"Not shown: {raises}, but random draws reach as much ({named})."
     else:
         found = f"Not they in particular: {raises}, more than random controls, but others do as well ({named})."
     return f"Are they distractors? {found}"
@@ -155,11 +155,11 @@ def _statement(sae_id: str, own: pl.DataFrame, share: float) -> str:
     dose = f"{axes.percentages(share)} of the features"
     if "attribution" not in gains:
         return f"{sae_id}: {dose}, the share of the analysis, was not removed."
+    best_draws = dict(same.filter(pl.col("selection").is_in(_AT_RANDOM)).select("selection", "high").iter_rows())
     ranges = {
         row["selection"]: f" ({points_interval(row['low'], row['high'])})"
         for row in same.filter(pl.col("selection").is_in(_AT_RANDOM)).iter_rows(named=True)
     }
     told = [f"{label} {points(gains[name])}{ranges.get(name, '')}" for name, label in _LABELS.items() if name in gains]
-    return (
-        f"{sae_id}, {dose} removed, points of the mean over the tasks: {', '.join(told)}. {whether_distractors(gains)}"
-    )
+    answer = whether_distractors(gains | best_draws)
+    return f"{sae_id}, {dose} removed, points of the mean over the tasks: {', '.join(told)}. {answer}"
