@@ -1,7 +1,6 @@
 """The command as a person types it: each answer on one screen, each mistake one line and exit status 2."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +15,8 @@ from pipeline_core.errors import LensError
 from pipeline_core.fingerprint import StageKey
 from pipeline_core.journal import read_runs
 from pipeline_core.store import Store
+from tests.flows.readme import OF_A_SWEEP, OF_ANY_RUN
 from tests.small import SMALL
-
-ROOT = Path(__file__).parents[2]
 
 
 def lens(*arguments: str, store: Path | None = None) -> Result:
@@ -78,22 +76,17 @@ def test_show_prints_a_config_that_can_be_run_again(tmp_path: Path) -> None:
     assert "k: 7" in shown
 
 
-QUESTIONS = re.findall(r'^lens sql "(select .+)"$', (ROOT / "README.md").read_text(), re.MULTILINE)
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", OF_ANY_RUN)
 def test_the_questions_of_the_readme_are_answered(analysed: Path, question: str) -> None:
     rows = json.loads(answer("sql", question, "--json", store=analysed))
     assert rows
     assert all(value is not None for value in rows[0].values())
 
 
-def test_the_readme_asks_the_three_questions() -> None:
-    assert [next(t for t in ("feature_summary", "recall", "stage_times") if t in q) for q in QUESTIONS] == [
-        "feature_summary",
-        "recall",
-        "stage_times",
-    ]
+def test_the_readme_asks_what_people_ask() -> None:
+    asked = ["feature_summary", "recall", "stage_times", "claims"]
+    assert [next(t for t in asked if f"from {t}" in question) for question in OF_ANY_RUN] == asked
+    assert len(OF_A_SWEEP) == 1
 
 
 def test_sql_prints_csv(analysed: Path) -> None:

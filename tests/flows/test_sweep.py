@@ -15,6 +15,7 @@ from pipeline_core.parquet import read_table
 from pipeline_core.planner import plan_sweep
 from pipeline_core.store import Store
 from pipeline_core.warehouse.query import query
+from tests.flows.readme import OF_A_SWEEP
 from tests.small import SMALL
 
 
@@ -98,6 +99,11 @@ def test_every_figure_of_the_sweeps_is_on_the_page(swept: Path, record: RunRecor
     page = (swept / "report" / report.fingerprint / "report.html").read_text()
     for figure in ("layers", "poolings", "beta", "removal", "cost", "attention", "quadrants", "maps"):
         assert f'id="figure-{figure}"' in page
+
+
+@pytest.mark.parametrize("question", OF_A_SWEEP)
+def test_the_question_of_the_readme_is_answered(swept: Path, question: str) -> None:
+    assert query(swept, question).rows
 
 
 def test_search_works_on_a_sweep_with_any_of_its_models(swept: Path, record: RunRecord) -> None:
