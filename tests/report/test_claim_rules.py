@@ -1,5 +1,6 @@
 """The rules of the verdicts: each part has its query, and quotes the paper's own figures."""
 
+import re
 from importlib import resources
 
 import polars as pl
@@ -21,9 +22,12 @@ class TestRules:
         assert all(any(part.decides for part in claim.parts) for claim in load_claims())
 
     def test_every_part_has_its_query_or_says_why_it_has_none(self) -> None:
-        queries = {path.name for path in (resources.files("pipeline_core.report") / "sql" / "claims").iterdir()}
-        unmeasured = {name for name, part in PARTS.items() if f"{name}.sql" not in queries}
-        assert {path.removesuffix(".sql") for path in queries} <= set(PARTS)
+        files = (resources.files("pipeline_core.report") / "sql" / "claims").iterdir()
+        queries = {f"claims/{path.name.removesuffix('.sql')}": path.read_text(encoding="utf-8") for path in files}
+        unmeasured = {name for name, part in PARTS.items() if part.question not in queries}
+        assert set(queries) <= {part.question for part in PARTS.values()}
+        for name in PARTS.keys() - unmeasured:
+            assert set(re.findall(r"\$(\w+)", queries[PARTS[name].question])) == set(PARTS[name].values), name
         assert unmeasured == {"shows_conflict"}
         assert {name for name, part in PARTS.items() if part.missing} == unmeasured | {"rivals_fine_tuned"}
 

@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 from pipeline_core.paper.reference import paper_values
 from pipeline_core.parquet import table_files, write_table
 from pipeline_core.report import facts as module
+from pipeline_core.report.claim_rules import load_claims
 from pipeline_core.report.facts import Answer, Facts, model_rows
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.schema import TABLES, tables_of
@@ -27,7 +28,7 @@ VALUES = {
 }
 SQL = Path(str(module._SQL))
 ANALYSIS = sorted(path.stem for path in SQL.glob("*.sql"))
-CLAIMS = sorted(f"claims/{path.stem}" for path in (SQL / "claims").glob("*.sql"))
+PARTS = {part.part: part for claim in load_claims() for part in claim.parts if Facts.knows(part.question)}
 
 
 def make_warehouse(connection: duckdb.DuckDBPyConnection, inputs: ReportInputs, folder: Path) -> None:
@@ -105,11 +106,12 @@ def test_the_warehouse_gives_the_same_rows(facts: Facts, warehouse: duckdb.DuckD
     same_rows(facts.ask(name, **VALUES.get(name, {})), warehouse)
 
 
-@pytest.mark.parametrize("name", CLAIMS)
+@pytest.mark.parametrize("name", PARTS)
 def test_the_warehouse_gives_the_same_cases(
     claim_facts: Facts, claim_warehouse: duckdb.DuckDBPyConnection, name: str
 ) -> None:
-    same_rows(claim_facts.ask(name), claim_warehouse)
+    part = PARTS[name]
+    same_rows(claim_facts.ask(part.question, **part.values), claim_warehouse)
 
 
 def test_a_question_that_does_not_speak_of_repetitions_is_of_the_analysis(
@@ -120,7 +122,7 @@ def test_a_question_that_does_not_speak_of_repetitions_is_of_the_analysis(
 
 
 def test_a_question_that_does_has_every_repetition(claim_facts: Facts) -> None:
-    rows = claim_facts.ask("claims/realign_everywhere").rows
+    rows = claim_facts.ask("claims/realign_gain", fit_on="candidates", baseline="identity").rows
     assert rows["repetition"].unique().sort().to_list() == [0, 1]
     assert rows.select("case", "repetition").is_duplicated().sum() == 0
 

@@ -1,6 +1,7 @@
 """The rules of the verdicts, as fixed beforehand in claims.yaml: statistic, direction, threshold, test."""
 
 import functools
+from collections.abc import Mapping
 from importlib import resources
 from typing import Literal
 
@@ -24,6 +25,8 @@ class Part(Section):
     """One statistic that bears on a claim; the fields are explained at the head of claims.yaml."""
 
     part: str
+    query: str | None = None
+    values: Mapping[str, str | float] = {}
     statistic: str
     unit: Unit
     direction: Literal["above", "below"]
@@ -34,6 +37,11 @@ class Part(Section):
     timed: bool = False
     paper_value: float | None = None
     missing: str | None = None
+
+    @property
+    def question(self) -> str:
+        """The question of sql/ that measures it."""
+        return f"claims/{self.query or self.part}"
 
     @property
     def title(self) -> str:

@@ -49,10 +49,9 @@ def claim_tables(verdicts: Verdicts) -> dict[str, pl.DataFrame]:
 
 
 def _judge(facts: Facts, inputs: ReportInputs, rule: Part) -> PartVerdict:
-    name = f"claims/{rule.part}"
-    if not facts.knows(name):
+    if not facts.knows(rule.question):
         return judge_part(rule, (), None, rule.missing or "")
-    answer = facts.ask(name)
+    answer = facts.ask(rule.question, **rule.values)
     rows = answer.rows.iter_rows(named=True)
     measured = [
         Measurement(
@@ -85,7 +84,7 @@ def _lacking(inputs: ReportInputs, sql: str) -> str:
 
 
 def _part_row(part: PartVerdict) -> dict[str, Any]:
-    rule = part.rule.model_dump(exclude={"unit", "missing"})
+    rule = part.rule.model_dump(exclude={"unit", "missing", "query", "values"})
     measured = {"n_cases": len(part.cases), "n_passed": part.n_passed, "verdict": part.verdict, "value": part.value}
     return rule | measured
 

@@ -1,4 +1,4 @@
--- Mean hit rate over the tasks: ReAlign minus ZCA whitening on the same statistics.
+-- Mean hit rate over the tasks: ReAlign minus another whitening on the same statistics, of each side by itself.
 -- Needs: lens sweep
 with means as (
     select s.repetition, s.adaptation, s.fit_on, s.rank, avg(m.value) as value
@@ -7,7 +7,7 @@ with means as (
     join tasks t using (repetition, task_id)
     where s.study = 'adaptations' and s.fit_on in ('candidates', 'support')
           and s.model = (select model from models where place = 0)
-          and (s.adaptation = 'zca'
+          and (s.adaptation = $whitening
                or (s.adaptation = 'realign' and s.variant = 'text' and len(s.rep_ids) = 1
                    and s.beta = (select min(beta) from systems where study = 'main' and adaptation = 'realign')))
           and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
@@ -16,5 +16,5 @@ with means as (
 select own.repetition, own.fit_on as "case", own.value - other.value as value
 from means own
 join means other using (repetition, fit_on)
-where own.adaptation = 'realign' and other.adaptation = 'zca'
+where own.adaptation = 'realign' and other.adaptation = $whitening
 order by "case", own.repetition

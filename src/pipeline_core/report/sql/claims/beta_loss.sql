@@ -1,4 +1,4 @@
--- Lowest mean hit rate over the tasks for betas of 0.1 to 0.6 minus that at beta 1.
+-- Lowest mean hit rate over the tasks for betas of 0.1 to 0.6 minus that at another beta.
 -- Needs: lens sweep
 with means as (
     select s.repetition, s.fit_on, s.beta, avg(m.value) as value
@@ -11,7 +11,7 @@ with means as (
     group by all
 )
 select repetition, fit_on as "case",
-       min(value) filter (beta between 0.1 and 0.6) - min(value) filter (beta = 1) as value
+       min(value) filter (beta between 0.1 and 0.6) - min(value) filter (beta = $beta) as value
 from means
 group by all
 order by fit_on, repetition
