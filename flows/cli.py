@@ -297,12 +297,12 @@ def _carry_out(flow: FlowName, analysis: AnalysisConfig, store: Path | None, sho
         out.print(f"All {len(status)} stages were cached: nothing was run, no server was started.")
     else:
         _run_flow(flow, analysis, place.root)
-    from pipeline_core.report.summary import summarise
-    from tasks.report import report_inputs
+    from pipeline_core.report.build import REPORT_FILE, read_summary
 
-    for line in summarise(report_inputs(planned, place)).lines:
+    report_folder = place.folder(planned.steps["report"].key)
+    for line in read_summary(report_folder):
         out.print(f"• {line}", markup=False, highlight=False)
-    out.print(f"Report: {place.folder(planned.steps['report'].key) / 'report.html'}", markup=False, highlight=False)
+    out.print(f"Report: {report_folder / REPORT_FILE}", markup=False, highlight=False)
 
 
 def _run_flow(flow: FlowName, config: AnalysisConfig, root: Path) -> None:

@@ -8,9 +8,8 @@ from prefect.client.schemas.objects import State
 
 from pipeline_core.config import ModelConfig
 from pipeline_core.plan import Plan, Step
-from pipeline_core.report.build import REPORT_FILE, build_report
+from pipeline_core.report.build import REPORT_FILE, build_report, read_summary
 from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, RunFacts, SaeArtifacts, StageFact
-from pipeline_core.report.summary import summarise
 from pipeline_core.store import Store
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, run_step
@@ -83,10 +82,10 @@ def make_report(plan: Plan, name: str, root: Path) -> Outcome | State[Outcome]:
         build_report(report_inputs(plan, store), plan.config.report, folder)
 
     outcome = run_step(plan, name, store, build)
-    lines = "\n".join(f"- {line}" for line in summarise(report_inputs(plan, store)).lines)
-    page = store.folder(plan.steps[name].key) / REPORT_FILE
+    folder = store.folder(plan.steps[name].key)
+    lines = "\n".join(f"- {line}" for line in read_summary(folder))
     create_markdown_artifact(
-        f"# {plan.config.report.title}\n\n{lines}\n\nThe whole report: `{page}`",
+        f"# {plan.config.report.title}\n\n{lines}\n\nThe whole report: `{folder / REPORT_FILE}`",
         key="report",
         description="What was found",
     )

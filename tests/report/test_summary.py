@@ -6,10 +6,17 @@ import polars as pl
 import pytest
 
 from pipeline_core.parquet import read_table
+from pipeline_core.report.claims import judge
+from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.recall import MEAN_REMOVED, RAW, REALIGN_CANDIDATES, REALIGN_SUPPORT, Score
-from pipeline_core.report.summary import summarise
+from pipeline_core.report.summary import Summary, summary_of
 from pipeline_core.report.text import percent
+
+
+def summarise(inputs: ReportInputs) -> Summary:
+    with Facts(inputs) as facts:
+        return summary_of(inputs, facts, judge(facts, inputs))
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ from pipeline_core.report.tables import Table, analysis_tables, paper_tables
 from pipeline_core.report.tables.claim_numbers import claim_table
 
 REPORT_FILE = "report.html"
+SUMMARY_FILE = "summary.txt"
+"""The lines that a person reads at the end of a run."""
 
 TABLES_FOLDER = "tables"
 """Where every table of the page lies as Markdown, LaTeX and CSV."""
@@ -88,10 +90,16 @@ def build_report(inputs: ReportInputs, config: ReportConfig, folder: Path) -> No
             )
         )
     (folder / REPORT_FILE).write_text(page, encoding="utf-8")
+    (folder / SUMMARY_FILE).write_text("\n".join(summary.lines), encoding="utf-8")
     _write_texts((*numbers.values(), *of_paper, *of_analysis), folder / TABLES_FOLDER)
     for name, rows in claim_tables(summary.verdicts).items():
         write_table(folder, name, rows)
     write_table(folder, "models", model_rows(inputs))
+
+
+def read_summary(folder: Path) -> list[str]:
+    """Return the lines of a report artifact's summary."""
+    return (folder / SUMMARY_FILE).read_text(encoding="utf-8").splitlines()
 
 
 def _write_texts(tables: Iterable[Table], folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from pipeline_core.report.claims import judge
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.recall import MEAN_REMOVED, RAW, REALIGN_SUPPORT, Score, TaskRecall, recall_by_task
@@ -51,16 +50,6 @@ class Summary:
             for seat in self.energy
         ]
         return (*found, *(_line(claim) for claim in self.verdicts.claims))
-
-
-def summarise(inputs: ReportInputs) -> Summary:
-    """Read what was found from the artifacts.
-
-    Raises:
-        StoreError: an artifact lacks a table.
-    """
-    with Facts(inputs) as facts:
-        return summary_of(inputs, facts, judge(facts, inputs))
 
 
 def summary_of(inputs: ReportInputs, facts: Facts, verdicts: Verdicts) -> Summary:

@@ -1,5 +1,8 @@
 """Tables of the analysis itself: hit rates, comparisons and removals, with their intervals and tests."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
 from pipeline_core.report.claim_rules import SIGNIFICANT
@@ -97,26 +100,14 @@ def comparison_table(answer: Answer) -> Table:
     """Return the paired comparisons (``comparisons.sql``)."""
     significant = answer.rows.filter(pl.col("q") < SIGNIFICANT).height
     rows = [
-        [
-            Cell(row["label"], f"{row['model']}, against {row['baseline_label']}"),
-            Cell(task_title(row["task_type"]), row["task_id"]),
-            bounded(row["delta"], row["low"], row["high"], points, points_interval, row["q"] < SIGNIFICANT),
-            quantity(row["p"], probability),
-            quantity(row["q"], probability),
-        ]
+        [Cell(row["label"], f"{row['model']}, against {row['baseline_label']}"), *_tested(row)]
         for row in answer.rows.iter_rows(named=True)
     ]
     return Table(
         "comparisons",
         "Paired comparisons of systems",
         f"Differences of hit rates in percentage points; {significant} of {len(rows)} have q < {SIGNIFICANT} (bold).",
-        [
-            Heading("system", numeric=False),
-            Heading("task", numeric=False),
-            Heading("difference", "95% interval"),
-            Heading("p", "permutation"),
-            Heading("q", "corrected"),
-        ],
+        [Heading("system", numeric=False), *_tested_headings("difference")],
         rows,
         (answer,),
     )
@@ -127,14 +118,7 @@ def removal_table(answer: Answer) -> Table:
     own = answer.rows.filter(pl.col("selection") == "attribution")
     raised = own.filter((pl.col("delta") > 0) & (pl.col("q") < SIGNIFICANT)).height
     rows = [
-        [
-            Cell(row["label"] or row["selection"], row["sae_id"]),
-            count(row["rank"]),
-            Cell(task_title(row["task_type"]), row["task_id"]),
-            bounded(row["delta"], row["low"], row["high"], points, points_interval, row["q"] < SIGNIFICANT),
-            quantity(row["p"], probability),
-            quantity(row["q"], probability),
-        ]
+        [Cell(row["label"] or row["selection"], row["sae_id"]), count(row["rank"]), *_tested(row)]
         for row in answer.rows.iter_rows(named=True)
     ]
     return Table(
@@ -142,14 +126,26 @@ def removal_table(answer: Answer) -> Table:
         "Removal of features, and controls of the same rank",
         "Change of hit rate, in points, when a subspace is projected out of raw embeddings; removing the top "
         f"features by attribution raises it on {share_of_tasks(raised, own.height)} with q < {SIGNIFICANT} (bold).",
-        [
-            Heading("removed", numeric=False),
-            Heading("rank"),
-            Heading("task", numeric=False),
-            Heading("change", "95% interval"),
-            Heading("p", "permutation"),
-            Heading("q", "corrected"),
-        ],
+        [Heading("removed", numeric=False), Heading("rank"), *_tested_headings("change")],
         rows,
         (answer,),
     )
+
+
+def _tested(row: Mapping[str, Any]) -> list[Cell]:
+    """Return the cells of a paired test: its task, the effect with its interval (strong where significant), p and q."""
+    return [
+        Cell(task_title(row["task_type"]), row["task_id"]),
+        bounded(row["delta"], row["low"], row["high"], points, points_interval, row["q"] < SIGNIFICANT),
+        quantity(row["p"], probability),
+        quantity(row["q"], probability),
+    ]
+
+
+def _tested_headings(effect: str) -> list[Heading]:
+    return [
+        Heading("task", numeric=False),
+        Heading(effect, "95% interval"),
+        Heading("p", "permutation"),
+        Heading("q", "corrected"),
+    ]
