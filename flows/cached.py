@@ -1,8 +1,8 @@
 """A run that finds everything in the store: journalled like any other, without a server and without Prefect."""
 
-from pipeline_core.journal import RunRecord, journalled_run
 from pipeline_core.plan import Plan
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.journal import RunRecord, journalled_run
 from pipeline_core.warehouse.build import build_warehouse
 
 

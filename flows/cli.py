@@ -178,7 +178,7 @@ def features(
 @app.command()
 def report(store: StoreOption = None) -> None:
     """Print the path of the latest completed run's report."""
-    from pipeline_core.journal import read_runs
+    from pipeline_core.store.journal import read_runs
 
     root = _existing(store)
     for record in reversed(read_runs(root)):
@@ -197,7 +197,7 @@ def verify(
     ] = False,
 ) -> None:
     """Check presence, size and digest of every file in the store."""
-    from pipeline_core.store import Store
+    from pipeline_core.store.artifacts import Store
 
     place = Store(_existing(store))
     problems = place.verify()
@@ -229,7 +229,7 @@ def doctor(store: StoreOption = None) -> None:
 @app.command()
 def diff(left: str, right: str, store: StoreOption = None) -> None:
     """Compare two runs column by column: run ids, 'latest', or paths of runs/<run_id>.json in any store."""
-    from pipeline_core.diff import diff_runs
+    from pipeline_core.store.diff import diff_runs
 
     differences = diff_runs(_existing(store), left, right)
     for difference in differences:
@@ -246,8 +246,8 @@ def prune(
     store: StoreOption = None,
 ) -> None:
     """List, or with --delete remove, artifacts that no recent run uses."""
-    from pipeline_core.journal import used_artifacts
-    from pipeline_core.store import Store
+    from pipeline_core.store.artifacts import Store
+    from pipeline_core.store.journal import used_artifacts
 
     root = _existing(store)
     doomed = Store(root).prune(lambda: used_artifacts(root, keep_runs), dry_run=not delete)
@@ -277,7 +277,7 @@ def _carry_out(flow: FlowName, analysis: AnalysisConfig, store: Path | None, sho
         out.print(yaml.safe_dump(analysis.model_dump(mode="json"), sort_keys=False), markup=False, highlight=False)
         return
     from pipeline_core.planner import plan_analysis, plan_sweep
-    from pipeline_core.store import Store
+    from pipeline_core.store.artifacts import Store
 
     place = Store(store or environment.default_store())
     planned = plan_sweep(analysis) if flow == "sweep" else plan_analysis(analysis)

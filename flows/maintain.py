@@ -8,8 +8,8 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import environment
 from pipeline_core.errors import StoreError
-from pipeline_core.journal import used_artifacts
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.journal import used_artifacts
 from pipeline_core.warehouse.build import build_warehouse
 
 

@@ -12,10 +12,10 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.environment import default_store
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.errors import LensError
-from pipeline_core.journal import LiveRun, journalled_run
 from pipeline_core.plan import Plan
 from pipeline_core.planner import plan_analysis
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.journal import LiveRun, journalled_run
 from pipeline_core.warehouse.build import build_warehouse
 from tasks.activations import extract_activations
 from tasks.attention import measure

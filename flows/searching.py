@@ -6,9 +6,9 @@ from pipeline_core.activations.query import embed_text
 from pipeline_core.config import parse_config
 from pipeline_core.errors import QueryError, StoreError
 from pipeline_core.index.search import SearchResult, Target, search
-from pipeline_core.journal import read_runs
 from pipeline_core.models.registry import load_adapter, model_identity
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.journal import read_runs
 from tasks.activations import MODELS
 
 

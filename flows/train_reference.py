@@ -8,8 +8,8 @@ import typer
 from prefect import flow, get_run_logger
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pipeline_core.datasets.emoji_records import read_emoji_records
-from pipeline_core.models.reference.training import TrainingPlan, train_reference
+from pipeline_core.dataset.emoji_records import read_emoji_records
+from pipeline_core.reference.training import TrainingPlan, train_reference
 
 CAPTION_STEPS_A_MINUTE = 24
 """Measured on two quiet cores; minutes are turned into steps, so that the clock never decides the weights."""

@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from pipeline_core.activations.extract import extract
 from pipeline_core.models.registry import load_adapter
 from pipeline_core.plan import Plan
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, run_step
 

@@ -9,7 +9,7 @@ from pipeline_core.attention.measure import measure_attention
 from pipeline_core.models.generative import GenerativeAdapter
 from pipeline_core.models.registry import load_adapter
 from pipeline_core.plan import Plan
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 from tasks.activations import MODELS
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, run_step

@@ -5,9 +5,9 @@ from pathlib import Path
 from prefect import task
 from prefect.client.schemas.objects import State
 
+from pipeline_core.codes.encode import encode_embeddings
 from pipeline_core.plan import Plan
-from pipeline_core.sae.encode import encode_embeddings
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, representation_of, run_step
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from pipeline_core.datasets.redraw import redraw_splits
-from pipeline_core.datasets.registry import build_dataset
+from pipeline_core.dataset.redraw import redraw_splits
+from pipeline_core.dataset.registry import build_dataset
 from pipeline_core.plan import Plan
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, run_step
 

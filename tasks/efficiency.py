@@ -5,10 +5,10 @@ from pathlib import Path
 from prefect import task
 from prefect.client.schemas.objects import State
 
+from pipeline_core.activations.vectors import embedding_width
+from pipeline_core.efficiency.measure import measure_efficiency
 from pipeline_core.plan import Plan
-from pipeline_core.retrieval.efficiency import measure_efficiency
-from pipeline_core.store import Store
-from pipeline_core.vectors import embedding_width
+from pipeline_core.store.artifacts import Store
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, run_step
 

@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import State
 
 from pipeline_core.index.build import build_index
 from pipeline_core.plan import Plan
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, representation_of, run_step
 

@@ -10,7 +10,7 @@ from pipeline_core.config import ModelConfig
 from pipeline_core.plan import Plan, Step
 from pipeline_core.report.build import REPORT_FILE, build_report, read_summary
 from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, RunFacts, SaeArtifacts, StageFact
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, run_step
 

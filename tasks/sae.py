@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import State
 
 from pipeline_core.plan import Plan
 from pipeline_core.sae.trainer import train_sae
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 from tasks.progress import Progress
 from tasks.step import OPTIONS, Outcome, run_step
 

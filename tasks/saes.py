@@ -2,7 +2,7 @@
 
 from pipeline_core.plan import Plan, Step
 from pipeline_core.retrieval.removal import SaeInput
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 
 
 def sae_inputs(plan: Plan, store: Store, step: Step) -> list[SaeInput]:

@@ -13,12 +13,12 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 from prefect.tasks import Task
 
-from pipeline_core.contracts import validate_artifact
+from pipeline_core.activations.vectors import analysis_representation
+from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.errors import LensError
 from pipeline_core.plan import Plan, Step
-from pipeline_core.store import Artifact, Store
+from pipeline_core.store.artifacts import Artifact, Store
 from pipeline_core.threads import limited_threads
-from pipeline_core.vectors import analysis_representation
 from tasks.progress import Progress, artifact_key
 
 RETRY_DELAYS = [2.0, 10.0]

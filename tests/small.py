@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from pipeline_core.config import AnalysisConfig, load_config
-from pipeline_core.datasets.emoji_records import read_emoji_records
+from pipeline_core.dataset.emoji_records import read_emoji_records
 
 
 def picture_folder(folder: Path, n: int = 48) -> Path:

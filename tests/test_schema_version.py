@@ -2,8 +2,8 @@
 
 import hashlib
 
-from pipeline_core.fingerprint import canonical_json
 from pipeline_core.schema import SCHEMA_VERSION, TABLES
+from pipeline_core.store.fingerprint import canonical_json
 
 RECORDED = {1: "81b3ca4f18a104e5", 2: "d19e5be8e88c943d"}
 """Hash of the schema by version: stages, keys, and every column's name, type and nullability, in order."""

@@ -4,24 +4,16 @@ Every default together is the demo: the embedded models on the embedded data set
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline_core.errors import ConfigError
+from pipeline_core.settings import Count, Section, Share, Unit
 
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Unit = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
 Recipe = Literal["paper", "centred"]
 PRESETS = Path(__file__).parent / "presets"
-
-
-class Section(BaseModel):
-    """A frozen part of the config; unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class DatasetConfig(Section):

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 from pipeline_core.embedded import embedded_file
 from pipeline_core.errors import LensError
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 
 DISTRIBUTION = "retrieval-lens"
 EMBEDDED = {

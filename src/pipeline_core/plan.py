@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_core.config import AnalysisConfig, ModelConfig, Recipe
-from pipeline_core.fingerprint import StageKey
-from pipeline_core.journal import RunArtifact
-from pipeline_core.store import Status, Store
+from pipeline_core.store.artifacts import Status, Store
+from pipeline_core.store.fingerprint import StageKey
+from pipeline_core.store.journal import RunArtifact
 
 
 @dataclass(frozen=True)

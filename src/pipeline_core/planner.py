@@ -5,12 +5,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline_core.config import AnalysisConfig, DatasetConfig, ModelConfig, Recipe, Section
-from pipeline_core.datasets.registry import source_identity
-from pipeline_core.fingerprint import StageKey
+from pipeline_core.config import AnalysisConfig, DatasetConfig, ModelConfig, Recipe
+from pipeline_core.dataset.registry import source_identity
 from pipeline_core.models.registry import is_contrastive, model_identity, pin_revision
 from pipeline_core.plan import Plan, Step
+from pipeline_core.settings import Section
 from pipeline_core.stages import STAGES
+from pipeline_core.store.fingerprint import StageKey
 
 _TOKEN_FIELDS = {"layer", "token_roles"}
 """Fields of the extraction that a dual encoder, which gives one vector a sample, does not know."""

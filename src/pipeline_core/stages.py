@@ -24,17 +24,17 @@ class Stage:
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("dataset", 1, "pipeline_core.datasets.registry"),
+        Stage("dataset", 1, "pipeline_core.dataset.registry"),
         Stage("activations", 1, "pipeline_core.activations.extract"),
         Stage("sae", 1, "pipeline_core.sae.trainer"),
-        Stage("codes", 1, "pipeline_core.sae.encode"),
+        Stage("codes", 1, "pipeline_core.codes.encode"),
         Stage("features", 1, "pipeline_core.features.compute"),
         Stage("retrieval", 1, "pipeline_core.retrieval.evaluate"),
         Stage("sweep", 1, "pipeline_core.retrieval.sweep"),
         Stage("removal", 1, "pipeline_core.retrieval.dose"),
         Stage("index", 1, "pipeline_core.index.build"),
         Stage("attention", 1, "pipeline_core.attention.measure"),
-        Stage("efficiency", 1, "pipeline_core.retrieval.efficiency"),
+        Stage("efficiency", 1, "pipeline_core.efficiency.measure"),
         Stage("report", 1, "pipeline_core.report.build"),
     )
 }

@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline_core.datasets.images import write_images
-from pipeline_core.parquet import write_table
+from pipeline_core.dataset.images import write_images
+from pipeline_core.schema.parquet import write_table
 from tests.models import tiny
 
 SPLITS = ("train", "train", "support", "validation", "test")

@@ -13,13 +13,13 @@ from pipeline_core.activations.extract import extract
 from pipeline_core.activations.plan import DatasetTables, needed_items
 from pipeline_core.activations.pooling import MASKS, POOLINGS
 from pipeline_core.activations.shards import half_scale
+from pipeline_core.activations.vectors import analysis_representation, load_embeddings, token_batches
 from pipeline_core.config import ExtractionConfig, ModelConfig
 from pipeline_core.errors import ConfigError, DataError, ModelError
 from pipeline_core.models.adapter import SampleInput
 from pipeline_core.models.generative import GenerativeAdapter
 from pipeline_core.models.registry import load_adapter
-from pipeline_core.parquet import read_table
-from pipeline_core.vectors import analysis_representation, load_embeddings, token_batches
+from pipeline_core.schema.parquet import read_table
 from tests.models import tiny
 
 CONFIG = ExtractionConfig(batch_size=5, shard_size=24, threads=1)

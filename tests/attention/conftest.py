@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from pipeline_core.config import ModelConfig
-from pipeline_core.datasets.images import write_images
+from pipeline_core.dataset.images import write_images
 from pipeline_core.models.generative import GenerativeAdapter
 from pipeline_core.models.registry import load_adapter
-from pipeline_core.parquet import write_table
+from pipeline_core.schema.parquet import write_table
 from tests.activations.conftest import samples, task
 from tests.models import tiny
 

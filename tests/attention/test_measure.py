@@ -15,11 +15,11 @@ from pipeline_core.activations.plan import DatasetTables
 from pipeline_core.attention.measure import measure_attention
 from pipeline_core.attention.samples import TASK_TYPES, choose_items
 from pipeline_core.config import AttentionConfig
-from pipeline_core.contracts import check_artifact
+from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.errors import ModelError
 from pipeline_core.models.adapter import IMAGE, SampleInput
 from pipeline_core.models.generative import GenerativeAdapter
-from pipeline_core.parquet import read_table, write_table
+from pipeline_core.schema.parquet import read_table, write_table
 from tests.attention.conftest import FAMILIES, load
 from tests.attention.tampering import attending_to
 from tests.models import tiny

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline_core.contract_judge import Judge
-from pipeline_core.contract_suites import Expectation, Meta, load_contract
-from pipeline_core.contracts import validate_artifact
+from pipeline_core.contracts.judge import Judge
+from pipeline_core.contracts.suites import Expectation, Meta, load_contract
+from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.errors import ContractError
-from pipeline_core.fingerprint import StageKey
 from pipeline_core.schema import TABLES
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.fingerprint import StageKey
 from tests.contracts.artifacts import good_tables, write_tables
 
 

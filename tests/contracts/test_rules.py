@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline_core.contract_suites import contracts_folder, load_contract
-from pipeline_core.contracts import check_artifact
+from pipeline_core.contracts.suites import contracts_folder, load_contract
+from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.schema import TABLES, tables_of
 from tests.contracts.artifacts import STAGES, Tables, good_tables, write_tables
 

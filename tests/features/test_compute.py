@@ -12,8 +12,8 @@ from safetensors.numpy import save_file
 from pipeline_core.config import FeatureConfig
 from pipeline_core.errors import DataError
 from pipeline_core.features.compute import compute_features
-from pipeline_core.parquet import read_table, write_table
 from pipeline_core.schema import tables_of
+from pipeline_core.schema.parquet import read_table, write_table
 
 C, WIDTH = 40, 6
 CONFIG = FeatureConfig(share=0.1, overlap_shares=(0.05, 0.2), pairs_per_feature=3, examples=2)

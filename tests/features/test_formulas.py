@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from pipeline_core.activations.vectors import top_count
 from pipeline_core.features.attribution import attribution
 from pipeline_core.features.bridge import bridge_matrix, reduce_bridge, strongest_pairs
 from pipeline_core.features.overlap import jaccard, overlap, top_set
 from pipeline_core.features.statistics import energies, energy_curve, ranks
-from pipeline_core.vectors import top_count
 
 SETTINGS = settings(max_examples=60, deadline=None)
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from flows.cli import app
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.errors import LensError
-from pipeline_core.fingerprint import StageKey
-from pipeline_core.journal import read_runs
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.fingerprint import StageKey
+from pipeline_core.store.journal import read_runs
 from tests.flows.readme import OF_A_SWEEP, OF_ANY_RUN
 from tests.small import SMALL
 

@@ -14,12 +14,12 @@ from prefect.context import get_run_context
 import tasks.features
 from flows.compare import compare
 from pipeline_core.config import AnalysisConfig
-from pipeline_core.diff import diff_runs
 from pipeline_core.errors import ContractError, DataError
-from pipeline_core.journal import read_runs
-from pipeline_core.parquet import read_table, write_table
 from pipeline_core.planner import plan_analysis
-from pipeline_core.store import Store
+from pipeline_core.schema.parquet import read_table, write_table
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.diff import diff_runs
+from pipeline_core.store.journal import read_runs
 from tests.small import small_config
 
 

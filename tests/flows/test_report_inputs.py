@@ -8,7 +8,7 @@ import pytest
 from pipeline_core.plan import Plan
 from pipeline_core.planner import plan_sweep
 from pipeline_core.report.inputs import RunFacts
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 from tasks.report import report_inputs
 from tests.small import picture_folder, small_config
 

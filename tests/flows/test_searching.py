@@ -7,10 +7,10 @@ import pytest
 from flows.searching import search_text
 from pipeline_core.config import load_config
 from pipeline_core.errors import QueryError, StoreError
-from pipeline_core.fingerprint import StageKey
-from pipeline_core.journal import RunArtifact, journalled_run
 from pipeline_core.models.registry import model_identity
-from pipeline_core.store import Artifact, Store
+from pipeline_core.store.artifacts import Artifact, Store
+from pipeline_core.store.fingerprint import StageKey
+from pipeline_core.store.journal import RunArtifact, journalled_run
 
 CONFIG = load_config(settings=("model.name=reference-contrastive", "compare_with=[]"))
 MODEL = CONFIG.model

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.sweep import sweep
 from pipeline_core.config import AnalysisConfig
-from pipeline_core.journal import RunRecord, read_runs
-from pipeline_core.parquet import read_table
 from pipeline_core.planner import plan_sweep
-from pipeline_core.store import Store
+from pipeline_core.schema.parquet import read_table
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.journal import RunRecord, read_runs
 from pipeline_core.warehouse.query import query
 from tests.flows.readme import OF_A_SWEEP
 from tests.small import SMALL

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline_core.parquet import write_table
 from pipeline_core.schema import TABLES
+from pipeline_core.schema.parquet import write_table
 
 WIDTH = 16
 N = 60

@@ -13,7 +13,7 @@ from pipeline_core.errors import QueryError, StoreError
 from pipeline_core.index import build as building
 from pipeline_core.index.build import build_index
 from pipeline_core.index.search import SearchResult, open_variant, search
-from pipeline_core.parquet import read_table
+from pipeline_core.schema.parquet import read_table
 from tests.index.conftest import Artifacts
 
 SETTINGS = IndexConfig(queries=10), RetrievalConfig()

@@ -11,8 +11,8 @@ from threading import Event
 
 import pytest
 
-from pipeline_core.diff import diff_runs
-from pipeline_core.journal import read_runs
+from pipeline_core.store.diff import diff_runs
+from pipeline_core.store.journal import read_runs
 from tests.small import SMALL, picture_folder
 
 pytestmark = pytest.mark.long

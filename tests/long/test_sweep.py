@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_core.diff import diff_runs
+from pipeline_core.store.diff import diff_runs
 from tests.small import SMALL, picture_folder
 
 pytestmark = pytest.mark.long

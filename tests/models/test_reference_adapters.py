@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from pipeline_core.config import ModelConfig
-from pipeline_core.datasets.images import on_white
+from pipeline_core.dataset.images import on_white
 from pipeline_core.embedded import embedded_file
 from pipeline_core.models.adapter import IMAGE, PROMPT, TEMPLATE, TEXT, SampleInput
 from pipeline_core.models.contrastive import ContrastiveAdapter

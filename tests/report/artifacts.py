@@ -13,10 +13,10 @@ import polars as pl
 from PIL import Image, ImageDraw
 
 from pipeline_core.config import AnalysisConfig
-from pipeline_core.datasets.images import write_images
-from pipeline_core.parquet import write_table
+from pipeline_core.dataset.images import write_images
 from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, RunFacts, SaeArtifacts, StageFact
 from pipeline_core.schema import TABLES
+from pipeline_core.schema.parquet import write_table
 
 COLOURS = ("red", "orange", "gold", "green", "teal", "blue", "purple", "brown")
 SHAPES = ("circle", "square", "triangle", "star", "ring")

@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from pipeline_core.config import AnalysisConfig
-from pipeline_core.parquet import write_table
 from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, SaeArtifacts
 from pipeline_core.schema import SHARDED, TABLES, tables_of
+from pipeline_core.schema.parquet import write_table
 
 GENERATIVE = "maker/generative_one"
 CONTRASTIVE = ("contrastive-a", "contrastive-b")

@@ -6,9 +6,9 @@ from importlib import resources
 import polars as pl
 import pytest
 
-from pipeline_core.paper.reference import paper_values
 from pipeline_core.report import claims as module
 from pipeline_core.report.claim_rules import Part, load_claims
+from pipeline_core.warehouse.paper.reference import paper_values
 
 PARTS = {part.part: part for claim in load_claims() for part in claim.parts}
 

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline_core.parquet import conform
 from pipeline_core.report.claim_rules import load_claims
 from pipeline_core.report.claims import PartVerdict, Verdicts, claim_tables, judge
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.schema.parquet import conform
 from tests.report.claim_artifacts import (
     BETAS,
     COMPOSED,

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pipeline_core.paper.reference import DATA
 from pipeline_core.report import copying
 from pipeline_core.report.claims import judge
 from pipeline_core.report.facts import Facts
@@ -21,6 +20,7 @@ from pipeline_core.report.tables import Cell, Heading, Table, analysis_tables, p
 from pipeline_core.report.tables.claim_numbers import claim_table
 from pipeline_core.report.tables.table import bounded, count
 from pipeline_core.report.text import points, points_interval
+from pipeline_core.warehouse.paper.reference import DATA
 from tests.report.artifacts import HOSTILE
 
 NASTY = (

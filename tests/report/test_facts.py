@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline_core.paper.reference import paper_values
-from pipeline_core.parquet import table_files, write_table
 from pipeline_core.report import facts as module
 from pipeline_core.report.claim_rules import load_claims
 from pipeline_core.report.facts import Answer, Facts, model_rows
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.schema import TABLES, tables_of
+from pipeline_core.schema.parquet import table_files, write_table
 from pipeline_core.warehouse.catalog import Part, create_catalog
+from pipeline_core.warehouse.paper.reference import paper_values
 
 VALUES = {
     "example_features": {"sae_id": "reference-mllm/paper", "n_leading": 4, "n_specific": 4},

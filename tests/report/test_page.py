@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_core.contracts import validate_artifact
-from pipeline_core.parquet import read_table
+from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.report.build import REPORT_FILE, build_report
 from pipeline_core.report.inputs import ReportInputs, RunFacts
 from pipeline_core.schema import tables_of
+from pipeline_core.schema.parquet import read_table
 from tests.report.artifacts import HOSTILE
 
 PAGES = ("page", "swept_page")

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline_core.paper.reference import DATA
-from pipeline_core.parquet import write_table
 from pipeline_core.report import facts as facts_module
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.tables import Table, paper_tables
 from pipeline_core.report.tables.table import seeded
+from pipeline_core.schema.parquet import write_table
+from pipeline_core.warehouse.paper.reference import DATA
 from tests.report.claim_artifacts import (
     CONTRASTIVE,
     GENERATIVE,

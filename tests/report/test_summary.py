@@ -5,13 +5,13 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from pipeline_core.parquet import read_table
 from pipeline_core.report.claims import judge
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.recall import MEAN_REMOVED, RAW, REALIGN_CANDIDATES, REALIGN_SUPPORT, Score
 from pipeline_core.report.summary import Summary, summary_of
 from pipeline_core.report.text import percent
+from pipeline_core.schema.parquet import read_table
 
 
 def summarise(inputs: ReportInputs) -> Summary:

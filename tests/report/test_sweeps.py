@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import isotonic_regression
 
-from pipeline_core.parquet import write_table
 from pipeline_core.report import facts as facts_module
 from pipeline_core.report.build import _environment
 from pipeline_core.report.facts import Facts
@@ -28,6 +27,7 @@ from pipeline_core.report.sweeps.dose import whether_distractors
 from pipeline_core.report.sweeps.heat_maps import VIEWS
 from pipeline_core.report.sweeps.poolings import MASKS, POOLINGS
 from pipeline_core.report.text import percent, points
+from pipeline_core.schema.parquet import write_table
 from tests.report.artifacts import HOSTILE
 from tests.report.sweep_artifacts import BEST_LAYER, DEPTH, RECIPES, SCORED, SELECTIONS, SHARES, with_sweeps
 from tests.report.test_facts import make_warehouse, same_rows

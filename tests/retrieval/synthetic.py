@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import save_file
 
-from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.removal import SaeInput
+from pipeline_core.schema.parquet import read_table, write_table
 
 SPLITS = {"support": 40, "validation": 30, "test": 50}
 WIDTH, N_FEATURES = 16, 64

@@ -8,18 +8,18 @@ from polars.testing import assert_frame_equal
 from safetensors.numpy import save_file
 from scipy import sparse
 
+from pipeline_core.activations.vectors import load_dictionary
 from pipeline_core.config import RetrievalConfig, SweepConfig
-from pipeline_core.contracts import validate_artifact
+from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.features.attribution import attribution
 from pipeline_core.features.bridge import bridge_matrix, reduce_bridge
 from pipeline_core.features.statistics import energies, ranks
-from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.adaptations import load_adaptations
 from pipeline_core.retrieval.dose import measure_removal
 from pipeline_core.retrieval.dose_plan import DosePlan, plan_doses
 from pipeline_core.retrieval.removal import subspace
 from pipeline_core.schema import tables_of
-from pipeline_core.vectors import load_dictionary
+from pipeline_core.schema.parquet import read_table, write_table
 from tests.retrieval.synthetic import SPLITS, Study, write_study
 
 WIDTH, N_FEATURES = 32, 96

@@ -11,11 +11,11 @@ from scipy import stats
 
 from pipeline_core.config import RetrievalConfig
 from pipeline_core.errors import DataError
-from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.adaptations import load_adaptations
 from pipeline_core.retrieval.evaluate import evaluate
 from pipeline_core.retrieval.metrics import rank_scores
 from pipeline_core.schema import tables_of
+from pipeline_core.schema.parquet import read_table, write_table
 from tests.retrieval.synthetic import N_FEATURES, SPLITS, WIDTH, Study, write_study
 
 CONFIG = RetrievalConfig(removal_share=0.05, bootstrap=200, permutations=200, depth=10, single_features=3)

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from pipeline_core.activations.vectors import Embeddings, load_embeddings
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations import Adaptation, Centring, Identity, Projection, unit
 from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors, fit, sides
@@ -12,7 +13,6 @@ from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.retrieval.systems import System
 from pipeline_core.retrieval.transport import transport
 from pipeline_core.retrieval.whitening import mean_removal, pca, realign, zca
-from pipeline_core.vectors import Embeddings, load_embeddings
 from tests.retrieval.synthetic import SPLITS, Study
 
 SUPPORT = [("support", "queries"), ("support", "candidates")]

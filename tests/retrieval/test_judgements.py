@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 
 from pipeline_core.errors import DataError
-from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.judgements import Judgements, Pool, shuffled
+from pipeline_core.schema.parquet import read_table, write_table
 from tests.retrieval.synthetic import SPLITS, Study
 
 

@@ -6,8 +6,8 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy import stats
 
+from pipeline_core.activations.vectors import load_embeddings, representations
 from pipeline_core.config import RetrievalConfig, SweepConfig
-from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval import layer_average
 from pipeline_core.retrieval.adaptations import load_adaptations, unit
 from pipeline_core.retrieval.fitting import TaskVectors, fit
@@ -18,7 +18,7 @@ from pipeline_core.retrieval.sweep import sweep
 from pipeline_core.retrieval.sweep_systems import list_sweep
 from pipeline_core.retrieval.systems import System
 from pipeline_core.schema import tables_of
-from pipeline_core.vectors import load_embeddings, representations
+from pipeline_core.schema.parquet import read_table, write_table
 from tests.retrieval.synthetic import SPLITS, WIDTH, Study, write_sweep_study
 
 RETRIEVAL = RetrievalConfig(bootstrap=50, permutations=200, ks=(1, 5))

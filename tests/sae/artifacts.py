@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline_core.parquet import write_table
+from pipeline_core.schema.parquet import write_table
 
 WIDTH = 24
 N_TOKENS = 1000

@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from pipeline_core.parquet import write_table
+from pipeline_core.schema.parquet import write_table
 from tests.sae.artifacts import N_TOKENS, PROMPTS, REPRESENTATION, lists, modality_of_rows, sparse_states, write_tokens
 
 

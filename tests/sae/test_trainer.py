@@ -9,10 +9,10 @@ from polars.testing import assert_frame_equal
 
 from pipeline_core.config import ContrastiveSaeConfig, SaeConfig
 from pipeline_core.errors import DataError
-from pipeline_core.parquet import read_table
 from pipeline_core.sae.checkpoints import read_sae
 from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.sae.trainer import train_sae
+from pipeline_core.schema.parquet import read_table
 from tests.sae.artifacts import N_TOKENS, REPRESENTATION, WIDTH, sparse_states, write_tokens
 
 CONFIG = SaeConfig(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_core.contracts import validate_artifact
-from pipeline_core.fingerprint import StageKey
-from pipeline_core.journal import RunArtifact, RunRecord, journalled_run
-from pipeline_core.store import Store
+from pipeline_core.contracts.validation import validate_artifact
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.fingerprint import StageKey
+from pipeline_core.store.journal import RunArtifact, RunRecord, journalled_run
 from pipeline_core.warehouse.build import build_warehouse
 from tests.contracts.artifacts import STAGES, Tables, good_tables, write_tables
 

@@ -8,11 +8,11 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipeline_core import store as stores
 from pipeline_core.errors import ContractError, QueryError
-from pipeline_core.journal import journalled_run
 from pipeline_core.schema import TABLES
-from pipeline_core.store import Store
+from pipeline_core.store import artifacts as stores
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.journal import journalled_run
 from pipeline_core.warehouse.build import build_warehouse
 from pipeline_core.warehouse.catalog import OVER_PARQUET, describe_relations
 from pipeline_core.warehouse.query import open_warehouse, query

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from pipeline_core.schema import TABLES
-from pipeline_core.store import Store
+from pipeline_core.store.artifacts import Store
 from pipeline_core.warehouse.build import build_warehouse, current_warehouse
 from pipeline_core.warehouse.query import query
 from tests.contracts.artifacts import good_tables

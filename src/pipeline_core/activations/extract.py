@@ -17,11 +17,11 @@ from pipeline_core.activations.representations import (
 )
 from pipeline_core.activations.shards import is_written, join, write_shard
 from pipeline_core.config import ExtractionConfig, ModelConfig
-from pipeline_core.datasets.images import ImageReader
+from pipeline_core.dataset.images import ImageReader
 from pipeline_core.errors import DataError
 from pipeline_core.models.adapter import SampleInput
 from pipeline_core.models.contrastive import ContrastiveAdapter
-from pipeline_core.parquet import write_table
+from pipeline_core.schema.parquet import write_table
 from pipeline_core.threads import limited_threads
 
 if TYPE_CHECKING:

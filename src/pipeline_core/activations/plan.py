@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline_core.errors import DataError
-from pipeline_core.parquet import read_table
+from pipeline_core.schema.parquet import read_table
 
 NO_PROMPT = "none"
 """Prompt of dual encoders."""

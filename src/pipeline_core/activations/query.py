@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from pipeline_core.activations.embed import contrastive_embedding, generative_embedding
 from pipeline_core.activations.plan import DatasetTables, Item, default_prompts
 from pipeline_core.activations.representations import Representation, analysis_layer, contrastive_rep_id
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.config import ExtractionConfig, RepresentationConfig
 from pipeline_core.errors import QueryError
 from pipeline_core.models.adapter import SampleInput
 from pipeline_core.models.contrastive import ContrastiveAdapter
-from pipeline_core.vectors import Matrix
 
 if TYPE_CHECKING:
     from pipeline_core.models.registry import ModelAdapter

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline_core.activations.plan import Item, Shard
 from pipeline_core.models.adapter import ROLES
-from pipeline_core.parquet import write_table
+from pipeline_core.schema.parquet import write_table
 
 _HALF_LIMIT = 3e4
 _WORK_FOLDER = ".writing"

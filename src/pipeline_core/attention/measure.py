@@ -16,12 +16,12 @@ from pipeline_core.attention.capture import SOURCES, Array, SampleAttention, cap
 from pipeline_core.attention.quadrants import BLOCK, QUADRANTS, Placed, compare, paste, place, quadrant_shares
 from pipeline_core.attention.samples import TASK_TYPES, choose_items
 from pipeline_core.config import AttentionConfig
-from pipeline_core.datasets.images import ImageReader
+from pipeline_core.dataset.images import ImageReader
 from pipeline_core.errors import AttentionError
 from pipeline_core.models.adapter import ROLES, SampleInput
 from pipeline_core.models.generative import GenerativeAdapter
-from pipeline_core.parquet import write_table
 from pipeline_core.schema import TABLES
+from pipeline_core.schema.parquet import write_table
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
+from pipeline_core.activations.vectors import load_codes, load_dictionary
 from pipeline_core.config import FeatureConfig
 from pipeline_core.features.attribution import attribution
 from pipeline_core.features.bridge import BridgeScores, bridge_matrix, reduce_bridge, strongest_pairs
@@ -14,8 +15,7 @@ from pipeline_core.features.examples import top_examples
 from pipeline_core.features.overlap import overlap, top_set
 from pipeline_core.features.selection import select_rows
 from pipeline_core.features.statistics import Energies, Scores, energies, energy_curve, ranks
-from pipeline_core.parquet import write_table
-from pipeline_core.vectors import load_codes, load_dictionary
+from pipeline_core.schema.parquet import write_table
 
 
 def compute_features(sae: Path, codes: Path, dataset: Path, config: FeatureConfig, folder: Path) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
+from pipeline_core.activations.vectors import Codes
 from pipeline_core.features.selection import Rows
-from pipeline_core.vectors import Codes
 
 
 def top_examples(codes: Codes, rows: Rows, modality: str, a_feature: int) -> pl.DataFrame:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.activations.vectors import top_count
 from pipeline_core.features.statistics import Scores, descending
-from pipeline_core.vectors import top_count
 
 FeatureSet = npt.NDArray[np.bool_]
 

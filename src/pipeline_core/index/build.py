@@ -9,15 +9,15 @@ import polars as pl
 import pyarrow as pa
 from lancedb.index import HnswSq, IvfFlat
 
+from pipeline_core.activations.vectors import Matrix, load_embeddings
 from pipeline_core.config import IndexConfig, RetrievalConfig
 from pipeline_core.index.items import Items, find_items, support_queries
 from pipeline_core.index.measure import measure_recall
 from pipeline_core.index.search import DATABASE, QUERY_SIDE
-from pipeline_core.parquet import write_table
 from pipeline_core.retrieval.adaptations import Adaptation, Identity, save_adaptations, unit
 from pipeline_core.retrieval.spectrum import spectrum
 from pipeline_core.retrieval.whitening import realign
-from pipeline_core.vectors import Matrix, load_embeddings
+from pipeline_core.schema.parquet import write_table
 
 LEAST_INDEXED = 4096
 """Rows from which an index is built: below, a scan takes milliseconds and is exact."""

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline_core.parquet import read_table
-from pipeline_core.vectors import Embeddings, Matrix
+from pipeline_core.activations.vectors import Embeddings, Matrix
+from pipeline_core.schema.parquet import read_table
 
 PLAIN_PROMPT = "none"
 """Prompt id of dual encoders, which know no prompts."""

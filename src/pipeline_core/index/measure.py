@@ -9,11 +9,11 @@ import lancedb
 import numpy as np
 import polars as pl
 
+from pipeline_core.activations.vectors import Embeddings, Matrix
 from pipeline_core.index.items import Items, group_of
 from pipeline_core.index.search import nearest
-from pipeline_core.parquet import read_table
 from pipeline_core.retrieval.adaptations import Adaptation
-from pipeline_core.vectors import Embeddings, Matrix
+from pipeline_core.schema.parquet import read_table
 
 _ROUNDING = 1e-6
 """Cosines closer than this are equal: the index sums in another order."""

@@ -9,10 +9,10 @@ from typing import Literal
 import lancedb
 import polars as pl
 
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.errors import QueryError, StoreError
 from pipeline_core.index.items import PLAIN_PROMPT, group_name
 from pipeline_core.retrieval.adaptations import Adaptation, Identity, load_adaptations
-from pipeline_core.vectors import Matrix
 
 DATABASE = "lance"
 QUERY_SIDE = "queries.safetensors"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pipeline_core.config import ModelConfig
 from pipeline_core.errors import LensError, ModelError
-from pipeline_core.fingerprint import folder_digest
+from pipeline_core.store.fingerprint import folder_digest
 
 if TYPE_CHECKING:
     from pipeline_core.models.contrastive import ContrastiveAdapter
@@ -43,7 +43,7 @@ def model_identity(config: ModelConfig) -> str:
         ModelError: the model cannot be found.
     """
     if config.name in _REFERENCE_KINDS:
-        from pipeline_core.models.reference import reference_identity  # noqa: PLC0415
+        from pipeline_core.reference import reference_identity  # noqa: PLC0415
 
         return f"reference:{reference_identity(config.name)}"
     folder = Path(config.name)
@@ -127,7 +127,7 @@ def _kind(config: ModelConfig) -> Kind:
 
 def _place(config: ModelConfig, cache: Path) -> str:
     if config.name in _REFERENCE_KINDS:
-        from pipeline_core.models.reference import resolve_reference  # noqa: PLC0415
+        from pipeline_core.reference import resolve_reference  # noqa: PLC0415
 
         return str(resolve_reference(config.name, cache))
     return config.name

@@ -13,7 +13,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from pipeline_core.config import ReportConfig
-from pipeline_core.parquet import write_table
 from pipeline_core.report import copying, density, energy, recall, text
 from pipeline_core.report.claims import claim_tables, judge
 from pipeline_core.report.contents import contents, shown_in
@@ -26,6 +25,7 @@ from pipeline_core.report.summary import Summary, summary_of
 from pipeline_core.report.sweeps import sweep_figures
 from pipeline_core.report.tables import Table, analysis_tables, paper_tables
 from pipeline_core.report.tables.claim_numbers import claim_table
+from pipeline_core.schema.parquet import write_table
 
 REPORT_FILE = "report.html"
 SUMMARY_FILE = "summary.txt"

@@ -7,8 +7,8 @@ from typing import Literal
 
 import yaml
 
-from pipeline_core.config import Section
 from pipeline_core.report import text
+from pipeline_core.settings import Section
 
 Unit = Literal["ratio", "points", "share", "number"]
 

@@ -16,11 +16,11 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from pipeline_core.paper.reference import paper_values
-from pipeline_core.parquet import conform, table_files
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.schema import TABLES, tables_of
 from pipeline_core.schema.model import STRING
+from pipeline_core.schema.parquet import conform, table_files
+from pipeline_core.warehouse.paper.reference import paper_values
 
 _SQL = resources.files("pipeline_core.report") / "sql"
 

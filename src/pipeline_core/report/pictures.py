@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline_core.datasets.images import ImageReader
+from pipeline_core.dataset.images import ImageReader
 
 LARGEST = 96
 """Longer side, pixels: shown at half of it, so that it is sharp on dense screens too."""

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.errors import StoreError
 from pipeline_core.retrieval.spectrum import BLOCK, Vector64
-from pipeline_core.vectors import Matrix
 
 TINY = np.float32(np.finfo(np.float32).tiny)
 

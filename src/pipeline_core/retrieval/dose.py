@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline_core.activations.vectors import load_dictionary, load_embeddings, representations
 from pipeline_core.config import RetrievalConfig, SweepConfig
-from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.adaptations import Adaptation, Projection, save_adaptations
 from pipeline_core.retrieval.dose_plan import STUDY, DosePlan, plan_doses
 from pipeline_core.retrieval.effects import removal_effects
@@ -20,7 +20,7 @@ from pipeline_core.retrieval.removal import SaeInput
 from pipeline_core.retrieval.running import run_systems
 from pipeline_core.retrieval.scoring import comparison_rows, families, metric_rows, rank_rows, score
 from pipeline_core.retrieval.systems import System, system_id, systems_table
-from pipeline_core.vectors import load_dictionary, load_embeddings, representations
+from pipeline_core.schema.parquet import read_table, write_table
 
 RAW = System(f"{STUDY}/raw", "identity", "raw", named=False, study=STUDY)
 

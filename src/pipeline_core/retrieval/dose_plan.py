@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pipeline_core.activations.vectors import Matrix, top_count
 from pipeline_core.config import RetrievalConfig, SweepConfig
 from pipeline_core.retrieval.effects import Singles
 from pipeline_core.retrieval.randomness import generator
@@ -25,7 +26,6 @@ from pipeline_core.retrieval.removal import (
     subspace,
 )
 from pipeline_core.retrieval.systems import CONTROL_LABELS, System
-from pipeline_core.vectors import Matrix, top_count
 
 log = logging.getLogger(__name__)
 

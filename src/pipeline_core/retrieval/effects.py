@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.config import RetrievalConfig
 from pipeline_core.retrieval.adaptations import Projection
 from pipeline_core.retrieval.fitting import SIDES, TaskVectors
@@ -14,7 +15,6 @@ from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.scoring import Scored, effect_rows
 from pipeline_core.retrieval.search import search
 from pipeline_core.retrieval.systems import System, system_id
-from pipeline_core.vectors import Matrix
 
 
 @dataclass(frozen=True)

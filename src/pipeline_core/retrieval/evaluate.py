@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline_core.activations.vectors import Matrix, load_dictionary, load_embeddings, representations
 from pipeline_core.config import RetrievalConfig
-from pipeline_core.parquet import read_table, write_table
 from pipeline_core.retrieval.effects import Singles, removal_effects
 from pipeline_core.retrieval.fitting import TaskVectors
 from pipeline_core.retrieval.judgements import Pool, shuffled
@@ -31,7 +31,7 @@ from pipeline_core.retrieval.systems import (
     systems_table,
 )
 from pipeline_core.retrieval.trec import write_qrels, write_run
-from pipeline_core.vectors import Matrix, load_dictionary, load_embeddings, representations
+from pipeline_core.schema.parquet import read_table, write_table
 
 EXPORTED = ("raw", "realign")
 """Systems whose result lists are also written as TREC run files."""

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.activations.vectors import Embeddings, Matrix
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations import Adaptation, Identity, Projection, unit
 from pipeline_core.retrieval.judgements import Pool
@@ -14,7 +15,6 @@ from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.retrieval.systems import System
 from pipeline_core.retrieval.transport import transport
 from pipeline_core.retrieval.whitening import mean_removal, pca, realign, zca
-from pipeline_core.vectors import Embeddings, Matrix
 
 Side = Literal["queries", "candidates"]
 SIDES: tuple[Side, Side] = ("queries", "candidates")

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.errors import DataError
-from pipeline_core.parquet import read_table
 from pipeline_core.retrieval.search import Pairs
+from pipeline_core.schema.parquet import read_table
 
 
 @dataclass(frozen=True)

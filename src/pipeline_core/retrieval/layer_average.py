@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.fitting import TaskVectors
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.problems import SCORED, Problem
 from pipeline_core.retrieval.running import adapted
 from pipeline_core.retrieval.search import SearchResult, rank
 from pipeline_core.retrieval.systems import System, system_id
-from pipeline_core.vectors import Matrix
 
 LIMIT_BYTES = 2 << 30
 """Memory for the means of all tasks: those of pools that find no room are left out."""

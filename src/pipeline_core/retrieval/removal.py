@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pipeline_core.activations.vectors import Matrix, top_count
 from pipeline_core.errors import ConfigError
 from pipeline_core.retrieval.randomness import generator
-from pipeline_core.vectors import Matrix, top_count
 
 FeatureIds = npt.NDArray[np.int64]
 

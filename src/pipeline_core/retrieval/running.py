@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.adaptations import save_adaptations, unit
 from pipeline_core.retrieval.fitting import SIDES, TaskVectors, fit, sides
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.search import SearchResult, search
 from pipeline_core.retrieval.systems import System, system_id
 from pipeline_core.retrieval.whitening import sweep_beta
-from pipeline_core.vectors import Matrix
 
 
 def run_systems(

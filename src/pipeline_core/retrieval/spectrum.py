@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.errors import DataError
-from pipeline_core.vectors import Matrix
 
 Vector64 = npt.NDArray[np.float64]
 Matrix64 = npt.NDArray[np.float64]

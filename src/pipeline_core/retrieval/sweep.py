@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline_core.activations.vectors import embedding_width, load_embeddings, representations
 from pipeline_core.config import RetrievalConfig, SweepConfig
-from pipeline_core.parquet import write_table
 from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors
 from pipeline_core.retrieval.layer_average import LayerAverages
 from pipeline_core.retrieval.problems import SCORED, Problem, problems
@@ -17,7 +17,7 @@ from pipeline_core.retrieval.running import run_systems, save_fitted
 from pipeline_core.retrieval.scoring import Scored, comparison_rows, families, joined, metric_rows, rank_rows, score
 from pipeline_core.retrieval.sweep_systems import SweepSystems, compared, list_sweep
 from pipeline_core.retrieval.systems import system_id, systems_table
-from pipeline_core.vectors import embedding_width, load_embeddings, representations
+from pipeline_core.schema.parquet import write_table
 
 Parts = dict[tuple[str, str], list[Scored]]
 """What has been scored of each (task, split), a part for each representation."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.config import RetrievalConfig
 from pipeline_core.retrieval.removal import RemovalPlan
-from pipeline_core.vectors import Matrix
 
 CONTROL_LABELS = {
     "energy_matched": "random features of {energy:.0%} the energy removed",

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.adaptations import TINY, Centring, Whitening, by_blocks, unit
 from pipeline_core.retrieval.spectrum import Spectrum
-from pipeline_core.vectors import Matrix
 
 
 def mean_removal(spectrum: Spectrum) -> Centring:

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from pipeline_core.activations.vectors import SAE_CONFIG, SAE_WEIGHTS
 from pipeline_core.errors import ModelError
 from pipeline_core.sae.topk import TopKSae
-from pipeline_core.vectors import SAE_CONFIG, SAE_WEIGHTS
 
 PAPER_K = 50
 _PAPER_REMEDY = "give a .pt of the paper's release"

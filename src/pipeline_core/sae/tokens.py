@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
+from pipeline_core.activations.vectors import token_batches
 from pipeline_core.errors import DataError
-from pipeline_core.parquet import table_files
-from pipeline_core.vectors import token_batches
+from pipeline_core.schema.parquet import table_files
 
 _BLOCK = 16384
 _FEWEST = 2

@@ -10,15 +10,15 @@ import polars as pl
 import torch
 from torch.nn.utils import clip_grad_norm_
 
+from pipeline_core.activations.vectors import representations
 from pipeline_core.config import ContrastiveSaeConfig, SaeConfig
-from pipeline_core.parquet import write_table
 from pipeline_core.sae.checkpoints import Provenance, write_sae
 from pipeline_core.sae.resume import CHECKPOINT, TrainingState
 from pipeline_core.sae.tokens import TokenMap, map_tokens
 from pipeline_core.sae.topk import Recipe, TopKModule
 from pipeline_core.schema import TABLES
+from pipeline_core.schema.parquet import write_table
 from pipeline_core.threads import limited_threads
-from pipeline_core.vectors import representations
 
 STATES = "states.npy"
 

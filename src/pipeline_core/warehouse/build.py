@@ -14,13 +14,13 @@ from pathlib import Path
 import duckdb
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline_core.contracts import validate_artifact
-from pipeline_core.durable import publish_file, publish_text
+from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.errors import QueryError
-from pipeline_core.journal import read_runs
-from pipeline_core.parquet import table_files
 from pipeline_core.schema import SCHEMA_VERSION, TABLES, tables_of
-from pipeline_core.store import Artifact, Store
+from pipeline_core.schema.parquet import table_files
+from pipeline_core.store.artifacts import Artifact, Store
+from pipeline_core.store.durable import publish_file, publish_text
+from pipeline_core.store.journal import read_runs
 from pipeline_core.warehouse.catalog import STAGE, Part, create_catalog
 from pipeline_core.warehouse.facts import write_facts
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
-from pipeline_core.fingerprint import canonical_json
-from pipeline_core.journal import RunRecord
-from pipeline_core.paper.reference import paper_values
-from pipeline_core.parquet import write_table
 from pipeline_core.schema import TABLES
-from pipeline_core.store import Artifact
+from pipeline_core.schema.parquet import write_table
+from pipeline_core.store.artifacts import Artifact
+from pipeline_core.store.fingerprint import canonical_json
+from pipeline_core.store.journal import RunRecord
+from pipeline_core.warehouse.paper.reference import paper_values
 
 
 def write_facts(folder: Path, artifacts: Sequence[Artifact], runs: Sequence[RunRecord]) -> None:

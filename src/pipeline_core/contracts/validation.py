@@ -1,0 +1,210 @@
+"""Validation of an artifact's tables against their data contracts, before the artifact is published.
+
+DuckDB reads the Parquet files and reduces lists to scalars, so that no vector passes through pandas; Great
+Expectations judges the rows of light tables and the numbers of rule-breaking rows of all of them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline_core.contracts.judge import SHOWN, Judge
+from pipeline_core.contracts.suites import Contract, Expectation, Meta, Violation, load_contract, scalar_columns
+from pipeline_core.errors import ContractError, StoreError
+from pipeline_core.schema import TABLES, tables_of
+from pipeline_core.schema.parquet import table_files
+
+_WRITE = "write the table with pipeline_core.schema.parquet.write_table"
+
+_one_at_a_time = Lock()
+
+
+@dataclass(frozen=True)
+class ContractResult:
+    """Outcome of one rule: a row of the table ``contract_results``, less the artifact."""
+
+    table_name: str
+    column_name: str
+    expectation: str
+    success: bool
+    severity: str
+    observed: str | None
+    reason: str
+
+
+def validate_artifact(
+    stage: str, folder: Path, parameters: Mapping[str, int | float | str] | None = None
+) -> list[ContractResult]:
+    """Check every table that a stage wrote into a folder, and refuse it when a critical rule is broken.
+
+    Args:
+        stage: the stage; its tables are those of the schema.
+        folder: the artifact's folder, published or not.
+        parameters: settings that some rules compare with: for the stage ``codes``, ``k`` and ``width`` of the
+            SAE. Rules whose parameters are missing are not checked.
+
+    Raises:
+        ContractError: a critical rule is broken, or a table or column is missing; it names table, column,
+            expectation, observed value and up to 5 offending rows.
+    """
+    results = check_artifact(stage, folder, parameters)
+    broken = [r for r in results if not r.success and r.severity == "critical"]
+    if broken:
+        raise _error(broken)
+    return results
+
+
+def check_artifact(
+    stage: str, folder: Path, parameters: Mapping[str, int | float | str] | None = None
+) -> list[ContractResult]:
+    """Return the outcome of every rule, broken ones included; arguments as in ``validate_artifact``.
+
+    Raises:
+        ContractError: a table or column is missing or of another type, so that nothing can be checked.
+    """
+    given = dict(parameters or {})
+    results: list[ContractResult] = []
+    contracts = [load_contract(table.name) for table in tables_of(stage)]
+    if not contracts:
+        return results
+    # Great Expectations keeps the current context in a global, and stages may run in threads.
+    with _one_at_a_time, duckdb.connect() as connection:
+        for contract in contracts:
+            files = _files(folder, contract)
+            results.append(_check_structure(contract, files))
+            _load_scalars(connection, contract, files)
+        for name, value in given.items():
+            connection.execute(f"SET VARIABLE {name} = ?", [value])
+        judge = Judge()
+        for contract in contracts:
+            results += _check_rows(judge, connection, contract)
+            results += _check_violations(judge, connection, contract, given)
+    return results
+
+
+def _files(folder: Path, contract: Contract) -> list[Path]:
+    try:
+        return table_files(folder, contract.table)
+    except StoreError:
+        raise ContractError(
+            f"table {contract.table} is missing from the output of its stage",
+            "write it, with no rows if there are none",
+        ) from None
+
+
+def _check_structure(contract: Contract, files: Sequence[Path]) -> ContractResult:
+    expected = {field.name: field.type for field in TABLES[contract.table].arrow}
+    for file in files:
+        try:
+            found = {field.name: field.type for field in pq.read_schema(file)}
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _unreadable(contract, error) from None
+        wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
+        if wrong:
+            name = wrong[0]
+            is_type, should_be = (str(types.get(name, "absent")) for types in (found, expected))
+            raise ContractError(
+                f"table {contract.table}, column {name} breaks columns_match_schema: {is_type} instead of {should_be}",
+                _WRITE,
+            )
+    return ContractResult(
+        contract.table, "", "columns_match_schema", True, "critical", None, "every reader relies on names and types"
+    )
+
+
+def _load_scalars(connection: duckdb.DuckDBPyConnection, contract: Contract, files: Sequence[Path]) -> None:
+    columns = [f'"{name}"' for name in scalar_columns(TABLES[contract.table])]
+    derived = [f'{expression} AS "{name}"' for name, expression in contract.derive.items()]
+    try:
+        connection.execute(
+            f"CREATE TABLE {contract.table} AS SELECT {', '.join(columns + derived)} FROM read_parquet(?)",  # noqa: S608
+            [[str(file) for file in files]],
+        )
+    except duckdb.Error as error:
+        raise _unreadable(contract, error) from None
+
+
+def _unreadable(contract: Contract, error: Exception) -> ContractError:
+    return ContractError(f"table {contract.table} cannot be read: {str(error).splitlines()[0]}", _WRITE)
+
+
+def _check_rows(judge: Judge, connection: duckdb.DuckDBPyConnection, contract: Contract) -> list[ContractResult]:
+    if contract.heavy:
+        return []
+    frame = connection.sql(f"FROM {contract.table}").to_arrow_table().to_pandas()
+    key = list(TABLES[contract.table].key)
+    outcomes = judge.outcomes(contract.table, frame, contract.expectations, key)
+    return [
+        ContractResult(
+            contract.table,
+            expectation.column,
+            expectation.type,
+            success,
+            expectation.severity,
+            _to_json(observed),
+            expectation.meta.reason,
+        )
+        for expectation, (success, observed) in zip(contract.expectations, outcomes, strict=True)
+    ]
+
+
+def _check_violations(
+    judge: Judge, connection: duckdb.DuckDBPyConnection, contract: Contract, given: Mapping[str, object]
+) -> list[ContractResult]:
+    checked = [v for v in contract.violations if set(v.parameters) <= set(given)]
+    if not checked:
+        return []
+    counts = ", ".join(f'(SELECT count(*) FROM ({v.sql})) AS "{v.name}"' for v in checked)  # noqa: S608
+    frame = connection.sql(f"SELECT {counts}").to_arrow_table().to_pandas()
+    rules = [_none_expected(violation) for violation in checked]
+    outcomes = judge.outcomes(f"{contract.table} violations", frame, rules, [])
+    results = []
+    for violation, (success, count) in zip(checked, outcomes, strict=True):
+        observed = count if success else {"count": count, "rows": _rows(connection, violation)}
+        results.append(
+            ContractResult(
+                contract.table,
+                violation.column,
+                violation.name,
+                success,
+                violation.severity,
+                _to_json(observed),
+                violation.reason,
+            )
+        )
+    return results
+
+
+def _none_expected(violation: Violation) -> Expectation:
+    return Expectation(
+        type="expect_column_max_to_be_between",
+        kwargs={"column": violation.name, "max_value": 0},
+        severity=violation.severity,
+        meta=Meta(reason=violation.reason),
+    )
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, violation: Violation) -> list[dict[str, Any]]:
+    cursor = connection.execute(f"FROM ({violation.sql}) LIMIT {SHOWN}")
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _error(broken: Sequence[ContractResult]) -> ContractError:
+    first = broken[0]
+    place = f"table {first.table_name}" + (f", column {first.column_name}" if first.column_name else "")
+    more = f" (and {len(broken) - 1} more broken rules)" if len(broken) > 1 else ""
+    return ContractError(
+        f"{place} breaks {first.expectation}: observed {first.observed}{more}", f"expected because {first.reason}"
+    )

@@ -1,0 +1,113 @@
+"""Rows of any source, screened: what cannot be used is quarantined with its reason, too much of it is an error."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_core.dataset.images import DECODING_ERRORS, decode, picture_digest
+from pipeline_core.errors import DataError
+
+_REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """A picture with a text, as a source gives it.
+
+    Attributes:
+        row: the row as the source's owner would look it up.
+        key: what must be unique among the rows.
+        picture: the picture's file.
+        text: its name or caption.
+    """
+
+    row: str
+    key: str
+    picture: Path
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A readable picture: its file, the digest of its bytes, its size in pixels, the digest of what is seen."""
+
+    path: Path
+    sha256: str
+    width: int
+    height: int
+    look: str
+
+
+@dataclass(frozen=True)
+class Screening:
+    """The rows that can be used, their pictures by file, and (row, reason) of the others."""
+
+    rows: tuple[Row, ...]
+    pictures: dict[Path, Picture]
+    quarantine: tuple[tuple[str, str], ...]
+
+
+def read_picture(path: Path) -> Picture | str:
+    """Return the picture in a file, or why there is none.
+
+    Raises:
+        OSError: the file is there and cannot be read: no fault of the row's, and worth another try.
+    """
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return f"image file not found: {path.name}"
+    try:
+        seen = decode(data)
+    except DECODING_ERRORS:
+        return f"unreadable image: {path.name}"
+    return Picture(path, hashlib.sha256(data).hexdigest(), seen.width, seen.height, picture_digest(seen))
+
+
+def screen(rows: Iterable[Row], max_share: float) -> Screening:
+    """Separate rows that can be used from rows with an empty text, a repeated key, or no readable picture.
+
+    Args:
+        rows: the rows of a source.
+        max_share: share of bad rows, 0 to 1, above which the data set is refused.
+
+    Raises:
+        DataError: there are no good rows, or more bad ones than allowed.
+    """
+    kept: list[Row] = []
+    quarantine: list[tuple[str, str]] = []
+    found: dict[Path, Picture | str] = {}
+    first_with: dict[str, str] = {}
+    for row in rows:
+        if not row.text.strip():
+            quarantine.append((row.row, "empty text"))
+            continue
+        if row.key in first_with:
+            quarantine.append((row.row, f"duplicate of {first_with[row.key]}"))
+            continue
+        first_with[row.key] = row.row
+        if row.picture not in found:
+            found[row.picture] = read_picture(row.picture)
+        picture = found[row.picture]
+        if isinstance(picture, str):
+            quarantine.append((row.row, picture))
+        else:
+            kept.append(row)
+    _refuse_if_too_many(len(kept), quarantine, max_share)
+    return Screening(tuple(kept), {p: v for p, v in found.items() if isinstance(v, Picture)}, tuple(quarantine))
+
+
+def _refuse_if_too_many(n_kept: int, quarantine: list[tuple[str, str]], max_share: float) -> None:
+    n_rows = n_kept + len(quarantine)
+    if n_rows == 0:
+        raise DataError("the data set has no rows", "give at least one picture with a text")
+    if n_kept and len(quarantine) / n_rows <= max_share:
+        return
+    reasons = "; ".join(f"{row}: {reason}" for row, reason in quarantine[:_REASONS_SHOWN])
+    more = "; ..." if len(quarantine) > _REASONS_SHOWN else ""
+    raise DataError(
+        f"{len(quarantine)} of {n_rows} rows of the data set cannot be used "
+        f"({len(quarantine) / n_rows:.1%}, allowed {max_share:.1%}): {reasons}{more}",
+        "mend these rows, or raise dataset.max_quarantine_share",
+    )

@@ -1,0 +1,92 @@
+"""A data set as the tables of the schema, written into the dataset artifact."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline_core.dataset.images import SOURCE_FILE, write_images
+from pipeline_core.dataset.prompts import PROMPTS
+from pipeline_core.dataset.screening import Picture
+from pipeline_core.dataset.tasks import PRIMARY_K, Sample, Task
+from pipeline_core.schema import TABLES
+from pipeline_core.schema.parquet import write_table
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a source yields.
+
+    Attributes:
+        samples: every sample, with distinct ids.
+        pairs: (picture id, text id) of matched samples.
+        tasks: retrieval tasks and their controls.
+        quarantine: (row, reason) of what was left out.
+        root: folder that pictures are referred to from; None copies them into the artifact.
+    """
+
+    samples: tuple[Sample, ...]
+    pairs: tuple[tuple[str, str], ...]
+    tasks: tuple[Task, ...]
+    quarantine: tuple[tuple[str, str], ...]
+    root: Path | None
+
+
+def write_dataset(dataset: Dataset, folder: Path) -> None:
+    """Write the dataset stage's tables, and the pictures or where they are, into an artifact's folder."""
+    splits = {sample.sample_id: sample.split for sample in dataset.samples}
+    references = _references(dataset, folder)
+    _write(folder, "samples", [_sample_row(sample, references) for sample in dataset.samples])
+    _write(folder, "pairs", [(image, text, splits[image]) for image, text in dataset.pairs])
+    _write(folder, "tasks", [_task_row(task) for task in dataset.tasks])
+    queries = [(task.task_id, query) for task in dataset.tasks for query in task.queries]
+    _write(folder, "queries", [(task_id, q.query_id, q.sample_id, q.split) for task_id, q in queries])
+    _write(
+        folder,
+        "candidates",
+        [(task.task_id, split, i) for task in dataset.tasks for split, pool in task.candidates.items() for i in pool],
+    )
+    _write(folder, "exclusions", [(task_id, q.query_id, i) for task_id, q in queries for i in q.excluded])
+    _write(folder, "qrels", [(task_id, q.query_id, i, 1) for task_id, q in queries for i in q.relevant])
+    _write(folder, "prompts", list(PROMPTS.items()))
+    _write(folder, "quarantine", list(dataset.quarantine))
+
+
+def _write(folder: Path, name: str, rows: list[tuple[object, ...]]) -> None:
+    schema = pl.DataFrame(TABLES[name].arrow.empty_table()).schema
+    write_table(folder, name, pl.DataFrame(rows, schema=schema, orient="row"))
+
+
+def _references(dataset: Dataset, folder: Path) -> dict[Path, str]:
+    paths = list(dict.fromkeys(sample.picture.path for sample in dataset.samples if sample.picture))
+    if dataset.root is None:
+        return dict(zip(paths, write_images(folder, paths), strict=True))
+    (folder / SOURCE_FILE).write_text(json.dumps({"root": str(dataset.root)}), encoding="utf-8")
+    return {path: f"file:{path.relative_to(dataset.root).as_posix()}" for path in paths}
+
+
+def _sample_row(sample: Sample, references: dict[Path, str]) -> tuple[object, ...]:
+    head = (sample.sample_id, sample.modality, sample.text)
+    return (*head, *_picture_columns(sample.picture, references), sample.group, sample.split)
+
+
+def _picture_columns(picture: Picture | None, references: dict[Path, str]) -> tuple[object, ...]:
+    if picture is None:
+        return None, None, None, None
+    return references[picture.path], picture.sha256, picture.width, picture.height
+
+
+def _task_row(task: Task) -> tuple[object, ...]:
+    return (
+        task.task_id,
+        task.task_type,
+        task.query_modality,
+        task.candidate_modality,
+        task.query_prompt_id,
+        task.candidate_prompt_id,
+        PRIMARY_K,
+        task.control,
+        task.control_of,
+        task.description,
+    )

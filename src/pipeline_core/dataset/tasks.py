@@ -1,0 +1,130 @@
+"""Retrieval tasks and their two laws: equal content is judged equally, a control changes nothing but its queries."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pipeline_core.dataset import prompts
+from pipeline_core.dataset.screening import Picture
+
+EVALUATED_SPLITS = ("support", "validation", "test")
+PRIMARY_K = 5
+
+Modality = Literal["image", "text", "image_text"]
+Content = tuple[str | None, str | None]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What can be embedded: a picture, a text, or both."""
+
+    sample_id: str
+    text: str | None
+    picture: Picture | None
+    group: str
+    split: str
+
+    @property
+    def modality(self) -> Modality:
+        """What the sample consists of."""
+        if self.picture is None:
+            return "text"
+        return "image" if self.text is None else "image_text"
+
+    @property
+    def content(self) -> Content:
+        """What a model is shown, whatever the sample is called: its text, and its picture's pixels."""
+        return self.text, self.picture.look if self.picture else None
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query of a task: the sample that asks, candidates that answer it, candidates that it may not be given."""
+
+    query_id: str
+    sample_id: str
+    split: str
+    relevant: frozenset[str]
+    excluded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Task:
+    """One retrieval task on every evaluated split.
+
+    Attributes:
+        task_id: short name, e.g. ``it2i``.
+        query_modality: modality of the queries.
+        candidate_modality: modality of the candidates.
+        query_prompt_id: instruction for the queries.
+        candidate_prompt_id: instruction for the candidates.
+        description: the task in one sentence.
+        queries: queries of all splits.
+        candidates: sample ids of each split's pool.
+        control: what a control's queries keep of the composed query.
+        control_of: the task that this is the control of.
+    """
+
+    task_id: str
+    query_modality: Modality
+    candidate_modality: Modality
+    query_prompt_id: str
+    candidate_prompt_id: str
+    description: str
+    queries: tuple[Query, ...]
+    candidates: Mapping[str, tuple[str, ...]]
+    control: Literal["none", "image_only", "text_only"] = "none"
+    control_of: str | None = None
+
+    @property
+    def task_type(self) -> str:
+        """The paper's task type, e.g. ``it->i``; a control is of its task's type."""
+        short = {"image": "i", "text": "t", "image_text": "it"}
+        asked: Modality = "image_text" if self.control_of else self.query_modality
+        return f"{short[asked]}->{short[self.candidate_modality]}"
+
+
+def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Task:
+    """Extend judgements and exclusions to candidates and queries of the same content, and drop unanswerable queries.
+
+    Two flags of one look, or two names with the same keywords, cannot be told apart by any model: judging one of
+    them wrong would measure luck. An exclusion outweighs a judgement.
+    """
+    ids_of: dict[tuple[str, Content], list[str]] = defaultdict(list)
+    for split, pool in task.candidates.items():
+        for sample_id in pool:
+            ids_of[split, samples[sample_id].content].append(sample_id)
+    answers: dict[tuple[str, Content], set[Content]] = defaultdict(set)
+    for query in task.queries:
+        answers[query.split, samples[query.sample_id].content].update(samples[r].content for r in query.relevant)
+
+    def judged(query: Query) -> Query:
+        excluded = {i for e in query.excluded for i in ids_of.get((query.split, samples[e].content), ())}
+        wanted = answers[query.split, samples[query.sample_id].content]
+        relevant = {i for content in wanted for i in ids_of.get((query.split, content), ())}
+        return replace(query, relevant=frozenset(relevant - excluded), excluded=frozenset(excluded))
+
+    return replace(task, queries=tuple(q for q in map(judged, task.queries) if q.relevant))
+
+
+def as_control(task: Task, keep: Literal["image_only", "text_only"], part_of: Mapping[str, str]) -> Task:
+    """Return the control of a composed task whose queries keep one part: same ids, judgements and candidates.
+
+    Args:
+        task: a task with composed queries.
+        keep: the part that the queries keep.
+        part_of: sample id of that part for each composed query sample.
+    """
+    modality: Modality = "image" if keep == "image_only" else "text"
+    part = "picture" if keep == "image_only" else "edit"
+    return replace(
+        task,
+        task_id=f"{task.task_id}_{keep}",
+        query_modality=modality,
+        query_prompt_id=prompts.IMAGE if keep == "image_only" else prompts.TEXT,
+        description=f"Control of {task.task_id}: the query's {part} alone.",
+        queries=tuple(replace(query, sample_id=part_of[query.sample_id]) for query in task.queries),
+        control=keep,
+        control_of=task.task_id,
+    )

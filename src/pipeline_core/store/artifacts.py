@@ -1,0 +1,313 @@
+"""The content-addressed store: build aside under a lock, validate, publish by one rename; find, verify, prune."""
+
+import fcntl
+import logging
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline_core.store.durable import sync, sync_tree
+from pipeline_core.errors import StoreError
+from pipeline_core.store.fingerprint import StageKey, file_digest, vars_of
+from pipeline_core.schema import SCHEMA_VERSION, SHARDED, tables_of
+
+MANIFEST = "manifest.json"
+LIBRARIES = ("torch", "transformers", "numpy", "pyarrow", "duckdb", "lancedb", "polars", "great-expectations")
+_KIBI = 1024
+
+log = logging.getLogger(__name__)
+
+Status = Literal["present", "missing", "damaged"]
+
+
+class FileEntry(BaseModel):
+    """A file of an artifact."""
+
+    model_config = ConfigDict(frozen=True)
+    path: str
+    size: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What ``manifest.json`` of an artifact says.
+
+    ``seconds`` and ``peak_memory_bytes`` are those of the process that finished the build: what interrupted ones
+    spent before is not known.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    schema_version: int
+    stage: str
+    stage_version: int
+    fingerprint: str
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    source: str | None
+    numerics: dict[str, Any] | None
+    files: tuple[FileEntry, ...]
+    rows: dict[str, int]
+    seconds: float
+    peak_memory_bytes: int
+    created: datetime
+    libraries: dict[str, str]
+    contracts: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published artifact."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def stage(self) -> str:
+        """The stage that made it."""
+        return self.manifest.stage
+
+    @property
+    def fingerprint(self) -> str:
+        """The short fingerprint: its folder's name and its name in tables."""
+        return self.folder.name
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with an artifact: which file, and what."""
+
+    artifact: str
+    file: str
+    what: str
+
+
+class Store:
+    """Artifacts under ``root/<stage>/<fingerprint>/``. Every method is safe among concurrent processes."""
+
+    def __init__(self, root: Path) -> None:
+        """Use (and create when needed) the folder ``root``.
+
+        Raises:
+            StoreError: ``root`` cannot be a folder.
+        """
+        self.root = root.resolve()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the store {root} cannot be made: {error.strerror}", "name another with --store"
+            ) from None
+
+    def folder(self, key: StageKey) -> Path:
+        """Return where the artifact of ``key`` is or will be."""
+        return self.root / key.stage / key.short
+
+    def status(self, key: StageKey) -> Status:
+        """Say whether the artifact is there with every file at its recorded size. Changes nothing."""
+        return self._status(self.folder(key))
+
+    def get(self, key: StageKey) -> Artifact:
+        """Return a published artifact.
+
+        Raises:
+            StoreError: it is missing or damaged.
+        """
+        return self.find(key.stage, key.short)
+
+    def find(self, stage: str, fingerprint: str) -> Artifact:
+        """Return a published artifact by the names that the journal gives it.
+
+        Raises:
+            StoreError: it is missing or damaged.
+        """
+        folder = self.root / stage / fingerprint
+        status = self._status(folder)
+        if status != "present":
+            raise StoreError(f"the artifact {stage}/{fingerprint} is {status}", "run lens run to build it")
+        return read_artifact(folder)
+
+    def materialize(
+        self,
+        key: StageKey,
+        build: Callable[[Path], None],
+        validate: Callable[[Path], Iterable[dict[str, Any]]] | None = None,
+    ) -> tuple[Artifact, bool]:
+        """Return the artifact of ``key`` and whether it was there already; build, validate and publish it otherwise.
+
+        ``build`` writes into a folder that keeps what an interrupted build left there, so that it can resume. Two
+        callers that want the same artifact build it once. A damaged artifact is set aside, not deleted, and built anew.
+
+        Args:
+            key: what to build.
+            build: writes the artifact's files into the folder that it is given.
+            validate: returns the results of the contracts of the folder's tables; raises to refuse publication.
+        """
+        folder = self.folder(key)
+        with self._lock(f"{key.stage}-{key.short}"):
+            status = self.status(key)
+            if status == "present":
+                return read_artifact(folder), True
+            if status == "damaged":
+                aside = self.set_aside(folder)
+                log.warning("%s/%s was damaged: set aside as %s and built anew", key.stage, key.short, aside)
+            partial = folder.parent / f".partial-{key.short}"
+            partial.mkdir(parents=True, exist_ok=True)
+            started = time.monotonic()
+            build(partial)
+            contracts = tuple(validate(partial)) if validate else ()
+            manifest = _describe(key, partial, time.monotonic() - started, contracts)
+            (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+            sync_tree(partial)
+            partial.replace(folder)
+            sync(folder.parent)
+            sync(self.root)
+            return Artifact(folder, manifest), False
+
+    def artifacts(self) -> list[Artifact]:
+        """Return every published artifact whose manifest can be read, by stage and fingerprint."""
+        return [
+            read_artifact(f) for f in self._folders() if (f / MANIFEST).is_file() and not list(self._check(f, False))
+        ]
+
+    def verify(self) -> list[Problem]:
+        """Check every file of every artifact: presence, size and sha256."""
+        return [problem for folder in self._folders() for problem in self._check(folder, hashes=True)]
+
+    def set_aside(self, folder: Path) -> Path:
+        """Move an artifact out of the way, into ``root/.damaged``; return where it is now."""
+        aside = self.root / ".damaged" / f"{folder.parent.name}-{folder.name}-{time.time_ns()}"
+        aside.parent.mkdir(exist_ok=True)
+        folder.replace(aside)
+        return aside
+
+    def prune(self, keep: Callable[[], set[str]], dry_run: bool) -> list[Path]:
+        """Remove artifacts and unfinished builds that nobody uses; return their folders.
+
+        Args:
+            keep: returns the "stage/fingerprint" of all that is used; asked again when each artifact is locked, because
+                a run may have started since.
+            dry_run: remove nothing.
+        """
+        doomed = []
+        kept = keep()
+        for folder in (*self._folders(), *sorted(self.root.glob("*/.partial-*"))):
+            stage, fingerprint = folder.parent.name, folder.name.removeprefix(".partial-")
+            name = f"{stage}/{fingerprint}"
+            if name in kept:
+                continue
+            if dry_run:
+                doomed.append(folder)
+                continue
+            with self._lock(f"{stage}-{fingerprint}"):
+                if folder.exists() and name not in keep():
+                    shutil.rmtree(folder)
+                    doomed.append(folder)
+        return doomed
+
+    def _status(self, folder: Path) -> Status:
+        if not folder.exists():
+            return "missing"
+        return "damaged" if any(True for _ in self._check(folder, hashes=False)) else "present"
+
+    def _folders(self) -> list[Path]:
+        return sorted(
+            f for f in self.root.glob("*/*") if f.is_dir() and not f.parent.name.startswith(".") and _is_short(f)
+        )
+
+    def _check(self, folder: Path, hashes: bool) -> Iterator[Problem]:
+        name = f"{folder.parent.name}/{folder.name}"
+        try:
+            manifest = read_artifact(folder).manifest
+        except StoreError as error:
+            yield Problem(name, MANIFEST, error.problem)
+            return
+        for entry in manifest.files:
+            path = folder / entry.path
+            size = path.stat().st_size if path.is_file() else None
+            if size is None:
+                yield Problem(name, entry.path, "is missing")
+            elif size != entry.size:
+                yield Problem(name, entry.path, f"holds {size} bytes instead of {entry.size}")
+            elif hashes and file_digest(path) != entry.sha256:
+                yield Problem(name, entry.path, "has other contents than were published")
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        # The kernel frees a flock when its holder dies, so a killed build never blocks the next one.
+        path = self.root / ".locks" / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("waiting for another run that is building %s", name)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """Read a published artifact's manifest.
+
+    Raises:
+        StoreError: there is no manifest, or it cannot be read.
+    """
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except OSError:
+        raise StoreError(
+            f"the artifact {folder.parent.name}/{folder.name} has no manifest", "run lens verify"
+        ) from None
+    except ValidationError:
+        raise StoreError(
+            f"the manifest of {folder.parent.name}/{folder.name} cannot be read", "run lens verify --repair"
+        ) from None
+    return Artifact(folder, manifest)
+
+
+def _is_short(folder: Path) -> bool:
+    return len(folder.name) == 16 and set(folder.name) <= set("0123456789abcdef")
+
+
+def _describe(key: StageKey, folder: Path, seconds: float, contracts: tuple[dict[str, Any], ...]) -> Manifest:
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    files = tuple(
+        FileEntry(path=p.relative_to(folder).as_posix(), size=p.stat().st_size, sha256=file_digest(p)) for p in paths
+    )
+    values = vars_of(key)
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        stage=key.stage,
+        stage_version=key.version,
+        fingerprint=key.fingerprint,
+        config=values["config"],
+        inputs=values["inputs"],
+        source=key.source,
+        numerics=values["numerics"],
+        files=files,
+        rows=_count_rows(key.stage, folder),
+        seconds=seconds,
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBI,
+        created=datetime.now(UTC),
+        libraries={name: metadata.version(name) for name in LIBRARIES},
+        contracts=contracts,
+    )
+
+
+def _count_rows(stage: str, folder: Path) -> dict[str, int]:
+    rows = {}
+    for table in tables_of(stage):
+        files = (folder / table.name).glob("*.parquet") if table.name in SHARDED else [folder / table.file_name]
+        present = [file for file in files if file.is_file()]
+        if present:
+            rows[table.name] = sum(pq.read_metadata(file).num_rows for file in present)
+    return rows

@@ -1,0 +1,186 @@
+"""The journal of runs: when each ran, with which config, which artifacts it used and which it found."""
+
+import fcntl
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline_core.store.durable import publish_text
+from pipeline_core.errors import StoreError
+
+RUNS = "runs"
+
+
+class RunArtifact(BaseModel):
+    """An artifact in a run; ``cached`` and ``seconds`` are None until the run has reached it.
+
+    ``repetition`` is 0 for the analysis itself and r for what is repeated with every seed raised by r.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    stage: str
+    fingerprint: str
+    repetition: int = 0
+    cached: bool | None = None
+    seconds: float | None = None
+
+
+class RunRecord(BaseModel):
+    """One run. A record is written when the run starts, with all that it plans to use, and again when it ends.
+
+    A run that was killed could not write how it ended: it is read as failed, with no time of its end.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    run_id: str
+    flow: str
+    config: dict[str, Any]
+    state: Literal["running", "completed", "failed"]
+    started: datetime
+    ended: datetime | None = None
+    artifacts: tuple[RunArtifact, ...] = ()
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time, seconds; None while the run is not over."""
+        return (self.ended - self.started).total_seconds() if self.ended else None
+
+
+class LiveRun:
+    """A run that is going on: its record so far."""
+
+    def __init__(self, record: RunRecord) -> None:
+        """Go on from a record."""
+        self.record = record
+
+    def reach(self, name: str, cached: bool, seconds: float) -> None:
+        """Note that the artifact ``name`` is there: found or built, and the time that took, seconds."""
+        found = {"cached": cached, "seconds": seconds}
+        artifacts = tuple(a.model_copy(update=found) if a.name == name else a for a in self.record.artifacts)
+        self.record = self.record.model_copy(update={"artifacts": artifacts})
+
+
+@contextmanager
+def journalled_run(
+    store: Path, flow: str, config: dict[str, Any], artifacts: Sequence[RunArtifact]
+) -> Iterator[LiveRun]:
+    """Journal what happens inside as a run: completed at the end, failed when an exception of any kind leaves it.
+
+    Args:
+        store: the store's folder.
+        flow: analyze, compare or sweep.
+        config: the whole config, JSON values.
+        artifacts: all that the run plans to use; they are safe from pruning while it goes on.
+    """
+    started = datetime.now(UTC)
+    run_id = f"{started:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
+    record = RunRecord(
+        run_id=run_id, flow=flow, config=config, state="running", started=started, artifacts=tuple(artifacts)
+    )
+    path = store / RUNS / f"{run_id}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = _lock_of(path)
+    with lock.open("w") as file:
+        # The kernel frees it when the process dies, which tells a killed run from one that goes on.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        _write(path, record)
+        run = LiveRun(record)
+        state = "failed"
+        try:
+            yield run
+            state = "completed"
+        finally:
+            run.record = run.record.model_copy(update={"state": state, "ended": datetime.now(UTC)})
+            _write(path, run.record)
+            lock.unlink()
+
+
+def read_runs(store: Path) -> list[RunRecord]:
+    """Return every run of a store, oldest first.
+
+    Raises:
+        StoreError: a record cannot be read.
+    """
+    return sorted((read_run(path) for path in (store / RUNS).glob("*.json")), key=lambda run: (run.started, run.run_id))
+
+
+def used_artifacts(store: Path, keep_runs: int) -> set[str]:
+    """Return the "stage/fingerprint" of all that the newest completed runs and the runs that are going on use.
+
+    Args:
+        store: the store's folder.
+        keep_runs: number of completed runs, from 1.
+
+    Raises:
+        StoreError: a record cannot be read.
+    """
+    runs = read_runs(store)
+    completed = [run for run in runs if run.state == "completed"]
+    kept = completed[-keep_runs:] + [run for run in runs if run.state == "running"]
+    return {f"{artifact.stage}/{artifact.fingerprint}" for run in kept for artifact in run.artifacts}
+
+
+def find_run(store: Path, name: str) -> tuple[Path, RunRecord]:
+    """Find a run by its id, by ``latest``, or by the path of its record in another store; return the store and the run.
+
+    Raises:
+        StoreError: there is no such run.
+    """
+    if name.endswith(".json"):
+        path = Path(name).resolve()
+        return path.parent.parent, read_run(path)
+    runs = [run for run in read_runs(store) if name in ("latest", run.run_id)]
+    if not runs:
+        known = ", ".join(run.run_id for run in read_runs(store)[-3:]) or "none yet"
+        raise StoreError(f"the store {store} has no run {name!r}", f"latest runs: {known}")
+    return store, runs[-1]
+
+
+def read_run(path: Path) -> RunRecord:
+    """Read one record; one that says "running" although nobody runs it any more counts as failed.
+
+    Raises:
+        StoreError: it is missing or cannot be read.
+    """
+    record = _parse(path)
+    if record.state != "running" or _is_locked(_lock_of(path)):
+        return record
+    # It may have ended between the two looks.
+    record = _parse(path)
+    return record.model_copy(update={"state": "failed"}) if record.state == "running" else record
+
+
+def _parse(path: Path) -> RunRecord:
+    try:
+        return RunRecord.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise StoreError(f"there is no run record {path}", "name a run id or the path of runs/<run_id>.json") from None
+    except ValidationError as error:
+        detail = re.sub(r"\s+", " ", str(error))[:120]
+        raise StoreError(f"the run record {path} cannot be read: {detail}", "remove that file") from None
+
+
+def _lock_of(record: Path) -> Path:
+    return record.with_suffix(".lock")
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _write(path: Path, record: RunRecord) -> None:
+    publish_text(path, record.model_dump_json(indent=1))

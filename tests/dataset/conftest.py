@@ -1,0 +1,39 @@
+"""The emoji data set, built once for all tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline_core.config import DatasetConfig
+from pipeline_core.dataset.registry import build_dataset
+from pipeline_core.schema import tables_of
+from pipeline_core.schema.parquet import read_table
+
+
+@dataclass(frozen=True)
+class Built:
+    folder: Path
+    tables: dict[str, pl.DataFrame]
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        return self.tables[name]
+
+
+def build_and_read(config: DatasetConfig, folder: Path) -> Built:
+    """Build a data set into a new folder and read its tables."""
+    folder.mkdir()
+    build_dataset(config, folder)
+    return Built(folder, {table.name: read_table(folder, table.name) for table in tables_of("dataset")})
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[[DatasetConfig, Path], Built]:
+    return build_and_read
+
+
+@pytest.fixture(scope="session")
+def emoji(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build_and_read(DatasetConfig(), tmp_path_factory.mktemp("emoji") / "artifact")

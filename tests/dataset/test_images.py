@@ -1,0 +1,96 @@
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from pipeline_core.dataset.images import ImageReader, decode, on_white, picture_digest, write_images
+from pipeline_core.errors import DataError
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_transparency_becomes_white():
+    art = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
+    art.putpixel((0, 0), (255, 0, 0, 255))
+    seen = on_white(art)
+    assert seen.mode == "RGB"
+    assert [seen.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), (255, 255, 255)]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "I;16"])
+def test_every_mode_is_shown_in_rgb(mode):
+    assert on_white(Image.new(mode, (3, 2))).mode == "RGB"
+
+
+def test_transparent_colour_of_a_palette_becomes_white():
+    art = Image.new("P", (1, 1), 0)
+    art.putpalette([255, 0, 0])
+    assert decode(encoded(art, transparency=0)).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_photographs_are_turned_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(Image.new("RGB", (4, 2)), "JPEG", exif=exif)).size == (2, 4)
+
+
+def test_the_digest_is_of_what_is_seen():
+    picture = Image.new("RGB", (4, 2), "red")
+    assert picture_digest(decode(encoded(picture))) == picture_digest(decode(encoded(picture, compress_level=0)))
+    assert picture_digest(picture) != picture_digest(Image.new("RGB", (2, 4), "red"))
+    assert picture_digest(picture) != picture_digest(Image.new("RGB", (4, 2), "blue"))
+
+
+def test_rows_are_found_across_row_groups(tmp_path):
+    files = []
+    for shade in range(5):
+        files.append(tmp_path / f"{shade}.png")
+        Image.new("RGB", (1, 1), (shade, 0, 0)).save(files[-1])
+    order = [files[i % 5] for i in range(600)]
+    references = write_images(tmp_path, order)
+    with ImageReader(tmp_path) as reader:
+        for row in (0, 255, 256, 257, 511, 512, 599, 1):
+            assert reader.open(references[row]).getpixel((0, 0)) == (row % 5, 0, 0)
+
+
+def test_files_are_found_below_the_source_s_root(tmp_path):
+    root, artifact = tmp_path / "root", tmp_path / "artifact"
+    (root / "cats").mkdir(parents=True)
+    artifact.mkdir()
+    Image.new("RGB", (3, 3)).save(root / "cats" / "a #1.png")
+    (artifact / "source.json").write_text(json.dumps({"root": str(root)}))
+    with ImageReader(artifact) as reader:
+        assert reader.open("file:cats/a #1.png").size == (3, 3)
+        with pytest.raises(DataError, match=r"file:gone\.png does not exist"):
+            reader.open("file:gone.png")
+
+
+def test_a_picture_damaged_since_is_one_line(tmp_path):
+    (tmp_path / "source.json").write_text(json.dumps({"root": str(tmp_path)}))
+    (tmp_path / "a.png").write_bytes(encoded(Image.new("RGB", (50, 50)))[:60])
+    with ImageReader(tmp_path) as reader, pytest.raises(DataError, match=r"^the picture file:a\.png is damaged: .*"):
+        reader.open("file:a.png")
+
+
+@pytest.mark.parametrize("ref", ["parquet:images.parquet#7", "parquet:images.parquet", "http://x/y.png", ""])
+def test_a_wrong_reference_is_one_line(tmp_path, ref):
+    Image.new("RGB", (1, 1)).save(tmp_path / "a.png")
+    write_images(tmp_path, [tmp_path / "a.png"])
+    with ImageReader(tmp_path) as reader, pytest.raises(DataError) as error:
+        reader.open(ref)
+    assert "\n" not in str(error.value)
+
+
+def test_a_closed_reader_opens_again(tmp_path):
+    Image.new("RGB", (1, 1)).save(tmp_path / "a.png")
+    [reference] = write_images(tmp_path, [tmp_path / "a.png"])
+    reader = ImageReader(tmp_path)
+    reader.open(reference)
+    reader.close()
+    assert reader.open(reference).size == (1, 1)
+    reader.close()

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_core.dataset.screening import Picture
+from pipeline_core.dataset.tasks import Query, Sample, Task, as_control, judge_equal_content_equally
+
+SPLIT = "test"
+IDS = [f"s{i}" for i in range(8)]
+some_ids = st.frozensets(st.sampled_from(IDS), max_size=4)
+
+
+@st.composite
+def drawn_tasks(draw):
+    contents = draw(st.lists(st.sampled_from("abcd"), min_size=len(IDS), max_size=len(IDS)))
+    samples = {i: Sample(i, content, None, "g", SPLIT) for i, content in zip(IDS, contents, strict=True)}
+    queries = tuple(Query(f"q{n}", draw(st.sampled_from(IDS)), SPLIT, draw(some_ids), draw(some_ids)) for n in range(4))
+    pool = tuple(sorted(draw(some_ids)))
+    return Task("t", "text", "text", "text", "text", "", queries, {SPLIT: pool}), samples
+
+
+@given(drawn_tasks())
+def test_equal_content_is_judged_equally(drawn):
+    task, samples = drawn
+    judged = judge_equal_content_equally(task, samples)
+    pool = task.candidates[SPLIT]
+    originals = {query.query_id: query for query in task.queries}
+    for query in judged.queries:
+        assert query.relevant
+        assert query.relevant <= set(pool)
+        assert not query.relevant & query.excluded
+        assert query.relevant >= (originals[query.query_id].relevant & set(pool)) - query.excluded
+        for one in pool:
+            for other in pool:
+                if samples[one].content == samples[other].content:
+                    assert (one in query.relevant) == (other in query.relevant)
+                    assert (one in query.excluded) == (other in query.excluded)
+    for one in judged.queries:
+        for other in judged.queries:
+            if samples[one.sample_id].content == samples[other.sample_id].content and one.excluded == other.excluded:
+                assert one.relevant == other.relevant
+
+
+@given(drawn_tasks())
+def test_a_query_is_dropped_only_when_nothing_is_left_to_find(drawn):
+    task, samples = drawn
+    kept = {query.query_id for query in judge_equal_content_equally(task, samples).queries}
+    for query in task.queries:
+        ruled_out = {samples[i].content for i in query.excluded}
+        found = {i for i in query.relevant & set(task.candidates[SPLIT]) if samples[i].content not in ruled_out}
+        if found:
+            assert query.query_id in kept
+
+
+def test_content_is_what_is_seen_and_read():
+    picture = Picture(Path("one.png"), "bytes", 1, 1, "look")
+    copy = Picture(Path("two.png"), "other bytes", 1, 1, "look")
+    assert Sample("a", "x", picture, "g", SPLIT).content == Sample("b", "x", copy, "h", SPLIT).content
+    assert Sample("a", "x", picture, "g", SPLIT).content != Sample("b", None, picture, "g", SPLIT).content
+
+
+def test_a_control_differs_from_its_task_in_queries_only():
+    query = Query("q", "edit", SPLIT, frozenset({"a"}), frozenset({"b"}))
+    task = Task("it2i", "image_text", "image", "image_question", "image", "", (query,), {SPLIT: ("a", "b")})
+    control = as_control(task, "text_only", {"edit": "phrase"})
+    assert control.queries == (Query("q", "phrase", SPLIT, frozenset({"a"}), frozenset({"b"})),)
+    assert (control.query_modality, control.query_prompt_id) == ("text", "text")
+    assert (control.control, control.control_of, control.task_id) == ("text_only", "it2i", "it2i_text_only")
+    assert (control.candidates, control.candidate_prompt_id) == (task.candidates, task.candidate_prompt_id)
+    assert control.task_type == task.task_type == "it->i"

@@ -1,0 +1,114 @@
+"""Costs of adaptation and search: complete rows, memory that is really seen, and pools that memory has no room for."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline_core.config import EfficiencyConfig, RetrievalConfig
+from pipeline_core.contracts.validation import check_artifact
+from pipeline_core.efficiency.measure import (
+    OPERATIONS,
+    available_memory,
+    measure_efficiency,
+    measured,
+    sizes_that_fit,
+    synthetic_vectors,
+)
+from pipeline_core.errors import DataError
+from pipeline_core.schema.parquet import read_table
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> pl.DataFrame:
+    config = EfficiencyConfig(candidates=(300, 100, 300), queries=20)
+    told: list[tuple[int, int]] = []
+    measure_efficiency("model", 16, config, RetrievalConfig(), tmp_path, lambda done, total: told.append((done, total)))
+    assert told == [(n, 6) for n in range(1, 7)]
+    assert all(result.success for result in check_artifact("efficiency", tmp_path))
+    return read_table(tmp_path, "efficiency")
+
+
+def test_every_operation_is_measured_at_every_size(table: pl.DataFrame) -> None:
+    assert set(table.select("operation", "n_candidates").rows()) == {(o, n) for o in OPERATIONS for n in (100, 300)}
+    assert len(table) == 6
+    assert set(table.select("model", "width", "n_queries").rows()) == {("model", 16, 20)}
+    assert (table["seconds"] > 0).all()
+
+
+def test_memory_of_an_operation_is_what_it_holds_above_the_start() -> None:
+    held = np.ones(64 << 17)
+    result, cost = measured(lambda: np.ones(128 << 17), 1)
+    assert len(result) == 2 * len(held)
+    assert 0.95 * result.nbytes < cost.peak_memory_bytes < 1.5 * result.nbytes
+
+
+def test_memory_that_is_given_back_before_the_end_counts() -> None:
+    _, cost = measured(lambda: np.ones(128 << 17).sum() + np.ones(128 << 17).sum(), 5)
+    assert 0.9 * (128 << 20) < cost.peak_memory_bytes < 1.5 * (128 << 20)
+
+
+def test_time_is_the_best_of_the_repeats_and_memory_the_highest(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 3.0, 10.0, 10.5, 20.0, 22.0))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    sizes = iter((1, 128 << 17, 1))
+    _, cost = measured(lambda: np.ones(next(sizes)), 3)
+    assert cost.seconds == 0.5
+    assert cost.peak_memory_bytes > 0.9 * (128 << 20)
+
+
+def test_an_error_inside_an_operation_comes_through_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        measured(lambda: 1 / 0, 1)
+    assert threading.active_count() == before
+
+
+def test_vectors_are_anisotropic_and_a_smaller_pool_is_part_of_a_larger() -> None:
+    vectors = synthetic_vectors(2000, 64, "candidates")
+    assert vectors.dtype == np.float32
+    assert np.array_equal(synthetic_vectors(50, 64, "candidates"), vectors[:50])
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    assert norms.mean() == pytest.approx(1.0, abs=0.01)
+    assert np.linalg.norm(vectors.mean(axis=0)) == pytest.approx(0.95, abs=0.01)
+    queries = synthetic_vectors(50, 64, "queries")
+    assert not np.array_equal(queries, vectors[:50])
+    assert np.linalg.norm(queries.mean(axis=0)) == pytest.approx(0.95, abs=0.02)
+
+
+def test_pools_without_room_are_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    sizes = (1_000_000, 1_000, 100_000)
+    with caplog.at_level(logging.WARNING):
+        assert sizes_that_fit(sizes, 576, 7 * GIB) == [1_000, 100_000, 1_000_000]
+        assert caplog.messages == []
+        assert sizes_that_fit(sizes, 576, 4 * GIB) == [1_000, 100_000]
+    assert caplog.messages == ["efficiency: 1000000 candidates need 6.3 GiB and 4.0 are free; left out"]
+    assert sizes_that_fit(sizes, 576, 0) == [1_000]
+
+
+@pytest.mark.parametrize(
+    ("limit", "use"),
+    [("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")],
+)
+def test_a_containers_limit_counts(tmp_path: Path, limit: str, use: str) -> None:
+    (tmp_path / "memory").mkdir()
+    (tmp_path / limit).write_text("3000\n")
+    (tmp_path / use).write_text("1000\n")
+    assert available_memory(tmp_path) == 2000
+    (tmp_path / use).write_text("4000\n")
+    assert available_memory(tmp_path) == 0
+    (tmp_path / limit).write_text("max\n")
+    assert available_memory(tmp_path) > 2**20
+    assert available_memory(tmp_path / "none") > 2**20
+
+
+def test_one_vector_is_no_pool(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="too few for a covariance"):
+        config = EfficiencyConfig(candidates=(1,), queries=2)
+        measure_efficiency("model", 8, config, RetrievalConfig(), tmp_path, lambda done, total: None)

@@ -1,0 +1,139 @@
+"""The paper's figures are those of its files: every number once, under the right name."""
+
+import csv
+import re
+from pathlib import Path
+from statistics import mean
+
+import pytest
+import yaml
+
+from pipeline_core import report
+from pipeline_core.schema import TABLES
+from pipeline_core.warehouse.paper import reference
+from pipeline_core.warehouse.paper.reference import DATA, paper_values
+
+KEY = list(TABLES["paper_values"].key)
+VALUES = paper_values()
+OF = dict(zip(VALUES.select(KEY).iter_rows(), VALUES["value"], strict=True))
+MLLMS = ("Qwen2-VL-7B", "Qwen3-VL-8B", "PaliGemma2-3B", "Chameleon-7B")
+MSCOCO, NIGHTS, CIRR = "MSCOCO image->text", "NIGHTS image->image", "CIRR image+text->image"
+
+
+def test_every_number_of_the_files_is_a_row() -> None:
+    printed = []
+    for file in DATA.glob("*.csv"):
+        with file.open(newline="") as lines:
+            for row in csv.DictReader(lines):
+                cells = [part for name, cell in row.items() if name != "task" for part in cell.split("/")]
+                printed += [float(cell) for cell in cells if re.fullmatch(r"\d+(\.\d+)?", cell)]
+    assert sorted(VALUES["value"]) == sorted(printed)
+
+
+def test_columns_and_types_are_those_of_the_table() -> None:
+    assert VALUES.columns == [c.name for c in TABLES["paper_values"].columns]
+    assert VALUES.null_count().sum_horizontal().item() == 0
+    assert VALUES["value"].is_finite().all()
+
+
+def test_a_number_has_one_name() -> None:
+    assert VALUES.select(KEY).is_unique().all()
+
+
+def test_every_table_and_figure_is_there() -> None:
+    assert set(VALUES["item"]) == {f"Table {n}" for n in (1, 2, 3, 4, 5, 7, 8)} | {"Figure 1", "Figure 3"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (("Table 1", "SigLIP2", "", "", "J(energy;attribution)"), 0.3948),
+        (("Table 1", "PaliGemma2-3B", "", "", "triple_overlap"), 0.6541),
+        (("Table 2", "Chameleon-7B", MSCOCO, "top-attribution concepts removed", "R@10"), 31.34),
+        (("Table 3", "SigLIP", "Fashion200K text->image", "base", "R@10"), 36.5),
+        (("Table 3", "Qwen2-VL-7B", "MSCOCO text->image", "base", "R@5"), 18.57),
+        (("Table 3", "Qwen2-VL-7B", MSCOCO, "ReAlign", "R@5"), 72.62),
+        (("Table 3", "Chameleon-7B", "InfoSeek image+text->image+text", "ReAlign", "R@5"), 22.94),
+        (("Table 3", "CLIP", "WebQA text->text", "base", "R@5"), 36.2),
+        (("Table 3", "CLIP", "WebQA text->image+text", "base", "R@5"), 45.1),
+        (("Table 4", "GME", MSCOCO, "fine-tuned", "R@5"), 86.7),
+        (("Table 4", "VLM2Vec", "WebQA text->image+text", "fine-tuned", "R@5"), 63.9),
+        (("Table 4", "Qwen2-VL-7B", "MSCOCO text->image", "ReAlign", "R@5"), 59.8),
+        (("Table 5", "Qwen3-VL-8B", NIGHTS, "last token", "R@10"), 5.75),
+        (("Table 5", "PaliGemma2-3B", CIRR, "min", "R@1"), 0.64),
+        (("Table 7", "Qwen3-VL-8B", "1M candidates on a GPU", "similarity search", "memory (MiB)"), 48778),
+        (("Table 7", "PaliGemma2-3B", "1M candidates on a GPU", "ReAlign", "time (ms)"), 1538),
+        (("Table 8", "Chameleon-7B", CIRR, "ZCA", "R@1"), 0.09),
+        (("Table 8", "Qwen2-VL-7B", NIGHTS, "PCA", "R@5"), 20.21),
+        (("Figure 1", "CLIP", CIRR, "base", "R@5"), 13.1),
+        (("Figure 3", "Qwen3-VL-8B", "", "", "share of features holding 99% of energy (%)"), 5.43),
+    ],
+)
+def test_numbers_read_by_hand(key: tuple[str, ...], value: float) -> None:
+    assert OF[key] == value
+
+
+def test_tables_differ_from_table_3_only_where_the_module_says() -> None:
+    same = {"base": "base", "mean": "base", "ReAlign": "ReAlign"}
+    differ = set()
+    for (item, model, dataset, setting, quantity), value in OF.items():
+        other = OF.get(("Table 3", model, dataset, same.get(setting, ""), quantity), value)
+        if value != pytest.approx(other, abs=0.11):
+            differ.add((item, model, dataset, value, other))
+    assert differ == {
+        ("Figure 1", "Chameleon-7B", CIRR, 2.7, 7.19),
+        ("Table 2", "Chameleon-7B", MSCOCO, 7.58, 9.18),
+        ("Table 5", "Qwen2-VL-7B", NIGHTS, 22.8, 25.8),
+        ("Table 5", "Qwen3-VL-8B", NIGHTS, 20.14, 25.14),
+        ("Table 8", "PaliGemma2-3B", CIRR, 30.66, 15.48),
+    }
+    for _, _, _, *numbers in differ:
+        assert all(f"{number:g}" in reference.__doc__ for number in numbers)
+
+
+def gain(item: str, of: str, over: str, quantity: str) -> float:
+    """The mean difference between two settings, over the table's models and data sets, as a share."""
+    pairs = [
+        (value, OF[item, model, dataset, over, printed])
+        for (table, model, dataset, setting, printed), value in OF.items()
+        if (table, setting) == (item, of) and printed in quantity and (item, model, dataset, over, printed) in OF
+    ]
+    return mean(value - other for value, other in pairs) / 100
+
+
+def overlap(*models: str) -> float:
+    return mean(OF["Table 1", model, "", "", "triple_overlap"] for model in models)
+
+
+def cost(model: str) -> float:
+    time = {s: OF["Table 7", model, "1M candidates on a GPU", s, "time (ms)"] for s in ("ReAlign", "similarity search")}
+    return time["ReAlign"] / time["similarity search"]
+
+
+def against_fine_tuned(dataset: str) -> float:
+    best = max(OF["Table 4", model, dataset, "fine-tuned", "R@5"] for model in ("GME", "VLM2Vec"))
+    return OF["Table 4", "Qwen2-VL-7B", dataset, "ReAlign", "R@5"] - best
+
+
+ENERGY = "share of features holding 99% of energy (%)"
+FINE_TUNED = ("MSCOCO text->image", "WebQA text->image+text", MSCOCO, "OVEN image+text->image")
+
+
+def test_the_claims_quote_these_figures() -> None:
+    """Every paper_value of the claims' rules, computed from the reference data."""
+    rules = yaml.safe_load(Path(report.__file__).with_name("claims.yaml").read_text())
+    quoted = {part["part"]: part["paper_value"] for rule in rules for part in rule["parts"] if "paper_value" in part}
+    computed = {
+        "few_features": mean(OF["Figure 3", model, "", "", ENERGY] for model in ("Qwen3-VL-8B", "PaliGemma2-3B")) / 100,
+        "overlap": overlap(*MLLMS) - overlap("CLIP", "SigLIP2"),
+        "removal_raises": gain("Table 2", "top-attribution concepts removed", "base", "R@5"),
+        "realign_everywhere": gain("Table 3", "ReAlign", "base", "R@5, R@10"),
+        "beats_zca": gain("Table 8", "ReAlign", "ZCA", "R@5"),
+        "beats_separate_pca": gain("Table 8", "ReAlign", "PCA", "R@5"),
+        "cost": mean(map(cost, ("PaliGemma2-3B", "Qwen2-VL-7B", "Qwen3-VL-8B"))),
+        "rivals_fine_tuned": mean(map(against_fine_tuned, FINE_TUNED)) / 100,
+        "beats_last": gain("Table 5", "mean", "last token", "R@5"),
+        "beats_max": gain("Table 5", "mean", "max", "R@5"),
+        "beats_min": gain("Table 5", "mean", "min", "R@5"),
+    }
+    assert quoted == pytest.approx(computed, abs=1e-6)
