@@ -79,9 +79,9 @@ DATASET: Tables = {
         task("it2i_text_only", "it->i", "text", "image", "text_only", "it2i"),
     ],
     "queries": [
-        {"task_id": "t2i", "query_id": "q1", "sample_id": "name:dog", "split": "test"},
-        {"task_id": "it2i", "query_id": "q1", "sample_id": "item:fox", "split": "test"},
-        {"task_id": "it2i_text_only", "query_id": "q1", "sample_id": "edit:fox", "split": "test"},
+        {"task_id": "t2i", "query_id": "q1", "sample_id": "name:dog", "split": "test", "prompt_id": "text"},
+        {"task_id": "it2i", "query_id": "q1", "sample_id": "item:fox", "split": "test", "prompt_id": "text"},
+        {"task_id": "it2i_text_only", "query_id": "q1", "sample_id": "edit:fox", "split": "test", "prompt_id": "none"},
     ],
     "candidates": [
         {"task_id": task_id, "split": "test", "sample_id": sample}
@@ -239,6 +239,7 @@ def system(system_id: str, adaptation: str, **settings: Any) -> dict[str, Any]:
         "control": "none",
         "named": True,
         "label": system_id,
+        "method": adaptation,
         "seed": 0,
         **settings,
     }
@@ -318,7 +319,7 @@ def swept(study: str, short: str, adaptation: str, **settings: Any) -> dict[str,
 
 SUPPORT = {"variant": "text", "fit_on": "support", "beta": 0.1, "eps": 1e-5}
 
-SWEEP: Tables = {
+GRID: Tables = {
     "systems": [
         *(
             swept("layers", f"L{layer}/{name}", adaptation, rep_ids=[f"m/L{layer}"], **settings)
@@ -339,7 +340,7 @@ SWEEP: Tables = {
 
 REMOVED = {"sae_id": "m/paper", "share": 0.01, "rank": 1}
 
-REMOVAL: Tables = {
+DOSES: Tables = {
     "systems": [
         swept("removal", "removal/raw", "identity"),
         swept("removal", "removal/attribution", "removal", selection="attribution", n_features=1, **REMOVED),
@@ -527,6 +528,7 @@ WAREHOUSE: Tables = {
             "reason": "because",
         }
     ],
+    "adaptations": [{"adaptation": "oas", "label": "OAS shrinkage", "colour": "rival", "place": 6}],
     "paper_values": [
         {
             "item": "Table 3",
@@ -546,8 +548,8 @@ EVERY: dict[str, Tables] = {
     "codes": CODES,
     "features": FEATURES,
     "retrieval": RETRIEVAL,
-    "sweep": SWEEP,
-    "removal": REMOVAL,
+    "grid": GRID,
+    "doses": DOSES,
     "index": INDEX,
     "attention": ATTENTION,
     "efficiency": EFFICIENCY,

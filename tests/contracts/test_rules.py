@@ -12,7 +12,7 @@ from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.schema import TABLES, tables_of
 from tests.contracts.artifacts import STAGES, Tables, good_tables, write_tables
 
-PARAMETERS = {"k": 2, "width": 5}
+PARAMETERS = {"k": 2, "width": 5, "epochs": 1}
 NAN, INFINITY = float("nan"), float("inf")
 
 Break = Callable[[Tables], None]
@@ -28,7 +28,8 @@ def edit(table: str, row: int, **changes: Any) -> Break:
 
 
 SCORED: list[Break] = [
-    add("systems", adaptation="magic", rep_ids=[], beta=2.0, eps=-1.0, share=2.0, rank=0, n_features=0, label=""),
+    add("systems", adaptation="Magic!", rep_ids=[], beta=2.0, eps=-1.0, share=2.0, rank=0, n_features=0, label=""),
+    add("systems", system_id="m/s9", method=""),
     add("systems", system_id="m/s1", study="whim", variant="draft", fit_on="test", selection="whim", control="luck"),
     add("systems", system_id="m/s2", adaptation="realign", fit_on=None),
     add("systems", system_id="m/s3", adaptation="realign", fit_on="test_queries"),
@@ -78,6 +79,7 @@ BROKEN: dict[str, list[Break]] = {
         add("queries", task_id="t9i"),
         add("queries", query_id="q2", sample_id="name:unicorn"),
         add("queries", query_id="q3", sample_id="image:dog"),
+        add("queries", query_id="q4", prompt_id="riddle"),
         add("candidates", split="dev"),
         add("candidates", task_id="t9i"),
         add("candidates", sample_id="image:unicorn"),
@@ -158,8 +160,8 @@ BROKEN: dict[str, list[Break]] = {
         add("retrieval_hits", system_id="m/ghost", score=NAN),
         add("retrieval_hits", rank=4),
     ],
-    "sweep": SCORED,
-    "removal": [*SCORED, *REMOVED],
+    "grid": SCORED,
+    "doses": [*SCORED, *REMOVED],
     "index": [
         add("index_recall", adaptation="magic", kind="magic", k=0, recall=-1.0, n_queries=0, queries_per_second=-1.0)
     ],
@@ -199,6 +201,7 @@ BROKEN: dict[str, list[Break]] = {
         add("stages", artifact="short", stage="", rows=-1, bytes=-1, seconds=-1.0, peak_memory_bytes=-1),
         add("contract_results", artifact="short", severity="fatal", reason=""),
         add("contract_results", success=False),
+        add("adaptations", adaptation="", label="", colour="#f00", place=-1),
         add("paper_values", item="Chapter 3", model="", quantity="", value=INFINITY),
         add("paper_values", dataset="CIRR image+text->image", value=130.0),
     ],

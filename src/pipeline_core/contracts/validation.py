@@ -48,7 +48,7 @@ def validate_artifact(
         stage: the stage; its tables are those of the schema.
         folder: the artifact's folder, published or not.
         parameters: settings that some rules compare with: for the stage ``codes``, ``k`` and ``width`` of the
-            SAE. Rules whose parameters are missing are not checked.
+            SAE, for the stage ``sae`` its ``epochs``. Rules whose parameters are missing are not checked.
 
     Raises:
         ContractError: a critical rule is broken, or a table or column is missing; it names table, column,

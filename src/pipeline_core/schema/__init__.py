@@ -5,10 +5,11 @@ The stage that owns a table writes it as Parquet; the warehouse adds the column 
 
 from collections.abc import Iterable
 
+from pipeline_core.errors import LensError
 from pipeline_core.schema import activations, attention, dataset, features, report, retrieval, runs, sae
 from pipeline_core.schema.model import SCHEMA_VERSION, Column, Table
 
-__all__ = ["SCHEMA_VERSION", "SHARDED", "TABLES", "Column", "Table", "tables_of"]
+__all__ = ["SCHEMA_VERSION", "SHARDED", "TABLES", "Column", "Table", "add_tables", "tables_of"]
 
 TABLES: dict[str, Table] = {
     t.name: t
@@ -24,3 +25,14 @@ SHARDED = frozenset({"embeddings", "tokens", "retrieval_hits"})
 def tables_of(stage: str) -> Iterable[Table]:
     """Return the tables that a stage writes, in the order of the schema; several stages may write one."""
     return tuple(t for t in TABLES.values() if stage in (t.stage, *t.also_by))
+
+
+def add_tables(tables: Iterable[Table]) -> None:
+    """Add tables of stages from outside, which then are written, checked and published like any other.
+
+    Raises:
+        LensError: a name is taken by another table.
+    """
+    for table in tables:
+        if TABLES.setdefault(table.name, table) is not table:
+            raise LensError(f"the table {table.name!r} of the stage {table.stage!r} is there already", "rename it")

@@ -2,6 +2,9 @@
 
 from pipeline_core.schema.model import QUERY, SAMPLE, SMALL, SPLIT, STRING, TASK, Table, column, nullable
 
+REDRAWN = ("redraw",)
+"""Further stages that write a data set."""
+
 TABLES: tuple[Table, ...] = (
     Table(
         "samples",
@@ -19,6 +22,7 @@ TABLES: tuple[Table, ...] = (
             column("group", STRING, "unit of the split: samples of one group share a split"),
             SPLIT,
         ),
+        also_by=REDRAWN,
     ),
     Table(
         "pairs",
@@ -26,6 +30,7 @@ TABLES: tuple[Table, ...] = (
         "Matched pictures and texts: the pairs (i, t) of bridge and attribution.",
         ("image_id", "text_id"),
         (column("image_id", STRING, "picture sample"), column("text_id", STRING, "its text sample"), SPLIT),
+        also_by=REDRAWN,
     ),
     Table(
         "tasks",
@@ -37,21 +42,36 @@ TABLES: tuple[Table, ...] = (
             column("task_type", STRING, "t->i | t->t | t->it | i->t | i->i | it->t | it->i | it->it"),
             column("query_modality", STRING, "modality of the queries"),
             column("candidate_modality", STRING, "modality of the candidates"),
-            column("query_prompt_id", STRING, "instruction for queries"),
+            column("query_prompt_id", STRING, "instruction for queries without one of their own"),
             column("candidate_prompt_id", STRING, "instruction for candidates"),
             column("primary_k", SMALL, "cut-off that the task is usually reported at"),
             column("control", STRING, "none | image_only | text_only: what it keeps of the composed query"),
             nullable("control_of", STRING, "task that this is the control of"),
             column("description", STRING, "the task in one sentence"),
         ),
+        also_by=REDRAWN,
     ),
-    Table("queries", "dataset", "Queries of each task.", ("task_id", "query_id"), (TASK, QUERY, SAMPLE, SPLIT)),
+    Table(
+        "queries",
+        "dataset",
+        "Queries of each task.",
+        ("task_id", "query_id"),
+        (
+            TASK,
+            QUERY,
+            SAMPLE,
+            SPLIT,
+            column("prompt_id", STRING, "instruction that the query is embedded under, as in prompts"),
+        ),
+        also_by=REDRAWN,
+    ),
     Table(
         "candidates",
         "dataset",
         "Candidate pool of each task and split.",
         ("task_id", "split", "sample_id"),
         (TASK, SPLIT, SAMPLE),
+        also_by=REDRAWN,
     ),
     Table(
         "exclusions",
@@ -59,6 +79,7 @@ TABLES: tuple[Table, ...] = (
         "Candidates that a query may not be given: its own picture.",
         ("task_id", "query_id", "sample_id"),
         (TASK, QUERY, SAMPLE),
+        also_by=REDRAWN,
     ),
     Table(
         "qrels",
@@ -66,6 +87,7 @@ TABLES: tuple[Table, ...] = (
         "Relevance judgements.",
         ("task_id", "query_id", "sample_id"),
         (TASK, QUERY, SAMPLE, column("relevance", SMALL, "1 or more is relevant")),
+        also_by=REDRAWN,
     ),
     Table(
         "prompts",
@@ -73,6 +95,7 @@ TABLES: tuple[Table, ...] = (
         "Instructions, as put after the sample in the user turn.",
         ("prompt_id",),
         (column("prompt_id", STRING, "instruction"), column("text", STRING, "its words")),
+        also_by=REDRAWN,
     ),
     Table(
         "quarantine",
@@ -80,5 +103,6 @@ TABLES: tuple[Table, ...] = (
         "Input rows left out, and why.",
         ("row", "reason"),
         (column("row", STRING, "row of the source"), column("reason", STRING, "why it was left out")),
+        also_by=REDRAWN,
     ),
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 STRING = pa.string()
 INT = pa.int64()
@@ -32,7 +32,8 @@ class Table:
     """One table: the stage that writes it, its key, and its columns.
 
     ``also_by`` names further stages that write it. ``volatile_rows`` names a boolean column that is true of rows which
-    equal runs may differ in: ``lens diff`` leaves those out.
+    equal runs may differ in: ``lens diff`` leaves those out. ``contract`` is the data contract, YAML, of a table from
+    outside; those of the schema have theirs in ``data_contracts``.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Table:
     columns: tuple[Column, ...]
     also_by: tuple[str, ...] = ()
     volatile_rows: str | None = None
+    contract: str | None = None
 
     @property
     def arrow(self) -> pa.Schema:
@@ -81,7 +83,7 @@ def volatile(name: str, kind: pa.DataType, meaning: str) -> Column:
 SAMPLE = column("sample_id", STRING, "sample, as in samples")
 PROMPT = column("prompt_id", STRING, "instruction it was embedded under, as in prompts; 'none' for dual encoders")
 REP = column("rep_id", STRING, "representation, as in representations")
-SAE = column("sae_id", STRING, "sparse autoencoder: <model>/<recipe>")
+SAE = column("sae_id", STRING, "sparse autoencoder: <model>/<name>")
 TASK = column("task_id", STRING, "retrieval task, as in tasks")
 SPLIT = column("split", STRING, "train | support | validation | test; groups never straddle splits")
 QUERY = column("query_id", STRING, "query, unique within its task")

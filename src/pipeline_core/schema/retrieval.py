@@ -29,7 +29,7 @@ from pipeline_core.schema.model import (
 P = column("p", DOUBLE, "paired permutation test, two-sided; the signs of whole groups of queries are flipped")
 Q = column("q", DOUBLE, "p corrected for the number of tests (Benjamini-Hochberg)")
 
-SWEEPS = ("sweep", "removal")
+FURTHER = ("grid", "doses")
 """Further stages that score systems."""
 
 TABLES: tuple[Table, ...] = (
@@ -41,17 +41,9 @@ TABLES: tuple[Table, ...] = (
         (
             SYSTEM,
             MODEL,
-            column(
-                "study",
-                STRING,
-                "main | layers | poolings | adaptations | removal: what it is compared within, one sweep each",
-            ),
+            column("study", STRING, "main | layers | poolings | adaptations | removal: what it is compared within"),
             column("rep_ids", STRINGS, "representations; several when layers are combined"),
-            column(
-                "adaptation",
-                STRING,
-                "identity | mean_removal | pca | zca | realign | ledoit_wolf | oas | transport | removal",
-            ),
+            column("adaptation", STRING, "what is done to embeddings, as in adaptations"),
             nullable("variant", STRING, "text | code: the paper's text or its released code"),
             nullable(
                 "fit_on",
@@ -59,7 +51,7 @@ TABLES: tuple[Table, ...] = (
                 "support | candidates | joint | test_queries (transductive); NULL when nothing is fitted",
             ),
             nullable("beta", DOUBLE, "shrinkage towards the scaled identity"),
-            nullable("eps", DOUBLE, "added to eigenvalues; NULL of ledoit_wolf, oas, transport: 1e-5 of their mean"),
+            nullable("eps", DOUBLE, "added to eigenvalues; NULL of what adds 1e-5 of their mean"),
             nullable(
                 "selection",
                 STRING,
@@ -73,9 +65,14 @@ TABLES: tuple[Table, ...] = (
             column("control", STRING, "none | shuffled_pairs"),
             column("named", BOOL, "shown in the report's main tables; full result lists are kept"),
             column("label", STRING, "the system in a few words"),
+            column(
+                "method",
+                STRING,
+                "the adaptation in a few words and the parameters that tell it from its kin, not what it was fitted on",
+            ),
             column("seed", INT, "seed of what is random in it"),
         ),
-        SWEEPS,
+        FURTHER,
     ),
     Table(
         "retrieval_metrics",
@@ -96,7 +93,7 @@ TABLES: tuple[Table, ...] = (
             column("n_candidates", INT, "size of the pool"),
             column("chance", DOUBLE, "expected value of a random ranking, exact"),
         ),
-        SWEEPS,
+        FURTHER,
     ),
     Table(
         "retrieval_ranks",
@@ -111,7 +108,7 @@ TABLES: tuple[Table, ...] = (
             column("first_relevant_rank", INT, "1 is best; ties by sample id"),
             column("n_relevant", SMALL, "relevant candidates in the pool"),
         ),
-        SWEEPS,
+        FURTHER,
     ),
     Table(
         "retrieval_hits",
@@ -147,7 +144,7 @@ TABLES: tuple[Table, ...] = (
             P,
             Q,
         ),
-        ("removal",),
+        ("doses",),
     ),
     Table(
         "comparisons",
@@ -166,7 +163,7 @@ TABLES: tuple[Table, ...] = (
             P,
             Q,
         ),
-        SWEEPS,
+        FURTHER,
     ),
     Table(
         "index_recall",

@@ -78,6 +78,18 @@ TABLES: tuple[Table, ...] = (
         ),
     ),
     Table(
+        "adaptations",
+        "warehouse",
+        "Adaptations that systems may have: how they are called and drawn.",
+        ("adaptation",),
+        (
+            column("adaptation", STRING, "what is done to embeddings, as systems name it"),
+            column("label", STRING, "its name in a few words"),
+            column("colour", STRING, "role of its colour, a class of the report's style sheet"),
+            column("place", SMALL, "where it stands in figures and tables, from 0"),
+        ),
+    ),
+    Table(
         "paper_values",
         "warehouse",
         "Figures of the paper (arXiv 2512.19115), as printed, to compare with.",
