@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from pipeline_core.store import artifacts as stores
-from pipeline_core.store.diff import diff_runs
 from pipeline_core.errors import StoreError
+from pipeline_core.schema.parquet import write_table
+from pipeline_core.store import artifacts as stores
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunArtifact, journalled_run
-from pipeline_core.schema.parquet import write_table
-from pipeline_core.store.artifacts import Store
 
 
 def run(root: Path, values: list[float], speed: float, weight: float = 1.0) -> str:

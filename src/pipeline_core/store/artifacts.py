@@ -5,7 +5,7 @@ import logging
 import resource
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +16,11 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline_core.store.durable import sync, sync_tree
 from pipeline_core.errors import StoreError
-from pipeline_core.store.fingerprint import StageKey, file_digest, vars_of
 from pipeline_core.schema import SCHEMA_VERSION, SHARDED, tables_of
+from pipeline_core.store.digests import file_digest
+from pipeline_core.store.durable import sync, sync_tree
+from pipeline_core.store.fingerprint import StageKey, vars_of
 
 MANIFEST = "manifest.json"
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow", "duckdb", "lancedb", "polars", "great-expectations")
@@ -42,8 +43,8 @@ class FileEntry(BaseModel):
 class Manifest(BaseModel):
     """What ``manifest.json`` of an artifact says.
 
-    ``seconds`` and ``peak_memory_bytes`` are those of the process that finished the build: what interrupted ones
-    spent before is not known.
+    ``placement`` says how the build was carried out, which decides nothing. ``seconds`` and ``peak_memory_bytes`` are
+    those of the process that finished the build: what interrupted ones spent before is not known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +56,8 @@ class Manifest(BaseModel):
     inputs: dict[str, str]
     source: str | None
     numerics: dict[str, Any] | None
+    data: str | None
+    placement: dict[str, Any]
     files: tuple[FileEntry, ...]
     rows: dict[str, int]
     seconds: float
@@ -80,6 +83,11 @@ class Artifact:
     def fingerprint(self) -> str:
         """The short fingerprint: its folder's name and its name in tables."""
         return self.folder.name
+
+    @property
+    def n_held(self) -> int:
+        """Number of expectations that held when it was published."""
+        return sum(bool(result["success"]) for result in self.manifest.contracts)
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,7 @@ class Store:
         key: StageKey,
         build: Callable[[Path], None],
         validate: Callable[[Path], Iterable[dict[str, Any]]] | None = None,
+        placement: Mapping[str, Any] | None = None,
     ) -> tuple[Artifact, bool]:
         """Return the artifact of ``key`` and whether it was there already; build, validate and publish it otherwise.
 
@@ -151,6 +160,7 @@ class Store:
             key: what to build.
             build: writes the artifact's files into the folder that it is given.
             validate: returns the results of the contracts of the folder's tables; raises to refuse publication.
+            placement: how it is carried out, for the manifest.
         """
         folder = self.folder(key)
         with self._lock(f"{key.stage}-{key.short}"):
@@ -165,7 +175,7 @@ class Store:
             started = time.monotonic()
             build(partial)
             contracts = tuple(validate(partial)) if validate else ()
-            manifest = _describe(key, partial, time.monotonic() - started, contracts)
+            manifest = _describe(key, partial, time.monotonic() - started, contracts, placement or {})
             (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
             sync_tree(partial)
             partial.replace(folder)
@@ -278,7 +288,9 @@ def _is_short(folder: Path) -> bool:
     return len(folder.name) == 16 and set(folder.name) <= set("0123456789abcdef")
 
 
-def _describe(key: StageKey, folder: Path, seconds: float, contracts: tuple[dict[str, Any], ...]) -> Manifest:
+def _describe(
+    key: StageKey, folder: Path, seconds: float, contracts: tuple[dict[str, Any], ...], placement: Mapping[str, Any]
+) -> Manifest:
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     files = tuple(
         FileEntry(path=p.relative_to(folder).as_posix(), size=p.stat().st_size, sha256=file_digest(p)) for p in paths
@@ -293,6 +305,8 @@ def _describe(key: StageKey, folder: Path, seconds: float, contracts: tuple[dict
         inputs=values["inputs"],
         source=key.source,
         numerics=values["numerics"],
+        data=key.data,
+        placement=dict(placement),
         files=files,
         rows=_count_rows(key.stage, folder),
         seconds=seconds,

@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pipeline_core.schema import SCHEMA_VERSION
+from pipeline_core.store.digests import Digests
 
 SHORT = 16
+
+_BOOKKEEPING = {".git", ".cache"}
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,11 @@ class StageKey:
     Attributes:
         stage: the stage, also the folder in the store.
         version: integer beside the stage's code, raised when the code's output changes.
-        config: the slice of the config that the stage reads, JSON values only.
+        config: every section of the config that the stage declares, whole, JSON values only.
         inputs: role -> fingerprint of each input artifact.
         source: identity of data or a model from outside the store.
-        numerics: versions, device, dtype, threads and attention kind, for stages that run a model.
+        numerics: versions of libraries and kind of device, for stages whose arithmetic is theirs.
+        data: digest of the package's files, other than code, that decide the output.
     """
 
     stage: str
@@ -33,6 +36,7 @@ class StageKey:
     inputs: Mapping[str, str] = field(default_factory=dict)
     source: str | None = None
     numerics: Mapping[str, Any] | None = None
+    data: str | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -55,6 +59,7 @@ def vars_of(key: StageKey) -> dict[str, Any]:
         "inputs": dict(key.inputs),
         "source": key.source,
         "numerics": None if key.numerics is None else dict(key.numerics),
+        "data": key.data,
     }
 
 
@@ -63,50 +68,30 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def folder_digest(folder: Path, memo: Path | None = None) -> str:
-    """Return the identity of a folder: sha256 over (relative path, size, sha256) of its files, hidden ones left out.
+    """Return the identity of a model's folder: sha256 over (relative path, size, sha256) of all its files.
+
+    Links are followed, and hidden files are files; only what Git and the hub keep for themselves is left out.
 
     Args:
-        folder: a data set or a model.
-        memo: file that remembers digests by path, size and modification time, so that a folder of gigabytes is read
-            once; by default one in the user's cache.
+        folder: the model.
+        memo: file that remembers digests, as in ``digests.Digests``.
     """
-    memo = memo or _user_cache() / "digests.json"
-    known = _read_memo(memo)
-    rows, seen = [], {}
-    for path in sorted(folder.resolve().rglob("*")):
-        relative = path.relative_to(folder.resolve())
-        if not path.is_file() or any(part.startswith(".") for part in relative.parts):
-            continue
-        stat = path.stat()
-        key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
-        seen[key] = known.get(key) or file_digest(path)
-        rows.append((relative.as_posix(), stat.st_size, seen[key]))
-    if not seen.keys() <= known.keys():
-        _write_memo(memo, known | seen)
+    folder = folder.resolve()
+    with Digests(memo) as digests:
+        rows = [
+            (p.relative_to(folder).as_posix(), p.stat().st_size, digests.of(p)) for p in _files(folder, frozenset())
+        ]
     return hashlib.sha256(canonical_json(rows).encode()).hexdigest()
 
 
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "retrieval-lens"
-
-
-def _read_memo(memo: Path) -> dict[str, str]:
-    try:
-        known = json.loads(memo.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def _write_memo(memo: Path, known: Mapping[str, str]) -> None:
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    temporary = memo.with_name(f"{memo.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(known), encoding="utf-8")
-    temporary.replace(memo)
+def _files(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """Go through the files below a folder in order; a link to a folder that it lies in is not followed round."""
+    true = folder.resolve()
+    if true in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in _BOOKKEEPING:
+            yield from _files(path, above | {true})
+        elif path.is_file():
+            yield path

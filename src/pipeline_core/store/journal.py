@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline_core.store.durable import publish_text
 from pipeline_core.errors import StoreError
+from pipeline_core.store.durable import publish_text
 
 RUNS = "runs"
 
