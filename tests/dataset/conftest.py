@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline_core.config import DatasetConfig
-from pipeline_core.dataset.registry import build_dataset
+from pipeline_core.dataset.build import build_dataset
+from pipeline_core.dataset.settings import DatasetSettings
+from pipeline_core.dataset.sources.emoji import EmojiSettings
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table
 
@@ -22,18 +23,18 @@ class Built:
         return self.tables[name]
 
 
-def build_and_read(config: DatasetConfig, folder: Path) -> Built:
+def build_and_read(settings: DatasetSettings, folder: Path) -> Built:
     """Build a data set into a new folder and read its tables."""
     folder.mkdir()
-    build_dataset(config, folder)
+    build_dataset(settings, folder)
     return Built(folder, {table.name: read_table(folder, table.name) for table in tables_of("dataset")})
 
 
 @pytest.fixture(scope="session")
-def build() -> Callable[[DatasetConfig, Path], Built]:
+def build() -> Callable[[DatasetSettings, Path], Built]:
     return build_and_read
 
 
 @pytest.fixture(scope="session")
 def emoji(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return build_and_read(DatasetConfig(), tmp_path_factory.mktemp("emoji") / "artifact")
+    return build_and_read(EmojiSettings(), tmp_path_factory.mktemp("emoji") / "artifact")

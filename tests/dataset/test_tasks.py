@@ -9,13 +9,18 @@ from pipeline_core.dataset.tasks import Query, Sample, Task, as_control, judge_e
 SPLIT = "test"
 IDS = [f"s{i}" for i in range(8)]
 some_ids = st.frozensets(st.sampled_from(IDS), max_size=4)
+graded = st.dictionaries(st.sampled_from(IDS), st.integers(1, 3), max_size=4)
+own_prompts = st.sampled_from((None, "own"))
 
 
 @st.composite
 def drawn_tasks(draw):
     contents = draw(st.lists(st.sampled_from("abcd"), min_size=len(IDS), max_size=len(IDS)))
     samples = {i: Sample(i, content, None, "g", SPLIT) for i, content in zip(IDS, contents, strict=True)}
-    queries = tuple(Query(f"q{n}", draw(st.sampled_from(IDS)), SPLIT, draw(some_ids), draw(some_ids)) for n in range(4))
+    queries = tuple(
+        Query(f"q{n}", draw(st.sampled_from(IDS)), SPLIT, draw(graded), draw(some_ids), draw(own_prompts))
+        for n in range(4)
+    )
     pool = tuple(sorted(draw(some_ids)))
     return Task("t", "text", "text", "text", "text", "", queries, {SPLIT: pool}), samples
 
@@ -28,17 +33,19 @@ def test_equal_content_is_judged_equally(drawn):
     originals = {query.query_id: query for query in task.queries}
     for query in judged.queries:
         assert query.relevant
-        assert query.relevant <= set(pool)
-        assert not query.relevant & query.excluded
-        assert query.relevant >= (originals[query.query_id].relevant & set(pool)) - query.excluded
+        assert query.relevant.keys() <= set(pool)
+        assert not query.relevant.keys() & query.excluded
+        for answer, grade in originals[query.query_id].relevant.items():
+            assert answer not in pool or answer in query.excluded or query.relevant[answer] >= grade
         for one in pool:
             for other in pool:
                 if samples[one].content == samples[other].content:
-                    assert (one in query.relevant) == (other in query.relevant)
+                    assert query.relevant.get(one) == query.relevant.get(other)
                     assert (one in query.excluded) == (other in query.excluded)
     for one in judged.queries:
         for other in judged.queries:
-            if samples[one.sample_id].content == samples[other.sample_id].content and one.excluded == other.excluded:
+            asked = [(samples[q.sample_id].content, q.prompt_id, q.excluded) for q in (one, other)]
+            if asked[0] == asked[1]:
                 assert one.relevant == other.relevant
 
 
@@ -48,9 +55,16 @@ def test_a_query_is_dropped_only_when_nothing_is_left_to_find(drawn):
     kept = {query.query_id for query in judge_equal_content_equally(task, samples).queries}
     for query in task.queries:
         ruled_out = {samples[i].content for i in query.excluded}
-        found = {i for i in query.relevant & set(task.candidates[SPLIT]) if samples[i].content not in ruled_out}
+        found = {i for i in query.relevant.keys() & set(task.candidates[SPLIT]) if samples[i].content not in ruled_out}
         if found:
             assert query.query_id in kept
+
+
+def test_queries_that_ask_for_different_things_of_one_content_are_not_alike():
+    samples = {i: Sample(i, text, None, "g", SPLIT) for i, text in (("q", "x"), ("a", "one"), ("b", "two"))}
+    queries = (Query("q1", "q", SPLIT, {"a": 1}, prompt_id="shape"), Query("q2", "q", SPLIT, {"b": 1}))
+    task = Task("t", "text", "text", "text", "text", "", queries, {SPLIT: ("a", "b")})
+    assert judge_equal_content_equally(task, samples).queries == queries
 
 
 def test_content_is_what_is_seen_and_read():
@@ -61,10 +75,10 @@ def test_content_is_what_is_seen_and_read():
 
 
 def test_a_control_differs_from_its_task_in_queries_only():
-    query = Query("q", "edit", SPLIT, frozenset({"a"}), frozenset({"b"}))
+    query = Query("q", "edit", SPLIT, {"a": 2}, frozenset({"b"}), "own")
     task = Task("it2i", "image_text", "image", "image_question", "image", "", (query,), {SPLIT: ("a", "b")})
     control = as_control(task, "text_only", {"edit": "phrase"})
-    assert control.queries == (Query("q", "phrase", SPLIT, frozenset({"a"}), frozenset({"b"})),)
+    assert control.queries == (Query("q", "phrase", SPLIT, {"a": 2}, frozenset({"b"}), "own"),)
     assert (control.query_modality, control.query_prompt_id) == ("text", "text")
     assert (control.control, control.control_of, control.task_id) == ("text_only", "it2i", "it2i_text_only")
     assert (control.candidates, control.candidate_prompt_id) == (task.candidates, task.candidate_prompt_id)

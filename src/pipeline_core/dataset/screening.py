@@ -1,7 +1,8 @@
 """Rows of any source, screened: what cannot be used is quarantined with its reason, too much of it is an error."""
 
+import errno
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from pipeline_core.dataset.images import DECODING_ERRORS, decode, picture_digest
 from pipeline_core.errors import DataError
 
 _REASONS_SHOWN = 3
+
+NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError)
+"""What opening a file raises when there is none of that name; ValueError: no file can have it."""
+
+NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
+"""Further errors of the same meaning: the name is too long, or a link leads to itself."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,12 @@ def read_picture(path: Path) -> Picture | str:
     """
     try:
         data = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except NO_FILE:
         return f"image file not found: {path.name}"
+    except OSError as error:
+        if error.errno in NO_NAME:
+            return f"image file not found: {path.name}"
+        raise
     try:
         seen = decode(data)
     except DECODING_ERRORS:
@@ -94,11 +105,16 @@ def screen(rows: Iterable[Row], max_share: float) -> Screening:
             quarantine.append((row.row, picture))
         else:
             kept.append(row)
-    _refuse_if_too_many(len(kept), quarantine, max_share)
+    refuse_if_too_many(len(kept), quarantine, max_share)
     return Screening(tuple(kept), {p: v for p, v in found.items() if isinstance(v, Picture)}, tuple(quarantine))
 
 
-def _refuse_if_too_many(n_kept: int, quarantine: list[tuple[str, str]], max_share: float) -> None:
+def refuse_if_too_many(n_kept: int, quarantine: Sequence[tuple[str, str]], max_share: float) -> None:
+    """Refuse a data set of which too little can be used.
+
+    Raises:
+        DataError: there are no good rows, or more bad ones than allowed.
+    """
     n_rows = n_kept + len(quarantine)
     if n_rows == 0:
         raise DataError("the data set has no rows", "give at least one picture with a text")

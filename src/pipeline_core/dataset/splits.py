@@ -24,6 +24,11 @@ class Group:
     size: int
 
 
+def furthest_from_training(splits: Iterable[str]) -> str:
+    """Return the split in which what several of them need cannot leak into training or choices."""
+    return max(splits, key=SPLITS.index)
+
+
 def stable_order(seed: int | str, name: str) -> str:
     """Return a key that sorts names in a random order which is the same on every machine and in every process."""
     return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()

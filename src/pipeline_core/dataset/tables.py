@@ -1,7 +1,8 @@
 """A data set as the tables of the schema, written into the dataset artifact."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,9 @@ from pipeline_core.dataset.screening import Picture
 from pipeline_core.dataset.tasks import PRIMARY_K, Sample, Task
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
+
+PUBLISHED = "published"
+"""What ``source.json`` says of splits that were given with the data."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Dataset:
         tasks: retrieval tasks and their controls.
         quarantine: (row, reason) of what was left out.
         root: folder that pictures are referred to from; None copies them into the artifact.
+        prompts: instruction of each ``prompt_id`` that the tasks or their queries name.
+        published: the splits, or some, were given with the data: no seed draws them anew.
     """
 
     samples: tuple[Sample, ...]
@@ -31,25 +37,40 @@ class Dataset:
     tasks: tuple[Task, ...]
     quarantine: tuple[tuple[str, str], ...]
     root: Path | None
+    prompts: Mapping[str, str] = field(default_factory=lambda: PROMPTS)
+    published: bool = False
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:
     """Write the dataset stage's tables, and the pictures or where they are, into an artifact's folder."""
+    origin = {"root": str(dataset.root)} if dataset.root else {}
+    if dataset.published:
+        origin |= {"splits": PUBLISHED}
+    if origin:
+        (folder / SOURCE_FILE).write_text(json.dumps(origin), encoding="utf-8")
     splits = {sample.sample_id: sample.split for sample in dataset.samples}
     references = _references(dataset, folder)
     _write(folder, "samples", [_sample_row(sample, references) for sample in dataset.samples])
     _write(folder, "pairs", [(image, text, splits[image]) for image, text in dataset.pairs])
     _write(folder, "tasks", [_task_row(task) for task in dataset.tasks])
     queries = [(task.task_id, query) for task in dataset.tasks for query in task.queries]
-    _write(folder, "queries", [(task_id, q.query_id, q.sample_id, q.split) for task_id, q in queries])
+    _write(
+        folder,
+        "queries",
+        [
+            (task.task_id, q.query_id, q.sample_id, q.split, q.prompt_id or task.query_prompt_id)
+            for task in dataset.tasks
+            for q in task.queries
+        ],
+    )
     _write(
         folder,
         "candidates",
         [(task.task_id, split, i) for task in dataset.tasks for split, pool in task.candidates.items() for i in pool],
     )
     _write(folder, "exclusions", [(task_id, q.query_id, i) for task_id, q in queries for i in q.excluded])
-    _write(folder, "qrels", [(task_id, q.query_id, i, 1) for task_id, q in queries for i in q.relevant])
-    _write(folder, "prompts", list(PROMPTS.items()))
+    _write(folder, "qrels", [(task_id, q.query_id, *judged) for task_id, q in queries for judged in q.relevant.items()])
+    _write(folder, "prompts", list(dataset.prompts.items()))
     _write(folder, "quarantine", list(dataset.quarantine))
 
 
@@ -62,7 +83,6 @@ def _references(dataset: Dataset, folder: Path) -> dict[Path, str]:
     paths = list(dict.fromkeys(sample.picture.path for sample in dataset.samples if sample.picture))
     if dataset.root is None:
         return dict(zip(paths, write_images(folder, paths), strict=True))
-    (folder / SOURCE_FILE).write_text(json.dumps({"root": str(dataset.root)}), encoding="utf-8")
     return {path: f"file:{path.relative_to(dataset.root).as_posix()}" for path in paths}
 
 

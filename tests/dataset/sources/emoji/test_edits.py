@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_core.dataset.edits import attribute_phrases, one_attribute_edits, sample_edits
-from pipeline_core.dataset.emoji_records import read_emoji_records
+from pipeline_core.dataset.sources.emoji.edits import attribute_phrases, one_attribute_edits, sample_edits
+from pipeline_core.dataset.sources.emoji.records import read_emoji_records
 
 
 @pytest.fixture(scope="module")

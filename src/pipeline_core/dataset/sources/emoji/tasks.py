@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline_core.dataset import prompts
-from pipeline_core.dataset.edits import Edit
-from pipeline_core.dataset.emoji_records import EmojiRecord
-from pipeline_core.dataset.emoji_samples import EmojiSamples
+from pipeline_core.dataset.sources.emoji.edits import Edit
+from pipeline_core.dataset.sources.emoji.records import EmojiRecord
+from pipeline_core.dataset.sources.emoji.samples import EmojiSamples
 from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Task, as_control, judge_equal_content_equally
 
 Pools = Mapping[str, tuple[str, ...]]
@@ -29,12 +29,12 @@ def _matching(
     answer_of: Callable[[EmojiRecord], str | None],
 ) -> tuple[Query, ...]:
     """Return one query a query sample, answered by the answer samples of its records."""
-    answers: dict[tuple[str, str], set[str]] = defaultdict(set)
+    answers: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for record in records:
         query, answer = query_of(record), answer_of(record)
         if query is not None and answer is not None:
-            answers[query, record.split].add(answer)
-    return tuple(Query(query, query, split, frozenset(found)) for (query, split), found in answers.items())
+            answers[query, record.split][answer] = 1
+    return tuple(Query(query, query, split, found) for (query, split), found in answers.items())
 
 
 def plain_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord]) -> list[Task]:
@@ -111,7 +111,7 @@ def _variant_queries(samples: EmojiSamples, records: Iterable[EmojiRecord]) -> t
             samples.image(record),
             samples.image(record),
             record.split,
-            frozenset(samples.image(other) for other in family if other is not record),
+            {samples.image(other): 1 for other in family if other is not record},
             frozenset({samples.image(record)}),
         )
         for family in families.values()
@@ -198,7 +198,7 @@ def _edit_queries(
             samples.edit(edit),
             samples.edit(edit),
             edit.source.split,
-            frozenset({answer_of(edit.target)}),
+            {answer_of(edit.target): 1},
             frozenset({own_of(edit.source)} if own_of else ()),
         )
         for edit in edits

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal
 
-from pipeline_core.dataset.emoji_records import EmojiRecord
+from pipeline_core.dataset.sources.emoji.records import EmojiRecord
 from pipeline_core.dataset.splits import stable_order
 
 Attribute = Literal["tone", "gender", "direction"]

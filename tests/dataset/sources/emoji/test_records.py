@@ -2,8 +2,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from pipeline_core.dataset.emoji_records import TONES, read_emoji_records
 from pipeline_core.dataset.images import decode, picture_digest
+from pipeline_core.dataset.sources.emoji.records import TONES, read_emoji_records
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline_core.dataset.edits import Edit, attribute_phrases, slug
-from pipeline_core.dataset.emoji_records import EmojiRecord
 from pipeline_core.dataset.screening import Picture
+from pipeline_core.dataset.sources.emoji.edits import Edit, attribute_phrases, slug
+from pipeline_core.dataset.sources.emoji.records import EmojiRecord
 from pipeline_core.dataset.tasks import Sample
 
 
