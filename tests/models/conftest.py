@@ -1,13 +1,11 @@
-"""Adapters of tiny models, loaded once a session as a user's folder would be."""
+"""Tiny models, loaded once a session as a user's folder would be."""
 
 from pathlib import Path
 
 import pytest
 
-from pipeline_core.config import ModelConfig
-from pipeline_core.models.contrastive import ContrastiveAdapter
-from pipeline_core.models.generative import GenerativeAdapter
-from pipeline_core.models.registry import load_adapter
+from pipeline_core.models.contrastive import ContrastiveEmbedder
+from pipeline_core.models.generative import GenerativeEmbedder
 from tests.models import tiny
 
 
@@ -17,31 +15,31 @@ def llava_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def llava(llava_folder: Path) -> GenerativeAdapter:
-    adapter = load_adapter(ModelConfig(name=str(llava_folder)), llava_folder.parent)
-    assert isinstance(adapter, GenerativeAdapter)
-    return adapter
+def llava(llava_folder: Path) -> GenerativeEmbedder:
+    embedder = tiny.load(llava_folder)
+    assert isinstance(embedder, GenerativeEmbedder)
+    return embedder
 
 
 @pytest.fixture(scope="session")
-def paligemma(tmp_path_factory: pytest.TempPathFactory) -> GenerativeAdapter:
+def paligemma(tmp_path_factory: pytest.TempPathFactory) -> GenerativeEmbedder:
     folder = tiny.save_paligemma(tmp_path_factory.mktemp("paligemma"))
-    adapter = load_adapter(ModelConfig(name=str(folder)), folder.parent)
-    assert isinstance(adapter, GenerativeAdapter)
-    return adapter
+    embedder = tiny.load(folder)
+    assert isinstance(embedder, GenerativeEmbedder)
+    return embedder
 
 
 @pytest.fixture(scope="session")
-def paddle(tmp_path_factory: pytest.TempPathFactory) -> GenerativeAdapter:
+def paddle(tmp_path_factory: pytest.TempPathFactory) -> GenerativeEmbedder:
     folder = tiny.save_paddle(tmp_path_factory.mktemp("paddle"))
-    adapter = load_adapter(ModelConfig(name=str(folder)), folder.parent)
-    assert isinstance(adapter, GenerativeAdapter)
-    return adapter
+    embedder = tiny.load(folder)
+    assert isinstance(embedder, GenerativeEmbedder)
+    return embedder
 
 
 @pytest.fixture(scope="session", params=[tiny.save_clip, tiny.save_siglip], ids=["clip", "siglip"])
-def dual_encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ContrastiveAdapter:
+def dual_encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ContrastiveEmbedder:
     folder = request.param(tmp_path_factory.mktemp("dual"))
-    adapter = load_adapter(ModelConfig(name=str(folder)), folder.parent)
-    assert isinstance(adapter, ContrastiveAdapter)
-    return adapter
+    embedder = tiny.load(folder)
+    assert isinstance(embedder, ContrastiveEmbedder)
+    return embedder

@@ -1,4 +1,4 @@
-"""The adapter of generative models: roles of tokens, states of layers, independence of the batch."""
+"""The embedder of generative models: roles of tokens, states of layers, independence of the batch."""
 
 import dataclasses
 import inspect
@@ -9,13 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
-from pipeline_core.config import ModelConfig
 from pipeline_core.errors import DataError, ModelError
-from pipeline_core.models.adapter import IMAGE, PROMPT, ROLES, TEMPLATE, TEXT, SampleInput
-from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.hooks import find_decoder
 from pipeline_core.models.prefix import shared_prefix
-from pipeline_core.models.registry import load_adapter
+from pipeline_core.models.samples import IMAGE, PROMPT, ROLES, TEMPLATE, TEXT, SampleInput
 from tests.models import tiny
 
 INSTRUCTION = "Summarize the above image in one word:"
@@ -28,24 +26,24 @@ SAMPLES = [
 ]
 
 
-def states_of(adapter: GenerativeAdapter, samples: list[SampleInput]) -> list[np.ndarray]:
+def states_of(embedder: GenerativeEmbedder, samples: list[SampleInput]) -> list[np.ndarray]:
     """Each sample's states [layers + 1, tokens, width], padding cut off."""
-    batch = adapter.prepare(samples)
+    batch = embedder.prepare(samples)
     layers: list[torch.Tensor] = []
-    adapter.run(batch, lambda _, states: layers.append(states.clone()))
+    embedder.run(batch, lambda _, states: layers.append(states.clone()))
     stacked = torch.stack(layers).numpy()
     return [stacked[:, row, : len(roles)] for row, roles in enumerate(batch.roles)]
 
 
-def words(adapter: GenerativeAdapter, sample: SampleInput, role: int) -> str:
-    tokenized = adapter.prepare([sample]).samples[0]
-    return adapter._processor.tokenizer.decode(
+def words(embedder: GenerativeEmbedder, sample: SampleInput, role: int) -> str:
+    tokenized = embedder.prepare([sample]).samples[0]
+    return embedder._processor.tokenizer.decode(
         tokenized.tokens["input_ids"][0][torch.from_numpy(tokenized.roles == role)]
     )
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.sample_id)
-def test_roles_reconstruct_what_was_put_in(llava: GenerativeAdapter, sample: SampleInput) -> None:
+def test_roles_reconstruct_what_was_put_in(llava: GenerativeEmbedder, sample: SampleInput) -> None:
     assert words(llava, sample, TEXT) == (sample.text or "")
     assert words(llava, sample, PROMPT) == sample.instruction
     assert words(llava, sample, IMAGE) == "<image>" * (tiny.N_PATCHES if sample.image else 0)
@@ -53,14 +51,14 @@ def test_roles_reconstruct_what_was_put_in(llava: GenerativeAdapter, sample: Sam
     assert words(llava, sample, TEMPLATE).endswith("<|im_start|>assistant\n")
 
 
-def test_words_of_the_system_prompt_are_not_mistaken_for_the_text(llava: GenerativeAdapter) -> None:
+def test_words_of_the_system_prompt_are_not_mistaken_for_the_text(llava: GenerativeEmbedder) -> None:
     tokenized = llava.prepare([SampleInput("s", "p", None, "a word", INSTRUCTION)]).samples[0]
     prompt_start = int(np.argmax(tokenized.roles == PROMPT))
     text = np.flatnonzero(tokenized.roles == TEXT)
     assert 0 < prompt_start - text[-1] <= 2  # only the line break lies between
 
 
-def test_items_out_are_items_in(llava: GenerativeAdapter) -> None:
+def test_items_out_are_items_in(llava: GenerativeEmbedder) -> None:
     batch = llava.prepare(SAMPLES)
     assert [s.sample.sample_id for s in batch.samples] == [s.sample_id for s in SAMPLES]
     assert batch.tokens["input_ids"].shape[0] == len(SAMPLES)
@@ -71,7 +69,7 @@ def test_items_out_are_items_in(llava: GenerativeAdapter) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_states_do_not_depend_on_the_batch(llava: GenerativeAdapter, size: int) -> None:
+def test_states_do_not_depend_on_the_batch(llava: GenerativeEmbedder, size: int) -> None:
     together = states_of(llava, SAMPLES)
     apart = [
         states for start in range(0, len(SAMPLES), size) for states in states_of(llava, SAMPLES[start : start + size])
@@ -80,7 +78,7 @@ def test_states_do_not_depend_on_the_batch(llava: GenerativeAdapter, size: int) 
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-def test_layers_are_those_that_transformers_gives(llava: GenerativeAdapter, llava_folder: Path) -> None:
+def test_layers_are_those_that_transformers_gives(llava: GenerativeEmbedder, llava_folder: Path) -> None:
     """hidden_states of this class is after the final norm in its last entry: the hooks must agree with all of them."""
     model = AutoModelForImageTextToText.from_pretrained(llava_folder).eval()
     sample = SAMPLES[2]
@@ -91,20 +89,20 @@ def test_layers_are_those_that_transformers_gives(llava: GenerativeAdapter, llav
     np.testing.assert_allclose(states_of(llava, [sample])[0], expected, atol=1e-5)
 
 
-def test_last_layer_is_after_the_final_norm_and_the_others_before(llava: GenerativeAdapter) -> None:
+def test_last_layer_is_after_the_final_norm_and_the_others_before(llava: GenerativeEmbedder) -> None:
     states = states_of(llava, [SAMPLES[1]])[0]
     rms = np.sqrt((states**2).mean(axis=2))
     np.testing.assert_allclose(rms[-1], 1.0, atol=1e-3)  # a fresh RMSNorm has weights of one
     assert (np.abs(rms[:-1] - 1.0) > 1e-2).any(axis=1).all()
 
 
-def test_no_logits_are_computed(llava: GenerativeAdapter) -> None:
+def test_no_logits_are_computed(llava: GenerativeEmbedder) -> None:
     assert not hasattr(llava._base, "lm_head")
     assert "labels" not in llava._accepted
     assert "labels" not in inspect.signature(llava._base.forward).parameters
 
 
-def test_a_picture_is_looked_at_once(llava: GenerativeAdapter) -> None:
+def test_a_picture_is_looked_at_once(llava: GenerativeEmbedder) -> None:
     seen: list[int] = []
     handle = llava._base.vision_tower.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     try:
@@ -119,7 +117,7 @@ def test_a_picture_is_looked_at_once(llava: GenerativeAdapter) -> None:
         np.testing.assert_allclose(remembered, other, atol=1e-5)
 
 
-def test_what_prompts_begin_with_is_run_once(llava: GenerativeAdapter) -> None:
+def test_what_prompts_begin_with_is_run_once(llava: GenerativeEmbedder) -> None:
     """The result is that of samples alone, which share nothing (tested above); this holds that there is a gain."""
     counted: list[int] = []
     handle = llava._decoder.layers[0].register_forward_pre_hook(lambda _, args: counted.append(args[0][..., 0].numel()))
@@ -133,14 +131,14 @@ def test_what_prompts_begin_with_is_run_once(llava: GenerativeAdapter) -> None:
     assert counted == [prefix, len(SAMPLES) * (batch.tokens["input_ids"].shape[1] - prefix)]
 
 
-def test_a_shared_prefix_ends_before_pictures_and_words(llava: GenerativeAdapter) -> None:
+def test_a_shared_prefix_ends_before_pictures_and_words(llava: GenerativeEmbedder) -> None:
     twice = [SAMPLES[0], dataclasses.replace(SAMPLES[0], sample_id="again")]
     batch = llava.prepare(twice)
     assert shared_prefix(batch) == int(np.argmax(batch.roles[0] == IMAGE))
     assert shared_prefix(llava.prepare(twice[:1])) == 0
 
 
-def test_pictures_change_their_sample_and_no_other(llava: GenerativeAdapter) -> None:
+def test_pictures_change_their_sample_and_no_other(llava: GenerativeEmbedder) -> None:
     image, other = states_of(llava, [SAMPLES[0], SAMPLES[3]])
     assert image.shape == other.shape
     difference = np.abs(image - other).max(axis=(0, 2))
@@ -150,48 +148,48 @@ def test_pictures_change_their_sample_and_no_other(llava: GenerativeAdapter) -> 
     assert (difference[roles == IMAGE] > 1e-3).all()
 
 
-def test_text_with_the_image_placeholder_is_refused(llava: GenerativeAdapter) -> None:
+def test_text_with_the_image_placeholder_is_refused(llava: GenerativeEmbedder) -> None:
     with pytest.raises(DataError, match="sample odd cannot be prepared"):
         llava.prepare([SampleInput("odd", "p", tiny.picture(0), "look: <image>", INSTRUCTION)])
 
 
 def test_a_template_that_changes_the_words_is_refused(llava_folder: Path) -> None:
-    adapter = load_adapter(ModelConfig(name=str(llava_folder)), llava_folder.parent)
-    assert isinstance(adapter, GenerativeAdapter)
-    adapter._processor.chat_template = tiny.TEMPLATE.replace("part['text']", "part['text'] | upper")
+    embedder = tiny.load(llava_folder)
+    assert isinstance(embedder, GenerativeEmbedder)
+    embedder._processor.chat_template = tiny.TEMPLATE.replace("part['text']", "part['text'] | upper")
     with pytest.raises(ModelError, match="does not repeat the words of sample text"):
-        adapter.prepare([SAMPLES[1]])
+        embedder.prepare([SAMPLES[1]])
 
 
 def test_a_model_without_template_gets_picture_and_words(llava_folder: Path) -> None:
-    adapter = load_adapter(ModelConfig(name=str(llava_folder)), llava_folder.parent)
-    assert isinstance(adapter, GenerativeAdapter)
-    adapter._processor.chat_template = adapter._processor.tokenizer.chat_template = None
-    assert words(adapter, SAMPLES[2], TEXT) == "with dark skin tone"
-    assert words(adapter, SAMPLES[2], PROMPT) == INSTRUCTION
-    assert words(adapter, SAMPLES[2], TEMPLATE).strip() == ""
+    embedder = tiny.load(llava_folder)
+    assert isinstance(embedder, GenerativeEmbedder)
+    embedder._processor.chat_template = embedder._processor.tokenizer.chat_template = None
+    assert words(embedder, SAMPLES[2], TEXT) == "with dark skin tone"
+    assert words(embedder, SAMPLES[2], PROMPT) == INSTRUCTION
+    assert words(embedder, SAMPLES[2], TEMPLATE).strip() == ""
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.sample_id)
-def test_tokens_that_a_processor_adds_are_template(paligemma: GenerativeAdapter, sample: SampleInput) -> None:
+def test_tokens_that_a_processor_adds_are_template(paligemma: GenerativeEmbedder, sample: SampleInput) -> None:
     assert words(paligemma, sample, TEXT) == (sample.text or "")
     assert words(paligemma, sample, PROMPT) == sample.instruction
     assert words(paligemma, sample, IMAGE) == "<image>" * (tiny.N_PATCHES if sample.image else 0)
     assert words(paligemma, sample, TEMPLATE).startswith("<|im_start|>")  # it begins a text
 
 
-def test_attention_both_ways_does_not_depend_on_the_batch(paligemma: GenerativeAdapter) -> None:
+def test_attention_both_ways_does_not_depend_on_the_batch(paligemma: GenerativeEmbedder) -> None:
     assert paligemma.attention_kind == "prefix"
     for alike in ([SAMPLES[0], SAMPLES[2], SAMPLES[3]], [SAMPLES[1], SAMPLES[4]]):
         for states, sample in zip(states_of(paligemma, alike), alike, strict=True):
             np.testing.assert_allclose(states, states_of(paligemma, [sample])[0], atol=1e-4)
 
 
-def test_a_text_gets_no_picture(paligemma: GenerativeAdapter) -> None:
+def test_a_text_gets_no_picture(paligemma: GenerativeEmbedder) -> None:
     assert not paligemma.prepare([SAMPLES[1]]).samples[0].vision
 
 
-def test_decoder_that_is_not_there_is_told(llava: GenerativeAdapter) -> None:
+def test_decoder_that_is_not_there_is_told(llava: GenerativeEmbedder) -> None:
     with pytest.raises(ModelError, match="no list of 7 decoder layers"):
         find_decoder(llava._base, 7)
 

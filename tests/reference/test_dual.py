@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from pipeline_core.reference.assembly import HEADS_FILE, WEIGHTS, read_sentence_encoder
+from pipeline_core.reference.assembly import read_sentence_encoder
 from pipeline_core.reference.dual import DualEncoderModel, DualEncoderProcessor
+from pipeline_core.reference.names import HEADS_FILE, WEIGHTS
 
 
 def test_pictures_and_texts_share_a_space(dual, dual_processor, heart, dog):

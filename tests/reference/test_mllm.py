@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from pipeline_core.embedded import embedded_file
-from pipeline_core.reference.assembly import PROJECTOR_FILE, WEIGHTS
+from pipeline_core.reference.names import PROJECTOR_FILE, WEIGHTS
 
 
 def conversation(image, text):

@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from pipeline_core.dataset.emoji_records import read_emoji_records
-from pipeline_core.reference.assembly import HEADS_FILE, PROJECTOR_FILE, WEIGHTS
+from pipeline_core.dataset.sources.emoji.records import read_emoji_records
 from pipeline_core.reference.language import IMAGE_TOKEN
+from pipeline_core.reference.names import HEADS_FILE, PROJECTOR_FILE, WEIGHTS
 from pipeline_core.reference.training import train_digest
 from pipeline_core.reference.training_captions import CaptionLoss, PooledRetrieval
 from pipeline_core.reference.training_chat import FrozenChat

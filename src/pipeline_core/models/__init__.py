@@ -1,1 +1,1 @@
-"""Models: one adapter a family, prompts, pooling, hooks."""
+"""Models: what is known of them, their families, and what embeds: prompts, hooks, pooling."""

@@ -1,4 +1,4 @@
-"""One adapter for every dual encoder: projected picture and text embeddings in one space."""
+"""What embeds with every dual encoder: projected picture and text embeddings in one space."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -10,36 +10,66 @@ import torch
 from torch.nn import functional
 
 from pipeline_core.errors import DataError, ModelError
-from pipeline_core.models.adapter import SampleInput
+from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.embedder import Embedded, TokenStates
+from pipeline_core.models.family import DualEncoderFamily
 from pipeline_core.models.pictures import PictureMemory
+from pipeline_core.models.representations import Representation, model_representation
+from pipeline_core.models.samples import IMAGE, TEXT, Role, SampleInput
 
 Vectors = npt.NDArray[np.float32]
 
-_PADDED_LENGTHS = {"siglip": 64, "siglip2": 64}
-"""Models trained without an attention mask, whose last position is pooled: shorter padding is silently wrong."""
 
-
-class ContrastiveAdapter:
+class ContrastiveEmbedder:
     """A model with ``get_image_features`` and ``get_text_features`` (CLIP, SigLIP and their kin) with its processor.
 
     Attributes:
-        name: the model, as in the config.
+        facts: what was known of the model before it was loaded.
     """
 
-    def __init__(self, name: str, model: Any, processor: Any) -> None:
-        """Wrap a loaded model and its processor."""
-        self.name = name
+    def __init__(self, facts: ModelFacts, family: DualEncoderFamily, model: Any, processor: Any) -> None:
+        """Wrap a loaded model and its processor, which are used as the family says."""
+        self.facts = facts
         self._model = model.eval().requires_grad_(False)
         self._processor = processor
-        self._length = _PADDED_LENGTHS.get(model.config.model_type)
+        self._text_options = family.text_options()
         self._pictures = PictureMemory()
+
+    def representations(self, layer: int | None) -> tuple[Representation, ...]:
+        """Return the model's only representation; it has no layers to choose from."""
+        return (model_representation(self.facts.name),)
+
+    def embed(
+        self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
+    ) -> Embedded:
+        """Embed samples; see ``Embedder``.
+
+        The SAE of a dual encoder trains on final embeddings: a sample's vector stands in for token states, one at
+        position 0, with the role image for anything with a picture.
+
+        Raises:
+            DataError: a sample has neither picture nor text.
+            ModelError: the model gave a value that is not finite.
+        """
+        vectors = self.vectors(samples)
+        tokens = tuple(
+            TokenStates(
+                row,
+                np.zeros(1, dtype=np.int32),
+                np.array([TEXT if sample.image is None else IMAGE], dtype=np.uint8),
+                vector[None],
+            )
+            for row, (sample, vector) in enumerate(zip(samples, vectors, strict=True))
+            if sample.keeps_states
+        )
+        return Embedded(vectors[None], np.ones((1, len(samples)), dtype=np.int32), tokens)
 
     def remembering_pictures(self) -> AbstractContextManager[None]:
         """Return a context inside which each picture is looked at once, where samples give an ``image_key``."""
         return self._pictures.remembering()
 
-    def embed(self, samples: Sequence[SampleInput]) -> Vectors:
-        """Embed samples; the instruction is not used, since dual encoders follow none.
+    def vectors(self, samples: Sequence[SampleInput]) -> Vectors:
+        """Return the projected embeddings of samples; the instruction is not used, since dual encoders follow none.
 
         Returns:
             [samples, width]. A picture or a text keeps the length that the model gives it; a picture with a text is
@@ -59,7 +89,7 @@ class ContrastiveAdapter:
         for sample, vector in zip(samples, vectors, strict=True):
             if not bool(torch.isfinite(vector).all()):
                 raise ModelError(
-                    f"{self.name} gives values that are not finite for sample {sample.sample_id}",
+                    f"{self.facts.name} gives values that are not finite for sample {sample.sample_id}",
                     "try model.dtype=float32",
                 )
         return torch.stack(vectors).numpy()
@@ -77,11 +107,8 @@ class ContrastiveAdapter:
     def _text_vectors(self, samples: list[SampleInput]) -> dict[str, torch.Tensor]:
         if not samples:
             return {}
-        options: dict[str, Any] = {"padding": True}
-        if self._length:
-            options = {"padding": "max_length", "max_length": self._length, "return_attention_mask": False}
         inputs = self._processor.tokenizer(
-            [s.text for s in samples], truncation=True, padding_side="right", return_tensors="pt", **options
+            [s.text for s in samples], truncation=True, padding_side="right", return_tensors="pt", **self._text_options
         )
         vectors = self._call(self._model.get_text_features, inputs)
         return {s.sample_id: vector for s, vector in zip(samples, vectors, strict=True)}

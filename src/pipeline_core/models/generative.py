@@ -1,58 +1,114 @@
-"""One adapter for every generative model: states, or attention weights, of all layers for all tokens, in one pass."""
+"""What embeds with every generative model: states, or attention weights, of all layers for all tokens, in one pass."""
 
 import inspect
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from pipeline_core.errors import AttentionError, ModelError
-from pipeline_core.models.adapter import IMAGE, AttentionKind, LayerVisitor, SampleInput
+from pipeline_core.errors import AttentionError, ConfigError, ModelError
+from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.embedder import Embedded, TokenStates
+from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.grids import ImageGrid, image_grid
-from pipeline_core.models.hooks import AttentionVisitor, attending, find_decoder, visiting
+from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, visiting
 from pipeline_core.models.pictures import PictureMemory
+from pipeline_core.models.pooling import pool, token_mask
 from pipeline_core.models.prefix import keeps_plain_cache, shared_prefix
+from pipeline_core.models.representations import MASKS, Representation, pooled_representations
+from pipeline_core.models.samples import IMAGE, ROLES, Role, SampleInput
 from pipeline_core.models.tokens import Inputs, TokenBatch, TokenizedSample, collate, tokenize
 
-_PREFIX_MODELS = frozenset({"paligemma"})
 _NEVER_PASSED = frozenset({"labels"})  # they would make the model compute logits and a loss
 
 
-class GenerativeAdapter:
+class GenerativeEmbedder:
     """A model of transformers' AutoModelForImageTextToText with its processor.
 
     Attributes:
-        name: the model, as in the config.
+        facts: what was known of the model before it was loaded.
         n_layers: decoder layers L; states are numbered 0 (embeddings) to L (after the final norm).
         width: width of a state.
         attention_kind: what a token could see.
     """
 
-    def __init__(self, name: str, model: Any, processor: Any) -> None:
-        """Wrap a loaded model and its processor.
+    def __init__(self, facts: ModelFacts, family: GenerativeFamily, model: Any, processor: Any) -> None:
+        """Wrap a loaded model and its processor, which are used as the family says.
 
         Raises:
             ModelError: the decoder's layers or final norm cannot be found, or the tokenizer has no offsets.
         """
         if not processor.tokenizer.is_fast:
             raise ModelError(
-                f"the tokenizer of {name} cannot tell where a token comes from", "use a model with a fast tokenizer"
+                f"the tokenizer of {facts.name} cannot tell where a token comes from",
+                "use a model with a fast tokenizer",
             )
         text_config = model.config.get_text_config()
-        self.name = name
+        self.facts = facts
+        self._family = family
         self.n_layers: int = text_config.num_hidden_layers
         self.width: int = text_config.hidden_size
-        self.attention_kind = _attention_kind(model.config)
+        self.attention_kind = family.attention_kind(model.config)
         # The base model returns states and leaves out the logits over the vocabulary.
         self._base = model.base_model.eval().requires_grad_(False)
         self._decoder = find_decoder(self._base, self.n_layers)
         self._processor = processor
+        self._picture_ids = family.picture_ids(model.config, processor)
         self._pad_id: int = processor.tokenizer.pad_token_id or 0
         self._accepted = frozenset(inspect.signature(self._base.forward).parameters) - _NEVER_PASSED
         self._reuses_prefix = self.attention_kind == "causal" and keeps_plain_cache(text_config)
         self._pictures = PictureMemory()
+
+    def representations(self, layer: int | None) -> tuple[Representation, ...]:
+        """Return every layer's mean over all tokens, and all poolings and masks of the analysis layer.
+
+        Args:
+            layer: the analysis layer; None is the last.
+
+        Raises:
+            ConfigError: the model has no such layer.
+        """
+        last = self.n_layers
+        if layer is not None and layer > last:
+            raise ConfigError(
+                f"activations.layer is {layer}, which {self.facts.name} does not have",
+                f"choose 0 to {last}, or null for the last",
+            )
+        return pooled_representations(self.facts.name, last, last if layer is None else layer, self.attention_kind)
+
+    def embed(
+        self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
+    ) -> Embedded:
+        """Embed samples; see ``Embedder``.
+
+        Raises:
+            DataError: the processor refuses a sample.
+            ModelError: the roles of a sample's tokens cannot be told, or a value is not finite.
+        """
+        of_layer: dict[int, list[tuple[int, Representation]]] = defaultdict(list)
+        for row, rep in enumerate(representations):
+            of_layer[rep.layer].append((row, rep))
+        analysed = {rep.layer for rep in representations if rep.at_analysis_layer}
+        batch = self.prepare(samples)
+        length = max(len(roles) for roles in batch.roles)
+        masks = {mask: token_mask(batch.roles, mask, length) for mask in MASKS}
+        vectors = np.empty((len(representations), len(samples), self.width), dtype=np.float32)
+        tokens: list[TokenStates] = []
+
+        def visit(layer: int, states: torch.Tensor) -> None:
+            for row, rep in of_layer[layer]:
+                assert rep.pooling != "model", "token states are pooled here"
+                vectors[row] = pool(states, masks[rep.mask], rep.pooling).cpu().numpy()
+            if layer in analysed:
+                tokens.extend(_kept_states(batch, states, token_roles))
+
+        self.run(batch, visit)
+        self._check_finite(samples, representations, vectors)
+        n_tokens = np.array([masks[rep.mask].sum(1).numpy() for rep in representations], dtype=np.int32)
+        return Embedded(vectors, n_tokens, tuple(tokens))
 
     def remembering_pictures(self) -> AbstractContextManager[None]:
         """Return a context inside which each picture is looked at once, where samples give an ``image_key``."""
@@ -65,7 +121,10 @@ class GenerativeAdapter:
             DataError: the processor refuses a sample.
             ModelError: the roles of a sample's tokens cannot be told.
         """
-        return collate([tokenize(self._processor, sample, self._accepted) for sample in samples], self._pad_id)
+        tokenized = [
+            tokenize(self._family, self._processor, sample, self._picture_ids, self._accepted) for sample in samples
+        ]
+        return collate(tokenized, self._pad_id)
 
     def run(self, batch: TokenBatch, visit: LayerVisitor) -> None:
         """Run the model and hand each layer's states [batch, tokens, width] to ``visit`` as they arise.
@@ -97,7 +156,7 @@ class GenerativeAdapter:
             with visiting(self._decoder, visit_whole):
                 self._base(**tokens, **self._vision_arguments(batch), use_cache=bool(prefix), return_dict=True)
         if visited != list(range(self.n_layers + 1)):
-            raise ModelError(f"{self.name} does not pass through each of its layers once", "use another model")
+            raise ModelError(f"{self.facts.name} does not pass through each of its layers once", "use another model")
 
     def attend(self, batch: TokenBatch, visit: AttentionVisitor) -> None:
         """Run the model and hand each layer's attention weights [batch, heads, tokens, tokens] to ``visit``.
@@ -120,7 +179,7 @@ class GenerativeAdapter:
             )
         if not attended:
             raise AttentionError(
-                f"{self.name} does not return its attention weights",
+                f"{self.facts.name} does not return its attention weights",
                 "load it with attention=eager; if that does not help, use another model",
             )
 
@@ -130,6 +189,20 @@ class GenerativeAdapter:
             return None
         n_tokens = int((sample.roles == IMAGE).sum())
         return image_grid(self._processor, sample.vision, n_tokens, sample.sample.image.size)
+
+    def _check_finite(
+        self, samples: Sequence[SampleInput], representations: Sequence[Representation], vectors: np.ndarray
+    ) -> None:
+        # A mean over all tokens is finite only if each of them is, and every layer has one.
+        finite = np.isfinite(vectors).all(axis=2)
+        if finite.all():
+            return
+        row, column = np.argwhere(~finite)[0]
+        raise ModelError(
+            f"{self.facts.name} gives values that are not finite for sample {samples[column].sample_id} "
+            f"in layer {representations[row].layer}",
+            "float16 overflows in models trained in bfloat16: try model.dtype=float32 or bfloat16",
+        )
 
     def _token_arguments(self, batch: TokenBatch) -> dict[str, Any]:
         return {name: self._to_device(value) for name, value in batch.tokens.items()}
@@ -143,7 +216,7 @@ class GenerativeAdapter:
         features = self._pictures.features(keys, lambda new: self._features([pictured[n] for n in new]))
         if features is not None:
             del arguments["pixel_values"]
-            arguments["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=features)}
+            arguments |= self._family.join_features(features)
         return arguments
 
     def _features(self, pictured: Sequence[TokenizedSample]) -> Sequence[torch.Tensor] | None:
@@ -153,9 +226,7 @@ class GenerativeAdapter:
         accepted = inspect.signature(self._base.get_image_features).parameters
         arguments = {name: value for name, value in self._stack(pictured).items() if name in accepted}
         output = self._base.get_image_features(**arguments, return_dict=True)
-        # A subclass carries more than the features, such as the extra ones that Qwen3-VL adds to its layers.
-        features = output.pooler_output if type(output) is BaseModelOutputWithPooling else None
-        return features if isinstance(features, list | tuple) and len(features) == len(pictured) else None
+        return self._family.split_features(output, len(pictured))
 
     def _stack(self, pictured: Sequence[TokenizedSample]) -> Inputs:
         return {
@@ -168,7 +239,12 @@ class GenerativeAdapter:
         return value.to(self._base.device, dtype)
 
 
-def _attention_kind(config: Any) -> AttentionKind:
-    if config.model_type in _PREFIX_MODELS:
-        return "prefix"
-    return "bidirectional" if getattr(config.get_text_config(), "use_bidirectional_attention", False) else "causal"
+def _kept_states(batch: TokenBatch, states: torch.Tensor, token_roles: Sequence[Role]) -> list[TokenStates]:
+    kept_roles = [ROLES.index(role) for role in token_roles]
+    kept = []
+    for row, of_sample in enumerate(batch.samples):
+        if of_sample.sample.keeps_states:
+            positions = np.flatnonzero(np.isin(of_sample.roles, kept_roles)).astype(np.int32)
+            values = states[row, torch.from_numpy(positions)].float().cpu().numpy()
+            kept.append(TokenStates(row, positions, of_sample.roles[positions], values))
+    return kept

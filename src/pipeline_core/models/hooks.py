@@ -9,9 +9,14 @@ import torch
 from torch import nn
 
 from pipeline_core.errors import ModelError
-from pipeline_core.models.adapter import LayerVisitor
 
 _NORM_NAMES = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "norm_f")
+
+LayerVisitor = Callable[[int, torch.Tensor], None]
+"""Receives a layer's number and its states [batch, tokens, width], padded on the right, in the model's dtype.
+
+Layer 0 is the embedding layer; the last is after the final norm.
+"""
 
 AttentionVisitor = Callable[[int, torch.Tensor], None]
 """Receives a layer's number, from 1, and its attention weights [batch, heads, tokens, tokens], in the model's dtype.

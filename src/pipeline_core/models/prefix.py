@@ -6,7 +6,7 @@ import numpy as np
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from pipeline_core.models.adapter import TEMPLATE
+from pipeline_core.models.samples import TEMPLATE
 from pipeline_core.models.tokens import TokenBatch
 
 _PLAIN_ARGUMENTS = frozenset({"input_ids", "attention_mask"})

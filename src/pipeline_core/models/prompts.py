@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_core.errors import ModelError
-from pipeline_core.models.adapter import SampleInput
+from pipeline_core.models.samples import SampleInput
 
 Span = tuple[int, int]
 

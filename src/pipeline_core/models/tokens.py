@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from pipeline_core.errors import DataError, ModelError
-from pipeline_core.models.adapter import IMAGE, PROMPT, TEMPLATE, TEXT, Roles, SampleInput
-from pipeline_core.models.prompts import Span, find_spans, render
+from pipeline_core.models.family import GenerativeFamily
+from pipeline_core.models.prompts import Span, Spans
+from pipeline_core.models.samples import IMAGE, PROMPT, TEMPLATE, TEXT, Roles, SampleInput
 
 Inputs = dict[str, torch.Tensor]
 
@@ -49,28 +50,37 @@ class TokenBatch:
         return tuple(sample.roles for sample in self.samples)
 
 
-def tokenize(processor: Any, sample: SampleInput, accepted: frozenset[str]) -> TokenizedSample:
+def tokenize(
+    family: GenerativeFamily, processor: Any, sample: SampleInput, picture_ids: frozenset[int], accepted: frozenset[str]
+) -> TokenizedSample:
     """Apply chat template, image processor and tokenizer to one sample, and find the role of each token.
 
     A text goes through the tokenizer alone: some processors would add a picture to it.
 
     Args:
+        family: the model's, which lays out the prompt.
         processor: the model's transformers processor, with a fast tokenizer.
         sample: the sample.
+        picture_ids: ids of the tokens that stand for parts of a picture.
         accepted: names of the arguments that the model takes; the processor's other outputs are left out.
 
     Raises:
         DataError: the processor refuses the sample, e.g. because its text holds the image placeholder.
         ModelError: a token's origin cannot be told, or a picture became no token.
     """
-    rendered = render(processor, sample)
+    rendered = family.render(processor, sample)
     try:
-        expanded, outputs = _apply(processor, sample, rendered)
+        expanded, outputs = _apply(processor, sample, rendered, family.text_options)
     except (ValueError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(f"sample {sample.sample_id} cannot be prepared: {reason}", "correct or remove it") from None
     offsets = [(int(start), int(end)) for start, end in outputs.pop("offset_mapping")[0]]
-    roles = _roles(processor, sample, expanded, outputs["input_ids"][0], offsets)
+    roles = _roles(sample, expanded, family.spans(expanded, sample), offsets)
+    if sample.image is not None:
+        pictures = torch.isin(outputs["input_ids"][0], torch.tensor(sorted(picture_ids))).numpy()
+        if not pictures.any():
+            raise ModelError(f"the picture of sample {sample.sample_id} became no token", "check the model's processor")
+        roles[pictures] = IMAGE
     outputs = {name: value for name, value in outputs.items() if name in accepted and isinstance(value, torch.Tensor)}
     length = outputs["input_ids"].shape
     tokens = {name: value for name, value in outputs.items() if value.shape[:2] == length}
@@ -102,7 +112,9 @@ def _names_in_all(samples: Sequence[TokenizedSample]) -> frozenset[str]:
     return frozenset.intersection(*(frozenset(sample.tokens) for sample in samples))
 
 
-def _apply(processor: Any, sample: SampleInput, rendered: str) -> tuple[str, dict[str, Any]]:
+def _apply(
+    processor: Any, sample: SampleInput, rendered: str, text_options: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
     """Return the text that was tokenised, its image placeholders expanded, and the outputs with offsets into it."""
     bos = processor.tokenizer.bos_token
     options = {
@@ -111,8 +123,7 @@ def _apply(processor: Any, sample: SampleInput, rendered: str) -> tuple[str, dic
         "add_special_tokens": not (bos and rendered.startswith(bos)),
     }
     if sample.image is None:
-        # Without token types PaliGemma attends both ways or backwards only, depending on whether a batch is padded.
-        return rendered, dict(processor.tokenizer(rendered, return_token_type_ids=True, **options))
+        return rendered, dict(processor.tokenizer(rendered, **text_options, **options))
     _, texts, *_ = processor.prepare_inputs_layout(images=[sample.image], text=[rendered])
     outputs = dict(processor(images=[sample.image], text=[rendered], return_text_replacement_offsets=True, **options))
     return _expand(texts[0], outputs.pop("text_replacement_offsets")[0]), outputs
@@ -127,19 +138,14 @@ def _expand(text: str, replacements: Sequence[Mapping[str, Any]]) -> str:
     return "".join([*parts, text[position:]])
 
 
-def _roles(processor: Any, sample: SampleInput, expanded: str, ids: torch.Tensor, offsets: Sequence[Span]) -> Roles:
-    spans = find_spans(expanded, sample)
-    roles = np.full(len(ids), TEMPLATE, dtype=np.uint8)
+def _roles(sample: SampleInput, expanded: str, spans: Spans, offsets: Sequence[Span]) -> Roles:
+    """Return the roles that words give their tokens; all else is template."""
+    roles = np.full(len(offsets), TEMPLATE, dtype=np.uint8)
     # Text comes last, so that a token which straddles both, such as '.\n', counts as text.
     for role, span in ((PROMPT, spans.instruction), (TEXT, spans.text)):
         inside = np.array([start < span[1] and end > span[0] for start, end in offsets])
         _check_cover(sample, expanded, span, [offset for offset, hit in zip(offsets, inside, strict=True) if hit])
         roles[inside] = role
-    if sample.image is not None:
-        pictures = (ids == processor.image_token_id).numpy()
-        if not pictures.any():
-            raise ModelError(f"the picture of sample {sample.sample_id} became no token", "check the model's processor")
-        roles[pictures] = IMAGE
     return roles
 
 

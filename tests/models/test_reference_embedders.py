@@ -1,18 +1,20 @@
-"""The reference models through the same adapters as any other model: roles, layers, independence of the batch."""
+"""The reference models through the same embedders as any other model: roles, layers, independence of the batch."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from pipeline_core.config import ModelConfig
 from pipeline_core.dataset.images import on_white
 from pipeline_core.embedded import embedded_file
-from pipeline_core.models.adapter import IMAGE, PROMPT, TEMPLATE, TEXT, SampleInput
-from pipeline_core.models.contrastive import ContrastiveAdapter
-from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.contrastive import ContrastiveEmbedder
+from pipeline_core.models.embedder import Embedder
+from pipeline_core.models.facts import describe_model
+from pipeline_core.models.generative import GenerativeEmbedder
+from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.prefix import shared_prefix
-from pipeline_core.models.registry import load_adapter
+from pipeline_core.models.samples import IMAGE, PROMPT, TEMPLATE, TEXT, SampleInput
+from pipeline_core.models.settings import ModelSettings
 from pipeline_core.models.tokens import TokenBatch
 
 INSTRUCTION = "Summarize the above image with the question in one word:"
@@ -35,22 +37,25 @@ def samples() -> list[SampleInput]:
     ]
 
 
-@pytest.fixture(scope="module")
-def mllm(request: pytest.FixtureRequest) -> GenerativeAdapter:
-    adapter = load_adapter(ModelConfig(), request.config.cache.mkdir("reference-models"))
-    assert isinstance(adapter, GenerativeAdapter)
-    return adapter
+def load(settings: ModelSettings, request: pytest.FixtureRequest) -> Embedder:
+    return load_embedder(settings, describe_model(settings), "cpu", request.config.cache.mkdir("reference-models"))
 
 
 @pytest.fixture(scope="module")
-def dual(request: pytest.FixtureRequest) -> ContrastiveAdapter:
-    cache = request.config.cache.mkdir("reference-models")
-    adapter = load_adapter(ModelConfig(name="reference-contrastive"), cache)
-    assert isinstance(adapter, ContrastiveAdapter)
-    return adapter
+def mllm(request: pytest.FixtureRequest) -> GenerativeEmbedder:
+    embedder = load(ModelSettings(), request)
+    assert isinstance(embedder, GenerativeEmbedder)
+    return embedder
 
 
-def test_roles_reconstruct_what_was_put_in(mllm: GenerativeAdapter, samples: list[SampleInput]) -> None:
+@pytest.fixture(scope="module")
+def dual(request: pytest.FixtureRequest) -> ContrastiveEmbedder:
+    embedder = load(ModelSettings(name="reference-contrastive"), request)
+    assert isinstance(embedder, ContrastiveEmbedder)
+    return embedder
+
+
+def test_roles_reconstruct_what_was_put_in(mllm: GenerativeEmbedder, samples: list[SampleInput]) -> None:
     batch = mllm.prepare(samples)
     for tokenized in batch.samples:
         ids = tokenized.tokens["input_ids"][0]
@@ -65,7 +70,7 @@ def test_roles_reconstruct_what_was_put_in(mllm: GenerativeAdapter, samples: lis
         assert (tokenized.roles == IMAGE).sum() == (16 if tokenized.sample.image else 0)
 
 
-def test_states_do_not_depend_on_the_batch(mllm: GenerativeAdapter, samples: list[SampleInput]) -> None:
+def test_states_do_not_depend_on_the_batch(mllm: GenerativeEmbedder, samples: list[SampleInput]) -> None:
     together, batch = _states(mllm, samples)
     assert len(together) == mllm.n_layers + 1 == 31
     assert shared_prefix(batch) > 20
@@ -76,13 +81,13 @@ def test_states_do_not_depend_on_the_batch(mllm: GenerativeAdapter, samples: lis
         np.testing.assert_allclose(together[:, row : row + 1, :length] / scale, alone / scale, atol=1e-4)
 
 
-def test_embeddings_do_not_depend_on_the_batch(dual: ContrastiveAdapter, samples: list[SampleInput]) -> None:
-    alone = np.concatenate([dual.embed([sample]) for sample in samples])
-    np.testing.assert_allclose(dual.embed(samples), alone, atol=1e-4)
+def test_embeddings_do_not_depend_on_the_batch(dual: ContrastiveEmbedder, samples: list[SampleInput]) -> None:
+    alone = np.concatenate([dual.vectors([sample]) for sample in samples])
+    np.testing.assert_allclose(dual.vectors(samples), alone, atol=1e-4)
 
 
-def _states(adapter: GenerativeAdapter, samples: list[SampleInput]) -> tuple[np.ndarray, TokenBatch]:
-    batch = adapter.prepare(samples)
+def _states(embedder: GenerativeEmbedder, samples: list[SampleInput]) -> tuple[np.ndarray, TokenBatch]:
+    batch = embedder.prepare(samples)
     layers: list[torch.Tensor] = []
-    adapter.run(batch, lambda _, states: layers.append(states.clone()))
+    embedder.run(batch, lambda _, states: layers.append(states.clone()))
     return torch.stack(layers).numpy(), batch

@@ -1,18 +1,15 @@
 """What goes into a model and what is known of its tokens: a sample under an instruction, and the role of each token."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
-AttentionKind = Literal["causal", "prefix", "bidirectional"]
-"""What a token could see: earlier tokens, also the whole prefix, or everything."""
+Role = Literal["image", "text", "prompt", "template"]
 
-ROLES = ("image", "text", "prompt", "template")
+ROLES: tuple[Role, ...] = get_args(Role)
 """Roles of tokens; a token's role is stored as its position in this tuple.
 
 image: stands for a part of the picture. text: the sample's own words. prompt: the instruction. template: all else.
@@ -21,12 +18,6 @@ IMAGE, TEXT, PROMPT, TEMPLATE = range(len(ROLES))
 
 Roles = npt.NDArray[np.uint8]
 
-LayerVisitor = Callable[[int, torch.Tensor], None]
-"""Receives a layer's number and its states [batch, tokens, width], padded on the right, in the model's dtype.
-
-Layer 0 is the embedding layer; the last is after the final norm.
-"""
-
 
 @dataclass(frozen=True)
 class SampleInput:
@@ -34,11 +25,12 @@ class SampleInput:
 
     Attributes:
         sample_id: names the sample in errors.
-        prompt_id: the instruction's id; ``none`` for dual encoders.
+        prompt_id: the instruction's id; ``none`` for models that follow none.
         image: RGB picture, or None.
         text: the sample's words, or None.
         instruction: what the model is told to do with the sample, or None.
-        image_key: identity of the picture; equal keys let an adapter look at a picture once.
+        image_key: identity of the picture; equal keys let an embedder look at a picture once.
+        keeps_states: the states of its tokens are kept, for SAEs to train on.
     """
 
     sample_id: str
@@ -47,3 +39,4 @@ class SampleInput:
     text: str | None = None
     instruction: str | None = None
     image_key: str | None = None
+    keeps_states: bool = False

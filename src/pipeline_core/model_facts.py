@@ -1,0 +1,37 @@
+"""What a plan knows of a model before it is loaded."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["generative", "contrastive"]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What planning, loading and reporting need to know of a model.
+
+    Attributes:
+        name: the model, as in the settings; it names the model in every table.
+        family: the family that loads it.
+        kind: generative or contrastive, for display.
+        has_tokens: it gives token states, hence layers, poolings, masks and attention.
+        prompts: it follows instructions; others embed a sample once, under the prompt ``none``.
+        identity: what keys know it by: the digest of a reference model's parts or of a local folder's files, or name
+            and commit of a model from the hub.
+        place: what it is loaded from: an absolute folder, or its name.
+        revision: the commit of a model from the hub, so that what is planned and what is loaded hours later are the
+            same although a branch may have moved.
+        dtype: precision of the forward pass.
+        attention: attention implementation that it runs with.
+    """
+
+    name: str
+    family: str
+    kind: Kind
+    has_tokens: bool
+    prompts: bool
+    identity: str
+    place: str
+    revision: str | None
+    dtype: str
+    attention: str

@@ -1,0 +1,234 @@
+"""A family of models: which it serves, how their parts are loaded, and what has to be known to embed with them.
+
+A member of ``families`` is an object of one of these classes, or of a subclass that overrides what is otherwise in it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pipeline_core.errors import ModelError
+from pipeline_core.model_facts import Kind
+from pipeline_core.models import prompts
+from pipeline_core.models.representations import AttentionKind
+from pipeline_core.models.samples import SampleInput
+
+if TYPE_CHECKING:
+    import torch
+
+    from pipeline_core.model_facts import ModelFacts
+    from pipeline_core.models.embedder import Embedder
+    from pipeline_core.models.settings import ModelSettings
+
+_DEVICES = "set placement.device to cpu, or to a cuda or mps device that this machine has"
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What all models of a family have in common; see ``ModelFacts``."""
+
+    kind: Kind
+    has_tokens: bool
+    prompts: bool
+
+
+class Family(ABC):
+    """What every family tells and does.
+
+    Attributes:
+        name: name of the family's file or entry point.
+        model_types: the ``model_type`` of the configs that it serves.
+        brings: models that come with it, found by name alone, each with a function that returns what keys know it by.
+        general: it serves models that no family names; it is asked whether it recognises one.
+    """
+
+    name: str
+    model_types: frozenset[str] = frozenset()
+    brings: Mapping[str, Callable[[], str]] = MappingProxyType({})
+    general: bool = False
+
+    @abstractmethod
+    def traits(self, model: str) -> Traits:
+        """Return the traits of one of its models."""
+
+    @abstractmethod
+    def load(self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path) -> "Embedder":
+        """Load one of its models; see ``loading.load_embedder``, which tells errors of transformers in one line.
+
+        Raises:
+            ModelError: it is not built as the family expects, or cannot run on the device.
+        """
+
+    def recognises(self, model_type: str, architectures: Sequence[str]) -> bool:
+        """Say whether a general family serves a model of this type, saved from these classes."""
+        return False
+
+
+class TransformersFamily(Family):
+    """Models that transformers loads, with a processor."""
+
+    @abstractmethod
+    def embedder(self, facts: "ModelFacts", model: Any, processor: Any) -> "Embedder":
+        """Return the embedder of a loaded model with its processor.
+
+        Raises:
+            ModelError: the model is not built as the family expects.
+        """
+
+    @abstractmethod
+    def load_model(self, facts: "ModelFacts", place: str, options: Mapping[str, Any]) -> Any:
+        """Load a model with its weights; errors are those of transformers."""
+
+    def load(self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path) -> "Embedder":
+        """Load processor and model, and bring the model to the device."""
+        from transformers import AutoConfig  # noqa: PLC0415
+
+        place = self.place(facts, cache)
+        common = {"revision": facts.revision, "trust_remote_code": settings.trust_remote_code}
+        processor = self.load_processor(place, common)
+        if settings.max_pixels is not None:
+            self.limit_pixels(facts.name, processor, settings.max_pixels)
+        attention = _text_attention(AutoConfig.from_pretrained(place, **common), facts.attention)
+        options = common | {"dtype": facts.dtype, "attn_implementation": attention}
+        model = self.load_model(facts, place, options)
+        try:
+            model = model.to(device)
+        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{facts.name} cannot run on the device {device!r}: {reason}", _DEVICES) from None
+        return self.embedder(facts, model, processor)
+
+    def place(self, facts: "ModelFacts", cache: Path) -> str:
+        """Return what a model is loaded from: its folder, or its name on the hub.
+
+        It is asked before anything is loaded: here a family makes transformers know classes of its own, and puts models
+        that it brings together below ``cache``.
+        """
+        return facts.place
+
+    def load_processor(self, place: str, options: Mapping[str, Any]) -> Any:
+        """Load the processor: pictures go through Pillow, so that torchvision is not needed."""
+        from transformers import AutoProcessor  # noqa: PLC0415
+
+        return AutoProcessor.from_pretrained(place, backend="pil", **options)
+
+    def limit_pixels(self, model: str, processor: Any, max_pixels: int) -> None:
+        """Set the number of pixels that a picture is brought down to.
+
+        Raises:
+            ModelError: the model's pictures have a fixed resolution.
+        """
+        size = processor.image_processor.size
+        if "longest_edge" not in size or "shortest_edge" not in size:
+            raise ModelError(f"{model} has a fixed resolution", "leave model.max_pixels out")
+        # In models of variable resolution both "edges" count pixels.
+        least = min(size["shortest_edge"], max_pixels)
+        processor.image_processor.size = {"shortest_edge": least, "longest_edge": max_pixels}
+
+
+class GenerativeFamily(TransformersFamily):
+    """Models of transformers' AutoModelForImageTextToText: token states, under instructions."""
+
+    text_options: Mapping[str, Any] = MappingProxyType({"return_token_type_ids": True})
+    """What the tokenizer of a text alone is asked for beside ids; what the model does not take is left out.
+
+    Without token types, models that know them may attend otherwise where a batch is padded.
+    """
+
+    def traits(self, model: str) -> Traits:
+        """Return those of generative models."""
+        return Traits("generative", has_tokens=True, prompts=True)
+
+    def embedder(self, facts: "ModelFacts", model: Any, processor: Any) -> "Embedder":
+        """Return the embedder of generative models."""
+        from pipeline_core.models.generative import GenerativeEmbedder  # noqa: PLC0415
+
+        return GenerativeEmbedder(facts, self, model, processor)
+
+    def load_model(self, facts: "ModelFacts", place: str, options: Mapping[str, Any]) -> Any:
+        """Load it as a model that generates text from pictures."""
+        from transformers import AutoModelForImageTextToText  # noqa: PLC0415
+
+        return AutoModelForImageTextToText.from_pretrained(place, **options)
+
+    def attention_kind(self, config: Any) -> AttentionKind:
+        """Tell from a model's config what a token can see."""
+        bidirectional = getattr(config.get_text_config(), "use_bidirectional_attention", False)
+        return "bidirectional" if bidirectional else "causal"
+
+    def picture_ids(self, config: Any, processor: Any) -> frozenset[int]:
+        """Return the ids of the tokens that stand for parts of a picture.
+
+        The model's config decides: a processor may call the marker that begins a picture its image token.
+        """
+        found = getattr(config, "image_token_id", None)
+        return frozenset({processor.image_token_id if found is None else found})
+
+    def render(self, processor: Any, sample: SampleInput) -> str:
+        """Return a sample's prompt, image placeholders not yet expanded."""
+        return prompts.render(processor, sample)
+
+    def spans(self, rendered: str, sample: SampleInput) -> prompts.Spans:
+        """Find text and instruction in a prompt.
+
+        Raises:
+            ModelError: the prompt does not repeat them.
+        """
+        return prompts.find_spans(rendered, sample)
+
+    def split_features(self, output: Any, n_pictures: int) -> "Sequence[torch.Tensor] | None":
+        """Return each picture's features of what the picture tower gave, or None if they are not told apart."""
+        from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: PLC0415
+
+        # A subclass carries more than the features, such as the extra ones that Qwen3-VL adds to its layers.
+        features = output.pooler_output if type(output) is BaseModelOutputWithPooling else None
+        return features if isinstance(features, list | tuple) and len(features) == n_pictures else None
+
+    def join_features(self, features: "Sequence[torch.Tensor]") -> dict[str, Any]:
+        """Return the argument that gives a model the features of its pictures instead of their pixels."""
+        from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: PLC0415
+
+        return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features)}}
+
+
+def _text_attention(found: Any, attention: str) -> str | dict[str, str]:
+    """Set the attention of the language model or text tower only: a picture tower may have none to choose."""
+    text = found.get_text_config()
+    parts = [name for name in found.sub_configs if getattr(found, name, None) is text]
+    return {parts[0]: attention} if parts else attention
+
+
+class DualEncoderFamily(TransformersFamily):
+    """Models with ``get_image_features`` and ``get_text_features``: one vector a sample, under no instruction.
+
+    Attributes:
+        text_length: tokens that every text is padded to, where the model pools the last position without a mask:
+            shorter padding is silently wrong.
+    """
+
+    text_length: int | None = None
+
+    def traits(self, model: str) -> Traits:
+        """Return those of dual encoders."""
+        return Traits("contrastive", has_tokens=False, prompts=False)
+
+    def embedder(self, facts: "ModelFacts", model: Any, processor: Any) -> "Embedder":
+        """Return the embedder of dual encoders."""
+        from pipeline_core.models.contrastive import ContrastiveEmbedder  # noqa: PLC0415
+
+        return ContrastiveEmbedder(facts, self, model, processor)
+
+    def load_model(self, facts: "ModelFacts", place: str, options: Mapping[str, Any]) -> Any:
+        """Load it without any head."""
+        from transformers import AutoModel  # noqa: PLC0415
+
+        return AutoModel.from_pretrained(place, **options)
+
+    def text_options(self) -> dict[str, Any]:
+        """Return how the tokenizer is to pad."""
+        if self.text_length is None:
+            return {"padding": True}
+        return {"padding": "max_length", "max_length": self.text_length, "return_attention_mask": False}

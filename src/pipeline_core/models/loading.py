@@ -1,0 +1,30 @@
+"""A model loaded with its processor, by its family, onto a device; whatever goes wrong is told in one line."""
+
+from pathlib import Path
+
+from pipeline_core.errors import LensError
+from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.embedder import Embedder
+from pipeline_core.models.facts import not_loaded
+from pipeline_core.models.families import FAMILIES
+from pipeline_core.models.settings import ModelSettings
+
+
+def load_embedder(settings: ModelSettings, facts: ModelFacts, device: str, cache: Path) -> Embedder:
+    """Load a model with its processor, ready to embed.
+
+    Args:
+        settings: which model, whether its own code may run, and its limit of pixels.
+        facts: what is known of it; their family, place, revision, precision and attention implementation count.
+        device: where it runs, e.g. ``cpu`` or ``cuda:1``.
+        cache: folder below which reference models are assembled at their first use.
+
+    Raises:
+        ModelError: the model cannot be loaded, is not built as its family expects, or cannot run on the device.
+    """
+    try:
+        return FAMILIES[facts.family].load(settings, facts, device, cache)
+    except LensError:
+        raise
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError) as error:
+        raise not_loaded(facts.name, error) from error

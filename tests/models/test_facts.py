@@ -1,0 +1,184 @@
+"""What is told of a model before it is loaded: kinds, families, identities, commits, and errors of one line."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import BertConfig
+
+from pipeline_core.errors import ModelError
+from pipeline_core.models.facts import ModelFacts, describe_model
+from pipeline_core.models.settings import ModelSettings
+from tests.models import tiny
+
+COMMIT, OTHER = "0123456789abcdef0123456789abcdef01234567", "fedcba9876543210fedcba9876543210fedcba98"
+
+
+def describe(name: Path | str, **options: Any) -> ModelFacts:
+    return describe_model(ModelSettings(name=str(name), **options))
+
+
+def without_weights(folder: Path) -> Path:
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("save", "family", "kind"),
+    [
+        (tiny.save_llava, "image_text_to_text", "generative"),
+        (tiny.save_paddle, "image_text_to_text", "generative"),
+        (tiny.save_paligemma, "paligemma", "generative"),
+        (tiny.save_clip, "dual_encoder", "contrastive"),
+        (tiny.save_siglip, "siglip", "contrastive"),
+    ],
+)
+def test_families_are_told_from_the_config_alone(save: Any, family: str, kind: str, tmp_path: Path) -> None:
+    facts = describe(without_weights(save(tmp_path)), dtype="bfloat16", attention="eager")
+    assert (facts.family, facts.kind) == (family, kind)
+    assert facts.has_tokens == facts.prompts == (kind == "generative")
+    assert (facts.revision, facts.dtype, facts.attention) == (None, "bfloat16", "eager")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("reference-mllm", "generative"), ("reference-contrastive", "contrastive")])
+def test_reference_models_are_known_by_name(name: str, kind: str) -> None:
+    facts = describe(name)
+    assert (facts.family, facts.kind, facts.place) == ("reference", kind, name)
+    assert facts.identity.startswith("reference:")
+
+
+def test_the_kind_can_be_set(llava_folder: Path, tmp_path: Path) -> None:
+    facts = describe(llava_folder, kind="contrastive")
+    assert (facts.family, facts.kind, facts.has_tokens) == ("dual_encoder", "contrastive", False)
+    assert describe(tiny.save_siglip(tmp_path), kind="contrastive").family == "siglip"
+
+
+def test_identity_of_a_folder_follows_its_files(tmp_path: Path, llava_folder: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(llava_folder, copy)
+    original = describe(llava_folder).identity
+    assert describe(copy).identity == original
+    (copy / "config.json").write_text((copy / "config.json").read_text() + "\n")
+    assert describe(copy).identity != original
+
+
+def test_a_relative_path_is_loaded_from_wherever_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.save_clip(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    facts = describe("mine")
+    assert (facts.name, facts.place) == ("mine", str(tmp_path.resolve() / "mine"))
+
+
+@pytest.mark.parametrize("name", ["no-such-model", "/no/such/folder", "./nor/this"])
+def test_an_unknown_model_is_told_in_one_line(name: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        describe(name)
+    assert name in str(caught.value)
+    assert "use reference-mllm or reference-contrastive" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("config", [None, "no JSON", "[]"])
+def test_a_folder_without_a_config_is_told_in_one_line(config: str | None, tmp_path: Path) -> None:
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+        describe(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+    BertConfig().save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"\(bert\) neither generates text from pictures nor embeds both"):
+        describe(tmp_path)
+
+
+def test_a_type_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "unheard_of"}')
+    with pytest.raises(ModelError, match=r"\(unheard_of\) neither"):
+        describe(tmp_path)
+
+
+def ask_apart(code: str, **environment: str) -> str:
+    """Run code in a process of its own and return what it prints."""
+    code = f"""
+import sys
+from pipeline_core.models.facts import describe_model
+from pipeline_core.models.settings import ModelSettings
+def libraries():
+    return {{'torch', 'transformers'}} & sys.modules.keys()
+{code}
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def test_what_is_named_or_was_described_before_loads_no_model_library(tmp_path: Path, llava_folder: Path) -> None:
+    siglip = tiny.save_siglip(tmp_path / "siglip")
+    named = f"""
+for name in ('reference-mllm', 'reference-contrastive', {str(siglip)!r}):
+    describe_model(ModelSettings(name=name))
+assert not libraries(), name
+"""
+    ask_apart(named)
+    told = f"print(describe_model(ModelSettings(name={str(llava_folder)!r})), len(libraries()))"
+    first, second = (ask_apart(told, XDG_CACHE_HOME=str(tmp_path / "cache")) for _ in range(2))
+    assert first.endswith(" 2\n") and second.endswith(" 0\n")
+    assert first.removesuffix(" 2\n") == second.removesuffix(" 0\n")
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What is told of hub models without a network, from a cache as the hub's own client lays it out.
+
+    It holds one model, whose main branch is at a commit.
+    """
+    folder = tmp_path_factory.mktemp("hub")
+    model = folder / "models--somebody--clip"
+    tiny.save_clip(model / "blobs")
+    for commit in (COMMIT, OTHER):
+        snapshot = model / "snapshots" / commit
+        snapshot.mkdir(parents=True)
+        for blob in (model / "blobs").iterdir():
+            (snapshot / blob.name).symlink_to(blob)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(COMMIT)
+    code = f"""
+from pathlib import Path
+from pipeline_core.errors import ModelError
+from pipeline_core.models.loading import load_embedder
+main = describe_model(ModelSettings(name="somebody/clip"))
+pinned = ModelSettings(name="somebody/clip", revision={OTHER!r})
+print(main)
+print(describe_model(pinned))
+embedder = load_embedder(pinned, describe_model(pinned), "cpu", Path())
+print(embedder.facts.revision, embedder.representations(None)[0].rep_id)
+try:
+    describe_model(ModelSettings(name="somebody/else"))
+except ModelError as error:
+    print(error)
+"""
+    return ask_apart(code, HF_HUB_CACHE=str(folder), HF_HUB_OFFLINE="1").splitlines()
+
+
+def test_a_hub_model_is_known_by_the_commit_that_its_branch_names(told: list[str]) -> None:
+    assert f"identity='hub:somebody/clip@{COMMIT}', place='somebody/clip', revision='{COMMIT}'" in told[0]
+    assert "family='dual_encoder'" in told[0]
+
+
+def test_a_hub_model_may_be_pinned_and_is_loaded_at_its_commit(told: list[str]) -> None:
+    assert f"identity='hub:somebody/clip@{OTHER}'" in told[1]
+    assert told[2] == f"{OTHER} somebody/clip/model"
+
+
+def test_a_hub_model_that_is_not_there_is_told_in_one_line(told: list[str]) -> None:
+    assert len(told) == 4
+    assert told[3].startswith("the model 'somebody/else' cannot be loaded (")
+    assert "or a Hugging Face name that this machine can reach" in told[3]
