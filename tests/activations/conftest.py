@@ -62,10 +62,11 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     queries, candidates = [], []
     for of_task in tasks:
         ids = {"task_id": pl.lit(of_task["task_id"])}
+        asked = ids | {"prompt_id": pl.lit(of_task["query_prompt_id"])}
         of_side = {
             side: held_out.filter(pl.col("modality") == of_task[f"{side}_modality"]) for side in ("query", "candidate")
         }
-        queries.append(of_side["query"].select("sample_id", "split", query_id="sample_id", **ids))
+        queries.append(of_side["query"].select("sample_id", "split", query_id="sample_id", **asked))
         candidates.append(of_side["candidate"].select("sample_id", "split", **ids))
     write_table(folder, "samples", table)
     write_table(folder, "tasks", pl.DataFrame(tasks, schema_overrides={"control_of": pl.String}))

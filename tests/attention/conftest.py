@@ -5,10 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline_core.config import ModelConfig
 from pipeline_core.dataset.images import write_images
-from pipeline_core.models.generative import GenerativeAdapter
-from pipeline_core.models.registry import load_adapter
+from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.schema.parquet import write_table
 from tests.activations.conftest import samples, task
 from tests.models import tiny
@@ -19,10 +17,10 @@ N_PICTURES = 45
 FAMILIES = {"llava": tiny.save_llava, "paligemma": tiny.save_paligemma, "paddle": tiny.save_paddle}
 
 
-def load(folder: Path, **options: str) -> GenerativeAdapter:
-    adapter = load_adapter(ModelConfig(name=str(folder), **{"attention": "eager"} | options), folder.parent)
-    assert isinstance(adapter, GenerativeAdapter)
-    return adapter
+def load(folder: Path, **options: str) -> GenerativeEmbedder:
+    embedder = tiny.load(folder, **{"attention": "eager"} | options)
+    assert isinstance(embedder, GenerativeEmbedder)
+    return embedder
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +29,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def adapters(folders: dict[str, Path]) -> dict[str, GenerativeAdapter]:
+def embedders(folders: dict[str, Path]) -> dict[str, GenerativeEmbedder]:
     return {name: load(folder) for name, folder in folders.items()}
 
 
 @pytest.fixture
-def llava(folders: dict[str, Path]) -> GenerativeAdapter:
+def llava(folders: dict[str, Path]) -> GenerativeEmbedder:
     """A Llava of its own for each test, to be tampered with."""
     return load(folders["llava"])
 
@@ -58,7 +56,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     queries = [
         held_out.filter(pl.col("modality") == of_task["query_modality"]).select(
-            "sample_id", "split", query_id="sample_id", task_id=pl.lit(of_task["task_id"])
+            "sample_id",
+            "split",
+            query_id="sample_id",
+            task_id=pl.lit(of_task["task_id"]),
+            prompt_id=pl.lit(of_task["query_prompt_id"]),
         )
         for of_task in tasks
     ]

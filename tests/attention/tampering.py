@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.generative import GenerativeEmbedder
 
 
 @contextmanager
-def attending_to(adapter: GenerativeAdapter, position: Callable[[], int]) -> Iterator[None]:
+def attending_to(embedder: GenerativeEmbedder, position: Callable[[], int]) -> Iterator[None]:
     """Replace the attention weights of all layers and heads: every token attends to one position only."""
 
     def replace(
@@ -22,7 +22,7 @@ def attending_to(adapter: GenerativeAdapter, position: Callable[[], int]) -> Ite
         known[..., position()] = 1.0
         return states, known
 
-    handles = [layer.self_attn.register_forward_hook(replace) for layer in adapter._decoder.layers]
+    handles = [layer.self_attn.register_forward_hook(replace) for layer in embedder._decoder.layers]
     try:
         yield
     finally:

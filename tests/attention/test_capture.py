@@ -13,8 +13,8 @@ from transformers import AutoModelForImageTextToText
 from pipeline_core.attention.capture import SOURCES, capture, source_rows
 from pipeline_core.attention.maps import paint
 from pipeline_core.errors import AttentionError, ModelError
-from pipeline_core.models.adapter import IMAGE, ROLES, SampleInput
-from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.generative import GenerativeEmbedder
+from pipeline_core.models.samples import IMAGE, ROLES, SampleInput
 from tests.attention.conftest import FAMILIES, load
 from tests.attention.tampering import attending_to
 from tests.models import tiny
@@ -29,13 +29,13 @@ SAMPLES = (PICTURE, TEXT, BOTH)
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.sample_id)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_attention_is_that_which_transformers_gives(
-    family: str, sample: SampleInput, adapters: dict[str, GenerativeAdapter], folders: dict[str, Path]
+    family: str, sample: SampleInput, embedders: dict[str, GenerativeEmbedder], folders: dict[str, Path]
 ) -> None:
-    prepared = adapters[family].prepare([sample]).samples[0]
+    prepared = embedders[family].prepare([sample]).samples[0]
     model = AutoModelForImageTextToText.from_pretrained(folders[family], attn_implementation="eager").eval()
     with torch.inference_mode():
         weights = model(**prepared.tokens, **prepared.vision, output_attentions=True).attentions
-    found = capture(adapters[family], [sample])[0]
+    found = capture(embedders[family], [sample])[0]
     assert found.layers == tuple(range(1, len(weights) + 1)) == (1, 2, 3)
     for layer, of_layer in enumerate(weights):
         n_heads = of_layer.shape[1]
@@ -58,26 +58,26 @@ def test_masses_of_a_head_sum_to_one(family: str, dtype: str, folders: dict[str,
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_image_tokens_get_the_mass_of_their_role(family: str, adapters: dict[str, GenerativeAdapter]) -> None:
-    found = capture(adapters[family], [BOTH])[0]
+def test_image_tokens_get_the_mass_of_their_role(family: str, embedders: dict[str, GenerativeEmbedder]) -> None:
+    found = capture(embedders[family], [BOTH])[0]
     of_role = np.stack(found.masses)[..., IMAGE]
     np.testing.assert_allclose(found.image.sum(axis=-1), of_role.mean(axis=-1), atol=1e-12)
 
 
-def test_a_role_without_tokens_gets_nothing(adapters: dict[str, GenerativeAdapter]) -> None:
-    picture, text = capture(adapters["llava"], [PICTURE, TEXT])
+def test_a_role_without_tokens_gets_nothing(embedders: dict[str, GenerativeEmbedder]) -> None:
+    picture, text = capture(embedders["llava"], [PICTURE, TEXT])
     assert not np.stack(picture.masses)[..., ROLES.index("text")].any()
     assert not np.stack(text.masses)[..., IMAGE].any()
     assert text.image.shape[-1] == 0
     assert text.grid is None
 
 
-def test_neither_padding_nor_others_in_the_batch_count(adapters: dict[str, GenerativeAdapter]) -> None:
+def test_neither_padding_nor_others_in_the_batch_count(embedders: dict[str, GenerativeEmbedder]) -> None:
     """Padding would draw attention, or be the last token; a beginning that is shared would make rows miss."""
-    lengths = [len(roles) for roles in adapters["llava"].prepare(SAMPLES).roles]
+    lengths = [len(roles) for roles in embedders["llava"].prepare(SAMPLES).roles]
     assert len(set(lengths)) == len(SAMPLES)
-    for together, sample in zip(capture(adapters["llava"], SAMPLES), SAMPLES, strict=True):
-        alone = capture(adapters["llava"], [sample])[0]
+    for together, sample in zip(capture(embedders["llava"], SAMPLES), SAMPLES, strict=True):
+        alone = capture(embedders["llava"], [sample])[0]
         np.testing.assert_allclose(together.masses, alone.masses, atol=1e-5)
         np.testing.assert_allclose(together.image, alone.image, atol=1e-5)
         assert together.grid == alone.grid
@@ -100,7 +100,7 @@ def test_sdpa_is_refused(folders: dict[str, Path]) -> None:
     assert "attention=eager" in error.value.remedy
 
 
-def test_weights_that_are_not_finite_are_told(llava: GenerativeAdapter) -> None:
+def test_weights_that_are_not_finite_are_told(llava: GenerativeEmbedder) -> None:
     llava._decoder.layers[1].self_attn.q_proj.weight.fill_(torch.inf)
     with pytest.raises(ModelError, match="not finite, for sample text in layer 2"):
         capture(llava, [TEXT])
@@ -108,23 +108,23 @@ def test_weights_that_are_not_finite_are_told(llava: GenerativeAdapter) -> None:
 
 @pytest.mark.parametrize(("family", "size"), [("llava", (32, 32)), ("paligemma", (60, 30)), ("paddle", (80, 48))])
 def test_attention_to_what_a_part_of_the_picture_became_is_painted_over_that_part(
-    family: str, size: tuple[int, int], adapters: dict[str, GenerativeAdapter]
+    family: str, size: tuple[int, int], embedders: dict[str, GenerativeEmbedder]
 ) -> None:
     """The token is found by its state, the cell by its place in the picture: every order in between must agree."""
-    adapter = adapters[family]
+    embedder = embedders[family]
     width, height = size
-    grid = capture(adapter, [SampleInput("s", "p", Image.new("RGB", size), None, INSTRUCTION)])[0].grid
+    grid = capture(embedder, [SampleInput("s", "p", Image.new("RGB", size), None, INSTRUCTION)])[0].grid
     assert grid is not None
     for row in range(grid.height):
         for column in range(grid.width):
             left, right = column * width // grid.width, (column + 1) * width // grid.width
             top, bottom = row * height // grid.height, (row + 1) * height // grid.height
             picture = Image.new("RGB", size, "white")
-            before = _entering(adapter, picture)
+            before = _entering(embedder, picture)
             picture.paste((20, 90, 160), (left, top, right, bottom))
-            token = int((_entering(adapter, picture) - before).abs().sum(dim=1).argmax())
-            with attending_to(adapter, lambda token=token: token):
-                found = capture(adapter, [SampleInput("s", "p", picture, None, INSTRUCTION)])[0]
+            token = int((_entering(embedder, picture) - before).abs().sum(dim=1).argmax())
+            with attending_to(embedder, lambda token=token: token):
+                found = capture(embedder, [SampleInput("s", "p", picture, None, INSTRUCTION)])[0]
             expected = np.zeros((height, width))
             expected[top:bottom, left:right] = 1.0
             assert found.grid is not None
@@ -133,9 +133,9 @@ def test_attention_to_what_a_part_of_the_picture_became_is_painted_over_that_par
                 np.testing.assert_allclose(painted, expected, atol=1e-12)
 
 
-def _entering(adapter: GenerativeAdapter, picture: Image.Image) -> torch.Tensor:
+def _entering(embedder: GenerativeEmbedder, picture: Image.Image) -> torch.Tensor:
     """What enters the decoder [tokens, width]."""
     seen: list[torch.Tensor] = []
-    batch = adapter.prepare([SampleInput("s", "p", picture, None, INSTRUCTION)])
-    adapter.run(batch, lambda layer, states: seen.append(states[0]) if layer == 0 else None)
+    batch = embedder.prepare([SampleInput("s", "p", picture, None, INSTRUCTION)])
+    embedder.run(batch, lambda layer, states: seen.append(states[0]) if layer == 0 else None)
     return seen[0]

@@ -13,44 +13,44 @@ from polars.testing import assert_frame_equal
 
 from pipeline_core.activations.plan import DatasetTables
 from pipeline_core.attention.measure import measure_attention
-from pipeline_core.attention.samples import TASK_TYPES, choose_items
-from pipeline_core.config import AttentionConfig
+from pipeline_core.attention.samples import TASK_TYPES, choose_requests
+from pipeline_core.attention.settings import AttentionSettings
 from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.errors import ModelError
-from pipeline_core.models.adapter import IMAGE, SampleInput
-from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.generative import GenerativeEmbedder
+from pipeline_core.models.samples import IMAGE, SampleInput
 from pipeline_core.schema.parquet import read_table, write_table
 from tests.attention.conftest import FAMILIES, load
 from tests.attention.tampering import attending_to
 from tests.models import tiny
 
-CONFIG = AttentionConfig(samples=3, quadrant_samples=9)
+CONFIG = AttentionSettings(samples=3, quadrant_samples=9)
 TABLES = ("attention_mass", "attention_maps", "attention_quadrants")
 N_HEADS, N_SOURCES = 4, 2
 KEY = ("sample_id", "layer", "source")
 
 
-def measure(adapter: GenerativeAdapter, dataset: Path, folder: Path) -> dict[str, pl.DataFrame]:
+def measure(embedder: GenerativeEmbedder, dataset: Path, folder: Path) -> dict[str, pl.DataFrame]:
     folder.mkdir(exist_ok=True)
-    measure_attention(adapter, dataset, CONFIG, folder, lambda *_: None)
+    measure_attention(embedder, dataset, CONFIG, folder, lambda *_: None)
     return {name: read_table(folder, name) for name in TABLES}
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def measured(
     request: pytest.FixtureRequest,
-    adapters: dict[str, GenerativeAdapter],
+    embedders: dict[str, GenerativeEmbedder],
     dataset: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, pl.DataFrame]:
-    return measure(adapters[request.param], dataset, tmp_path_factory.mktemp("measured"))
+    return measure(embedders[request.param], dataset, tmp_path_factory.mktemp("measured"))
 
 
 @pytest.fixture(scope="module")
 def measured_llava(
-    adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path_factory: pytest.TempPathFactory
+    embedders: dict[str, GenerativeEmbedder], dataset: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, pl.DataFrame]:
-    return measure(adapters["llava"], dataset, tmp_path_factory.mktemp("llava"))
+    return measure(embedders["llava"], dataset, tmp_path_factory.mktemp("llava"))
 
 
 def with_queries(dataset: Path, folder: Path, kept: pl.Expr) -> Path:
@@ -105,22 +105,22 @@ def test_samples_are_test_queries_under_their_own_instruction(measured: dict[str
     assert set(measured["attention_quadrants"]["prompt_id"]) == {"picture"}
 
 
-def test_twice_the_same(adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path: Path) -> None:
+def test_twice_the_same(embedders: dict[str, GenerativeEmbedder], dataset: Path, tmp_path: Path) -> None:
     for folder in (tmp_path / "one", tmp_path / "other"):
-        measure(adapters["llava"], dataset, folder)
+        measure(embedders["llava"], dataset, folder)
     for name in TABLES:
         one, other = (tmp_path / folder / f"{name}.parquet" for folder in ("one", "other"))
         assert one.read_bytes() == other.read_bytes()
 
 
-def test_progress_counts_to_the_end(adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path: Path) -> None:
+def test_progress_counts_to_the_end(embedders: dict[str, GenerativeEmbedder], dataset: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    measure_attention(adapters["llava"], dataset, CONFIG, tmp_path, lambda *numbers: told.append(numbers))
+    measure_attention(embedders["llava"], dataset, CONFIG, tmp_path, lambda *numbers: told.append(numbers))
     assert told == [(n, 17) for n in range(1, 18)]
 
 
 def test_attention_that_follows_the_art_stands_out_from_its_control(
-    llava: GenerativeAdapter, dataset: Path, tmp_path: Path
+    llava: GenerativeEmbedder, dataset: Path, tmp_path: Path
 ) -> None:
     """Each of the four image tokens is a quadrant here; the model attends to the one with the darkest pixels."""
     darkest = [0]
@@ -139,7 +139,7 @@ def test_attention_that_follows_the_art_stands_out_from_its_control(
 
 
 def test_attention_to_a_fixed_place_is_no_different_from_its_control(
-    llava: GenerativeAdapter, dataset: Path, tmp_path: Path
+    llava: GenerativeEmbedder, dataset: Path, tmp_path: Path
 ) -> None:
     first = _first_image_token(llava)
     with attending_to(llava, lambda: first + 1):
@@ -150,7 +150,7 @@ def test_attention_to_a_fixed_place_is_no_different_from_its_control(
 
 
 def test_attention_beside_the_picture_gives_masses_and_no_maps(
-    llava: GenerativeAdapter, dataset: Path, tmp_path: Path
+    llava: GenerativeEmbedder, dataset: Path, tmp_path: Path
 ) -> None:
     with attending_to(llava, lambda: 0):
         tables = measure(llava, dataset, tmp_path)
@@ -179,10 +179,10 @@ def test_a_grid_that_cannot_be_told_leaves_the_masses(
 
 
 def test_a_data_set_without_test_queries_gives_empty_tables(
-    adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    embedders: dict[str, GenerativeEmbedder], dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     few = with_queries(dataset, tmp_path / "none", pl.col("split") != "test")
-    tables = measure(adapters["llava"], few, tmp_path / "measured")
+    tables = measure(embedders["llava"], few, tmp_path / "measured")
     assert all(table.is_empty() for table in tables.values())
     assert [message.partition(": ")[2] for message in caplog.messages] == [
         "no task from picture to text or back has test queries: no attention"
@@ -192,20 +192,20 @@ def test_a_data_set_without_test_queries_gives_empty_tables(
 
 @pytest.mark.parametrize(("task_id", "measured"), [("t->i", {"sentence"}), ("i->t", {"picture"})])
 def test_a_data_set_with_one_task_is_measured_for_it(
-    task_id: str, measured: set[str], adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path: Path
+    task_id: str, measured: set[str], embedders: dict[str, GenerativeEmbedder], dataset: Path, tmp_path: Path
 ) -> None:
     tables = measure(
-        adapters["llava"], with_queries(dataset, tmp_path / "one", pl.col("task_id") == task_id), tmp_path / "measured"
+        embedders["llava"], with_queries(dataset, tmp_path / "one", pl.col("task_id") == task_id), tmp_path / "measured"
     )
     assert set(tables["attention_mass"]["prompt_id"]) == measured
     assert tables["attention_quadrants"].is_empty() == (task_id == "t->i")
 
 
 def test_too_few_pictures_leave_the_quadrants_out(
-    adapters: dict[str, GenerativeAdapter], dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    embedders: dict[str, GenerativeEmbedder], dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = CONFIG.model_copy(update={"quadrant_samples": 7})
-    measure_attention(adapters["llava"], dataset, config, tmp_path, lambda *_: None)
+    measure_attention(embedders["llava"], dataset, config, tmp_path, lambda *_: None)
     assert read_table(tmp_path, "attention_quadrants").is_empty()
     assert not read_table(tmp_path, "attention_maps").is_empty()
     assert [m.partition(": ")[2] for m in caplog.messages] == ["7 pictures, where quadrants need 8: no quadrants"]
@@ -223,7 +223,7 @@ def test_a_model_without_weights_gives_empty_tables(
 
 
 def test_weights_that_are_not_finite_are_still_an_error(
-    llava: GenerativeAdapter, dataset: Path, tmp_path: Path
+    llava: GenerativeEmbedder, dataset: Path, tmp_path: Path
 ) -> None:
     llava._decoder.layers[1].self_attn.q_proj.weight.fill_(torch.inf)
     with pytest.raises(ModelError, match="not finite"):
@@ -231,7 +231,7 @@ def test_weights_that_are_not_finite_are_still_an_error(
 
 
 def test_layers_may_differ_in_their_number_of_heads(
-    llava: GenerativeAdapter, measured_llava: dict[str, pl.DataFrame], dataset: Path, tmp_path: Path
+    llava: GenerativeEmbedder, measured_llava: dict[str, pl.DataFrame], dataset: Path, tmp_path: Path
 ) -> None:
     """The second layer shows its first head only; states go on as they were."""
 
@@ -251,19 +251,19 @@ def test_layers_may_differ_in_their_number_of_heads(
 def test_the_choice_is_stable_sorted_and_follows_its_seed(modality: str, dataset: Path) -> None:
     tables = DatasetTables.read(dataset)
     chosen = {
-        (seed, purpose): [item.sample_id for item in choose_items(tables, modality, 4, seed, purpose)]
+        (seed, purpose): [item.sample_id for item in choose_requests(tables, modality, 4, seed, purpose)]
         for seed in range(4)
         for purpose in ("attention", "other")
     }
     for (seed, purpose), ids in chosen.items():
         assert ids == sorted(set(ids))
         assert len(ids) == 4
-        assert ids == [item.sample_id for item in choose_items(tables, modality, 4, seed, purpose)]
+        assert ids == [item.sample_id for item in choose_requests(tables, modality, 4, seed, purpose)]
     assert len({tuple(ids) for ids in chosen.values()}) > 1
-    everything = choose_items(tables, modality, 1000, 0, "attention")
+    everything = choose_requests(tables, modality, 1000, 0, "attention")
     assert [item.modality for item in everything] == [modality] * 9
 
 
-def _first_image_token(adapter: GenerativeAdapter) -> int:
-    batch = adapter.prepare([SampleInput("s", "p", tiny.picture(0), None, "Summarize the above picture:")])
+def _first_image_token(embedder: GenerativeEmbedder) -> int:
+    batch = embedder.prepare([SampleInput("s", "p", tiny.picture(0), None, "Summarize the above picture:")])
     return int(np.argmax(batch.roles[0] == IMAGE))

@@ -8,26 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline_core.activations.plan import Item
+from pipeline_core.activations.plan import Request
 from pipeline_core.attention.quadrants import BLOCK, QUADRANTS, compare, paste, place, quadrant_shares
 
 
-def items(count: int) -> list[Item]:
-    return [Item(f"s{n:03d}", "p", "image", None, "Summarize:", "ref", f"{n}", "test") for n in range(count)]
+def requests(count: int) -> list[Request]:
+    return [Request(f"s{n:03d}", "p", "image", None, "Summarize:", "ref", f"{n}", "test") for n in range(count)]
 
 
 @given(st.integers(0, 70), st.integers(0, 5))
 def test_blocks_hold_every_quadrant_twice(count: int, seed: int) -> None:
-    placed = place(items(count), seed)
+    placed = place(requests(count), seed)
     assert len(placed) == count // BLOCK * BLOCK
-    assert len({one.item.sample_id for one in placed}) == len(placed)
+    assert len({one.request.sample_id for one in placed}) == len(placed)
     assert [one.quadrant for one in placed] == [*QUADRANTS] * (len(placed) // 4)
 
 
 @given(st.integers(1, 4), st.integers(0, 5))
 def test_controls_are_means_over_four_others_with_their_art_in_each_quadrant(n_blocks: int, seed: int) -> None:
     shares = np.random.default_rng(seed).dirichlet(np.ones(4), (n_blocks * BLOCK, 3, 2))
-    placed = place(items(len(shares)), seed)
+    placed = place(requests(len(shares)), seed)
     mass, control = compare(shares)
     served: Counter[int] = Counter()
     for position, one in enumerate(placed):
@@ -65,8 +65,8 @@ def test_what_is_lost_for_one_picture_is_lost_for_its_block() -> None:
 
 
 def test_the_deal_follows_the_seed() -> None:
-    assert place(items(24), 0) == place(items(24), 0)
-    assert place(items(24), 0) != place(items(24), 1)
+    assert place(requests(24), 0) == place(requests(24), 0)
+    assert place(requests(24), 0) != place(requests(24), 1)
 
 
 @pytest.mark.parametrize("quadrant", QUADRANTS)

@@ -16,7 +16,7 @@ from pipeline_core.errors import DataError
 from pipeline_core.schema.parquet import read_table
 
 NO_PROMPT = "none"
-"""Prompt of dual encoders."""
+"""Prompt of models that follow none."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class DatasetTables:
 
 
 @dataclass(frozen=True)
-class Item:
+class Request:
     """One sample under one instruction: one row of every representation."""
 
     sample_id: str
@@ -55,46 +55,46 @@ class Item:
 
 @dataclass(frozen=True)
 class Shard:
-    """Items that are embedded and written together, in batches of alike length."""
+    """A partition of the extraction: requests embedded and written together, in batches of alike length."""
 
     number: int
-    batches: tuple[tuple[Item, ...], ...]
+    batches: tuple[tuple[Request, ...], ...]
 
     @property
-    def items(self) -> tuple[Item, ...]:
-        """All items, in the order of the batches."""
-        return tuple(item for batch in self.batches for item in batch)
+    def requests(self) -> tuple[Request, ...]:
+        """All requests, in the order of the batches."""
+        return tuple(request for batch in self.batches for request in batch)
 
 
-def plan_extraction(tables: DatasetTables, contrastive: bool, shard_size: int, batch_size: int) -> tuple[Shard, ...]:
+def plan_extraction(tables: DatasetTables, prompts: bool, shard_size: int, batch_size: int) -> tuple[Shard, ...]:
     """Plan the extraction.
 
-    Items are put in an order that looks random but is fixed, by a digest of their picture or sample, so that every
+    Requests are put in an order that looks random but is fixed, by a digest of their picture or sample, so that every
     shard is a fair sample of the data and that all uses of a picture come together. Within a shard they are batched by
-    length; items with a picture share no batch with items without.
+    length; requests with a picture share no batch with requests without.
 
     Args:
         tables: the data set.
-        contrastive: the model is a dual encoder, which embeds each sample once under the prompt ``none``.
-        shard_size: items a shard.
-        batch_size: most items a batch.
+        prompts: the model follows instructions; others embed each sample once, under the prompt ``none``.
+        shard_size: requests a shard.
+        batch_size: most requests a batch.
 
     Raises:
         DataError: a training sample's modality occurs in no task, so that no instruction is known for it.
     """
-    items = sorted(needed_items(tables, contrastive), key=lambda i: (_digest(i), i.sample_id, i.prompt_id))
-    chunks = [items[start : start + shard_size] for start in range(0, len(items), shard_size)]
+    requests = sorted(needed_requests(tables, prompts), key=lambda r: (_digest(r), r.sample_id, r.prompt_id))
+    chunks = [requests[start : start + shard_size] for start in range(0, len(requests), shard_size)]
     return tuple(Shard(number, _batches(chunk, batch_size)) for number, chunk in enumerate(chunks))
 
 
-def needed_items(tables: DatasetTables, contrastive: bool) -> list[Item]:
+def needed_requests(tables: DatasetTables, prompts: bool) -> list[Request]:
     """Return each (sample, prompt) that a task or the training of SAEs needs, once, by sample and prompt id.
 
     Raises:
         DataError: as in ``plan_extraction``.
     """
     columns = ["sample_id", "prompt_id"]
-    queries = tables.queries.join(tables.tasks, on="task_id").select("sample_id", prompt_id="query_prompt_id")
+    queries = tables.queries.select(columns)
     candidates = tables.candidates.join(tables.tasks, on="task_id").select("sample_id", prompt_id="candidate_prompt_id")
     train = tables.samples.filter(pl.col("split") == "train")
     training = train.select(
@@ -103,12 +103,12 @@ def needed_items(tables: DatasetTables, contrastive: bool) -> list[Item]:
     if training["prompt_id"].null_count():
         modality = train.filter(training["prompt_id"].is_null())["modality"][0]
         raise DataError(f"no task has samples of modality {modality}", "give the data set a task that uses them")
-    pairs = pl.concat([queries.select(columns), candidates.select(columns), training.select(columns)])
-    if contrastive:
+    pairs = pl.concat([queries, candidates.select(columns), training.select(columns)])
+    if not prompts:
         pairs = pairs.with_columns(prompt_id=pl.lit(NO_PROMPT))
     instructions = tables.prompts.select("prompt_id", instruction="text")
     return [
-        Item(
+        Request(
             row["sample_id"],
             row["prompt_id"],
             row["modality"],
@@ -150,19 +150,19 @@ def default_prompts(tasks: pl.DataFrame) -> Mapping[str, str]:
     return dict(ranked.select("modality", "prompt_id").iter_rows())
 
 
-def _batches(items: Sequence[Item], batch_size: int) -> tuple[tuple[Item, ...], ...]:
-    ordered = sorted(items, key=lambda i: (i.image_ref is not None, _length(i), i.sample_id, i.prompt_id))
-    batches: list[tuple[Item, ...]] = []
-    for _, group in groupby(ordered, key=lambda i: i.image_ref is not None):
+def _batches(requests: Sequence[Request], batch_size: int) -> tuple[tuple[Request, ...], ...]:
+    ordered = sorted(requests, key=lambda r: (r.image_ref is not None, _length(r), r.sample_id, r.prompt_id))
+    batches: list[tuple[Request, ...]] = []
+    for _, group in groupby(ordered, key=lambda r: r.image_ref is not None):
         alike = tuple(group)
         batches += [alike[start : start + batch_size] for start in range(0, len(alike), batch_size)]
     return tuple(batches)
 
 
-def _length(item: Item) -> int:
-    # Characters stand for tokens: what a picture and the template add is the same for every item of a batch.
-    return len(item.text or "") + len(item.instruction or "")
+def _length(request: Request) -> int:
+    # Characters stand for tokens: what a picture and the template add is the same for every request of a batch.
+    return len(request.text or "") + len(request.instruction or "")
 
 
-def _digest(item: Item) -> str:
-    return hashlib.sha256((item.image_key or item.sample_id).encode()).hexdigest()
+def _digest(request: Request) -> str:
+    return hashlib.sha256((request.image_key or request.sample_id).encode()).hexdigest()

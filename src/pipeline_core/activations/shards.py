@@ -2,90 +2,88 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_core.activations.plan import Item, Shard
-from pipeline_core.models.adapter import ROLES
+from pipeline_core.activations.plan import Request, Shard
+from pipeline_core.errors import StoreError
+from pipeline_core.models.embedder import Embedded, TokenStates
+from pipeline_core.models.samples import ROLES
 from pipeline_core.schema.parquet import write_table
 
 _HALF_LIMIT = 3e4
 _WORK_FOLDER = ".writing"
+_SHARDED = ("embeddings", "tokens")
 
 
-@dataclass(frozen=True)
-class TokenStates:
-    """The kept token states of one item.
-
-    Attributes:
-        item: sample and prompt.
-        positions: index of each token in its sequence [n].
-        roles: role of each token [n], positions in ``ROLES``.
-        states: float32 [n, width].
-    """
-
-    item: Item
-    positions: npt.NDArray[np.int32]
-    roles: npt.NDArray[np.uint8]
-    states: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What was computed for some items: a batch's, or a whole shard's.
-
-    Attributes:
-        items: the items, n of them.
-        rep_ids: the representations, r of them.
-        n_tokens: tokens pooled, [r, n].
-        vectors: float32 [r, n, width].
-        tokens: token states of training items.
-    """
-
-    items: Sequence[Item]
-    rep_ids: Sequence[str]
-    n_tokens: npt.NDArray[np.int32]
-    vectors: npt.NDArray[np.float32]
-    tokens: Sequence[TokenStates]
-
-
-def join(parts: Sequence[Rows]) -> Rows:
-    """Return the rows of several batches as one; their representations are the same."""
-    return Rows(
-        items=tuple(item for part in parts for item in part.items),
-        rep_ids=parts[0].rep_ids,
-        n_tokens=np.concatenate([part.n_tokens for part in parts], axis=1),
+def join(parts: Sequence[Embedded]) -> Embedded:
+    """Return what was made of several batches as one; their representations are the same."""
+    starts = np.cumsum([0, *(part.vectors.shape[1] for part in parts)])
+    return Embedded(
         vectors=np.concatenate([part.vectors for part in parts], axis=1),
-        tokens=tuple(kept for part in parts for kept in part.tokens),
+        n_tokens=np.concatenate([part.n_tokens for part in parts], axis=1),
+        tokens=tuple(
+            replace(kept, row=int(start) + kept.row)
+            for start, part in zip(starts[:-1], parts, strict=True)
+            for kept in part.tokens
+        ),
     )
 
 
-def is_written(folder: Path, shard: Shard, n_representations: int) -> bool:
-    """Say whether a shard's files are there, can be read and have as many embeddings as the plan says."""
+def is_written(folder: Path, shard: Shard) -> bool:
+    """Say whether a shard's files are there, can be read and have an embedding for each request and representation."""
+    files = (folder / "representations.parquet", *(_file(folder, table, shard.number) for table in _SHARDED))
     try:
-        rows = [pq.read_metadata(_file(folder, table, shard.number)).num_rows for table in ("embeddings", "tokens")]
+        n_representations, n_embeddings, _ = (pq.read_metadata(file).num_rows for file in files)
     except (OSError, pa.ArrowInvalid):
         return False
-    return bool(rows[0] == n_representations * len(shard.items))
+    return bool(n_embeddings == n_representations * len(shard.requests))
 
 
-def write_shard(folder: Path, number: int, rows: Rows) -> None:
-    """Write one shard: each file under another name, flushed to the disk, then renamed."""
-    with _work_folder(folder) as work:
-        for table, data in (("tokens", _token_table(rows)), ("embeddings", _embedding_table(rows))):
-            write_table(work, table, data, number)
-            written, final = _file(work, table, number), _file(folder, table, number)
-            with written.open("rb") as file:
-                os.fsync(file.fileno())
-            final.parent.mkdir(exist_ok=True)
-            written.replace(final)
+def write_shard(folder: Path, shard: Shard, representations: pl.DataFrame, embedded: Embedded) -> None:
+    """Write one shard, whole files one by one: in a folder of its own, flushed to the disk, then renamed.
+
+    Every shard writes the table of representations, which is the same for all, so that none waits for another.
+
+    Args:
+        folder: the artifact's folder.
+        shard: which requests were embedded, in their order.
+        representations: the table ``representations``.
+        embedded: what the model made of the requests.
+    """
+    work = folder / _WORK_FOLDER / f"{shard.number:05d}"
+    # A killed run leaves this folder behind; what it holds is unfinished.
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    write_table(work, "representations", representations)
+    write_table(work, "tokens", _token_table(shard.requests, embedded.tokens), shard.number)
+    rep_ids = representations["rep_id"].to_list()
+    write_table(work, "embeddings", _embedding_table(shard.requests, rep_ids, embedded), shard.number)
+    names = (Path("representations.parquet"), *(_file(Path(), table, shard.number) for table in reversed(_SHARDED)))
+    for name in names:
+        with (work / name).open("rb") as file:
+            os.fsync(file.fileno())
+        (folder / name).parent.mkdir(exist_ok=True)
+        (work / name).replace(folder / name)
+
+
+def seal_shards(folder: Path, shards: Sequence[Shard]) -> None:
+    """See that every shard is written, and remove what writing them left.
+
+    Raises:
+        StoreError: one is missing.
+    """
+    missing = [shard.number for shard in shards if not is_written(folder, shard)]
+    if missing:
+        raise StoreError(f"shard {missing[0]} of {folder} is not written", "run the activations stage again")
+    shutil.rmtree(folder / _WORK_FOLDER, ignore_errors=True)
 
 
 def half_scale(largest: float) -> float:
@@ -100,41 +98,29 @@ def _file(folder: Path, table: str, number: int) -> Path:
     return folder / table / f"{number:05d}.parquet"
 
 
-@contextmanager
-def _work_folder(folder: Path) -> Iterator[Path]:
-    # A killed run leaves this folder behind; what it holds is unfinished.
-    work = folder / _WORK_FOLDER
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work)
-
-
-def _embedding_table(rows: Rows) -> pa.Table:
-    r, n = len(rows.rep_ids), len(rows.items)
+def _embedding_table(requests: Sequence[Request], rep_ids: Sequence[str], embedded: Embedded) -> pa.Table:
+    r, n, width = embedded.vectors.shape
     return pa.table(
         {
-            "rep_id": np.repeat(np.array(rows.rep_ids, dtype=object), n),
-            "sample_id": [item.sample_id for item in rows.items] * r,
-            "prompt_id": [item.prompt_id for item in rows.items] * r,
-            "n_tokens": rows.n_tokens.reshape(-1),
-            "vector": _lists(rows.vectors.reshape(r * n, rows.vectors.shape[2])),
+            "rep_id": np.repeat(np.array(rep_ids, dtype=object), n),
+            "sample_id": [request.sample_id for request in requests] * r,
+            "prompt_id": [request.prompt_id for request in requests] * r,
+            "n_tokens": embedded.n_tokens.reshape(-1),
+            "vector": _lists(embedded.vectors.reshape(r * n, width)),
         }
     )
 
 
-def _token_table(rows: Rows) -> pa.Table:
-    counts = [len(kept.roles) for kept in rows.tokens]
-    states = np.concatenate([kept.states for kept in rows.tokens] or [np.empty((0, 1), np.float32)])
+def _token_table(requests: Sequence[Request], tokens: Sequence[TokenStates]) -> pa.Table:
+    counts = [len(kept.roles) for kept in tokens]
+    states = np.concatenate([kept.states for kept in tokens] or [np.empty((0, 1), np.float32)])
     scale = half_scale(float(np.abs(states).max(initial=0.0)))
     return pa.table(
         {
-            "sample_id": _repeat([kept.item.sample_id for kept in rows.tokens], counts),
-            "prompt_id": _repeat([kept.item.prompt_id for kept in rows.tokens], counts),
-            "token_index": pa.array(_joined([kept.positions for kept in rows.tokens]), pa.int32()),
-            "token_role": pa.array(np.array(ROLES, dtype=object)[_joined([kept.roles for kept in rows.tokens])]),
+            "sample_id": _repeat([requests[kept.row].sample_id for kept in tokens], counts),
+            "prompt_id": _repeat([requests[kept.row].prompt_id for kept in tokens], counts),
+            "token_index": pa.array(_joined([kept.positions for kept in tokens]), pa.int32()),
+            "token_role": pa.array(np.array(ROLES, dtype=object)[_joined([kept.roles for kept in tokens])]),
             "vector": _lists((states / scale).astype(np.float16)),
             "scale": np.full(len(states), scale, dtype=np.float32),
         }

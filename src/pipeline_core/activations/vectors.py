@@ -1,9 +1,8 @@
-"""Embeddings, sparse codes and SAE dictionaries, read from artifacts into the arrays that the formulas work on."""
+"""Embeddings and token states, read from artifacts into the arrays that the formulas work on."""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,60 +11,71 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from safetensors.numpy import load_file
-from scipy import sparse
 
 from pipeline_core.errors import StoreError
 from pipeline_core.schema.parquet import read_table, table_files
 
 Matrix = npt.NDArray[np.float32]
 
-SAE_WEIGHTS = "sae_weights.safetensors"
-SAE_CONFIG = "cfg.json"
+
+PLAIN_PROMPT = "none"
+"""Prompt id of dual encoders, which know no prompts."""
 
 
 @dataclass(frozen=True)
-class Embeddings:
-    """Embeddings of one representation: row n of ``vectors`` [n, d] belongs to (sample_ids[n], prompt_ids[n])."""
+class VectorBlocks:
+    """Embeddings of one representation, by row: rows are numbered in ascending order of (sample_id, prompt_id).
+
+    Attributes:
+        rep_id: the representation.
+        labels: columns row, sample_id and prompt_id, by row.
+    """
 
     rep_id: str
-    sample_ids: tuple[str, ...]
-    prompt_ids: tuple[str, ...]
-    vectors: Matrix
+    labels: pl.DataFrame
+    _stored: Matrix
+    """Vectors [n, d] as they lie in the artifact."""
+    _places: npt.NDArray[np.int64]
+    """Where in ``_stored`` each row lies [n]."""
 
-    @cached_property
-    def _row(self) -> dict[tuple[str, str], int]:
-        return {key: n for n, key in enumerate(zip(self.sample_ids, self.prompt_ids, strict=True))}
+    def __len__(self) -> int:
+        return len(self._stored)
 
-    def take(self, sample_ids: Sequence[str], prompt_id: str) -> Matrix:
-        """Return the vectors [len(sample_ids), d] of samples under one prompt.
+    @property
+    def width(self) -> int:
+        """Dimensions d of a vector."""
+        return int(self._stored.shape[1])
 
-        A dual encoder knows no prompts: its rows answer to every prompt.
+    @property
+    def plain(self) -> bool:
+        """Whether the model knows no prompts: its rows answer to every prompt."""
+        return bool(self.labels["prompt_id"][0] == PLAIN_PROMPT)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Matrix:
+        """Return the vectors [len(rows), d] of rows."""
+        return self._stored[self._places[rows]]
+
+    def blocks(self, size: int = 8192) -> Iterator[Matrix]:
+        """Yield all vectors in order of row, at most ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield self._stored[self._places[start : start + size]]
+
+    def rows_of(self, sample_ids: Sequence[str], prompt_ids: Sequence[str] | str) -> npt.NDArray[np.int64]:
+        """Return the rows of samples, each under its prompt or all under one.
 
         Raises:
-            StoreError: a sample was not embedded under that prompt.
+            StoreError: a sample was not embedded under its prompt.
         """
-        return self.vectors[self.rows(sample_ids, prompt_id)]
-
-    def rows(self, sample_ids: Sequence[str], prompt_id: str) -> npt.NDArray[np.int64]:
-        """Return the row numbers of samples under one prompt; errors as in ``take``."""
-        row = self._row
-        prompt = "none" if "none" in self.prompt_ids[:1] else prompt_id
-        try:
-            return np.array([row[sample, prompt] for sample in sample_ids], dtype=np.int64)
-        except KeyError as error:
-            raise StoreError(f"no embedding of (sample, prompt) {error}", "run the activations stage again") from None
-
-
-@dataclass(frozen=True)
-class Codes:
-    """Sparse codes [n, c] in CSR form; row n belongs to (sample_ids[n], prompt_ids[n])."""
-
-    sae_id: str
-    rep_id: str
-    sample_ids: tuple[str, ...]
-    prompt_ids: tuple[str, ...]
-    matrix: sparse.csr_matrix
+        prompts = pl.lit(prompt_ids) if isinstance(prompt_ids, str) else pl.Series(prompt_ids, dtype=pl.String)
+        asked = pl.DataFrame({"sample_id": sample_ids}, schema={"sample_id": pl.String}).with_columns(
+            prompt_id=pl.lit(PLAIN_PROMPT) if self.plain else prompts
+        )
+        found = asked.join(self.labels, on=["sample_id", "prompt_id"], how="left", maintain_order="left")
+        missing = found.filter(pl.col("row").is_null())
+        if missing.height:
+            key = missing.select("sample_id", "prompt_id").row(0)
+            raise StoreError(f"no embedding of (sample, prompt) {key}", "run the activations stage again")
+        return found["row"].to_numpy()
 
 
 def representations(activations: Path) -> pl.DataFrame:
@@ -81,8 +91,8 @@ def analysis_representation(activations: Path, pooling: str = "mean", mask: str 
     return str(at_layer["rep_id"].item())
 
 
-def load_embeddings(activations: Path, rep_id: str | None = None) -> Embeddings:
-    """Read the embeddings of one representation, ordered by (sample_id, prompt_id).
+def load_embeddings(activations: Path, rep_id: str | None = None) -> VectorBlocks:
+    """Open the embeddings of one representation.
 
     Without ``rep_id`` it is the analysis layer's mean over all tokens, the paper's embedding.
 
@@ -90,44 +100,24 @@ def load_embeddings(activations: Path, rep_id: str | None = None) -> Embeddings:
         StoreError: the artifact has no such representation.
     """
     wanted = rep_id or analysis_representation(activations)
-    parts = [
-        pq.read_table(file, filters=pc.field("rep_id") == wanted) for file in table_files(activations, "embeddings")
-    ]
-    table = pa.concat_tables(parts).sort_by([("sample_id", "ascending"), ("prompt_id", "ascending")]).combine_chunks()
+    columns = ["sample_id", "prompt_id", "vector"]
+    table = pa.concat_tables(
+        pq.read_table(file, columns=columns, filters=pc.field("rep_id") == wanted)
+        for file in table_files(activations, "embeddings")
+    )
     if table.num_rows == 0:
         known = ", ".join(sorted(representations(activations)["rep_id"].to_list()))
         raise StoreError(f"there is no representation {wanted!r}", f"known: {known}")
-    vectors = table.column("vector").combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
-    samples, prompts = (tuple(table.column(name).to_pylist()) for name in ("sample_id", "prompt_id"))
-    return Embeddings(wanted, samples, prompts, vectors)
+    stored = table.column("vector").combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
+    labels = pl.DataFrame(table.drop_columns("vector")).with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64))
+    ordered = labels.sort("sample_id", "prompt_id").with_columns(row=pl.int_range(pl.len(), dtype=pl.Int64))
+    return VectorBlocks(wanted, ordered.select("row", "sample_id", "prompt_id"), stored, ordered["place"].to_numpy())
 
 
 def embedding_width(activations: Path) -> int:
     """Return the width d of an activations artifact's embeddings."""
     file = next(iter(table_files(activations, "embeddings")))
     return len(next(pq.ParquetFile(file).iter_batches(1, columns=["vector"])).column("vector")[0])
-
-
-def load_codes(codes: Path, n_features: int) -> Codes:
-    """Read the pooled codes of a codes artifact as a CSR matrix [n, n_features], float64."""
-    frame = read_table(codes, "codes").filter(pl.col("level") == "pooled").sort("sample_id", "prompt_id")
-    lengths = frame["features"].list.len().to_numpy()
-    matrix = sparse.csr_matrix(
-        (
-            frame["values"].list.explode(keep_nulls=False, empty_as_null=False).to_numpy().astype(np.float64),
-            frame["features"].list.explode(keep_nulls=False, empty_as_null=False).to_numpy().astype(np.int64),
-            np.concatenate([[0], np.cumsum(lengths)]),
-        ),
-        shape=(frame.height, n_features),
-    )
-    return Codes(
-        str(frame["sae_id"][0]), str(frame["rep_id"][0]), tuple(frame["sample_id"]), tuple(frame["prompt_id"]), matrix
-    )
-
-
-def load_dictionary(sae: Path) -> Matrix:
-    """Read the dictionary D [c, d] of an SAE artifact (SAELens's ``W_dec``)."""
-    return np.asarray(load_file(sae / SAE_WEIGHTS)["W_dec"], dtype=np.float32)
 
 
 def token_batches(activations: Path, batch_size: int = 65536) -> Iterator[Matrix]:

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 
 from pipeline_core.errors import ModelError
-from pipeline_core.models.adapter import IMAGE, ROLES, Roles, SampleInput
-from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.embedder import AttendingEmbedder
 from pipeline_core.models.grids import ImageGrid
+from pipeline_core.models.samples import IMAGE, ROLES, Roles, SampleInput
 
 Array = npt.NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class SampleAttention:
     grid: ImageGrid | None
 
 
-def capture(adapter: GenerativeAdapter, inputs: Sequence[SampleInput]) -> list[SampleAttention]:
+def capture(embedder: AttendingEmbedder, inputs: Sequence[SampleInput]) -> list[SampleAttention]:
     """Run a batch and reduce each layer's weights as they arise: at most one layer's are held.
 
     Raises:
@@ -44,7 +44,7 @@ def capture(adapter: GenerativeAdapter, inputs: Sequence[SampleInput]) -> list[S
         AttentionError: the model returns no weights.
         ModelError: some weights are not finite.
     """
-    batch = adapter.prepare(inputs)
+    batch = embedder.prepare(inputs)
     layers: list[int] = []
     masses: list[list[Array]] = [[] for _ in inputs]
     image: list[list[Array]] = [[] for _ in inputs]
@@ -56,16 +56,16 @@ def capture(adapter: GenerativeAdapter, inputs: Sequence[SampleInput]) -> list[S
             found = source_rows(weights[row, :, :n_tokens, :n_tokens])
             if not np.isfinite(found).all():
                 raise ModelError(
-                    f"{adapter.name} attends by values that are not finite, "
+                    f"{embedder.facts.name} attends by values that are not finite, "
                     f"for sample {inputs[row].sample_id} in layer {layer}",
                     "float16 overflows in models trained in bfloat16: try model.dtype=float32 or bfloat16",
                 )
             masses[row].append(role_masses(found, roles))
             image[row].append(found[..., roles == IMAGE].mean(axis=1))
 
-    adapter.attend(batch, visit)
+    embedder.attend(batch, visit)
     return [
-        SampleAttention(tuple(layers), tuple(masses[row]), np.stack(image[row]), adapter.image_grid(sample))
+        SampleAttention(tuple(layers), tuple(masses[row]), np.stack(image[row]), embedder.image_grid(sample))
         for row, sample in enumerate(batch.samples)
     ]
 

@@ -10,16 +10,16 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipeline_core.activations.extract import sample_input
-from pipeline_core.activations.plan import DatasetTables, Item
+from pipeline_core.activations.embed import sample_input
+from pipeline_core.activations.plan import DatasetTables, Request
 from pipeline_core.attention.capture import SOURCES, Array, SampleAttention, capture
 from pipeline_core.attention.quadrants import BLOCK, QUADRANTS, Placed, compare, paste, place, quadrant_shares
-from pipeline_core.attention.samples import TASK_TYPES, choose_items
-from pipeline_core.config import AttentionConfig
+from pipeline_core.attention.samples import TASK_TYPES, choose_requests
+from pipeline_core.attention.settings import AttentionSettings
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.errors import AttentionError
-from pipeline_core.models.adapter import ROLES, SampleInput
-from pipeline_core.models.generative import GenerativeAdapter
+from pipeline_core.models.embedder import AttendingEmbedder, Embedder
+from pipeline_core.models.samples import ROLES, SampleInput
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 
@@ -27,11 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def measure_attention(
-    adapter: GenerativeAdapter,
-    dataset: Path,
-    config: AttentionConfig,
-    folder: Path,
-    progress: Callable[[int, int], None],
+    embedder: Embedder, dataset: Path, settings: AttentionSettings, folder: Path, progress: Callable[[int, int], None]
 ) -> None:
     """Write ``attention_mass``, ``attention_maps`` and ``attention_quadrants`` into ``folder``.
 
@@ -39,9 +35,9 @@ def measure_attention(
     from a model that gives no weights, the tables are empty and a warning says why.
 
     Args:
-        adapter: the model, loaded with attention=eager.
+        embedder: the model, loaded with attention=eager.
         dataset: the dataset artifact.
-        config: how many samples, and the seed of their choice.
+        settings: how many samples, and the seed of their choice.
         folder: where the tables go.
         progress: called with the number of samples done and of all.
 
@@ -49,50 +45,52 @@ def measure_attention(
         DataError: a sample cannot be prepared.
         ModelError: some weights are not finite.
     """
-    tables = DatasetTables.read(dataset)
+    model, tables = embedder.facts.name, DatasetTables.read(dataset)
     chosen = [
-        item
+        request
         for modality in TASK_TYPES
-        for item in choose_items(tables, modality, config.samples, config.seed, "attention")
+        for request in choose_requests(tables, modality, settings.samples, settings.seed, "attention")
     ]
-    pictures = choose_items(tables, "image", config.quadrant_samples, config.seed, "attention/quadrants")
-    placed = place(pictures, config.seed)
+    pictures = choose_requests(tables, "image", settings.quadrant_samples, settings.seed, "attention/quadrants")
+    placed = place(pictures, settings.seed)
     if not chosen:
-        log.warning("%s: no task from picture to text or back has test queries: no attention", adapter.name)
+        log.warning("%s: no task from picture to text or back has test queries: no attention", model)
     elif not placed:
-        log.warning("%s: %d pictures, where quadrants need %d: no quadrants", adapter.name, len(pictures), BLOCK)
+        log.warning("%s: %d pictures, where quadrants need %d: no quadrants", model, len(pictures), BLOCK)
     try:
-        found = _captured(adapter, dataset, chosen, placed, progress)
+        found = _captured(embedder, dataset, chosen, placed, progress)
     except AttentionError as error:
-        log.warning("%s: no attention is measured, since %s", adapter.name, error)
+        log.warning("%s: no attention is measured, since %s", model, error)
         chosen, placed, found = [], (), []
     of_chosen, of_placed = found[: len(chosen)], found[len(chosen) :]
-    _log_missing_grids(adapter.name, chosen, of_chosen)
-    write_table(folder, "attention_mass", _mass_table(adapter.name, chosen, of_chosen))
-    _write_rows(folder, "attention_maps", _map_rows(adapter.name, chosen, of_chosen))
-    _write_rows(folder, "attention_quadrants", _quadrant_rows(adapter.name, placed, of_placed))
+    _log_missing_grids(model, chosen, of_chosen)
+    write_table(folder, "attention_mass", _mass_table(model, chosen, of_chosen))
+    _write_rows(folder, "attention_maps", _map_rows(model, chosen, of_chosen))
+    _write_rows(folder, "attention_quadrants", _quadrant_rows(model, placed, of_placed))
 
 
 def _captured(
-    adapter: GenerativeAdapter,
+    embedder: Embedder,
     dataset: Path,
-    chosen: Sequence[Item],
+    chosen: Sequence[Request],
     placed: Sequence[Placed],
     progress: Callable[[int, int], None],
 ) -> list[SampleAttention]:
+    if not isinstance(embedder, AttendingEmbedder):
+        raise AttentionError(f"{embedder.facts.name} cannot tell where it attends", "choose a generative model")
     total = len(chosen) + len(placed)
     found: list[SampleAttention] = []
 
     def look(sample: SampleInput) -> None:
         # One at a time: weights grow with the square of the tokens, and most are long enough to fill a pass.
-        found.extend(capture(adapter, [sample]))
+        found.extend(capture(embedder, [sample]))
         progress(len(found), total)
 
     with ImageReader(dataset) as reader:
-        for item in chosen:
-            look(sample_input(reader, item))
+        for request in chosen:
+            look(sample_input(reader, request))
         for one in placed:
-            look(_pasted(sample_input(reader, one.item), one.quadrant))
+            look(_pasted(sample_input(reader, one.request), one.quadrant))
     return found
 
 
@@ -101,17 +99,17 @@ def _pasted(sample: SampleInput, quadrant: str) -> SampleInput:
     return replace(sample, image=paste(sample.image, quadrant), image_key=None)
 
 
-def _log_missing_grids(model: str, items: Sequence[Item], found: Sequence[SampleAttention]) -> None:
-    missing = sum(item.image_ref is not None and a.grid is None for item, a in zip(items, found, strict=True))
+def _log_missing_grids(model: str, requests: Sequence[Request], found: Sequence[SampleAttention]) -> None:
+    missing = sum(request.image_ref is not None and a.grid is None for request, a in zip(requests, found, strict=True))
     if missing:
         log.warning("%s: how image tokens lie over a picture cannot be told for %d samples: no maps", model, missing)
 
 
-def _mass_table(model: str, items: Sequence[Item], found: Sequence[SampleAttention]) -> pl.DataFrame | pa.Table:
+def _mass_table(model: str, requests: Sequence[Request], found: Sequence[SampleAttention]) -> pl.DataFrame | pa.Table:
     if not found:
         return TABLES["attention_mass"].arrow.empty_table()
-    sample_ids = np.array([item.sample_id for item in items])
-    prompt_ids = np.array([item.prompt_id for item in items])
+    sample_ids = np.array([request.sample_id for request in requests])
+    prompt_ids = np.array([request.prompt_id for request in requests])
     frames = []
     for n, layer in enumerate(found[0].layers):
         masses = np.stack([attention.masses[n] for attention in found])
@@ -128,9 +126,9 @@ def _mass_table(model: str, items: Sequence[Item], found: Sequence[SampleAttenti
     return pl.concat(frames)
 
 
-def _map_rows(model: str, items: Sequence[Item], found: Sequence[SampleAttention]) -> list[dict[str, Any]]:
+def _map_rows(model: str, requests: Sequence[Request], found: Sequence[SampleAttention]) -> list[dict[str, Any]]:
     return [
-        _key(model, item, layer)
+        _key(model, request, layer)
         | {
             "source": source,
             "grid_h": attention.grid.height,
@@ -139,7 +137,7 @@ def _map_rows(model: str, items: Sequence[Item], found: Sequence[SampleAttention
             "mass": float(weights.sum()),
             "weights": weights / weights.sum(),
         }
-        for item, attention in zip(items, found, strict=True)
+        for request, attention in zip(requests, found, strict=True)
         if attention.grid is not None
         for layer, of_layer in zip(attention.layers, attention.image, strict=True)
         for source, weights in zip(SOURCES, of_layer, strict=True)
@@ -152,7 +150,7 @@ def _quadrant_rows(model: str, placed: Sequence[Placed], found: Sequence[SampleA
         return []
     masses, controls = compare(np.stack([_shares(attention) for attention in found]))
     return [
-        _key(model, one.item, layer) | {"source": source, "quadrant": one.quadrant, "mass": mass, "control": control}
+        _key(model, one.request, layer) | {"source": source, "quadrant": one.quadrant, "mass": mass, "control": control}
         for one, attention, of_layers, shuffled in zip(placed, found, masses, controls, strict=True)
         for layer, of_sources, shuffled_sources in zip(attention.layers, of_layers, shuffled, strict=True)
         for source, mass, control in zip(SOURCES, of_sources, shuffled_sources, strict=True)
@@ -167,8 +165,8 @@ def _shares(attention: SampleAttention) -> Array:
     return quadrant_shares(attention.image, attention.grid.height, attention.grid.width)
 
 
-def _key(model: str, item: Item, layer: int) -> dict[str, Any]:
-    return {"model": model, "sample_id": item.sample_id, "prompt_id": item.prompt_id, "layer": layer}
+def _key(model: str, request: Request, layer: int) -> dict[str, Any]:
+    return {"model": model, "sample_id": request.sample_id, "prompt_id": request.prompt_id, "layer": layer}
 
 
 def _write_rows(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pipeline_core.activations.plan import Item
+from pipeline_core.activations.plan import Request
 from pipeline_core.attention.capture import Array
 from pipeline_core.retrieval.randomness import generator
 
@@ -20,19 +20,19 @@ BLOCK = 2 * len(QUADRANTS)
 class Placed:
     """A picture and the quadrant that its art is pasted into."""
 
-    item: Item
+    request: Request
     quadrant: str
 
 
-def place(items: Sequence[Item], seed: int) -> tuple[Placed, ...]:
-    """Deal items in random order into blocks, as ``compare`` reads them; up to seven items are left over.
+def place(requests: Sequence[Request], seed: int) -> tuple[Placed, ...]:
+    """Deal pictures in random order into blocks, as ``compare`` reads them; up to seven are left over.
 
     Args:
-        items: the pictures.
+        requests: the pictures.
         seed: of the order.
     """
-    order = generator(seed, "attention/place").permutation(len(items))[: len(items) // BLOCK * BLOCK]
-    return tuple(Placed(items[pick], QUADRANTS[n % len(QUADRANTS)]) for n, pick in enumerate(order))
+    order = generator(seed, "attention/place").permutation(len(requests))[: len(requests) // BLOCK * BLOCK]
+    return tuple(Placed(requests[pick], QUADRANTS[n % len(QUADRANTS)]) for n, pick in enumerate(order))
 
 
 def paste(art: Image.Image, quadrant: str) -> Image.Image:

@@ -1,0 +1,62 @@
+"""The stage ``activations``: the one hooked pass of a model over the data set."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline_core.activations.settings import ActivationsSettings
+from pipeline_core.models.settings import ModelSettings
+from pipeline_core.stage import Input, ModelStage, ModelSubject, Partitioned, Work
+
+if TYPE_CHECKING:
+    from pipeline_core.activations.plan import Shard
+
+
+class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
+    """Runs the model once over every sample; a shard is a partition."""
+
+    name = "activations"
+    about = "Runs a model once over every sample: pooled embeddings, and token states where the model has some."
+    settings = ActivationsSettings
+    inputs = (Input("dataset", of_analysis=True),)
+    runs_model = True
+
+    def source(self, subject: ModelSubject) -> str:
+        """Return what the model is known by."""
+        return subject.model.identity
+
+    def partitions(self, work: Work[ModelSubject]) -> "Sequence[Shard]":
+        """Return the shards: a pure function of data set and placement."""
+        from pipeline_core.activations.extract import plan_shards
+
+        placement = work.subject.placement
+        prompts = work.subject.model.prompts
+        return plan_shards(
+            work.input("dataset"), prompts, batch_size=placement.batch_size, shard_size=placement.shard_size
+        )
+
+    def size(self, partition: "Shard") -> int:
+        """Return the number of embeddings requested of a shard."""
+        return len(partition.requests)
+
+    def builder(self, work: Work[ModelSubject]) -> "Callable[[Shard, Callable[[int], None]], None]":
+        """Load the model; what is returned writes one shard, unless an interrupted build left it."""
+        from pipeline_core.activations.extract import build_shard
+        from pipeline_core.models.loading import load_embedder
+
+        placement = work.subject.placement
+        embedder = load_embedder(work.settings(ModelSettings), work.subject.model, placement.device, work.cache)
+
+        def build(shard: "Shard", advance: Callable[[int], None]) -> None:
+            settings = work.settings(ActivationsSettings)
+            build_shard(embedder, work.input("dataset"), settings, shard, work.folder, advance)
+
+        return build
+
+    def seal(self, work: Work[ModelSubject], partitions: "Sequence[Shard]") -> None:
+        """Put the table of representations beside the shards."""
+        from pipeline_core.activations.shards import seal_shards
+
+        seal_shards(work.folder, partitions)
+
+
+STAGE = Activations()

@@ -1,0 +1,39 @@
+"""The stage ``attention``: where a model with attention weights looks."""
+
+from dataclasses import replace
+
+from pipeline_core.attention.settings import AttentionSettings
+from pipeline_core.models.settings import ModelSettings
+from pipeline_core.stage import Input, ModelStage, ModelSubject, Work
+
+
+class Attention(ModelStage):
+    """Runs the model over chosen samples with weights that it tells."""
+
+    name = "attention"
+    about = "Measures attention of chosen samples: mass by layer, head and role, and maps over their pictures."
+    settings = AttentionSettings
+    inputs = (Input("dataset"),)
+    part = "sweep"
+    runs_model = True
+
+    def applies(self, subject: ModelSubject) -> bool:
+        """Say whether the model has token states, between which there is attention."""
+        return subject.model.has_tokens
+
+    def source(self, subject: ModelSubject) -> str:
+        """Return what the model is known by."""
+        return subject.model.identity
+
+    def build(self, work: Work[ModelSubject]) -> None:
+        """Write masses, maps and the quadrant control."""
+        from pipeline_core.attention.measure import measure_attention
+        from pipeline_core.models.loading import load_embedder
+
+        # Only eager attention gives its weights.
+        eager = replace(work.subject.model, attention="eager")
+        embedder = load_embedder(work.settings(ModelSettings), eager, work.subject.placement.device, work.cache)
+        measure_attention(embedder, work.input("dataset"), work.settings(AttentionSettings), work.folder, work.progress)
+
+
+STAGE = Attention()

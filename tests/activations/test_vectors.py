@@ -1,0 +1,86 @@
+"""Embeddings are read by row, whatever their order in the artifact."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline_core.activations.vectors import VectorBlocks, load_embeddings
+from pipeline_core.errors import StoreError
+from pipeline_core.schema.parquet import write_table
+
+KEYS = [("b", "text"), ("a", "text"), ("c", "image"), ("a", "image"), ("b", "image")]
+"""Samples and prompts, as they lie in the artifact; the vector of each says where."""
+
+
+def write(folder: Path, keys: list[tuple[str, str]]) -> VectorBlocks:
+    rows = [
+        {"rep_id": rep_id, "sample_id": sample, "prompt_id": prompt, "n_tokens": 1, "vector": [float(n), offset]}
+        for rep_id, offset in (("one", 1.0), ("other", 2.0))
+        for n, (sample, prompt) in enumerate(keys)
+    ]
+    # Both representations in each of two files.
+    for shard in (0, 1):
+        write_table(folder, "embeddings", pl.DataFrame(rows[shard::2]), shard=shard)
+    return load_embeddings(folder, "other")
+
+
+@pytest.fixture
+def vectors(tmp_path: Path) -> VectorBlocks:
+    return write(tmp_path, KEYS)
+
+
+def test_rows_are_numbered_in_order_of_their_labels(vectors: VectorBlocks) -> None:
+    assert (len(vectors), vectors.width) == (5, 2)
+    assert vectors.labels.rows() == [(row, *key) for row, key in enumerate(sorted(KEYS))]
+    whole = vectors.take(np.arange(5))
+    assert whole.dtype == np.float32
+    assert whole[:, 0].tolist() == [KEYS.index(key) for key in sorted(KEYS)]
+    assert set(whole[:, 1]) == {2.0}
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 9])
+def test_blocks_are_bounded_and_make_up_the_whole(vectors: VectorBlocks, size: int) -> None:
+    blocks = list(vectors.blocks(size))
+    assert max(map(len, blocks)) <= size
+    np.testing.assert_array_equal(np.concatenate(blocks), vectors.take(np.arange(5)))
+
+
+def test_samples_are_found_under_one_prompt_or_each_under_its_own(vectors: VectorBlocks) -> None:
+    assert vectors.rows_of(["c", "a", "a"], "image").tolist() == [4, 0, 0]
+    assert vectors.rows_of(["b", "a", "b"], ["text", "image", "image"]).tolist() == [3, 0, 2]
+    assert vectors.rows_of([], "image").tolist() == []
+
+
+def test_a_sample_without_an_embedding_is_named(vectors: VectorBlocks) -> None:
+    with pytest.raises(StoreError, match=r"no embedding of \(sample, prompt\) \('c', 'text'\)"):
+        vectors.rows_of(["a", "c"], "text")
+
+
+def test_a_dual_encoder_answers_to_every_prompt(tmp_path: Path) -> None:
+    vectors = write(tmp_path, [("b", "none"), ("a", "none")])
+    assert vectors.plain
+    assert vectors.rows_of(["a", "b"], ["text", "image"]).tolist() == [0, 1]
+
+
+def test_an_unknown_representation_is_told(tmp_path: Path) -> None:
+    write(tmp_path, KEYS)
+    write_table(
+        tmp_path,
+        "representations",
+        pl.DataFrame(
+            {
+                "rep_id": ["one", "other"],
+                "model": "m",
+                "layer": 1,
+                "norm_position": "raw",
+                "pooling": "mean",
+                "mask": "all",
+                "attention_kind": "causal",
+                "at_analysis_layer": True,
+            }
+        ),
+    )
+    with pytest.raises(StoreError, match="there is no representation 'third'; known: one, other"):
+        load_embeddings(tmp_path, "third")
