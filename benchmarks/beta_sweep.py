@@ -10,8 +10,8 @@ from statistics import median
 import numpy as np
 
 from pipeline_core.activations.vectors import Matrix
+from pipeline_core.retrieval.adaptations.realign import realign, sweep_beta
 from pipeline_core.retrieval.spectrum import spectrum
-from pipeline_core.retrieval.whitening import realign, sweep_beta
 
 N_CANDIDATES, N_QUERIES, WIDTH = 20_000, 1_000, 576
 BETAS = tuple(n / 10 for n in range(11))

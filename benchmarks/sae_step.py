@@ -14,42 +14,43 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from pipeline_core.sae.topk import TopKModule
+from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
 
 WIDTH, FEATURES, K, BATCH, STEPS = 576, 4096, 32, 4096, 7
 PENALTY, LEARNING_RATE, CLIP = 0.01, 8e-4, 1.0
 
 
-def sparse_loss(module: TopKModule, vectors: Tensor) -> Tensor:
+def sparse_loss(sae: TopKSae, vectors: Tensor) -> Tensor:
     """The loss of pipeline_core.sae."""
-    codes, reconstruction = module(vectors)
+    codes, reconstruction = sae.forward(vectors)
     penalty = PENALTY * codes.values.sum() / (len(vectors) * FEATURES)
     return (vectors - reconstruction).square().mean() + penalty
 
 
-def dense_loss(module: TopKModule, vectors: Tensor) -> Tensor:
+def dense_loss(sae: TopKSae, vectors: Tensor) -> Tensor:
     """The same loss with dense codes."""
-    activations = torch.relu(torch.addmm(module.encoder_bias, vectors, module.encoder.T))
+    activations = torch.relu(torch.addmm(sae.encoder_bias, vectors, sae.encoder.T))
     top = activations.topk(K, dim=1)
     codes = torch.zeros_like(activations).scatter(1, top.indices, top.values)
-    return (vectors - codes @ module.dictionary).square().mean() + PENALTY * codes.abs().mean()
+    return (vectors - codes @ sae.dictionary).square().mean() + PENALTY * codes.abs().mean()
 
 
-def train(loss_of: Callable[[TopKModule, Tensor], Tensor], vectors: Tensor) -> tuple[float, float]:
+def train(loss_of: Callable[[TopKSae, Tensor], Tensor], vectors: Tensor) -> tuple[float, float]:
     """Train from a fixed start; return the last loss and the median seconds a step, the first left out."""
-    module = TopKModule(vectors.mean(0), FEATURES, K, "paper", torch.Generator().manual_seed(0))
-    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    settings = TopKSettings(name="paper", features=FEATURES, k=K)
+    sae = MEMBER.start(vectors.mean(0), settings, torch.Generator().manual_seed(0))
+    learned = [tensor for tensor in sae.state().values() if tensor.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=LEARNING_RATE, fused=True)
     seconds = []
     for _ in range(STEPS):
         started = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(module, vectors)
+        loss = loss_of(sae, vectors)
         loss.backward()
-        module.project_gradient()
+        sae.before_step()
         clip_grad_norm_(learned, CLIP)
         optimizer.step()
-        module.restore_unit_norm()
+        sae.after_step()
         seconds.append(time.perf_counter() - started)
     return loss.item(), statistics.median(seconds[1:])
 

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline_core.activations.vectors import load_codes, load_embeddings
+from pipeline_core.activations.vectors import load_embeddings
 from pipeline_core.codes.encode import encode_embeddings
+from pipeline_core.codes.reading import load_codes
 from pipeline_core.errors import ModelError
-from pipeline_core.sae.checkpoints import Provenance, write_sae
-from pipeline_core.sae.topk import TopKModule, TopKSae
+from pipeline_core.sae.architectures.topk import TopKSae
+from pipeline_core.sae.formats import Provenance
+from pipeline_core.sae.formats.saelens import MEMBER
 from pipeline_core.schema.parquet import read_table
-from tests.sae.artifacts import REPRESENTATION, WIDTH, modality_of_rows
+from tests.sae.artifacts import REPRESENTATION, WIDTH, modality_of_rows, start_topk, trained
 
 N_FEATURES, K = 48, 5
 REP = REPRESENTATION["rep_id"]
@@ -18,14 +20,14 @@ REP = REPRESENTATION["rep_id"]
 
 def write(folder: Path, sae: TopKSae) -> Path:
     folder.mkdir()
-    write_sae(folder, sae, Provenance("tiny/centred", "tiny", "centred", "L4/final_norm"))
+    MEMBER.write(folder, sae, Provenance("tiny/centred", "tiny", "L4/final_norm"))
     return folder
 
 
 @pytest.fixture(scope="module")
 def sae(activations: Path) -> TopKSae:
-    mean = torch.from_numpy(load_embeddings(activations).vectors.mean(axis=0))
-    return TopKModule(mean, N_FEATURES, K, "centred", torch.Generator().manual_seed(0)).freeze()
+    mean = torch.from_numpy(np.concatenate([*load_embeddings(activations).blocks()]).mean(axis=0))
+    return trained(start_topk(mean, N_FEATURES, K, True))
 
 
 @pytest.fixture
@@ -43,9 +45,11 @@ def dense(sae: TopKSae, vectors: np.ndarray) -> np.ndarray:
 def test_codes_equal_the_dense_equation(encoded: Path, sae: TopKSae, activations: Path) -> None:
     codes = load_codes(encoded, N_FEATURES)
     embeddings = load_embeddings(activations)
-    assert (codes.sample_ids, codes.prompt_ids) == (embeddings.sample_ids, embeddings.prompt_ids)
+    samples, prompts = (tuple(embeddings.labels[name]) for name in ("sample_id", "prompt_id"))
+    assert (codes.sample_ids, codes.prompt_ids) == (samples, prompts)
     assert (codes.sae_id, codes.rep_id) == ("tiny/centred", REP)
-    np.testing.assert_allclose(codes.matrix.toarray(), dense(sae, embeddings.vectors), rtol=1e-3, atol=1e-4)
+    expected = dense(sae, embeddings.take(np.arange(len(embeddings))))
+    np.testing.assert_allclose(codes.matrix.toarray(), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_only_positive_codes_are_stored_in_order_of_id(encoded: Path) -> None:
@@ -56,7 +60,7 @@ def test_only_positive_codes_are_stored_in_order_of_id(encoded: Path) -> None:
 
 
 def test_reconstruction_equals_the_dense_measures(encoded: Path, sae: TopKSae, activations: Path) -> None:
-    vectors = load_embeddings(activations).vectors.astype(np.float64)
+    vectors = np.concatenate([*load_embeddings(activations).blocks()]).astype(np.float64)
     codes = load_codes(encoded, N_FEATURES).matrix.toarray()
     rebuilt = codes @ sae.dictionary.numpy().astype(np.float64) + sae.decoder_bias.numpy()
     modalities = np.array(modality_of_rows())
@@ -96,7 +100,7 @@ def test_dead_output_has_no_direction(sae: TopKSae, activations: Path, dataset: 
 
 
 def test_another_width_is_refused(activations: Path, dataset: Path, tmp_path: Path) -> None:
-    narrow = TopKModule(torch.zeros(7), 9, 2, "paper", torch.Generator().manual_seed(0)).freeze()
+    narrow = start_topk(torch.zeros(7), 9, 2, False)
     with pytest.raises(ModelError, match=f"takes vectors of width 7, the embeddings have {WIDTH}"):
         encode_embeddings(write(tmp_path / "sae", narrow), activations, dataset, REP, tmp_path)
 

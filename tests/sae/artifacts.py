@@ -1,10 +1,14 @@
 """Token states with few true features, and how they are written as the tables of an artifact."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 
+from pipeline_core.sae.architectures.topk import MEMBER as TOPK
+from pipeline_core.sae.architectures.topk import TopKSae, TopKSettings
 from pipeline_core.schema.parquet import write_table
 
 WIDTH = 24
@@ -57,3 +61,14 @@ def write_tokens(folder: Path, states: np.ndarray, shard: int, scale: float = 1.
 
 def modality_of_rows() -> list[str]:
     return [("image", "text", "image_text")[i % 3] for i in range(29)] + ["text"]
+
+
+def start_topk(mean: torch.Tensor, features: int, k: int, centred: bool) -> TopKSae:
+    """A TopK autoencoder that has learnt nothing yet."""
+    settings = TopKSettings(name="tiny", features=features, k=k, centred=centred)
+    return TOPK.start(mean, settings, torch.Generator().manual_seed(0))
+
+
+def trained(sae: TopKSae) -> TopKSae:
+    """The same one, with tensors that do not learn."""
+    return replace(sae, **{name: tensor.detach() for name, tensor in sae.state().items()})

@@ -7,23 +7,17 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
-from pipeline_core.config import ContrastiveSaeConfig, SaeConfig
 from pipeline_core.errors import DataError
-from pipeline_core.sae.checkpoints import read_sae
+from pipeline_core.sae.architectures.topk import TopKSettings
+from pipeline_core.sae.artifact import read_sae
 from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.sae.trainer import train_sae
 from pipeline_core.schema.parquet import read_table
 from tests.sae.artifacts import N_TOKENS, REPRESENTATION, WIDTH, sparse_states, write_tokens
 
-CONFIG = SaeConfig(
-    features=48,
-    k=6,
-    epochs=4,
-    batch_size=90,
-    learning_rate=5e-3,
-    checkpoint_steps=7,
-    contrastive=ContrastiveSaeConfig(features=16, k=3, epochs=2, batch_size=400),
-)
+PAPER = TopKSettings(name="paper", features=48, k=6, epochs=4, batch_size=90, learning_rate=5e-3)
+CENTRED = PAPER.model_copy(update={"name": "centred", "centred": True})
+BOTH = pytest.mark.parametrize("settings", [PAPER, CENTRED], ids=lambda settings: settings.name)
 STEPS = 4 * 12
 
 
@@ -34,13 +28,11 @@ class InterruptionError(Exception):
 def train(
     activations: Path,
     folder: Path,
-    recipe: str = "paper",
-    config: SaeConfig = CONFIG,
-    contrastive: bool = False,
+    settings: TopKSettings = PAPER,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     folder.mkdir(exist_ok=True)
-    train_sae(activations, recipe, config, contrastive, "tiny", folder, 1, progress)
+    train_sae(activations, settings, "tiny", folder, 1, 7, progress)
     return folder
 
 
@@ -52,7 +44,7 @@ def interrupt_at(step: int) -> Callable[[int, int], None]:
     return progress
 
 
-@pytest.fixture(scope="module", params=["paper", "centred"])
+@pytest.fixture(scope="module", params=[PAPER, CENTRED], ids=lambda settings: settings.name)
 def trained(request: pytest.FixtureRequest, activations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(activations, tmp_path_factory.mktemp("trained"), request.param)
 
@@ -81,10 +73,10 @@ def test_dictionary_has_unit_rows(trained: Path) -> None:
 
 def test_log_measures_what_it_says(activations: Path, tmp_path: Path) -> None:
     """With one batch an epoch, the second log row follows from the weights after the first epoch."""
-    whole = CONFIG.model_copy(update={"batch_size": N_TOKENS, "epochs": 1})
-    first = train(activations, tmp_path / "one", config=whole)
+    whole = PAPER.model_copy(update={"batch_size": N_TOKENS, "epochs": 1})
+    first = train(activations, tmp_path / "one", settings=whole)
     log = read_table(
-        train(activations, tmp_path / "two", config=whole.model_copy(update={"epochs": 2})), "sae_training"
+        train(activations, tmp_path / "two", settings=whole.model_copy(update={"epochs": 2})), "sae_training"
     )
     sae = read_sae(first)
     states = np.concatenate([stored_states(0, 600), stored_states(600, N_TOKENS)]).astype(np.float64)
@@ -102,14 +94,16 @@ def stored_states(start: int, stop: int) -> np.ndarray:
     return sparse_states(N_TOKENS, seed=1)[start:stop].astype(np.float16).astype(np.float32)
 
 
-@pytest.mark.parametrize("recipe", ["paper", "centred"])
+@BOTH
 @pytest.mark.parametrize("step", [3, 7, 30, STEPS])
-def test_interrupted_training_ends_as_uninterrupted(activations: Path, tmp_path: Path, recipe: str, step: int) -> None:
-    whole = train(activations, tmp_path / "whole", recipe)
+def test_interrupted_training_ends_as_uninterrupted(
+    activations: Path, tmp_path: Path, settings: TopKSettings, step: int
+) -> None:
+    whole = train(activations, tmp_path / "whole", settings)
     with pytest.raises(InterruptionError):
-        train(activations, tmp_path / "parts", recipe, progress=interrupt_at(step))
+        train(activations, tmp_path / "parts", settings, progress=interrupt_at(step))
     continued: list[int] = []
-    parts = train(activations, tmp_path / "parts", recipe, progress=lambda done, total: continued.append(done))
+    parts = train(activations, tmp_path / "parts", settings, progress=lambda done, total: continued.append(done))
     assert continued[:1] == ([] if step == STEPS else [step - step % 7 + 1])
     assert_same(whole, parts)
 
@@ -130,15 +124,16 @@ def test_finished_training_is_not_repeated(activations: Path, tmp_path: Path) ->
 
 
 def test_seed_decides_the_result(activations: Path, tmp_path: Path) -> None:
-    short = CONFIG.model_copy(update={"epochs": 1})
-    one, same = (train(activations, tmp_path / name, config=short) for name in ("one", "same"))
-    other = train(activations, tmp_path / "other", config=short.model_copy(update={"seed": 1}))
+    short = PAPER.model_copy(update={"epochs": 1})
+    one, same = (train(activations, tmp_path / name, settings=short) for name in ("one", "same"))
+    other = train(activations, tmp_path / "other", settings=short.model_copy(update={"seed": 1}))
     assert_same(one, same)
     assert (one / "sae_weights.safetensors").read_bytes() != (other / "sae_weights.safetensors").read_bytes()
 
 
-def test_contrastive_models_take_their_own_sizes(activations: Path, tmp_path: Path) -> None:
-    folder = train(activations, tmp_path / "sae", contrastive=True)
+def test_settings_decide_the_sizes(activations: Path, tmp_path: Path) -> None:
+    small = TopKSettings(name="paper", states="vectors", features=16, k=3, epochs=2, batch_size=400)
+    folder = train(activations, tmp_path / "sae", small)
     sae = read_sae(folder)
     assert (tuple(sae.dictionary.shape), sae.k) == ((16, WIDTH), 3)
     assert len(read_table(folder, "sae_training")) == 2 * 3
@@ -177,5 +172,6 @@ def test_provenance_names_layer_and_norm(trained: Path) -> None:
     metadata = json.loads((trained / "cfg.json").read_text())["metadata"]
     assert metadata["hook_name"] == f"L{REPRESENTATION['layer']}/{REPRESENTATION['norm_position']}"
     assert set(read_table(trained, "sae_training")["sae_id"]) == {metadata["sae_id"]}
-    assert metadata["sae_id"] == f"tiny/{metadata['recipe']}"
+    assert metadata["sae_id"] in {"tiny/paper", "tiny/centred"}
     assert metadata["model_name"] == "tiny"
+    assert "imported_from" not in metadata

@@ -1,5 +1,6 @@
 """Sparse codes of a model's embeddings, and how well an autoencoder trained on tokens reconstructs pooled vectors."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import torch
+from scipy import sparse
 
-from pipeline_core.activations.vectors import Embeddings, load_embeddings
+from pipeline_core.activations.vectors import Matrix, VectorBlocks, load_embeddings
 from pipeline_core.errors import ModelError
-from pipeline_core.sae.checkpoints import read_sae, read_sae_id
-from pipeline_core.sae.topk import SparseCodes, TopKSae, decode, encode
+from pipeline_core.sae.architectures import Sae
+from pipeline_core.sae.artifact import read_sae, read_sae_id
+from pipeline_core.sae.sparse import SparseCodes, concatenate
 from pipeline_core.schema.parquet import read_table, write_table
 
 _BLOCK = 4096
@@ -35,24 +38,38 @@ def encode_embeddings(sae: Path, activations: Path, dataset: Path, rep_id: str, 
     Raises:
         ModelError: the autoencoder is of another width, or a code is beyond float16.
     """
-    parameters, sae_id = read_sae(sae), read_sae_id(sae)
+    autoencoder, sae_id = read_sae(sae), read_sae_id(sae)
     embeddings = load_embeddings(activations, rep_id)
-    width, given = parameters.dictionary.shape[1], embeddings.vectors.shape[1]
+    codes = _encode(autoencoder, embeddings.blocks(_BLOCK), embeddings.width, sae_id)
+    write_table(folder, "codes", _code_rows(codes, embeddings, sae_id))
+    write_table(folder, "reconstruction", _reconstruction(autoencoder, codes, embeddings, dataset, sae_id))
+
+
+def encode_vectors(sae: Sae, vectors: Matrix, sae_id: str) -> sparse.csr_matrix:
+    """Return the codes [n, S] of vectors [n, d], rounded as those of embeddings are, float32.
+
+    Raises:
+        ModelError: the autoencoder is of another width, or a code is beyond float16.
+    """
+    blocks = (vectors[start : start + _BLOCK] for start in range(0, len(vectors), _BLOCK))
+    codes = _encode(sae, blocks, vectors.shape[1], sae_id)
+    parts = codes.values.float().numpy(), codes.ids.numpy(), codes.offsets.numpy()
+    matrix = sparse.csr_matrix(parts, shape=(len(vectors), len(sae.dictionary)))
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return matrix
+
+
+def _encode(sae: Sae, blocks: Iterable[Matrix], given: int, sae_id: str) -> SparseCodes:
+    width = sae.dictionary.shape[1]
     if given != width:
         raise ModelError(
             f"the autoencoder {sae_id} takes vectors of width {width}, the embeddings have {given}",
             "train one on this model's activations",
         )
-    codes = _encode(parameters, embeddings, sae_id)
-    write_table(folder, "codes", _code_rows(codes, embeddings, sae_id))
-    write_table(folder, "reconstruction", _reconstruction(parameters, codes, embeddings, dataset, sae_id))
-
-
-def _encode(sae: TopKSae, embeddings: Embeddings, sae_id: str) -> SparseCodes:
-    vectors = embeddings.vectors
     with torch.inference_mode():
-        blocks = [encode(sae, torch.tensor(vectors[n : n + _BLOCK])) for n in range(0, len(vectors), _BLOCK)]
-        codes = SparseCodes(torch.cat([b.values for b in blocks]).half(), torch.cat([b.ids for b in blocks]))
+        codes = concatenate([sae.encode(torch.tensor(block)) for block in blocks])
+        codes = codes._replace(values=codes.values.half())
     if not torch.isfinite(codes.values).all():
         raise ModelError(
             f"codes of {sae_id} exceed float16's largest value, {torch.finfo(torch.float16).max:g}",
@@ -61,41 +78,45 @@ def _encode(sae: TopKSae, embeddings: Embeddings, sae_id: str) -> SparseCodes:
     return codes
 
 
-def _code_rows(codes: SparseCodes, embeddings: Embeddings, sae_id: str) -> pa.Table:
-    ids, order = codes.ids.sort(dim=1)
-    values = codes.values.gather(1, order).numpy()
-    positive = values > 0
-    starts = pa.array(np.concatenate([[0], np.cumsum(positive.sum(axis=1))]), pa.int32())
-    rows = len(values)
+def _code_rows(codes: SparseCodes, embeddings: VectorBlocks, sae_id: str) -> pa.Table:
+    counts = _positive_counts(codes)
+    rows = len(counts)
+    positive = (codes.values > 0).numpy()
+    ids, values = codes.ids.numpy()[positive], codes.values.numpy()[positive]
+    order = np.lexsort((ids, np.repeat(np.arange(rows), counts)))
+    starts = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     return pa.table(
         {
             "sae_id": [sae_id] * rows,
             "rep_id": [embeddings.rep_id] * rows,
             "level": ["pooled"] * rows,
-            "sample_id": embeddings.sample_ids,
-            "prompt_id": embeddings.prompt_ids,
-            "features": pa.ListArray.from_arrays(starts, pa.array(ids.numpy()[positive].astype(np.uint32))),
-            "values": pa.ListArray.from_arrays(starts, pa.array(values[positive])),
+            "sample_id": embeddings.labels["sample_id"].to_arrow(),
+            "prompt_id": embeddings.labels["prompt_id"].to_arrow(),
+            "features": pa.ListArray.from_arrays(starts, pa.array(ids[order].astype(np.uint32))),
+            "values": pa.ListArray.from_arrays(starts, pa.array(values[order])),
         }
     )
 
 
-def _reconstruction(
-    sae: TopKSae, codes: SparseCodes, embeddings: Embeddings, dataset: Path, sae_id: str
-) -> pl.DataFrame:
+def _reconstruction(sae: Sae, codes: SparseCodes, embeddings: VectorBlocks, dataset: Path, sae_id: str) -> pl.DataFrame:
     with torch.inference_mode():
-        exact = SparseCodes(codes.values.float(), codes.ids)
-        rebuilt = decode(sae, exact).double().numpy()
-    vectors = embeddings.vectors.astype(np.float64)
-    l0 = (codes.values > 0).sum(dim=1).double().numpy()
+        rebuilt = sae.decode(codes._replace(values=codes.values.float())).double().numpy()
+    l0 = _positive_counts(codes).astype(np.float64)
     modality = _modalities(embeddings, dataset)
     rows = []
     for group in _GROUPS:
-        chosen = np.full(len(vectors), True) if group == "all" else modality == group
-        measured = _quality(vectors[chosen], rebuilt[chosen], l0[chosen])
+        chosen = np.flatnonzero((modality == group) | (group == "all"))
+        measured = _quality(embeddings.take(chosen).astype(np.float64), rebuilt[chosen], l0[chosen])
         if measured is not None:
             rows.append({"sae_id": sae_id, "rep_id": embeddings.rep_id, "modality": group, **measured})
     return pl.DataFrame(rows)
+
+
+def _positive_counts(codes: SparseCodes) -> npt.NDArray[np.int64]:
+    before = np.concatenate([[0], np.cumsum((codes.values > 0).numpy())])
+    offsets = codes.offsets.numpy()
+    counts: npt.NDArray[np.int64] = before[offsets[1:]] - before[offsets[:-1]]
+    return counts
 
 
 def _quality(
@@ -117,7 +138,6 @@ def _quality(
     }
 
 
-def _modalities(embeddings: Embeddings, dataset: Path) -> npt.NDArray[np.str_]:
+def _modalities(embeddings: VectorBlocks, dataset: Path) -> npt.NDArray[np.str_]:
     samples = read_table(dataset, "samples", ["sample_id", "modality"])
-    modality = dict(samples.iter_rows())
-    return np.array([modality[sample] for sample in embeddings.sample_ids])
+    return embeddings.labels.join(samples, on="sample_id", maintain_order="left")["modality"].to_numpy().astype(str)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline_core.sae.topk import TopKModule
+from pipeline_core.sae.architectures import Sae
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -19,14 +19,14 @@ class TrainingState:
     """Everything that changes while an autoencoder learns.
 
     Attributes:
-        module: the autoencoder.
-        optimizer: of its parameters.
+        sae: the autoencoder.
+        optimizer: of those of its tensors that learn.
         last_positive: [S] step at which each feature last had a positive code, 0 for never.
         step: steps done.
         log: one row a step, in the columns of the table sae_training.
     """
 
-    module: TopKModule
+    sae: Sae
     optimizer: torch.optim.Optimizer
     last_positive: torch.Tensor
     step: int = 0
@@ -38,7 +38,7 @@ class TrainingState:
         with unfinished.open("wb") as file:
             torch.save(
                 {
-                    "module": self.module.state_dict(),
+                    "sae": {name: tensor.detach() for name, tensor in self.sae.state().items()},
                     "optimizer": self.optimizer.state_dict(),
                     "last_positive": self.last_positive,
                     "step": self.step,
@@ -56,7 +56,8 @@ class TrainingState:
         if not path.is_file():
             return
         stored = torch.load(path, weights_only=True)
-        self.module.load_state_dict(stored["module"])
+        for name, tensor in self.sae.state().items():
+            tensor.detach().copy_(stored["sae"][name])
         self.optimizer.load_state_dict(stored["optimizer"])
         self.last_positive = stored["last_positive"]
         self.step = stored["step"]

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from pipeline_core.activations.vectors import token_batches
+from pipeline_core.activations.vectors import representations, token_batches
 from pipeline_core.errors import DataError
 from pipeline_core.schema.parquet import table_files
 
@@ -76,3 +77,9 @@ def _decode(activations: Path, path: Path, n_tokens: int, scale: float) -> None:
     assert halves is not None and filled == n_tokens
     halves.flush()
     unfinished.replace(path)
+
+
+def hook_name(activations: Path) -> str:
+    """Return layer and norm position of the states of an activations artifact, such as "L30/final_norm"."""
+    trained_on = representations(activations).filter(pl.col("at_analysis_layer")).row(0, named=True)
+    return f"L{trained_on['layer']}/{trained_on['norm_position']}"

@@ -1,4 +1,4 @@
-"""Training of a TopK autoencoder on stored token states: seeded, resumable, equal however often it was interrupted."""
+"""Training of an autoencoder on stored token states: seeded, resumable, equal however often it was interrupted."""
 
 import time
 from collections.abc import Callable
@@ -10,29 +10,25 @@ import polars as pl
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from pipeline_core.activations.vectors import representations
-from pipeline_core.config import ContrastiveSaeConfig, SaeConfig
-from pipeline_core.sae.checkpoints import Provenance, write_sae
+from pipeline_core.sae.architectures import ARCHITECTURES, SaeSettings
+from pipeline_core.sae.formats import Provenance
+from pipeline_core.sae.formats.saelens import MEMBER
 from pipeline_core.sae.resume import CHECKPOINT, TrainingState
-from pipeline_core.sae.tokens import TokenMap, map_tokens
-from pipeline_core.sae.topk import Recipe, TopKModule
+from pipeline_core.sae.tokens import TokenMap, hook_name, map_tokens
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 from pipeline_core.threads import limited_threads
 
 STATES = "states.npy"
 
-Sizes = SaeConfig | ContrastiveSaeConfig
-
 
 def train_sae(
     activations: Path,
-    recipe: Recipe,
-    config: SaeConfig,
-    contrastive: bool,
+    settings: SaeSettings,
     model_name: str,
     folder: Path,
     threads: int,
+    checkpoint_steps: int,
     progress: Callable[[int, int], None],
 ) -> None:
     """Train on the token states of an activations artifact; write weights, cfg.json and the table sae_training.
@@ -47,12 +43,11 @@ def train_sae(
 
     Args:
         activations: an activations artifact.
-        recipe: "paper" or "centred", see ``topk``.
-        config: sizes and learning.
-        contrastive: take the sizes for contrastive models.
-        model_name: the model; with the recipe it makes the sae_id.
+        settings: architecture, sizes and learning.
+        model_name: the model; with the settings' name it makes the sae_id.
         folder: where to write.
         threads: of torch's arithmetic.
+        checkpoint_steps: steps between checkpoints: what a kill can lose.
         progress: called with (steps done, steps in all) after every step.
 
     Raises:
@@ -61,16 +56,14 @@ def train_sae(
     """
     if _finished(folder):
         return
-    sizes: Sizes = config.contrastive if contrastive else config
     with limited_threads(threads):
         tokens = map_tokens(activations, folder / STATES)
         mean = tokens.mean()
-        state = _start(mean, sizes, config, recipe)
+        state = _start(mean, settings)
         state.restore(folder)
-        _train(state, tokens, mean, sizes, config, folder, progress)
-    sae_id = f"{model_name}/{recipe}"
-    provenance = Provenance(sae_id, model_name, recipe, _hook_name(activations))
-    write_sae(folder, state.module.freeze(), provenance)
+        _train(state, tokens, mean, settings, folder, checkpoint_steps, progress)
+    sae_id = f"{model_name}/{settings.name}"
+    MEMBER.write(folder, state.sae, Provenance(sae_id, model_name, hook_name(activations)))
     write_table(folder, "sae_training", pl.DataFrame(state.log).with_columns(pl.lit(sae_id).alias("sae_id")))
     for leftover in (STATES, CHECKPOINT):
         (folder / leftover).unlink()
@@ -81,42 +74,42 @@ def _finished(folder: Path) -> bool:
     return (folder / TABLES["sae_training"].file_name).is_file() and not (folder / CHECKPOINT).is_file()
 
 
-def _start(mean: torch.Tensor, sizes: Sizes, config: SaeConfig, recipe: Recipe) -> TrainingState:
-    generator = torch.Generator().manual_seed(config.seed)
-    module = TopKModule(mean, sizes.features, sizes.k, recipe, generator)
-    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(learned, lr=config.learning_rate, fused=True)
-    return TrainingState(module, optimizer, torch.zeros(sizes.features, dtype=torch.int64))
+def _start(mean: torch.Tensor, settings: SaeSettings) -> TrainingState:
+    generator = torch.Generator().manual_seed(settings.seed)
+    sae = ARCHITECTURES.find(settings.architecture, "architecture").start(mean, settings, generator)
+    learned = [tensor for tensor in sae.state().values() if tensor.requires_grad]
+    optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, fused=True)
+    return TrainingState(sae, optimizer, torch.zeros(settings.features, dtype=torch.int64))
 
 
 def _train(
     state: TrainingState,
     tokens: TokenMap,
     mean: torch.Tensor,
-    sizes: Sizes,
-    config: SaeConfig,
+    settings: SaeSettings,
     folder: Path,
+    checkpoint_steps: int,
     progress: Callable[[int, int], None],
 ) -> None:
-    epoch_steps = -(-len(tokens) // sizes.batch_size)
-    total = epoch_steps * sizes.epochs
+    epoch_steps = -(-len(tokens) // settings.batch_size)
+    total = epoch_steps * settings.epochs
     first_epoch, first_batch = divmod(state.step, epoch_steps)
-    for epoch in range(first_epoch, sizes.epochs):
-        batches = _batches(len(tokens), epoch_steps, config.seed, epoch)
+    for epoch in range(first_epoch, settings.epochs):
+        batches = _batches(len(tokens), epoch_steps, settings.seed, epoch)
         for rows in batches[first_batch if epoch == first_epoch else 0 :]:
             started = time.perf_counter()
-            measured = _step(state, tokens.batch(rows), mean, config)
+            measured = _step(state, tokens.batch(rows), mean, settings)
             state.log.append(
                 {
                     "step": state.step,
                     "epoch": epoch + 1,
                     **measured,
                     "dead_share": _dead_share(state, epoch_steps),
-                    "learning_rate": config.learning_rate,
+                    "learning_rate": settings.learning_rate,
                     "tokens_per_second": len(rows) / (time.perf_counter() - started),
                 }
             )
-            if state.step % config.checkpoint_steps == 0 or state.step == total:
+            if state.step % checkpoint_steps == 0 or state.step == total:
                 state.save(folder)
             progress(state.step, total)
 
@@ -126,18 +119,18 @@ def _batches(n_tokens: int, n_batches: int, seed: int, epoch: int) -> list[npt.N
     return np.array_split(order, n_batches)
 
 
-def _step(state: TrainingState, vectors: torch.Tensor, mean: torch.Tensor, config: SaeConfig) -> dict[str, float]:
-    module = state.module
-    codes, reconstruction = module(vectors)
+def _step(state: TrainingState, vectors: torch.Tensor, mean: torch.Tensor, settings: SaeSettings) -> dict[str, float]:
+    sae = state.sae
+    codes, reconstruction = sae.forward(vectors)
     squared_error = (vectors - reconstruction).square().sum()
-    n_codes = len(vectors) * module.dictionary.shape[0]
-    loss = squared_error / vectors.numel() + config.penalty * codes.values.sum() / n_codes
+    n_codes = len(vectors) * settings.features
+    loss = squared_error / vectors.numel() + settings.penalty * codes.values.sum() / n_codes
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    module.project_gradient()
-    clip_grad_norm_(module.parameters(), config.gradient_clip)
+    loss.backward()  # type: ignore[no-untyped-call]
+    sae.before_step()
+    clip_grad_norm_(sae.state().values(), settings.gradient_clip)
     state.optimizer.step()
-    module.restore_unit_norm()
+    sae.after_step()
     state.step += 1
     positive = codes.values > 0
     state.last_positive[codes.ids[positive]] = state.step
@@ -151,8 +144,3 @@ def _step(state: TrainingState, vectors: torch.Tensor, mean: torch.Tensor, confi
 def _dead_share(state: TrainingState, epoch_steps: int) -> float:
     # Nothing can be called dead before every state has been seen once.
     return (state.step - state.last_positive >= epoch_steps).double().mean().item()
-
-
-def _hook_name(activations: Path) -> str:
-    trained_on = representations(activations).filter(pl.col("at_analysis_layer")).row(0, named=True)
-    return f"L{trained_on['layer']}/{trained_on['norm_position']}"

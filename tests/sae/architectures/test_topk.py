@@ -4,8 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_core.sae.architectures.topk import MEMBER, TopKSae
 from pipeline_core.sae.kernels import combine, top_codes
-from pipeline_core.sae.topk import TopKModule, TopKSae, decode, encode
+from pipeline_core.sae.sparse import SparseCodes
+from tests.sae.artifacts import start_topk
 
 
 def random_sae(seed: int, n_features: int, width: int, k: int, centred: bool) -> TopKSae:
@@ -31,8 +33,10 @@ def dense_codes(sae: TopKSae, vectors: np.ndarray) -> np.ndarray:
     return activations
 
 
-def as_dense(values: torch.Tensor, ids: torch.Tensor, n_features: int) -> np.ndarray:
-    return torch.zeros(len(values), n_features).scatter_add_(1, ids, values).double().numpy()
+def as_dense(codes: SparseCodes, n_features: int) -> np.ndarray:
+    dense = torch.zeros(len(codes.offsets) - 1, n_features)
+    rows = torch.repeat_interleave(torch.arange(len(dense)), codes.offsets.diff())
+    return dense.index_put_((rows, codes.ids), codes.values, accumulate=True).double().numpy()
 
 
 @settings(max_examples=50, deadline=None)
@@ -42,12 +46,12 @@ def test_codes_and_reconstructions_equal_the_dense_equation(
 ) -> None:
     sae = random_sae(seed, n_features, width, data.draw(st.integers(1, n_features)), centred)
     vectors = torch.randn(9, width, generator=torch.Generator().manual_seed(seed + 1))
-    codes = encode(sae, vectors)
+    codes = sae.encode(vectors)
     expected = dense_codes(sae, vectors.double().numpy())
-    np.testing.assert_allclose(as_dense(*codes, n_features), expected, atol=1e-4)
+    np.testing.assert_allclose(as_dense(codes, n_features), expected, atol=1e-4)
     rebuilt = expected @ sae.dictionary.double().numpy() + sae.decoder_bias.double().numpy()
-    np.testing.assert_allclose(decode(sae, codes).numpy(), rebuilt, atol=1e-4)
-    assert int((codes.values > 0).sum(1).max()) <= sae.k
+    np.testing.assert_allclose(sae.decode(codes).numpy(), rebuilt, atol=1e-4)
+    assert codes.offsets.diff().tolist() == [sae.k] * 9
     assert float(codes.values.min()) >= 0
 
 
@@ -58,45 +62,58 @@ def test_gradients_equal_those_of_the_dense_loss() -> None:
         [tensor.clone().requires_grad_() for tensor in tensors]
         for tensors in [[torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]] * 2
     )
-    values, ids = top_codes(*sparse[:3], 4)
-    (combine(values, ids, sparse[3]).square().sum() + 0.3 * values.sum()).backward()
+    ours = top_codes(*sparse[:3], 4)
+    (combine(ours, sparse[3]).square().sum() + 0.3 * ours.values.sum()).backward()
 
     vectors, encoder, bias, dictionary = dense
     activations = torch.relu(vectors @ encoder.T + bias)
     kept = activations.topk(4, dim=1)
     codes = torch.zeros_like(activations).scatter(1, kept.indices, kept.values)
     ((codes @ dictionary).square().sum() + 0.3 * codes.sum()).backward()
-    for ours, theirs in zip(sparse, dense, strict=True):
-        torch.testing.assert_close(ours.grad, theirs.grad)
+    for one, other in zip(sparse, dense, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
 
 
-@pytest.mark.parametrize("recipe", ["paper", "centred"])
-def test_recipes_differ_in_what_is_learnt_of_the_mean(recipe: str) -> None:
+@pytest.mark.parametrize("centred", [False, True])
+def test_centring_decides_what_is_learnt_of_the_mean(centred: bool) -> None:
     mean = torch.arange(6.0)
-    module = TopKModule(mean, 10, 3, recipe, torch.Generator().manual_seed(0))
-    sae = module.freeze()
-    torch.testing.assert_close(sae.dictionary.norm(dim=1), torch.ones(10))
-    centred = recipe == "centred"
+    sae = start_topk(mean, 10, 3, centred)
+    torch.testing.assert_close(sae.dictionary.detach().norm(dim=1), torch.ones(10))
     assert sae.centred is centred
-    torch.testing.assert_close(sae.decoder_bias, mean if centred else torch.zeros(6))
-    codes, rebuilt = module(mean[None])
+    torch.testing.assert_close(sae.decoder_bias.detach(), mean if centred else torch.zeros(6))
+    codes, rebuilt = sae.forward(mean[None])
     rebuilt.square().sum().backward()
-    assert (module.decoder_bias.grad is not None) is centred
+    assert (sae.decoder_bias.grad is not None) is centred
     if centred:
         assert float(codes.values.detach().abs().max()) == 0.0
         torch.testing.assert_close(rebuilt.detach(), mean[None])
 
 
 def test_a_step_turns_features_but_keeps_their_length() -> None:
-    module = TopKModule(torch.zeros(8), 20, 4, "paper", torch.Generator().manual_seed(0))
-    before = module.freeze().dictionary
-    _, rebuilt = module(torch.randn(16, 8, generator=torch.Generator().manual_seed(1)))
+    sae = start_topk(torch.zeros(8), 20, 4, False)
+    before = sae.dictionary.detach().clone()
+    _, rebuilt = sae.forward(torch.randn(16, 8, generator=torch.Generator().manual_seed(1)))
     (rebuilt - 1).square().sum().backward()
-    module.project_gradient()
-    along = (module.dictionary.grad * module.dictionary).sum(1)
+    sae.before_step()
+    along = (sae.dictionary.grad * sae.dictionary).sum(1)
     torch.testing.assert_close(along.detach(), torch.zeros(20), atol=1e-5, rtol=0)
-    torch.optim.SGD([module.dictionary], lr=0.1).step()
-    module.restore_unit_norm()
-    after = module.freeze().dictionary
+    torch.optim.SGD([sae.dictionary], lr=0.1).step()
+    sae.after_step()
+    after = sae.dictionary.detach()
     torch.testing.assert_close(after.norm(dim=1), torch.ones(20))
     assert float((after - before).abs().max()) > 1e-3
+
+
+def test_what_is_stored_of_one_makes_it_again() -> None:
+    sae = start_topk(torch.arange(6.0), 10, 3, True)
+    again = MEMBER.load(sae.config(), {name: tensor.detach() for name, tensor in sae.tensors().items()})
+    for name, tensor in sae.state().items():
+        assert torch.equal(tensor, again.state()[name])
+    assert (again.k, again.centred, MEMBER.limit(sae.config())) == (3, True, 3)
+
+
+@pytest.mark.parametrize("k", [0, 11, "3", None])
+def test_an_impossible_k_is_refused(k: object) -> None:
+    sae = start_topk(torch.arange(6.0), 10, 3, True)
+    with pytest.raises(ValueError, match="is not a number from 1 to the number of features, 10"):
+        MEMBER.load({**sae.config(), "k": k}, sae.tensors())

@@ -1,0 +1,141 @@
+"""TopK: z = TopK(ReLU(W (h - b_in) + b), k), h_hat = z D + b_dec, rows of D at unit norm.
+
+Not centred (arXiv 2512.19115, App. D): no input centring and no decoder bias, b_in = b_dec = 0, so that the mean of the
+vectors must be written in features. Centred: b_dec starts at the training mean, is subtracted from the input
+(b_in = b_dec) and added to the output, so that features describe what differs between vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from pipeline_core.sae.architectures._kind import Architecture, Sae, SaeSettings, Shapes
+from pipeline_core.settings import Count
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from pipeline_core.sae.sparse import SparseCodes
+
+
+class TopKSettings(SaeSettings):
+    """A TopK autoencoder that is trained here."""
+
+    k: Count = Field(32, description="Active features a vector.")
+
+    @model_validator(mode="after")
+    def _k_fits(self) -> TopKSettings:
+        if self.k > self.features:
+            raise ValueError(f"k is {self.k}, which must not exceed features, {self.features}")
+        return self
+
+
+@dataclass(frozen=True)
+class TopKSae(Sae):
+    """A TopK autoencoder of S features over vectors of width D.
+
+    While it learns, its dictionary itself stays at unit norm: no normalised copy goes stale.
+
+    Attributes:
+        encoder: W [S, D].
+        encoder_bias: b [S].
+        dictionary: D [S, D], one row a feature.
+        decoder_bias: b_dec [D], zero in the paper's recipe.
+        k: largest number of positive codes a vector.
+        centred: whether b_dec is subtracted from the input, too.
+    """
+
+    architecture: ClassVar[str] = "topk"
+
+    encoder: Tensor
+    encoder_bias: Tensor
+    dictionary: Tensor
+    decoder_bias: Tensor
+    k: int
+    centred: bool
+
+    def encode(self, vectors_nd: Tensor) -> SparseCodes:
+        """Return the codes of raw vectors [n, D], k a vector, zeros included."""
+        from pipeline_core.sae.kernels import top_codes
+
+        inputs = vectors_nd - self.decoder_bias if self.centred else vectors_nd
+        return top_codes(inputs, self.encoder, self.encoder_bias, self.k)
+
+    def decode(self, codes: SparseCodes) -> Tensor:
+        """Return the reconstructions h_hat [n, D], decoder bias included."""
+        from pipeline_core.sae.kernels import combine
+
+        return combine(codes, self.dictionary) + self.decoder_bias
+
+    def config(self) -> dict[str, Any]:
+        """Return its part of cfg.json."""
+        return {"k": self.k, "apply_b_dec_to_input": self.centred, "rescale_acts_by_decoder_norm": False}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return W_enc [D, S], b_enc [S], W_dec [S, D] and b_dec [D]."""
+        return {
+            "W_enc": self.encoder.T,
+            "b_enc": self.encoder_bias,
+            "W_dec": self.dictionary,
+            "b_dec": self.decoder_bias,
+        }
+
+    def before_step(self) -> None:
+        """Leave of the dictionary's gradient only what turns its rows: their length is fixed."""
+        gradient, rows = self.dictionary.grad, self.dictionary.detach()
+        assert gradient is not None
+        gradient -= (gradient * rows).sum(1, keepdim=True) * rows
+
+    def after_step(self) -> None:
+        """Bring the dictionary's rows back to unit norm."""
+        from torch.nn.functional import normalize
+
+        rows = self.dictionary.detach()
+        rows.copy_(normalize(rows))
+
+
+class TopK(Architecture):
+    """The k largest activations of a vector are its codes."""
+
+    name = "topk"
+    settings = TopKSettings
+    shapes: ClassVar[Shapes] = {"W_enc": ("D", "S"), "b_enc": ("S",), "W_dec": ("S", "D"), "b_dec": ("D",)}
+
+    def start(self, mean_d: Tensor, settings: TopKSettings, generator: torch.Generator) -> TopKSae:
+        """Draw random unit features, tie the encoder to them, and start b_dec at the mean if it is centred."""
+        import torch
+        from torch.nn.functional import normalize
+
+        rows = normalize(torch.randn(settings.features, mean_d.shape[0], generator=generator))
+        decoder_bias = mean_d.clone() if settings.centred else torch.zeros_like(mean_d)
+        return TopKSae(
+            rows.clone().requires_grad_(),
+            torch.zeros(settings.features).requires_grad_(),
+            rows.requires_grad_(),
+            decoder_bias.requires_grad_(settings.centred),
+            settings.k,
+            settings.centred,
+        )
+
+    def load(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TopKSae:
+        """Return a trained one; SAELens's codes rescaled by the decoder's norms are not supported."""
+        if config.get("rescale_acts_by_decoder_norm", False):
+            raise ValueError("rescale_acts_by_decoder_norm = True is not supported, only False")
+        k, n_features = config["k"], len(tensors["W_dec"])
+        if not isinstance(k, int) or not 1 <= k <= n_features:
+            raise ValueError(f"k = {k!r} is not a number from 1 to the number of features, {n_features}")
+        encoder = tensors["W_enc"].T.contiguous()
+        centred = bool(config["apply_b_dec_to_input"])
+        return TopKSae(encoder, tensors["b_enc"], tensors["W_dec"], tensors["b_dec"], k, centred)
+
+    def limit(self, config: Mapping[str, Any]) -> int:
+        """Return k."""
+        return int(config["k"])
+
+
+MEMBER = TopK()

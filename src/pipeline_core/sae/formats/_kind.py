@@ -1,0 +1,110 @@
+"""What a checkpoint format is: it turns files into an architecture's tensors under SAELens's names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline_core.errors import ModelError
+from pipeline_core.sae.architectures import ARCHITECTURES, Sae
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Whose autoencoder an artifact holds, and where it comes from; kept in cfg.json's metadata.
+
+    Attributes:
+        sae_id: "<model>/<name>".
+        model_name: the model.
+        hook_name: layer and norm position of the states that it is for, such as "L30/final_norm".
+        imported_from: the path of one that was trained elsewhere, None for one that was trained here.
+        format: the format it was imported from.
+        facts: what its files said of its origin.
+    """
+
+    sae_id: str
+    model_name: str
+    hook_name: str
+    imported_from: str | None = None
+    format: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained autoencoder as it was read, the name of the format, and what the files say of its origin."""
+
+    sae: Sae
+    format: str
+    facts: Mapping[str, Any]
+
+
+class CheckpointFormat(ABC):
+    """One format; ``name`` is what messages and provenance call it."""
+
+    name: str
+
+    @abstractmethod
+    def recognise(self, path: Path) -> bool:
+        """Say whether a file or folder is of this format, without torch and without reading much of it."""
+
+    @abstractmethod
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """Return every file that ``read`` reads: their contents are the autoencoder's identity."""
+
+    @abstractmethod
+    def read(self, path: Path, k: int | None = None) -> Checkpoint:
+        """Read a trained autoencoder; nothing in the file may run code.
+
+        Args:
+            path: file or folder.
+            k: active features a vector, for formats that do not say.
+
+        Raises:
+            ModelError: it is missing, not readable, or uses what is not supported.
+        """
+
+
+def require(tensors: Mapping[str, Any], names: Iterable[str], path: Path, what: str) -> None:
+    """Refuse a file that lacks tensors.
+
+    Raises:
+        ModelError: it names them; ``what`` says what the file is not.
+    """
+    missing = [name for name in names if name not in tensors]
+    if missing:
+        raise ModelError(f"{path} lacks the tensors {', '.join(missing)}", f"it is not {what}")
+
+
+def assemble(architecture: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> Sae:
+    """Put a trained autoencoder together from what a file at ``path`` says in SAELens's terms.
+
+    Raises:
+        ModelError: the architecture is unknown, a tensor is missing or of another shape, or the config is unusable.
+    """
+    if architecture not in ARCHITECTURES:
+        known = " or ".join(ARCHITECTURES)
+        raise ModelError(f"the autoencoder {path} has architecture = {architecture!r}", f"known: {known}")
+    kind = ARCHITECTURES[architecture]
+    require(tensors, kind.shapes, path, f"a {architecture} autoencoder")
+    sizes = dict(zip("SD", tensors["W_dec"].shape, strict=False))
+    for name, dimensions in kind.shapes.items():
+        found = tuple(tensors[name].shape)
+        if found != tuple(sizes.get(dimension) for dimension in dimensions):
+            raise ModelError(
+                f"{path}: the tensor {name} has the shape {found}, which does not fit W_dec's "
+                f"{tuple(tensors['W_dec'].shape)}",
+                f"{name} is [{', '.join(dimensions)}]",
+            )
+    try:
+        return kind.load(config, {name: tensors[name].float() for name in kind.shapes})
+    except KeyError as error:
+        raise ModelError(f"the config of the autoencoder {path} lacks {error.args[0]}", "copy it again") from None
+    except ValueError as error:
+        raise ModelError(f"the autoencoder {path}: {error}", "take another one") from None
