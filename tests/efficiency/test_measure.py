@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline_core.config import EfficiencyConfig, RetrievalConfig
 from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.efficiency.measure import (
     OPERATIONS,
@@ -19,7 +18,9 @@ from pipeline_core.efficiency.measure import (
     sizes_that_fit,
     synthetic_vectors,
 )
+from pipeline_core.efficiency.settings import EfficiencySettings
 from pipeline_core.errors import DataError
+from pipeline_core.retrieval.adaptations.realign import RealignSettings
 from pipeline_core.schema.parquet import read_table
 
 GIB = 1 << 30
@@ -27,9 +28,11 @@ GIB = 1 << 30
 
 @pytest.fixture
 def table(tmp_path: Path) -> pl.DataFrame:
-    config = EfficiencyConfig(candidates=(300, 100, 300), queries=20)
+    settings = EfficiencySettings(candidates=(300, 100, 300), queries=20)
     told: list[tuple[int, int]] = []
-    measure_efficiency("model", 16, config, RetrievalConfig(), tmp_path, lambda done, total: told.append((done, total)))
+    measure_efficiency(
+        "model", 16, settings, RealignSettings(), tmp_path, lambda done, total: told.append((done, total))
+    )
     assert told == [(n, 6) for n in range(1, 7)]
     assert all(result.success for result in check_artifact("efficiency", tmp_path))
     return read_table(tmp_path, "efficiency")
@@ -110,5 +113,5 @@ def test_a_containers_limit_counts(tmp_path: Path, limit: str, use: str) -> None
 
 def test_one_vector_is_no_pool(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="too few for a covariance"):
-        config = EfficiencyConfig(candidates=(1,), queries=2)
-        measure_efficiency("model", 8, config, RetrievalConfig(), tmp_path, lambda done, total: None)
+        settings = EfficiencySettings(candidates=(1,), queries=2)
+        measure_efficiency("model", 8, settings, RealignSettings(), tmp_path, lambda done, total: None)

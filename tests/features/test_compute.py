@@ -9,14 +9,14 @@ import pytest
 from polars.testing import assert_frame_equal
 from safetensors.numpy import save_file
 
-from pipeline_core.config import FeatureConfig
 from pipeline_core.errors import DataError
 from pipeline_core.features.compute import compute_features
+from pipeline_core.features.settings import FeatureSettings
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table, write_table
 
 C, WIDTH = 40, 6
-CONFIG = FeatureConfig(share=0.1, overlap_shares=(0.05, 0.2), pairs_per_feature=3, examples=2)
+SETTINGS = FeatureSettings(share=0.1, overlap_shares=(0.05, 0.2), pairs_per_feature=3, examples=2)
 SPLITS = ("train", "train", "support", "validation", "test")
 
 
@@ -81,7 +81,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_dataset(folder, rows)
     write_codes(folder, rows, dense_codes(rows))
     write_dictionary(folder)
-    compute_features(folder, folder, folder, CONFIG, folder)
+    compute_features(folder, folder, folder, SETTINGS, folder)
     return folder
 
 
@@ -195,7 +195,7 @@ def test_dual_encoders_need_no_prompt(built: Path, tmp_path: Path) -> None:
     write_dataset(tmp_path, rows)
     write_codes(tmp_path, [(rows[n][0], "none", *rows[n][2:]) for n in once], codes[once])
     write_dictionary(tmp_path)
-    compute_features(tmp_path, tmp_path, tmp_path, CONFIG, tmp_path)
+    compute_features(tmp_path, tmp_path, tmp_path, SETTINGS, tmp_path)
     for name in ("features", "feature_pairs", "feature_overlap", "energy_curve"):
         assert_frame_equal(read_table(tmp_path, name), read_table(built, name))
 
@@ -210,7 +210,7 @@ def test_a_missing_side_is_told(tmp_path: Path, left: str, problem: str) -> None
     write_codes(tmp_path, [rows[n] for n in kept], dense_codes(rows)[kept])
     write_dictionary(tmp_path)
     with pytest.raises(DataError, match=problem):
-        compute_features(tmp_path, tmp_path, tmp_path, CONFIG, tmp_path)
+        compute_features(tmp_path, tmp_path, tmp_path, SETTINGS, tmp_path)
 
 
 def test_samples_without_pairs_are_told(tmp_path: Path) -> None:
@@ -220,4 +220,4 @@ def test_samples_without_pairs_are_told(tmp_path: Path) -> None:
     write_codes(tmp_path, rows, dense_codes(rows))
     write_dictionary(tmp_path)
     with pytest.raises(DataError, match="no matched pair"):
-        compute_features(tmp_path, tmp_path, tmp_path, CONFIG, tmp_path)
+        compute_features(tmp_path, tmp_path, tmp_path, SETTINGS, tmp_path)

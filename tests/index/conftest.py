@@ -77,7 +77,13 @@ def _write(root: Path, prompts: bool, n: int) -> Artifacts:
         "pairs": [{"image_id": f"image:{i:05d}", "text_id": f"text:{i:05d}", "split": split[i]} for i in range(n)],
         "tasks": [task],
         "queries": [
-            {"task_id": "t2i", "query_id": f"q{i:05d}", "sample_id": f"text:{i:05d}", "split": split[i]}
+            {
+                "task_id": "t2i",
+                "query_id": f"q{i:05d}",
+                "sample_id": f"text:{i:05d}",
+                "split": split[i],
+                "prompt_id": "text",
+            }
             for i in held_out
         ],
         "candidates": [{"task_id": "t2i", "split": split[i], "sample_id": f"image:{i:05d}"} for i in held_out],

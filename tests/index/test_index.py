@@ -8,15 +8,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline_core.config import IndexConfig, RetrievalConfig
 from pipeline_core.errors import QueryError, StoreError
 from pipeline_core.index import build as building
 from pipeline_core.index.build import build_index
 from pipeline_core.index.search import SearchResult, open_variant, search
+from pipeline_core.index.settings import IndexSettings
+from pipeline_core.retrieval.adaptations.realign import RealignSettings
+from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.schema.parquet import read_table
 from tests.index.conftest import Artifacts
 
-SETTINGS = IndexConfig(queries=10), RetrievalConfig()
+SCORING = ScoringSettings(), RealignSettings()
+SETTINGS = IndexSettings(queries=10), *SCORING
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["prompts", "dual encoder"])
@@ -145,8 +148,8 @@ def test_an_approximate_index_is_measured(
 ) -> None:
     monkeypatch.setattr(building, "LEAST_INDEXED", 256)
     artifacts = make(True, 600)
-    config = IndexConfig(kind=kind, queries=20)
-    build_index(artifacts.activations, artifacts.dataset, "rep", config, RetrievalConfig(), tmp_path)
+    settings = IndexSettings(kind=kind, queries=20)
+    build_index(artifacts.activations, artifacts.dataset, "rep", settings, *SCORING, tmp_path)
     table = read_table(tmp_path, "index_recall")
     assert set(table["kind"]) == {kind}
     assert [index.columns for index in open_variant(tmp_path, "raw").list_indices()] == [["vector"]]

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import save_file
 
-from pipeline_core.retrieval.removal import SaeInput
+from pipeline_core.retrieval.saes import SaeInput
 from pipeline_core.schema.parquet import read_table, write_table
 
 SPLITS = {"support": 40, "validation": 30, "test": 50}
@@ -48,7 +48,8 @@ def _write_dataset(folder: Path, ids: list[tuple[str, str]]) -> None:
             {"sample_id": f"text:{key}", "modality": "text", "text": key, **shared},
         ]
         for task, kind in (("t2i", "text"), ("i2i", "image")):
-            queries.append({"task_id": task, "query_id": key, "sample_id": f"{kind}:{key}", "split": split})
+            asked = {"task_id": task, "query_id": key, "sample_id": f"{kind}:{key}", "split": split}
+            queries.append(asked | {"prompt_id": kind})
             candidates.append({"task_id": task, "split": split, "sample_id": f"image:{key}"})
         qrels.append({"task_id": "t2i", "query_id": key, "sample_id": f"image:{key}", "relevance": 1})
         exclusions.append({"task_id": "i2i", "query_id": key, "sample_id": f"image:{key}"})

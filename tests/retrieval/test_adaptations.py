@@ -1,153 +1,133 @@
-import tracemalloc
+"""An adaptation is one object: one from outside is fitted, scored, saved, loaded and compared like the others."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
-from safetensors.numpy import save_file
 
-from pipeline_core.errors import StoreError
-from pipeline_core.retrieval import adaptations as adaptations_module
-from pipeline_core.retrieval.adaptations import (
-    Adaptation,
-    Centring,
-    Identity,
-    Projection,
-    Whitening,
-    load_adaptations,
-    save_adaptations,
-    unit,
-)
-from pipeline_core.retrieval.shrinkage import ledoit_wolf, oas
-from pipeline_core.retrieval.spectrum import spectrum
-from pipeline_core.retrieval.transport import transport
-from pipeline_core.retrieval.whitening import mean_removal, pca, realign, zca
-from tests.retrieval.clouds import D, embedding_like
+from pipeline_core.contracts.validation import check_artifact
+from pipeline_core.grid.score import score_grid
+from pipeline_core.grid.settings import GridSettings
+from pipeline_core.retrieval.adaptations import ADAPTATIONS, Adaptation, System, adaptation_settings, in_order
+from pipeline_core.retrieval.evaluate import evaluate
+from pipeline_core.retrieval.maps import load_maps, unit
+from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
+from pipeline_core.retrieval.systems import adaptations_table
+from pipeline_core.schema.parquet import read_table
+from pipeline_core.settings import Section
+from tests.retrieval.synthetic import Study
 
-SIDE, OTHER = spectrum(embedding_like(1)), spectrum(embedding_like(2))
-KINDS: dict[str, Adaptation] = {
-    "identity": Identity(),
-    "mean_removal": mean_removal(SIDE),
-    "pca": pca(SIDE, 1e-5),
-    "pca-r3": pca(SIDE, 1e-5, rank=3),
-    "zca": zca(SIDE, 1e-5),
-    "realign": realign(SIDE, 0.1, 1e-5),
-    "realign-code": realign(spectrum(unit(embedding_like(1))), 0.1, 1e-5, unit_input=True),
-    "ledoit_wolf": ledoit_wolf(SIDE),
-    "oas": oas(SIDE),
-    "transport": transport(OTHER, SIDE, 0.1)[0],
-    "removal": Projection(np.linalg.qr(embedding_like(3, D))[0][:, :2]),
-}
-every_kind = pytest.mark.parametrize("adaptation", KINDS.values(), ids=KINDS)
+SCORING = ScoringSettings(bootstrap=20, permutations=50)
 
 
-@every_kind
-def test_what_is_applied_has_unit_norm_and_float32(adaptation: Adaptation):
-    applied = adaptation.apply(embedding_like(4))
-    assert applied.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(applied, axis=1), 1.0, rtol=1e-5)
+class Dimensions(Section):
+    """Leaving out dimensions."""
+
+    kept: int = 8
 
 
-@every_kind
-def test_rows_are_mapped_one_by_one_whatever_the_blocks(adaptation: Adaptation, monkeypatch: pytest.MonkeyPatch):
-    vectors = embedding_like(5)
-    whole = adaptation.apply(vectors)
-    monkeypatch.setattr(adaptations_module, "BLOCK", 7)
-    np.testing.assert_allclose(adaptation.apply(vectors), whole, atol=1e-5)
-    np.testing.assert_allclose(adaptation.apply(vectors[13:14]), whole[13:14], atol=1e-5)
-    assert adaptation.apply(vectors[:0]).shape == (0, whole.shape[1])
+@dataclass(frozen=True)
+class First:
+    """Keeps the first dimensions of what is left beside the mean."""
+
+    mean: np.ndarray
+    kept: np.ndarray
+
+    def apply(self, vectors: np.ndarray) -> np.ndarray:
+        return unit((vectors - self.mean).astype(np.float32)[:, self.kept])
 
 
-@every_kind
-def test_memory_is_the_result_and_a_few_blocks(adaptation: Adaptation, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(adaptations_module, "BLOCK", 100)
-    vectors = embedding_like(6, n=20_000)
-    tracemalloc.start()
-    result = adaptation.apply(vectors)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < result.nbytes + 0.1 * vectors.nbytes
+class FirstDimensions(Adaptation):
+    name, label, method, place = "first_dimensions", "first dimensions", "first dimensions", 9
+    parameters, maps = Dimensions, (First,)
+    analysed = ("candidates", "support")
+
+    def fields(self, scope):
+        return {"rank": scope.settings.first_dimensions.kept}
+
+    def fit(self, system: System, statistics):
+        return tuple(First(side.mean, np.arange(system.rank)) for side in statistics.sides())
 
 
-@every_kind
-def test_saved_and_loaded_it_applies_alike(adaptation: Adaptation, tmp_path: Path):
-    save_adaptations(tmp_path / "t2i.safetensors", {"queries": adaptation, "candidates": Identity()})
-    loaded = load_adaptations(tmp_path / "t2i.safetensors")
-    assert {side: type(each) for side, each in loaded.items()} == {"queries": type(adaptation), "candidates": Identity}
-    vectors = embedding_like(7)
-    np.testing.assert_array_equal(loaded["queries"].apply(vectors), adaptation.apply(vectors))
+@pytest.fixture
+def from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "site" / "first-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: first\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[retrieval_lens.adaptation]\nfirst_dimensions = {__name__}:MEMBER\n")
+    monkeypatch.syspath_prepend(str(info.parent))
+    monkeypatch.delitem(vars(ADAPTATIONS), "_outside", raising=False)
+    yield
+    monkeypatch.undo()
+    vars(ADAPTATIONS).pop("_outside", None)
+    ADAPTATIONS._loaded.pop("first_dimensions", None)
 
 
-def test_what_adaptations_share_is_written_once(tmp_path: Path):
-    shared = {name: KINDS[name] for name in ("realign", "zca", "pca", "ledoit_wolf", "oas", "mean_removal")}
-    for name, adaptation in shared.items():
-        save_adaptations(tmp_path / name, {name: adaptation})
-    save_adaptations(tmp_path / "all", shared)
-    sizes = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
-    # Beyond the first, each adds its scales, and its lines of metadata.
-    assert sizes["all"] < sizes["realign"] + 5 * (8 * D + 500)
-    assert sizes["all"] < 0.8 * sum(sizes[name] for name in shared)
-    loaded = load_adaptations(tmp_path / "all")
-    realigned, whitened, components = loaded["realign"], loaded["zca"], loaded["pca"]
-    assert isinstance(realigned, Whitening) and isinstance(whitened, Whitening) and isinstance(components, Whitening)
-    assert realigned.back is realigned.basis is whitened.basis is components.basis
-    assert components.back is None
-    for name, adaptation in shared.items():
-        np.testing.assert_array_equal(loaded[name].apply(embedding_like(8)), adaptation.apply(embedding_like(8)))
+MEMBER = FirstDimensions()
 
 
-def test_arrays_of_equal_bytes_but_other_shape_are_not_confused(tmp_path: Path):
-    bases = {f"r{rank}": np.zeros((D // rank, rank), dtype=np.float32) for rank in (1, 2)}
-    save_adaptations(tmp_path / "file", {name: Projection(basis) for name, basis in bases.items()})
-    for name, loaded in load_adaptations(tmp_path / "file").items():
-        assert isinstance(loaded, Projection)
-        assert loaded.basis.shape == bases[name].shape
+def test_one_from_outside_goes_through_every_study(from_outside: None, study: Study, tmp_path: Path) -> None:
+    settings = adaptation_settings()(first_dimensions={"kept": 5})
+    results, swept = tmp_path / "results", tmp_path / "swept"
+    for folder in (results, swept):
+        folder.mkdir()
+    inputs = study.activations, study.dataset, "last"
+    evaluate(*inputs, (), RetrievalSettings(depth=10), SCORING, settings, results, lambda done, total: None)
+    score_grid(*inputs, GridSettings(betas=(0.1,)), SCORING, settings, swept, lambda done, total: None)
+
+    for stage, folder in (("retrieval", results), ("grid", swept)):
+        assert all(result.success for result in check_artifact(stage, folder))
+    assert adaptations_table().filter(adaptation="first_dimensions").height == 1
+    own = read_table(results, "systems").filter(adaptation="first_dimensions")
+    assert own.select("system_id", "label", "method", "fit_on", "rank").rows() == [
+        ("model/first_dimensions", "first dimensions", "first dimensions", "candidates", 5),
+        ("model/first_dimensions-support", "first dimensions, support statistics", "first dimensions", "support", 5),
+    ]
+    metrics, tests = read_table(results, "retrieval_metrics"), read_table(results, "comparisons")
+    for name in own["system_id"]:
+        assert set(metrics.filter(system_id=name)["metric"]) == {"hit_rate", "mrr", "recall", "ndcg"}
+        assert set(tests.filter(system_id=name)["baseline_id"]) == {"model/raw"}
+    sides = [load_maps(results / "adaptations" / "t2i.safetensors")[f"first_dimensions/{n}"] for n in SIDES]
+    assert {type(side) for side in sides} == {First}
+    embeddings = dict(read_table(study.activations, "embeddings")["sample_id", "vector"].iter_rows())
+    hits = read_table(results, "retrieval_hits").filter(system_id="model/first_dimensions", task_id="t2i").head(20)
+    queries, candidates = (
+        side.apply(np.array([embeddings[sample] for sample in samples], dtype=np.float32))
+        for side, samples in zip(sides, ("text:" + hits["query_id"], hits["sample_id"]), strict=True)
+    )
+    np.testing.assert_allclose(np.einsum("nd,nd->n", queries, candidates), hits["score"], atol=1e-5)
+
+    tried = read_table(swept, "systems").filter(adaptation="first_dimensions", study="adaptations")
+    assert set(tried["fit_on"]) == {"candidates", "support", "joint"}
+    against = read_table(swept, "comparisons").filter(pl.col("baseline_id").is_in(tried["system_id"].implode()))
+    assert set(against["system_id"].str.slice(len("model/adaptations/"))) == {
+        f"realign-b0.1-{fit_on}" for fit_on in ("candidates", "support", "joint")
+    }
 
 
-def test_the_same_adaptations_are_the_same_bytes(tmp_path: Path):
-    for name in ("first", "second"):
-        save_adaptations(tmp_path / name, KINDS)
-    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+SIDES = ("queries", "candidates")
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-8])
+def test_parameters_are_sections_of_the_settings() -> None:
+    settings = adaptation_settings()
+    assert settings().model_dump() == {"realign": {"beta": 0.1, "eps": 1e-5}, "removal": {"share": 0.01}}
+    assert settings(realign={"beta": 0.5}).model_dump()["realign"] == {"beta": 0.5, "eps": 1e-5}
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        Path.unlink,
-        truncate,
-        lambda path: path.write_bytes(b""),
-        lambda path: save_file({"W_dec": np.eye(2)}, path),
-        lambda path: save_file({}, path, metadata={"adaptations": "{"}),
-        lambda path: save_file({}, path, metadata={"adaptations": '{"queries": {"kind": "Rotation", "fields": {}}}'}),
-        lambda path: save_file({}, path, metadata={"adaptations": '{"queries": {"kind": "Centring", "fields": {}}}'}),
-        lambda path: save_file(
-            {}, path, metadata={"adaptations": '{"queries": {"kind": "Centring", "fields": {"mean": "gone"}}}'}
-        ),
-    ],
-    ids=["missing", "truncated", "empty", "foreign", "no json", "unknown kind", "missing field", "missing tensor"],
-)
-def test_a_damaged_file_is_refused_in_one_line(damage, tmp_path: Path):
-    path = tmp_path / "t2i.safetensors"
-    save_adaptations(path, {"queries": KINDS["realign"]})
-    damage(path)
-    with pytest.raises(StoreError, match=r"the adaptations in t2i.safetensors cannot be read: .*; run lens verify"):
-        load_adaptations(path)
+def test_places_and_labels_differ() -> None:
+    members = in_order()
+    assert [member.place for member in members] == list(range(len(members)))
+    assert len({member.label for member in members}) == len(members)
+    assert all(name == member.name for name, member in ADAPTATIONS.items())
 
 
-def test_a_vector_equal_to_the_mean_becomes_zero_not_nan():
-    ones = np.ones((1, D), dtype=np.float32)
-    assert Centring(np.ones(D)).apply(ones).tolist() == [[0.0] * D]
-    assert not Whitening(np.ones(D), np.eye(D, dtype=np.float32), np.ones(D), None).apply(ones).any()
-
-
-def test_a_removed_subspace_a_thousand_times_the_rest_leaves_nothing():
-    rng = np.random.default_rng(9)
-    basis = np.linalg.qr(rng.standard_normal((D, 3)))[0].astype(np.float32)
-    vectors = (rng.standard_normal((50, D)) + 1e3 * rng.standard_normal((50, 3)) @ basis.T).astype(np.float32)
-    removal = Projection(basis)
-    left = removal.apply(vectors)
-    np.testing.assert_allclose(left @ basis, 0.0, atol=1e-6)
-    np.testing.assert_allclose(removal.apply(left), left, atol=1e-6)
+def test_members_are_imported_without_torch() -> None:
+    code = "import sys\nfrom pipeline_core.retrieval.adaptations import in_order\nin_order()\n"
+    asked = subprocess.run(
+        [sys.executable, "-c", f"{code}print('torch' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert asked.stdout.strip() == "False"

@@ -9,22 +9,26 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy import stats
 
-from pipeline_core.config import RetrievalConfig
 from pipeline_core.errors import DataError
-from pipeline_core.retrieval.adaptations import load_adaptations
+from pipeline_core.retrieval.adaptations import adaptation_settings
 from pipeline_core.retrieval.evaluate import evaluate
+from pipeline_core.retrieval.maps import load_maps
 from pipeline_core.retrieval.metrics import rank_scores
+from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table, write_table
 from tests.retrieval.synthetic import N_FEATURES, SPLITS, WIDTH, Study, write_study
 
-CONFIG = RetrievalConfig(removal_share=0.05, bootstrap=200, permutations=200, depth=10, single_features=3)
+SETTINGS = RetrievalSettings(depth=10, single_features=3)
+SCORING = ScoringSettings(bootstrap=200, permutations=200)
+ADAPTATIONS = adaptation_settings()(removal={"share": 0.05})
 
 
 def run(study: Study, folder: Path, with_sae: bool = True) -> Path:
     folder.mkdir()
     saes = study.saes if with_sae else ()
-    evaluate(study.activations, study.dataset, "last", saes, CONFIG, folder, lambda done, total: None)
+    settings = SETTINGS, SCORING, ADAPTATIONS
+    evaluate(study.activations, study.dataset, "last", saes, *settings, folder, lambda done, total: None)
     return folder
 
 
@@ -176,7 +180,7 @@ def test_without_an_sae_nothing_is_removed_and_the_rest_is_equal(study: Study, r
 
 
 def test_saved_adaptations_reproduce_the_scores_of_every_named_system(study: Study, results: Path):
-    sides = load_adaptations(results / "adaptations" / "t2i.safetensors")
+    sides = load_maps(results / "adaptations" / "t2i.safetensors")
     systems = read_table(results, "systems").filter(
         pl.col("named"), pl.col("control") == "none", pl.col("adaptation") != "identity"
     )

@@ -3,35 +3,38 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pipeline_core.activations.vectors import Embeddings, load_embeddings
+from pipeline_core.activations.vectors import VectorBlocks, load_embeddings
 from pipeline_core.errors import DataError
-from pipeline_core.retrieval.adaptations import Adaptation, Centring, Identity, Projection, unit
-from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors, fit, sides
+from pipeline_core.retrieval.adaptations import System
+from pipeline_core.retrieval.adaptations.ledoit_wolf import ledoit_wolf
+from pipeline_core.retrieval.adaptations.mean_removal import mean_removal
+from pipeline_core.retrieval.adaptations.oas import oas
+from pipeline_core.retrieval.adaptations.pca import pca
+from pipeline_core.retrieval.adaptations.realign import realign
+from pipeline_core.retrieval.adaptations.transport import transport
+from pipeline_core.retrieval.adaptations.zca import zca
+from pipeline_core.retrieval.fitting import SpectrumCache, TaskStatistics, TaskVectors, fit
 from pipeline_core.retrieval.judgements import Judgements
-from pipeline_core.retrieval.shrinkage import ledoit_wolf, oas
+from pipeline_core.retrieval.maps import Centring, Identity, Map, Projection, unit
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
-from pipeline_core.retrieval.systems import System
-from pipeline_core.retrieval.transport import transport
-from pipeline_core.retrieval.whitening import mean_removal, pca, realign, zca
 from tests.retrieval.synthetic import SPLITS, Study
 
 SUPPORT = [("support", "queries"), ("support", "candidates")]
 
 
 @pytest.fixture
-def embeddings(study: Study) -> Embeddings:
+def embeddings(study: Study) -> VectorBlocks:
     return load_embeddings(study.activations)
 
 
 @pytest.fixture
-def of_task(study: Study, embeddings: Embeddings) -> Callable[..., TaskVectors]:
+def of_task(study: Study, embeddings: VectorBlocks) -> Callable[..., TaskVectors]:
     """Makes the vectors of a task, with or without spectra shared."""
     judgements = Judgements(study.dataset)
-    queries = {"t2i": "text", "i2i": "image"}
 
     def make(task_id: str, spectra: SpectrumCache | None = None) -> TaskVectors:
         pools = {split: judgements.pool(task_id, split) for split in SPLITS}
-        return TaskVectors(embeddings, pools, queries[task_id], "image", spectra)
+        return TaskVectors(embeddings, pools, "image", spectra)
 
     return make
 
@@ -42,7 +45,7 @@ def vectors(of_task: Callable[..., TaskVectors]) -> TaskVectors:
 
 
 def test_the_raw_embedding_fits_nothing(vectors: TaskVectors):
-    assert fit(System("raw", "identity", "raw"), vectors, "test", {}) == (Identity(), Identity())
+    assert fit(System("raw", "identity", "raw"), vectors, "test") == (Identity(), Identity())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,7 @@ def test_the_raw_embedding_fits_nothing(vectors: TaskVectors):
 @pytest.mark.parametrize("variant", ["text", "code"])
 def test_each_side_has_the_statistics_that_the_system_names(vectors, fit_on, query_parts, candidate_parts, variant):
     system = System("s", "realign", "s", variant, fit_on, beta=0.1, eps=1e-5)
-    fitted = fit(system, vectors, "test", {})
+    fitted = fit(system, vectors, "test")
     for adaptation, parts in zip(fitted, (query_parts, candidate_parts), strict=True):
         statistics = np.concatenate([vectors.of(*part) for part in parts])
         normalise = variant == "code"
@@ -78,27 +81,27 @@ def test_each_side_has_the_statistics_that_the_system_names(vectors, fit_on, que
     ],
 )
 def test_each_adaptation_is_fitted_by_its_name_on_each_side(
-    vectors: TaskVectors, adaptation: str, expected: Callable[[Spectrum], Adaptation]
+    vectors: TaskVectors, adaptation: str, expected: Callable[[Spectrum], Map]
 ):
     rank = 3 if adaptation == "pca" else None
     system = System("s", adaptation, "s", fit_on="support", beta=0.3, eps=1e-4, rank=rank)
-    fitted = fit(system, vectors, "test", {})
+    fitted = fit(system, vectors, "test")
     some = vectors.of("test", "queries")
-    for ours, side in zip(fitted, sides(system, vectors, "test"), strict=True):
+    for ours, side in zip(fitted, TaskStatistics(vectors, system, "test").sides(), strict=True):
         np.testing.assert_array_equal(ours.apply(some), expected(side).apply(some))
 
 
 def test_transport_is_fitted_on_both_sides_at_once(vectors: TaskVectors):
     system = System("s", "transport", "s", fit_on="candidates", beta=0.3)
-    expected = transport(*sides(system, vectors, "test"), 0.3)
-    for side, ours, theirs in zip(("queries", "candidates"), fit(system, vectors, "test", {}), expected, strict=True):
+    expected = transport(*TaskStatistics(vectors, system, "test").sides(), 0.3)
+    for side, ours, theirs in zip(("queries", "candidates"), fit(system, vectors, "test"), expected, strict=True):
         some = vectors.of("test", side)
         np.testing.assert_array_equal(ours.apply(some), theirs.apply(some))
 
 
 def test_principal_components_are_those_of_support_on_both_sides(vectors: TaskVectors):
-    system = System("s", "removal", "s", selection="principal_components", rank=4)
-    queries, candidates = fit(system, vectors, "test", {})
+    system = System("s", "removal", "s", fit_on="support", selection="principal_components", rank=4)
+    queries, candidates = fit(system, vectors, "test")
     assert queries is candidates
     assert isinstance(queries, Projection)
     support = np.concatenate([vectors.of(*part) for part in SUPPORT])
@@ -107,23 +110,23 @@ def test_principal_components_are_those_of_support_on_both_sides(vectors: TaskVe
 
 
 def test_the_mean_removed_as_a_control_is_that_of_support_on_both_sides(vectors: TaskVectors):
-    queries, candidates = fit(System("s", "removal", "s", selection="mean"), vectors, "test", {})
+    queries, candidates = fit(System("s", "removal", "s", fit_on="support", selection="mean"), vectors, "test")
     assert queries is candidates
     assert isinstance(queries, Centring)
     support = np.concatenate([vectors.of(*part) for part in SUPPORT])
     np.testing.assert_allclose(queries.mean, support.mean(axis=0, dtype=np.float64))
 
 
-def test_other_removals_project_out_the_basis_of_their_name(vectors: TaskVectors):
-    bases = {name: np.eye(16, dtype=np.float32)[:, [n]] for n, name in enumerate(("other", "mine"))}
-    queries, candidates = fit(System("mine", "removal", "s", selection="attribution"), vectors, "test", bases)
+def test_other_removals_project_out_their_basis(vectors: TaskVectors):
+    basis = np.eye(16, dtype=np.float32)[:, [1]]
+    queries, candidates = fit(System("s", "removal", "s", selection="attribution", basis=basis), vectors, "test")
     assert queries is candidates
     assert isinstance(queries, Projection)
-    assert queries.basis is bases["mine"]
+    assert queries.basis is basis
 
 
-def test_tasks_that_share_samples_share_spectra(of_task: Callable[..., TaskVectors], embeddings: Embeddings):
-    spectra = SpectrumCache(embeddings.vectors)
+def test_tasks_that_share_samples_share_spectra(of_task: Callable[..., TaskVectors], embeddings: VectorBlocks):
+    spectra = SpectrumCache(embeddings)
     of_texts, of_pictures = of_task("t2i", spectra), of_task("i2i", spectra)
     candidates = (("support", "candidates"),)
     assert of_texts.spectrum(candidates) is of_pictures.spectrum(candidates)
@@ -132,9 +135,9 @@ def test_tasks_that_share_samples_share_spectra(of_task: Callable[..., TaskVecto
 
 
 def test_shared_spectra_are_those_that_a_task_finds_by_itself(
-    of_task: Callable[..., TaskVectors], embeddings: Embeddings
+    of_task: Callable[..., TaskVectors], embeddings: VectorBlocks
 ):
-    spectra = SpectrumCache(embeddings.vectors)
+    spectra = SpectrumCache(embeddings)
     parts = (("support", "candidates"), ("support", "queries"))
     of_task("i2i", spectra).spectrum(parts)
     shared, own = of_task("t2i", spectra).spectrum(parts), of_task("t2i").spectrum(parts[::-1])
@@ -142,16 +145,16 @@ def test_shared_spectra_are_those_that_a_task_finds_by_itself(
     np.testing.assert_array_equal(shared.eigenvectors, own.eigenvectors)
 
 
-def test_a_sample_that_is_twice_in_a_set_counts_twice(embeddings: Embeddings):
-    spectra = SpectrumCache(embeddings.vectors)
+def test_a_sample_that_is_twice_in_a_set_counts_twice(embeddings: VectorBlocks):
+    spectra = SpectrumCache(embeddings)
     doubled = spectra.of(np.array([0, 1, 0]), False)
-    np.testing.assert_allclose(doubled.mean, embeddings.vectors[[0, 1, 0]].mean(axis=0, dtype=np.float64))
+    np.testing.assert_allclose(doubled.mean, embeddings.take(np.array([0, 1, 0])).mean(axis=0, dtype=np.float64))
     assert doubled is not spectra.of(np.array([0, 1]), False)
 
 
-def test_the_longest_unused_spectrum_makes_room(embeddings: Embeddings):
-    width = embeddings.vectors.shape[1]
-    spectra = SpectrumCache(embeddings.vectors, limit_bytes=2 * 12 * width**2)
+def test_the_longest_unused_spectrum_makes_room(embeddings: VectorBlocks):
+    width = embeddings.width
+    spectra = SpectrumCache(embeddings, limit_bytes=2 * 12 * width**2)
     sets = [np.array([n, n + 1]) for n in range(3)]
     first, second = (spectra.of(rows, False) for rows in sets[:2])
     assert spectra.of(sets[0], False) is first
@@ -160,9 +163,9 @@ def test_the_longest_unused_spectrum_makes_room(embeddings: Embeddings):
     assert spectra.of(sets[1], False) is not second
 
 
-def test_too_few_vectors_are_refused_by_the_name_of_task_and_part(embeddings: Embeddings, study: Study):
+def test_too_few_vectors_are_refused_by_the_name_of_task_and_part(embeddings: VectorBlocks, study: Study):
     pool = Judgements(study.dataset).pool("t2i", "support")
     single = type(pool)(**{**vars(pool), "candidate_ids": pool.candidate_ids[:1]})
-    vectors = TaskVectors(embeddings, {"support": single}, "text", "image")
+    vectors = TaskVectors(embeddings, {"support": single}, "image")
     with pytest.raises(DataError, match="task t2i has 1 support candidates, too few to fit statistics on"):
         vectors.spectrum((("support", "candidates"),))

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.judgements import Judgements, Pool, shuffled
+from pipeline_core.retrieval.problems import problems
 from pipeline_core.schema.parquet import read_table, write_table
 from tests.retrieval.synthetic import SPLITS, Study
 
@@ -59,6 +62,7 @@ def test_groups_are_those_of_judged_queries_numbered_without_a_gap():
         "test",
         ("q0", "q1", "q2", "q3"),
         ("t0", "t1", "t2", "t3"),
+        ("text",) * 4,
         ("i0", "i1"),
         np.array([[0, 1], [2, 0], [3, 1]]),
         np.ones(3, dtype=np.int64),
@@ -83,3 +87,30 @@ def test_shuffling_gives_each_query_answers_of_another_family(study: Study, task
     assert sorted(strange.relevant[:, 1].tolist()) == sorted(pool.relevant[:, 1].tolist())
     assert (np.diff(strange.relevant[:, 0]) >= 0).all()
     assert len(strange.judged) == len(pool.judged)
+
+
+def with_changed(study: Study, folder: Path, **changed: pl.DataFrame) -> Path:
+    """Write the study's data set with other tables."""
+    for name in ("tasks", "queries", "candidates", "exclusions", "qrels", "samples"):
+        write_table(folder, name, changed.get(name, read_table(study.dataset, name)))
+    return folder
+
+
+def test_each_query_is_looked_up_under_its_own_prompt(study: Study, tmp_path: Path):
+    queries = read_table(study.dataset, "queries")
+    own = pl.when(pl.col("query_id").str.ends_with("0")).then(pl.lit("own")).otherwise("prompt_id").alias("prompt_id")
+    pool = Judgements(with_changed(study, tmp_path, queries=queries.with_columns(own))).pool("t2i", "test")
+    assert pool.query_prompts == tuple("own" if query.endswith("0") else "text" for query in pool.query_ids)
+
+
+def test_a_benchmark_may_lack_validation_but_not_support(study: Study, tmp_path: Path):
+    queries = read_table(study.dataset, "queries")
+    (tmp_path / "one").mkdir()
+    tested = with_changed(study, tmp_path / "one", queries=queries.filter(pl.col("split") != "validation"))
+    for problem in problems(tested, [5]):
+        assert [pool.split for pool in problem.scored] == ["test"]
+    for split in ("support", "test"):
+        (tmp_path / split).mkdir()
+        lacking = with_changed(study, tmp_path / split, queries=queries.filter(pl.col("split") != split))
+        with pytest.raises(DataError, match=f"^task i2i has no queries in the split {split}; judge some there, or"):
+            problems(lacking, [5])

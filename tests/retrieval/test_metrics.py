@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from pipeline_core.retrieval.adaptations import unit
 from pipeline_core.retrieval.chance import chance_scores
 from pipeline_core.retrieval.judgements import Pool
+from pipeline_core.retrieval.maps import unit
 from pipeline_core.retrieval.metrics import ListScorer, rank_scores
 from pipeline_core.retrieval.search import SearchResult, search
 
@@ -27,6 +27,7 @@ def pool(seed: int = 0, n_queries: int = 12, n_candidates: int = 9) -> Pool:
         "test",
         tuple(f"q{n:02d}" for n in range(n_queries)),
         tuple(f"text:{n}" for n in range(n_queries)),
+        ("text",) * n_queries,
         tuple(f"image:{n}" for n in range(n_candidates)),
         relevant,
         rng.integers(1, 4, len(relevant)),

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_core.retrieval import search as module
-from pipeline_core.retrieval.adaptations import unit
+from pipeline_core.retrieval.maps import unit
 from pipeline_core.retrieval.search import Pairs, rank, search
 
 NONE: Pairs = np.empty((0, 2), dtype=np.int64)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipeline_core.config import RetrievalConfig
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.scoring import hit_rows, metric_rows, score
+from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.trec import read_qrels, read_run, write_qrels, write_run
 from pipeline_core.retrieval.trec_scoring import score_run
 from tests.retrieval.test_metrics import KS, pool, result
@@ -47,7 +47,7 @@ def written(path: Path, text: str) -> Path:
     return path
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines, nasty)
 @example([("\ufeff", "%", 1.0), ("%25", "%20", 0.0), (" ", "\x85\u2028", -1e-30)], "a tag\n")
 def test_what_is_written_is_read_back(tmp_path: Path, drawn, tag):
@@ -146,8 +146,8 @@ def files_of_a_search(folder: Path) -> tuple[Path, Path, dict[tuple[str, int], t
     of = pool()
     of = replace(of, query_ids=tuple(f"{n} % of\xa0it" for n in range(len(of.query_ids))))
     found = result(of)
-    config = RetrievalConfig(bootstrap=200)
-    metrics = metric_rows(score(of, {"s": found}, KS, {"s"}), config)
+    settings = ScoringSettings(bootstrap=200)
+    metrics = metric_rows(score(of, {"s": found}, KS, {"s"}), settings)
     write_run(folder / "a.run", hit_rows(of, {"s": found}), "s")
     rows = [
         (of.query_ids[q], of.candidate_ids[c], r) for (q, c), r in zip(of.relevant.tolist(), of.relevance, strict=True)

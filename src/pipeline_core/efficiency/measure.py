@@ -18,12 +18,12 @@ import polars as pl
 import psutil
 
 from pipeline_core.activations.vectors import Matrix
-from pipeline_core.config import EfficiencyConfig, RetrievalConfig
-from pipeline_core.retrieval.adaptations import unit
+from pipeline_core.efficiency.settings import EfficiencySettings
+from pipeline_core.retrieval.adaptations.realign import RealignSettings, realign
+from pipeline_core.retrieval.maps import unit
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.search import Pairs, search
 from pipeline_core.retrieval.spectrum import spectrum
-from pipeline_core.retrieval.whitening import realign
 from pipeline_core.schema.parquet import write_table
 
 log = logging.getLogger(__name__)
@@ -64,39 +64,39 @@ class Cost:
 def measure_efficiency(
     model: str,
     width: int,
-    config: EfficiencyConfig,
-    retrieval: RetrievalConfig,
+    settings: EfficiencySettings,
+    paper: RealignSettings,
     folder: Path,
     progress: Callable[[int, int], None],
 ) -> None:
     """Write the table ``efficiency``: for each size of the pool, the cost of each of ``OPERATIONS``.
 
     ``fit`` takes ReAlign's statistics of the candidates, ``apply`` whitens them all, ``search`` ranks the raw ones at
-    unit norm for ``config.queries`` queries. A pool that memory has no room for is left out, with a warning.
+    unit norm for ``settings.queries`` queries. A pool that memory has no room for is left out, with a warning.
 
     Args:
         model: the model whose vectors have this width.
         width: dimensions of a vector.
-        config: sizes of the pool, number of queries.
-        retrieval: beta and eps of ReAlign.
+        settings: sizes of the pool, number of queries.
+        paper: ReAlign's parameters.
         folder: the artifact's folder.
         progress: called with (operations done, operations).
 
     Raises:
         DataError: a pool of one vector, which has no covariance.
     """
-    sizes = sizes_that_fit(config.candidates, width, available_memory())
-    queries = unit(synthetic_vectors(config.queries, width, "queries"))
+    sizes = sizes_that_fit(settings.candidates, width, available_memory())
+    queries = unit(synthetic_vectors(settings.queries, width, "queries"))
     rows = []
     for n in sizes:
-        for operation, cost in _costs(n, queries, retrieval):
+        for operation, cost in _costs(n, queries, paper):
             rows.append(
                 {
                     "model": model,
                     "operation": operation,
                     "n_candidates": n,
                     "width": width,
-                    "n_queries": config.queries,
+                    "n_queries": settings.queries,
                     "seconds": cost.seconds,
                     "peak_memory_bytes": cost.peak_memory_bytes,
                 }
@@ -164,10 +164,10 @@ def measured(operation: Callable[[], Result], repeats: int) -> tuple[Result, Cos
     return result, Cost(seconds, peak)
 
 
-def _costs(n: int, queries: Matrix, retrieval: RetrievalConfig) -> Iterator[tuple[str, Cost]]:
+def _costs(n: int, queries: Matrix, paper: RealignSettings) -> Iterator[tuple[str, Cost]]:
     repeats = 1 if n >= _LARGE else _REPEATS
     vectors = synthetic_vectors(n, queries.shape[1], "candidates")
-    whitening, cost = measured(lambda: realign(spectrum(vectors), retrieval.beta, retrieval.eps), repeats)
+    whitening, cost = measured(lambda: realign(spectrum(vectors), paper.beta, paper.eps), repeats)
     yield "fit", cost
     yield "apply", measured(lambda: whitening.apply(vectors), repeats)[1]
     vectors = unit(vectors)

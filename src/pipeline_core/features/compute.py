@@ -7,18 +7,19 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from pipeline_core.activations.vectors import load_codes, load_dictionary
-from pipeline_core.config import FeatureConfig
+from pipeline_core.codes.reading import load_codes
 from pipeline_core.features.attribution import attribution
 from pipeline_core.features.bridge import BridgeScores, bridge_matrix, reduce_bridge, strongest_pairs
 from pipeline_core.features.examples import top_examples
 from pipeline_core.features.overlap import overlap, top_set
 from pipeline_core.features.selection import select_rows
+from pipeline_core.features.settings import FeatureSettings
 from pipeline_core.features.statistics import Energies, Scores, energies, energy_curve, ranks
+from pipeline_core.sae.artifact import load_dictionary
 from pipeline_core.schema.parquet import write_table
 
 
-def compute_features(sae: Path, codes: Path, dataset: Path, config: FeatureConfig, folder: Path) -> None:
+def compute_features(sae: Path, codes: Path, dataset: Path, settings: FeatureSettings, folder: Path) -> None:
     """Write the tables features, feature_pairs, feature_examples, feature_overlap and energy_curve.
 
     Everything is measured on pictures and texts of train and support, each under its modality's own prompt; composed
@@ -28,7 +29,7 @@ def compute_features(sae: Path, codes: Path, dataset: Path, config: FeatureConfi
         sae: the artifact with the dictionary.
         codes: the artifact with the codes of the embeddings.
         dataset: the artifact with samples and pairs.
-        config: sizes of sets and lists.
+        settings: sizes of sets and lists.
         folder: where to write.
 
     Raises:
@@ -43,13 +44,13 @@ def compute_features(sae: Path, codes: Path, dataset: Path, config: FeatureConfi
     scores = reduce_bridge(bridge)
     contribution = attribution(image_codes, text_codes, dictionary)
     tables = {
-        "features": _features(energy, scores, contribution, config.share),
-        "feature_pairs": _pairs(bridge, config.pairs_per_feature),
+        "features": _features(energy, scores, contribution, settings.share),
+        "feature_pairs": _pairs(bridge, settings.pairs_per_feature),
         "feature_examples": pl.concat(
-            top_examples(stored, chosen, modality, config.examples)
+            top_examples(stored, chosen, modality, settings.examples)
             for modality, chosen in (("image", rows.images), ("text", rows.texts))
         ),
-        "feature_overlap": _overlaps(energy, scores, contribution, config.overlap_shares),
+        "feature_overlap": _overlaps(energy, scores, contribution, settings.overlap_shares),
         "energy_curve": _curve(energy.energy),
     }
     for name, table in tables.items():

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from pipeline_core.activations.vectors import Codes
+from pipeline_core.codes.reading import Codes
 from pipeline_core.features.selection import Rows
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline_core.activations.vectors import Codes
+from pipeline_core.codes.reading import Codes
 from pipeline_core.errors import DataError
 from pipeline_core.schema.parquet import read_table
 

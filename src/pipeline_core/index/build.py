@@ -10,13 +10,15 @@ import pyarrow as pa
 from lancedb.index import HnswSq, IvfFlat
 
 from pipeline_core.activations.vectors import Matrix, load_embeddings
-from pipeline_core.config import IndexConfig, RetrievalConfig
+from pipeline_core.errors import DataError
 from pipeline_core.index.items import Items, find_items, support_queries
 from pipeline_core.index.measure import measure_recall
 from pipeline_core.index.search import DATABASE, QUERY_SIDE
-from pipeline_core.retrieval.adaptations import Adaptation, Identity, save_adaptations, unit
+from pipeline_core.index.settings import IndexSettings
+from pipeline_core.retrieval.adaptations.realign import RealignSettings, realign
+from pipeline_core.retrieval.maps import Identity, Map, save_maps, unit
+from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.spectrum import spectrum
-from pipeline_core.retrieval.whitening import realign
 from pipeline_core.schema.parquet import write_table
 
 LEAST_INDEXED = 4096
@@ -24,7 +26,13 @@ LEAST_INDEXED = 4096
 
 
 def build_index(
-    activations: Path, dataset: Path, rep_id: str, config: IndexConfig, retrieval: RetrievalConfig, folder: Path
+    activations: Path,
+    dataset: Path,
+    rep_id: str,
+    settings: IndexSettings,
+    scoring: ScoringSettings,
+    paper: RealignSettings,
+    folder: Path,
 ) -> None:
     """Write the database ``lance``, the queries' side of ReAlign, and the table ``index_recall``.
 
@@ -35,51 +43,58 @@ def build_index(
         activations: artifact with the embeddings.
         dataset: artifact with samples and tasks.
         rep_id: the representation that is indexed.
-        config: kind of index, queries of the check.
-        retrieval: ReAlign's beta and eps, and the cut-offs.
+        settings: kind of index, queries of the check.
+        scoring: cut-offs.
+        paper: ReAlign's parameters.
         folder: where to write; what an interrupted build left of the database is replaced.
 
     Raises:
-        DataError: a modality has fewer than two items, or fewer than two queries in the support split.
+        DataError: a modality has fewer than two items, or fewer than two queries in the support split; or no task has
+            queries in support and in test.
     """
     embeddings = load_embeddings(activations, rep_id)
     items = find_items(embeddings, dataset)
-    sides: dict[str, Adaptation] = {
-        group: realign(spectrum(vectors), retrieval.beta, retrieval.eps)
+    sides: dict[str, Map] = {
+        group: realign(spectrum(vectors), paper.beta, paper.eps)
         for group, vectors in support_queries(embeddings, dataset).items()
     }
-    save_adaptations(folder / QUERY_SIDE, sides)
+    save_maps(folder / QUERY_SIDE, sides)
     shutil.rmtree(folder / DATABASE, ignore_errors=True)
     database = lancedb.connect(str(folder / DATABASE))
-    variants: dict[str, tuple[Matrix, dict[str, Adaptation]]] = {
+    variants: dict[str, tuple[Matrix, dict[str, Map]]] = {
         "raw": (unit(items.vectors), dict.fromkeys(sides, Identity())),
-        "realign": (_realigned(items, retrieval), sides),
+        "realign": (_realigned(items, paper), sides),
     }
     rows = []
     for variant, (stored, query_sides) in variants.items():
-        table, kind = _store(database, variant, items.frame, stored, config)
-        measured = measure_recall(table, items, stored, query_sides, embeddings, dataset, config.queries, retrieval.ks)
+        table, kind = _store(database, variant, items.frame, stored, settings)
+        measured = measure_recall(table, items, stored, query_sides, embeddings, dataset, settings.queries, scoring.ks)
         rows += [{**row, "rep_id": embeddings.rep_id, "adaptation": variant, "kind": kind} for row in measured]
+    if not rows:
+        raise DataError(
+            "no task has queries in both the splits support and test, which the index is fitted and measured on",
+            "judge some there, or draw the splits of more samples or by another seed",
+        )
     write_table(folder, "index_recall", pl.DataFrame(rows))
 
 
-def _realigned(items: Items, retrieval: RetrievalConfig) -> Matrix:
+def _realigned(items: Items, paper: RealignSettings) -> Matrix:
     stored = np.zeros_like(items.vectors)
     for rows in items.groups().values():
         candidates = items.vectors[rows]
-        stored[rows] = realign(spectrum(candidates), retrieval.beta, retrieval.eps).apply(candidates)
+        stored[rows] = realign(spectrum(candidates), paper.beta, paper.eps).apply(candidates)
     return stored
 
 
 def _store(
-    database: lancedb.DBConnection, variant: str, frame: pl.DataFrame, stored: Matrix, config: IndexConfig
+    database: lancedb.DBConnection, variant: str, frame: pl.DataFrame, stored: Matrix, settings: IndexSettings
 ) -> tuple[lancedb.table.Table, str]:
     # One batched write: many small appends leave many small files.
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(stored.ravel()), stored.shape[1])
     table = database.create_table(variant, frame.to_arrow().append_column("vector", vectors))
     kind = "exact"
     if frame.height >= LEAST_INDEXED:
-        kind = config.kind
+        kind = settings.kind
         kinds = {"hnsw_sq": HnswSq, "ivf_flat": IvfFlat}
         table.create_index("vector", config=kinds[kind](distance_type="cosine"))
         table.optimize()

@@ -8,11 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline_core.activations.vectors import Embeddings, Matrix
+from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, VectorBlocks
 from pipeline_core.schema.parquet import read_table
-
-PLAIN_PROMPT = "none"
-"""Prompt id of dual encoders, which know no prompts."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +33,18 @@ def group_name(modality: str, prompt_id: str) -> str:
     return f"{modality}:{prompt_id}"
 
 
-def group_of(embeddings: Embeddings, modality: str, prompt_id: str) -> str:
+def group_of(embeddings: VectorBlocks, modality: str, prompt_id: str) -> str:
     """Name the group that a model's embeddings under a prompt fall into: a dual encoder has one a modality."""
-    return group_name(modality, PLAIN_PROMPT if PLAIN_PROMPT in embeddings.prompt_ids[:1] else prompt_id)
+    return group_name(modality, PLAIN_PROMPT if embeddings.plain else prompt_id)
 
 
-def find_items(embeddings: Embeddings, dataset: Path) -> Items:
+def find_items(embeddings: VectorBlocks, dataset: Path) -> Items:
     """Return every embedding that can be an answer: candidates of a task, and both members of every pair.
 
     Queries alone (an edit, a phrase) are left out: nobody looks for them. A picture's text is that of its first pair.
     """
     samples = read_table(dataset, "samples")
     tasks, pairs = read_table(dataset, "tasks"), read_table(dataset, "pairs")
-    embedded = pl.DataFrame({"sample_id": embeddings.sample_ids, "prompt_id": embeddings.prompt_ids}).with_row_index()
     asked = read_table(dataset, "candidates").join(tasks, on="task_id")
     candidates = asked.select("sample_id", prompt_id="candidate_prompt_id").unique()
     members = pl.concat([pairs.select(sample_id="image_id"), pairs.select(sample_id="text_id")]).unique()
@@ -63,20 +59,25 @@ def find_items(embeddings: Embeddings, dataset: Path) -> Items:
         .agg(caption=pl.col("text").first())
     )
     frame = (
-        embedded.filter(is_candidate | is_member)
+        embeddings.labels.filter(is_candidate | is_member)
         .join(samples, on="sample_id")
         .join(captions, left_on="sample_id", right_on="image_id", how="left")
         .with_columns(text=pl.coalesce("text", "caption"))
         .sort("sample_id", "prompt_id")
     )
-    return Items(frame.select(COLUMNS), embeddings.vectors[frame["index"].to_numpy()])
+    return Items(frame.select(COLUMNS), embeddings.take(frame["row"].to_numpy()))
 
 
-def support_queries(embeddings: Embeddings, dataset: Path) -> dict[str, Matrix]:
+def support_queries(embeddings: VectorBlocks, dataset: Path) -> dict[str, Matrix]:
     """Return the raw vectors of the support split's queries, by group: what the query side is fitted on."""
     tasks = read_table(dataset, "tasks").filter(pl.col("control") == "none")
     queries = read_table(dataset, "queries").filter(pl.col("split") == "support").join(tasks, on="task_id")
-    members: dict[str, set[str]] = defaultdict(set)
-    for modality, prompt_id, sample_id in queries.select("query_modality", "query_prompt_id", "sample_id").iter_rows():
-        members[group_of(embeddings, modality, prompt_id)].add(sample_id)
-    return {name: embeddings.take(sorted(ids), name.partition(":")[2]) for name, ids in sorted(members.items())}
+    columns = ("query_modality", "query_prompt_id", "sample_id", "prompt_id")
+    members: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for modality, group_prompt, sample_id, prompt_id in queries.select(columns).iter_rows():
+        own_prompt = PLAIN_PROMPT if embeddings.plain else prompt_id
+        members[group_of(embeddings, modality, group_prompt)].add((sample_id, own_prompt))
+    return {
+        name: embeddings.take(embeddings.rows_of(*zip(*sorted(asked), strict=True)))
+        for name, asked in sorted(members.items())
+    }

@@ -9,10 +9,10 @@ import lancedb
 import numpy as np
 import polars as pl
 
-from pipeline_core.activations.vectors import Embeddings, Matrix
+from pipeline_core.activations.vectors import Matrix, VectorBlocks
 from pipeline_core.index.items import Items, group_of
 from pipeline_core.index.search import nearest
-from pipeline_core.retrieval.adaptations import Adaptation
+from pipeline_core.retrieval.maps import Map
 from pipeline_core.schema.parquet import read_table
 
 _ROUNDING = 1e-6
@@ -23,8 +23,8 @@ def measure_recall(
     table: lancedb.table.Table,
     items: Items,
     stored: Matrix,
-    sides: dict[str, Adaptation],
-    embeddings: Embeddings,
+    sides: dict[str, Map],
+    embeddings: VectorBlocks,
     dataset: Path,
     n_queries: int,
     ks: tuple[int, ...],
@@ -49,11 +49,12 @@ def measure_recall(
     share = ceil(n_queries / max(1, tasks.height))
     rows = []
     for task in tasks.iter_rows(named=True):
-        sample_ids = queries.filter(pl.col("task_id") == task["task_id"])["sample_id"].head(share).to_list()
+        asking = queries.filter(pl.col("task_id") == task["task_id"]).head(share)
         group = group_of(embeddings, task["query_modality"], task["query_prompt_id"])
-        if group not in sides or not sample_ids:
+        if group not in sides or asking.is_empty():
             continue
-        vectors = sides[group].apply(embeddings.take(sample_ids, task["query_prompt_id"]))
+        asked = embeddings.rows_of(asking["sample_id"].to_list(), asking["prompt_id"].to_list())
+        vectors = sides[group].apply(embeddings.take(asked))
         rows += _task_rows(table, items, stored, task, vectors, ks)
     return rows
 

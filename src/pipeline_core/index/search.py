@@ -9,10 +9,10 @@ from typing import Literal
 import lancedb
 import polars as pl
 
-from pipeline_core.activations.vectors import Matrix
+from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix
 from pipeline_core.errors import QueryError, StoreError
-from pipeline_core.index.items import PLAIN_PROMPT, group_name
-from pipeline_core.retrieval.adaptations import Adaptation, Identity, load_adaptations
+from pipeline_core.index.items import group_name
+from pipeline_core.retrieval.maps import Identity, Map, load_maps
 
 DATABASE = "lance"
 QUERY_SIDE = "queries.safetensors"
@@ -69,7 +69,7 @@ def search(index: Path, vector: Matrix, to: Target, k: int, group: str = "text:t
     if group not in sides:
         raise QueryError(f"the index knows no queries of kind {group}", f"known: {', '.join(sorted(sides))}")
     condition = None if to == "any" else f"modality = '{to}'"
-    adapted: dict[str, Adaptation] = {"raw": Identity(), "realign": sides[group]}
+    adapted: dict[str, Map] = {"raw": Identity(), "realign": sides[group]}
     found = {
         variant: nearest(open_variant(index, variant), side.apply(vector[None])[0], condition, k * _PROMPTS_A_SAMPLE)
         for variant, side in adapted.items()
@@ -77,9 +77,9 @@ def search(index: Path, vector: Matrix, to: Target, k: int, group: str = "text:t
     return SearchResult(_hits(found["raw"], k), _hits(found["realign"], k))
 
 
-def query_sides(index: Path) -> dict[str, Adaptation]:
+def query_sides(index: Path) -> dict[str, Map]:
     """Return ReAlign's map of queries, by their modality and prompt."""
-    return load_adaptations(index / QUERY_SIDE)
+    return load_maps(index / QUERY_SIDE)
 
 
 def open_variant(index: Path, variant: str) -> lancedb.table.Table:

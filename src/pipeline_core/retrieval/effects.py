@@ -1,28 +1,20 @@
 """What removals do to a task: paired effects on the hit rate against the raw embedding, by set and single feature."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.activations.vectors import Matrix
-from pipeline_core.config import RetrievalConfig
-from pipeline_core.retrieval.adaptations import Projection
+from pipeline_core.retrieval.adaptations import Singles, System
 from pipeline_core.retrieval.fitting import SIDES, TaskVectors
 from pipeline_core.retrieval.judgements import Pool
+from pipeline_core.retrieval.maps import Projection
 from pipeline_core.retrieval.scoring import Scored, effect_rows
 from pipeline_core.retrieval.search import search
-from pipeline_core.retrieval.systems import System, system_id
-
-
-@dataclass(frozen=True)
-class Singles:
-    """Features removed one at a time: the system that stands for them all, and the basis [d, 1] of each feature."""
-
-    system: System
-    bases: Mapping[int, Matrix]
+from pipeline_core.retrieval.settings import ScoringSettings
+from pipeline_core.retrieval.systems import system_id
 
 
 def removal_effects(
@@ -33,7 +25,7 @@ def removal_effects(
     vectors: TaskVectors,
     scored: Scored,
     k: int,
-    config: RetrievalConfig,
+    settings: ScoringSettings,
 ) -> pl.DataFrame:
     """Return the rows of ``removal_effects``, but for q, of one task.
 
@@ -45,7 +37,7 @@ def removal_effects(
         vectors: raw vectors of the task.
         scored: how the systems scored on the task's pool.
         k: cut-off of the hit rate, the task's primary one.
-        config: numbers of resamples and permutations, seed.
+        settings: numbers of resamples and permutations, seed.
     """
     sets = [(_columns(model, system), _hits(scored, model, system, k)) for system in removals]
     alone = [
@@ -54,7 +46,7 @@ def removal_effects(
         for feature_id, basis in of.bases.items()
     ]
     named, hits = zip(*sets, *alone, strict=True)
-    return effect_rows(scored.pool, k, named, np.stack(hits) - _hits(scored, model, raw, k), config)
+    return effect_rows(scored.pool, k, named, np.stack(hits) - _hits(scored, model, raw, k), settings)
 
 
 def _columns(model: str, system: System, feature_id: int | None = None) -> dict[str, str | int | None]:

@@ -22,6 +22,7 @@ class Pool:
         split: the split.
         query_ids: one a query.
         query_samples: sample of each query.
+        query_prompts: prompt that each query is embedded under.
         candidate_ids: sample of each candidate.
         relevant: pairs (query row, candidate row) judged relevant and not excluded.
         relevance: judgement of each relevant pair, 1 or more.
@@ -35,6 +36,7 @@ class Pool:
     split: str
     query_ids: tuple[str, ...]
     query_samples: tuple[str, ...]
+    query_prompts: tuple[str, ...]
     candidate_ids: tuple[str, ...]
     relevant: Pairs
     relevance: npt.NDArray[np.int64]
@@ -81,6 +83,10 @@ class Judgements:
         self._qrels = read_table(dataset, "qrels").filter(pl.col("relevance") >= 1)
         self._groups = read_table(dataset, "samples", ["sample_id", "group"])
 
+    def asks_in(self, task_id: str, split: str) -> bool:
+        """Return whether a task has queries in a split."""
+        return not self._queries.filter(task_id=task_id, split=split).is_empty()
+
     def pool(self, task_id: str, split: str) -> Pool:
         """Return the pool of a task in a split.
 
@@ -93,7 +99,8 @@ class Judgements:
         for rows, name in ((queries, "queries"), (candidates, "candidates")):
             if rows.is_empty():
                 raise DataError(
-                    f"task {task_id} has no {name} in the split {split}", "use a larger data set, or another split seed"
+                    f"task {task_id} has no {name} in the split {split}",
+                    "judge some there, or draw the splits of more samples or by another seed",
                 )
         rows_of = queries.select("query", "query_id"), candidates.select("candidate", "sample_id")
         excluded = _join(self._exclusions.filter(task), *rows_of)
@@ -108,6 +115,7 @@ class Judgements:
             split,
             tuple(queries["query_id"]),
             tuple(queries["sample_id"]),
+            tuple(queries["prompt_id"]),
             tuple(candidates["sample_id"]),
             _pairs(relevant),
             relevant.sort("query", "candidate")["relevance"].to_numpy().astype(np.int64),

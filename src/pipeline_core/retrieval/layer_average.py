@@ -4,17 +4,18 @@ This is the cosine of the layers' unit vectors laid end to end, but the layers n
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from pipeline_core.activations.vectors import Matrix
+from pipeline_core.retrieval.adaptations import System
 from pipeline_core.retrieval.fitting import TaskVectors
 from pipeline_core.retrieval.judgements import Pool
-from pipeline_core.retrieval.problems import SCORED, Problem
+from pipeline_core.retrieval.problems import Problem
 from pipeline_core.retrieval.running import adapted
 from pipeline_core.retrieval.search import SearchResult, rank
-from pipeline_core.retrieval.systems import System, system_id
+from pipeline_core.retrieval.systems import system_id
 
 LIMIT_BYTES = 2 << 30
 """Memory for the means of all tasks: those of pools that find no room are left out."""
@@ -30,7 +31,7 @@ class LayerAverages:
         self._systems = systems
         self._means: dict[tuple[str, str, str], Matrix] = {}
         needed = {
-            task.task_id: len(systems) * 4 * sum(len(p.query_ids) * len(p.candidate_ids) for p in _scored(task))
+            task.task_id: len(systems) * 4 * sum(len(p.query_ids) * len(p.candidate_ids) for p in task.scored)
             for task in tasks
         }
         self.tasks: set[str] = set()
@@ -55,7 +56,7 @@ class LayerAverages:
         if pool.task_id not in self.tasks:
             return
         members = [system for system in self._systems if rep_id in system.rep_ids]
-        for system, queries, candidates in adapted(members, vectors, pool.split, {}):
+        for system, queries, candidates in adapted(members, vectors, pool.split):
             cosines = queries @ candidates.T
             cosines /= np.float32(len(system.rep_ids))
             key = (system.short, pool.task_id, pool.split)
@@ -74,7 +75,3 @@ class LayerAverages:
             )
             for system in self._systems
         }
-
-
-def _scored(task: Problem) -> Iterator[Pool]:
-    return (task.pools[split] for split in SCORED)

@@ -11,20 +11,24 @@ FITTED = "support"
 """The split that statistics of queries come from."""
 
 SCORED = ("validation", "test")
-"""The splits that systems are scored on."""
+"""The splits that systems are scored on; a benchmark may lack the first."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One task: its pools by split, the prompts of both sides, the cut-offs it is scored at, and the primary one."""
+    """One task: its pools by split, the prompt of its candidates, the cut-offs it is scored at, and the primary one."""
 
     task_id: str
     control: str
-    query_prompt_id: str
     candidate_prompt_id: str
     primary_k: int
     ks: tuple[int, ...]
     pools: Mapping[str, Pool]
+
+    @property
+    def scored(self) -> tuple[Pool, ...]:
+        """The pools that systems are scored on; the last is of the test split."""
+        return tuple(self.pools[split] for split in SCORED if split in self.pools)
 
 
 def problems(dataset: Path, ks: Sequence[int]) -> tuple[Problem, ...]:
@@ -35,14 +39,13 @@ def problems(dataset: Path, ks: Sequence[int]) -> tuple[Problem, ...]:
         ks: cut-offs; a task's primary one is added to its own.
 
     Raises:
-        DataError: a task has no queries, no candidates or nothing relevant in a split.
+        DataError: a task has no queries in support or test, or no candidates or nothing relevant in a split.
     """
     judgements = Judgements(dataset)
     return tuple(
         Problem(
             task["task_id"],
             task["control"],
-            task["query_prompt_id"],
             task["candidate_prompt_id"],
             task["primary_k"],
             tuple(sorted({*ks, task["primary_k"]})),
@@ -53,8 +56,9 @@ def problems(dataset: Path, ks: Sequence[int]) -> tuple[Problem, ...]:
 
 
 def _pools(judgements: Judgements, task_id: str) -> dict[str, Pool]:
-    pools = {split: judgements.pool(task_id, split) for split in (FITTED, *SCORED)}
-    for split in SCORED:
+    needed = [split for split in SCORED if split == "test" or judgements.asks_in(task_id, split)]
+    pools = {split: judgements.pool(task_id, split) for split in (FITTED, *needed)}
+    for split in needed:
         if not len(pools[split].judged):
             raise DataError(
                 f"no query of task {task_id} in the split {split} has a relevant candidate",

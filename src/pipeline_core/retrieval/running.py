@@ -1,19 +1,19 @@
-"""Systems run on one task: each fitted, applied to both sides of a pool, and searched; betas share what they can."""
+"""Systems run on one task: each fitted, applied to both sides of a pool, and searched; kin share what they can."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline_core.activations.vectors import Matrix
-from pipeline_core.retrieval.adaptations import save_adaptations, unit
-from pipeline_core.retrieval.fitting import SIDES, TaskVectors, fit, sides
+from pipeline_core.retrieval.adaptations import ADAPTATIONS, System
+from pipeline_core.retrieval.fitting import SIDES, TaskStatistics, TaskVectors, fit
 from pipeline_core.retrieval.judgements import Pool
+from pipeline_core.retrieval.maps import save_maps
 from pipeline_core.retrieval.search import SearchResult, search
-from pipeline_core.retrieval.systems import System, system_id
-from pipeline_core.retrieval.whitening import sweep_beta
+from pipeline_core.retrieval.systems import system_id
 
 
 def run_systems(
-    model: str, systems: Iterable[System], vectors: TaskVectors, pool: Pool, bases: Mapping[str, Matrix], depth: int
+    model: str, systems: Iterable[System], vectors: TaskVectors, pool: Pool, depth: int
 ) -> dict[str, SearchResult]:
     """Search one pool by every system.
 
@@ -22,7 +22,6 @@ def run_systems(
         systems: what to run.
         vectors: raw vectors of the pool's task.
         pool: the queries, candidates and judgements of one split.
-        bases: for each removal, by ``System.short``, the orthonormal basis [d, r] that it projects out.
         depth: length of the result lists.
 
     Returns:
@@ -33,13 +32,11 @@ def run_systems(
     """
     return {
         system_id(model, system): search(queries, candidates, pool.relevant, pool.excluded, depth)
-        for system, queries, candidates in adapted(systems, vectors, pool.split, bases)
+        for system, queries, candidates in adapted(systems, vectors, pool.split)
     }
 
 
-def adapted(
-    systems: Iterable[System], vectors: TaskVectors, split: str, bases: Mapping[str, Matrix]
-) -> Iterator[tuple[System, Matrix, Matrix]]:
+def adapted(systems: Iterable[System], vectors: TaskVectors, split: str) -> Iterator[tuple[System, Matrix, Matrix]]:
     """Yield each system, fitted for a split, with queries [q, r] and candidates [n, r].
 
     Their inner products are its cosines; neither need be of unit norm. One pair of matrices is made at a time.
@@ -48,16 +45,16 @@ def adapted(
         DataError: too few vectors to fit on.
     """
     queries, candidates = vectors.of(split, "queries"), vectors.of(split, "candidates")
-    for family in _families(systems):
-        if len(family) > 1:
-            yield from _sweep(family, vectors, split)
-            continue
-        (system,) = family
-        query_side, candidate_side = fit(system, vectors, split, bases)
-        yield system, query_side.apply(queries), candidate_side.apply(candidates)
+    families: dict[Hashable, list[System]] = {}
+    for system in systems:
+        key = system.adaptation, ADAPTATIONS[system.adaptation].kin(system)
+        families.setdefault(key, []).append(system)
+    for family in families.values():
+        statistics = TaskStatistics(vectors, family[0], split)
+        yield from ADAPTATIONS[family[0].adaptation].adapted(family, statistics, queries, candidates)
 
 
-def save_fitted(folder: Path, systems: Iterable[System], vectors: TaskVectors, bases: Mapping[str, Matrix]) -> None:
+def save_fitted(folder: Path, systems: Iterable[System], vectors: TaskVectors) -> None:
     """Write ``<task>.safetensors``: systems as fitted for the test split, ``<short>/queries`` and ``.../candidates``.
 
     What fits nothing (the raw embedding) is left out.
@@ -66,32 +63,9 @@ def save_fitted(folder: Path, systems: Iterable[System], vectors: TaskVectors, b
         DataError: too few vectors to fit on.
     """
     fitted = {
-        f"{system.short}/{side}": adaptation
+        f"{system.short}/{side}": own
         for system in systems
-        if system.adaptation != "identity"
-        for side, adaptation in zip(SIDES, fit(system, vectors, "test", bases), strict=True)
+        if system.fit_on is not None or system.basis is not None
+        for side, own in zip(SIDES, fit(system, vectors, "test"), strict=True)
     }
-    save_adaptations(folder / f"{vectors.task_id}.safetensors", fitted)
-
-
-def _families(systems: Iterable[System]) -> Iterable[Sequence[System]]:
-    """Put together the ReAligns that differ in beta alone; everything else is alone."""
-    families: dict[object, list[System]] = {}
-    for system in systems:
-        alone = system.adaptation != "realign"
-        key = system.short if alone else (system.variant, system.fit_on, system.eps)
-        families.setdefault(key, []).append(system)
-    return families.values()
-
-
-def _sweep(family: Sequence[System], vectors: TaskVectors, split: str) -> Iterator[tuple[System, Matrix, Matrix]]:
-    query_side, candidate_side = sides(family[0], vectors, split)
-    queries, candidates = vectors.of(split, "queries"), vectors.of(split, "candidates")
-    if family[0].variant == "code":
-        queries, candidates = unit(queries), unit(candidates)
-    betas = [system.beta for system in family if system.beta is not None]
-    assert len(betas) == len(family)
-    assert family[0].eps is not None
-    pairs = sweep_beta(queries, candidates, query_side, candidate_side, betas, family[0].eps)
-    for system, (left, right) in zip(family, pairs, strict=True):
-        yield system, left, right
+    save_maps(folder / f"{vectors.task_id}.safetensors", fitted)

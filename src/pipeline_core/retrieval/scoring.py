@@ -9,12 +9,12 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from pipeline_core.config import RetrievalConfig
 from pipeline_core.retrieval.chance import chance_scores
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.metrics import ListScorer, Scores, rank_scores
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.search import SearchResult
+from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.significance import bootstrap_intervals, corrected, permutation_p
 from pipeline_core.schema import TABLES
 
@@ -55,13 +55,13 @@ def joined(parts: Sequence[Scored]) -> Scored:
     return Scored(parts[0].pool, ranks, scores, parts[0].ks)
 
 
-def metric_rows(scored: Scored, config: RetrievalConfig) -> pl.DataFrame:
+def metric_rows(scored: Scored, settings: ScoringSettings) -> pl.DataFrame:
     """Return rows of ``retrieval_metrics``."""
     pool = scored.pool
     chance = chance_scores(pool, scored.ks)
     names = [(system_id, metric, k) for system_id, scores in scored.scores.items() for metric, k in scores]
     values = np.stack([scored.scores[system_id][metric, k] for system_id, metric, k in names])
-    low, high = bootstrap_intervals(values, pool.judged_groups, config.bootstrap, _draws("bootstrap", pool, config))
+    low, high = bootstrap_intervals(values, pool.judged_groups, settings.bootstrap, _draws("bootstrap", pool, settings))
     return pl.DataFrame(
         {
             "system_id": [name[0] for name in names],
@@ -124,7 +124,7 @@ def hit_rows(pool: Pool, results: Mapping[str, SearchResult]) -> pl.DataFrame:
 
 
 def effect_rows(
-    pool: Pool, k: int, named: Sequence[dict[str, Any]], differences: npt.NDArray[np.float64], config: RetrievalConfig
+    pool: Pool, k: int, named: Sequence[dict[str, Any]], differences: npt.NDArray[np.float64], settings: ScoringSettings
 ) -> pl.DataFrame:
     """Return paired effects on the hit rate at k: delta, its interval and p, beside the columns that name each.
 
@@ -133,10 +133,10 @@ def effect_rows(
         k: cut-off, the task's primary one.
         named: for each effect, the columns that identify it.
         differences: per-query score differences [effects, judged queries].
-        config: numbers of resamples and permutations, seed.
+        settings: numbers of resamples and permutations, seed.
     """
     groups = pool.judged_groups
-    low, high = bootstrap_intervals(differences, groups, config.bootstrap, _draws("bootstrap", pool, config))
+    low, high = bootstrap_intervals(differences, groups, settings.bootstrap, _draws("bootstrap", pool, settings))
     return pl.DataFrame(list(named), infer_schema_length=None).with_columns(
         task_id=pl.lit(pool.task_id),
         metric=pl.lit("hit_rate"),
@@ -144,18 +144,20 @@ def effect_rows(
         delta=differences.mean(axis=1),
         low=low,
         high=high,
-        p=permutation_p(differences, groups, config.permutations, _draws("permutation", pool, config)),
+        p=permutation_p(differences, groups, settings.permutations, _draws("permutation", pool, settings)),
     )
 
 
-def comparison_rows(scored: Scored, pairs: Sequence[tuple[str, str]], k: int, config: RetrievalConfig) -> pl.DataFrame:
+def comparison_rows(
+    scored: Scored, pairs: Sequence[tuple[str, str]], k: int, settings: ScoringSettings
+) -> pl.DataFrame:
     """Return the rows of ``comparisons``, but for q, of (system id, baseline id) pairs by their hit rates at k."""
     named = [{"system_id": system_id, "baseline_id": baseline_id} for system_id, baseline_id in pairs]
     differences = [
         scored.scores[system_id]["hit_rate", k] - scored.scores[baseline_id]["hit_rate", k]
         for system_id, baseline_id in pairs
     ]
-    return effect_rows(scored.pool, k, named, np.stack(differences), config)
+    return effect_rows(scored.pool, k, named, np.stack(differences), settings)
 
 
 def families(name: str, *effects: Sequence[pl.DataFrame]) -> pl.DataFrame | pa.Table:
@@ -173,5 +175,5 @@ def _place(queries: npt.NDArray[np.int64], candidates: npt.NDArray[np.int64], po
     return queries * len(pool.candidate_ids) + candidates
 
 
-def _draws(purpose: str, pool: Pool, config: RetrievalConfig) -> np.random.Generator:
-    return generator(config.seed, f"{purpose}/{pool.task_id}/{pool.split}")
+def _draws(purpose: str, pool: Pool, settings: ScoringSettings) -> np.random.Generator:
+    return generator(settings.seed, f"{purpose}/{pool.task_id}/{pool.split}")

@@ -18,6 +18,9 @@ Matrix64 = npt.NDArray[np.float64]
 BLOCK = 8192
 """Vectors brought to float64 at a time."""
 
+RELATIVE_EPS = 1e-5
+"""Added to shrunk eigenvalues, in units of tr(S)/d: an absolute eps may outweigh the shrinkage, or vanish beside it."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -63,6 +66,21 @@ class Spectrum:
     def scales(self, beta: float, eps: float) -> Vector64:
         """Return (L_b + eps)^(-1/2) [d] for the eigenvalues L_b of S_b; ReAlign's equation."""
         return np.asarray((self.shrunk(beta) + eps) ** -0.5)
+
+    def relative_eps(self, share: float = RELATIVE_EPS) -> float:
+        """Return ``share`` of tr(S)/d, in squared units of the vectors.
+
+        Raises:
+            DataError: all vectors are equal.
+        """
+        if self.variance == 0.0:
+            raise DataError(f"all {self.count} vectors are equal: there is nothing to whiten", "use more varied data")
+        return share * self.variance
+
+    def biased(self) -> tuple[float, float]:
+        """Return tr(S) and ||S||^2 (Frobenius) of the covariance over n."""
+        eigenvalues = self.eigenvalues * ((self.count - 1) / self.count)
+        return float(eigenvalues.sum()), float(eigenvalues @ eigenvalues)
 
 
 def moments(vectors: Matrix) -> Moments:

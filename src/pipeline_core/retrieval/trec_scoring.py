@@ -72,6 +72,7 @@ def _pool(run: pl.DataFrame, qrels: pl.DataFrame) -> Pool:
         "run",
         query_ids,
         query_ids,
+        ("",) * len(query_ids),
         tuple(documents),
         judged.select("query", "candidate").to_numpy().astype(np.int64),
         judged["relevance"].to_numpy(),

@@ -7,22 +7,24 @@ from polars.testing import assert_frame_equal
 from scipy import stats
 
 from pipeline_core.activations.vectors import load_embeddings, representations
-from pipeline_core.config import RetrievalConfig, SweepConfig
+from pipeline_core.grid.score import score_grid
+from pipeline_core.grid.settings import GridSettings
+from pipeline_core.grid.systems import list_grid
 from pipeline_core.retrieval import layer_average
-from pipeline_core.retrieval.adaptations import load_adaptations, unit
+from pipeline_core.retrieval.adaptations import Scope, System, adaptation_settings
 from pipeline_core.retrieval.fitting import TaskVectors, fit
 from pipeline_core.retrieval.layer_average import LayerAverages
+from pipeline_core.retrieval.maps import load_maps, unit
 from pipeline_core.retrieval.problems import Problem, problems
 from pipeline_core.retrieval.search import search
-from pipeline_core.retrieval.sweep import sweep
-from pipeline_core.retrieval.sweep_systems import list_sweep
-from pipeline_core.retrieval.systems import System
+from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table, write_table
 from tests.retrieval.synthetic import SPLITS, WIDTH, Study, write_sweep_study
 
-RETRIEVAL = RetrievalConfig(bootstrap=50, permutations=200, ks=(1, 5))
-CONFIG = SweepConfig(betas=(0.0, 0.3, 1.0), pca_ranks=(4, 8, 512))
+SCORING = ScoringSettings(bootstrap=50, permutations=200, ks=(1, 5))
+ADAPTATIONS = adaptation_settings()()
+SETTINGS = GridSettings(betas=(0.0, 0.3, 1.0), pca_ranks=(4, 8, 512))
 FEW = {"raw", "mean_removal-support", "realign-candidates", "realign-support"}
 
 
@@ -34,17 +36,18 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def run(study: Study, folder: Path) -> tuple[Path, list[tuple[int, int]]]:
     folder.mkdir()
     seen: list[tuple[int, int]] = []
-    sweep(study.activations, study.dataset, "last", RETRIEVAL, CONFIG, folder, lambda *done: seen.append(done))
+    settings = SETTINGS, SCORING, ADAPTATIONS
+    score_grid(study.activations, study.dataset, "last", *settings, folder, lambda *done: seen.append(done))
     return folder, seen
 
 
 @pytest.fixture(scope="module")
 def results(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run(study, tmp_path_factory.mktemp("swept") / "sweep")[0]
+    return run(study, tmp_path_factory.mktemp("swept") / "grid")[0]
 
 
 def listed(study: Study) -> list[System]:
-    return list(list_sweep(representations(study.activations), "last", WIDTH, RETRIEVAL, CONFIG).all)
+    return list(list_grid(representations(study.activations), "last", Scope(WIDTH, ADAPTATIONS), SETTINGS).all)
 
 
 def scores(results: Path, metric: str = "mrr", k: int = 5) -> dict[tuple[str, str], float]:
@@ -60,13 +63,13 @@ def ranks(results: Path, system: System, task: str, split: str) -> list[int]:
 
 def task_vectors(study: Study, rep_id: str, problem: Problem) -> TaskVectors:
     embeddings = load_embeddings(study.activations, rep_id)
-    return TaskVectors(embeddings, problem.pools, problem.query_prompt_id, problem.candidate_prompt_id)
+    return TaskVectors(embeddings, problem.pools, problem.candidate_prompt_id)
 
 
 def test_all_tables_are_written_and_equal_when_run_again(study: Study, results: Path, tmp_path: Path):
     again, seen = run(study, tmp_path / "again")
-    assert seen == [(n, 20) for n in range(1, 21)]
-    for table in tables_of("sweep"):
+    assert seen == [(n, 40) for n in range(1, 41)]
+    for table in tables_of("grid"):
         frame = read_table(results, table.name)
         assert frame.height > 0
         assert frame.select(table.key).is_unique().all(), table.name
@@ -119,7 +122,7 @@ def test_every_adaptation_names_its_statistics_and_settings(results: Path):
 def test_each_system_ranks_as_when_fitted_alone(study: Study, results: Path):
     """Betas share one decomposition, tasks share spectra and layers are added up; none of it may change a rank."""
     alone = [system for system in listed(study) if system.study == "adaptations" or system.short.startswith("L1/")]
-    for problem in problems(study.dataset, RETRIEVAL.ks):
+    for problem in problems(study.dataset, SCORING.ks):
         if problem.control != "none":
             continue
         for system in alone:
@@ -132,7 +135,7 @@ def test_each_system_ranks_as_when_fitted_alone(study: Study, results: Path):
                         for side, name in zip(sides, ("queries", "candidates"), strict=True)
                     ]
                     for own in vectors
-                    for sides in [fit(system, own, split, {})]
+                    for sides in [fit(system, own, split)]
                 ]
                 queries, candidates = (unit(np.concatenate(parts, axis=1)) for parts in zip(*adapted, strict=True))
                 found = search(queries, candidates, pool.relevant, pool.excluded, 1).first_relevant_rank[pool.judged]
@@ -236,7 +239,7 @@ def test_layers_are_averaged_as_far_as_memory_allows(
     study: Study, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     combined = [system for system in listed(study) if len(system.rep_ids) > 1]
-    tasks = problems(study.dataset, RETRIEVAL.ks)[:2]
+    tasks = problems(study.dataset, SCORING.ks)[:2]
     assert LayerAverages(combined, tasks).tasks == {task.task_id for task in tasks}
     sizes = {
         task.task_id: sum(
@@ -259,8 +262,8 @@ def test_saved_adaptations_rank_as_scored(study: Study, results: Path):
     rivals = [
         s for s in listed(study) if s.study == "adaptations" and len(s.rep_ids) == 1 and s.adaptation != "identity"
     ]
-    for problem in problems(study.dataset, RETRIEVAL.ks)[:2]:
-        saved = load_adaptations(results / "adaptations" / f"{problem.task_id}.safetensors")
+    for problem in problems(study.dataset, SCORING.ks)[:2]:
+        saved = load_maps(results / "adaptations" / f"{problem.task_id}.safetensors")
         assert set(saved) == {f"{s.short}/{side}" for s in rivals for side in ("queries", "candidates")}
         vectors, pool = task_vectors(study, "last", problem), problem.pools["test"]
         for system in rivals:
@@ -280,7 +283,7 @@ def test_a_dual_encoder_has_adaptations_alone(study: Study, tmp_path: Path):
     dual = {"layer": pl.lit(-1, pl.Int32), "pooling": pl.lit("model"), "norm_position": pl.lit("model")}
     write_table(activations, "representations", only.with_columns(**dual))
     swept, seen = run(Study(study.dataset, activations, ()), tmp_path / "swept")
-    assert seen == [(1, 1)]
+    assert seen == [(1, 2), (2, 2)]
     systems = read_table(swept, "systems")
     assert set(systems["study"]) == {"adaptations"}
     assert not systems["system_id"].str.contains("layer_average").any()

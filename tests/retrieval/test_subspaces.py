@@ -1,29 +1,12 @@
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_core.errors import ConfigError
-from pipeline_core.retrieval.adaptations import Projection
-from pipeline_core.retrieval.removal import (
-    energy_matched,
-    energy_ratio,
-    plan_removal,
-    random_features,
-    random_subspace,
-    subspace,
-)
+from pipeline_core.retrieval.maps import Projection
+from pipeline_core.retrieval.subspaces import energy_matched, energy_ratio, random_features, random_subspace, subspace
 
 C, D = 60, 20
-
-
-def features(seed: int = 0, c: int = C) -> pl.DataFrame:
-    rng = np.random.default_rng(seed)
-    energy = rng.exponential(size=c)
-    return pl.DataFrame(
-        {"feature_id": np.arange(c), "energy": energy, "attribution_rank": np.argsort(np.argsort(-energy)) + 1}
-    )
 
 
 def dictionary(seed: int = 0, c: int = C) -> np.ndarray:
@@ -63,37 +46,6 @@ def test_a_basis_is_orthonormal_and_leads_with_the_largest_singular_values(seed:
 def test_a_repeated_row_adds_no_dimension():
     rows = dictionary()[:4]
     assert subspace(np.concatenate([rows, rows[:2], -rows[:1]])).shape == (D, 4)
-
-
-def test_the_plan_removes_the_top_attribution_and_controls_of_the_same_rank():
-    plan = plan_removal("model/paper", features(), dictionary(), share=0.1, n_singles=3, seed=0)
-    top = features().sort("attribution_rank")["feature_id"].to_numpy()
-    assert plan.rank == 6
-    assert {basis.shape for basis in plan.bases.values()} == {(D, 6)}
-    left = Projection(plan.bases["attribution"]).apply(dictionary()[top[6:]])
-    np.testing.assert_allclose(left @ dictionary()[top[:6]].T, 0, atol=1e-4)
-    assert list(plan.singles) == top[:3].tolist()
-    for feature, basis in plan.singles.items():
-        assert abs(basis[:, 0] @ dictionary()[feature]) == pytest.approx(1.0, abs=1e-5)
-
-
-@pytest.mark.parametrize(("share", "c", "removed"), [(0.07, 100, 7), (0.01, 60, 1), (0.1, 60, 6), (0.11, 60, 7)])
-def test_a_share_is_rounded_up_but_not_by_what_floats_add(share: float, c: int, removed: int):
-    plan = plan_removal("model/paper", features(c=c), dictionary(c=c), share, n_singles=0, seed=0)
-    assert plan.rank == removed
-
-
-def test_a_seed_decides_the_controls():
-    plans = [plan_removal("model/paper", features(), dictionary(), 0.1, 1, seed) for seed in (0, 0, 1)]
-    for selection in ("energy_matched", "random_features", "random_subspace"):
-        np.testing.assert_array_equal(plans[0].bases[selection], plans[1].bases[selection])
-        assert np.abs(plans[0].bases[selection] - plans[2].bases[selection]).max() > 1e-3
-    np.testing.assert_array_equal(plans[0].bases["attribution"], plans[2].bases["attribution"])
-
-
-def test_removing_everything_is_refused():
-    with pytest.raises(ConfigError, match="span all 20 dimensions; choose a smaller share"):
-        plan_removal("model/paper", features(), dictionary(), share=0.5, n_singles=0, seed=0)
 
 
 def test_energy_is_matched_by_other_features_drawn_once():

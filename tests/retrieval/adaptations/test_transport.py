@@ -5,11 +5,10 @@ from hypothesis import strategies as st
 from scipy.linalg import polar, sqrtm
 
 from pipeline_core.errors import DataError
-from pipeline_core.retrieval.adaptations import Whitening
-from pipeline_core.retrieval.shrinkage import relative_eps
+from pipeline_core.retrieval.adaptations.realign import realign
+from pipeline_core.retrieval.adaptations.transport import transport
+from pipeline_core.retrieval.maps import Whitening
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
-from pipeline_core.retrieval.transport import transport
-from pipeline_core.retrieval.whitening import realign
 from tests.retrieval.clouds import D, cosines, embedding_like
 
 BETA = 0.1
@@ -57,9 +56,9 @@ def test_the_rotation_is_the_orthogonal_factor_of_the_product_of_roots(seed):
 def test_candidates_are_realigned_and_queries_are_realigned_and_turned():
     raw, side, other = embedding_like(1), spectrum(embedding_like(1)), spectrum(embedding_like(2))
     queries, candidates = transport(side, other, BETA)
-    plain = realign(side, BETA, relative_eps(side)).apply(raw)
+    plain = realign(side, BETA, side.relative_eps()).apply(raw)
     np.testing.assert_allclose(queries.apply(raw), plain @ rotation(queries).T, atol=1e-4)
-    np.testing.assert_array_equal(candidates.matrix, realign(other, BETA, relative_eps(other)).matrix)
+    np.testing.assert_array_equal(candidates.matrix, realign(other, BETA, other.relative_eps()).matrix)
 
 
 def test_covariances_that_commute_need_no_rotation():

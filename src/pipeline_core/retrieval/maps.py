@@ -1,7 +1,7 @@
 """What is done to an embedding before it is compared: a frozen map of one side, applied, saved and loaded.
 
-Fitting is in whitening.py, shrinkage.py, transport.py and removal.py; here are the maps themselves. Each ends with L2
-normalisation, and is applied to a block of rows at a time: a million vectors need no second copy in float64.
+Adaptations fit them (adaptations/); here are the maps themselves. Each ends with L2 normalisation, and is applied to a
+block of rows at a time: a million vectors need no second copy in float64.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _METADATA = "adaptations"
 """The only key of the file's metadata: safetensors writes several keys in no fixed order."""
 
 
-class Adaptation(Protocol):
+class Map(Protocol):
     """A fitted map of embeddings."""
 
     def apply(self, vectors: Matrix) -> Matrix:
@@ -123,31 +123,32 @@ class Projection:
         return _unit(left)
 
 
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Identity, Centring, Whitening, Projection)}
+_OWN = (Identity, Centring, Whitening, Projection)
 
 
-def save_adaptations(path: Path, adaptations: Mapping[str, Adaptation]) -> None:
-    """Write adaptations by name (``queries``, ``realign/candidates``, ...) as safetensors.
+def save_maps(path: Path, maps: Mapping[str, Map]) -> None:
+    """Write maps by name (``queries``, ``realign/candidates``, ...) as safetensors.
 
-    A tensor is named by the digest of its content, so that what several adaptations share is written once. The
-    metadata's ``adaptations`` is JSON: for each name its kind and its fields, an array by its tensor's name.
+    A tensor is named by the digest of its content, so that what several maps share is written once. The metadata's
+    ``adaptations`` is JSON: for each name its kind and its fields, an array by its tensor's name.
     """
     tensors: dict[str, npt.NDArray[Any]] = {}
+    kinds = _kinds()
     described = {
         name: {
-            "kind": type(adaptation).__name__,
+            "kind": type(fitted).__name__,
             "fields": {
-                field.name: _described(getattr(adaptation, field.name), tensors)
-                for field in fields(_KINDS[type(adaptation).__name__])
+                field.name: _described(getattr(fitted, field.name), tensors)
+                for field in fields(kinds[type(fitted).__name__])
             },
         }
-        for name, adaptation in adaptations.items()
+        for name, fitted in maps.items()
     }
     save_file(tensors, path, metadata={_METADATA: json.dumps(described)})
 
 
-def load_adaptations(path: Path) -> dict[str, Adaptation]:
-    """Read what ``save_adaptations`` wrote; adaptations share their arrays again.
+def load_maps(path: Path) -> dict[str, Map]:
+    """Read what ``save_maps`` wrote; maps share their arrays again.
 
     Raises:
         StoreError: the file is missing, truncated, or holds something else.
@@ -156,17 +157,26 @@ def load_adaptations(path: Path) -> dict[str, Adaptation]:
         with safe_open(path, framework="numpy") as file:
             described = json.loads((file.metadata() or {})[_METADATA])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            kinds = _kinds()
             return {
-                name: _KINDS[adaptation["kind"]](
+                name: kinds[fitted["kind"]](
                     **{
                         field: tensors[value] if isinstance(value, str) else value
-                        for field, value in adaptation["fields"].items()
+                        for field, value in fitted["fields"].items()
                     }
                 )
-                for name, adaptation in described.items()
+                for name, fitted in described.items()
             }
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise StoreError(f"the adaptations in {path.name} cannot be read: {error}", "run lens verify") from None
+
+
+def _kinds() -> dict[str, type[Any]]:
+    """Return every class of map by its name: those of this module, and those that adaptations bring."""
+    from pipeline_core.retrieval.adaptations import ADAPTATIONS  # noqa: PLC0415 (made of this module's maps)
+
+    brought = (kind for adaptation in ADAPTATIONS.values() for kind in adaptation.maps)
+    return {kind.__name__: kind for kind in (*_OWN, *brought)}
 
 
 def _described(value: npt.NDArray[Any] | bool | None, tensors: dict[str, npt.NDArray[Any]]) -> str | bool | None:

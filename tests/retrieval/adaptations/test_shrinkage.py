@@ -6,9 +6,10 @@ from sklearn.covariance import OAS, LedoitWolf
 
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval import spectrum as spectrum_module
-from pipeline_core.retrieval.shrinkage import RELATIVE_EPS, ledoit_wolf, ledoit_wolf_beta, oas, oas_beta, relative_eps
-from pipeline_core.retrieval.spectrum import Spectrum, spectrum
-from pipeline_core.retrieval.whitening import zca
+from pipeline_core.retrieval.adaptations.ledoit_wolf import ledoit_wolf, ledoit_wolf_beta
+from pipeline_core.retrieval.adaptations.oas import oas, oas_beta
+from pipeline_core.retrieval.adaptations.zca import zca
+from pipeline_core.retrieval.spectrum import RELATIVE_EPS, Spectrum, spectrum
 from tests.retrieval.clouds import D, cosines, embedding_like
 
 BOTH = pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_what_is_whitened_is_scikit_learns_covariance_over_n_minus_1(beta, fit, 
     vectors = embedding_like(3, n)
     side = spectrum(vectors)
     whitening = fit(side)
-    shrunk = whitening.basis * (whitening.scales**-2 - relative_eps(side)) @ whitening.basis.T
+    shrunk = whitening.basis * (whitening.scales**-2 - side.relative_eps()) @ whitening.basis.T
     expected = theirs().fit(vectors.astype(np.float64)).covariance_ * n / (n - 1)
     np.testing.assert_allclose(shrunk, expected, atol=1e-5 * np.abs(expected).max())
 
@@ -44,7 +45,7 @@ def test_the_estimate_moves_with_no_shift_turn_or_scale(beta, fit, theirs):
     turn = np.linalg.qr(np.random.default_rng(4).standard_normal((D, D)))[0]
     moved = (1e-3 * vectors @ turn + 5.0).astype(np.float32)
     assert beta(spectrum(moved)) == pytest.approx(beta(spectrum(vectors.astype(np.float32))), rel=1e-3)
-    assert relative_eps(spectrum(moved)) == pytest.approx(1e-6 * relative_eps(spectrum(vectors)), rel=1e-3)
+    assert spectrum(moved).relative_eps() == pytest.approx(1e-6 * spectrum(vectors).relative_eps(), rel=1e-3)
 
 
 @BOTH

@@ -8,16 +8,18 @@ from polars.testing import assert_frame_equal
 from safetensors.numpy import save_file
 from scipy import sparse
 
-from pipeline_core.activations.vectors import load_dictionary
-from pipeline_core.config import RetrievalConfig, SweepConfig
 from pipeline_core.contracts.validation import validate_artifact
+from pipeline_core.doses.measure import measure_doses
+from pipeline_core.doses.plan import DosePlan, plan_doses
+from pipeline_core.doses.settings import DoseSettings
 from pipeline_core.features.attribution import attribution
 from pipeline_core.features.bridge import bridge_matrix, reduce_bridge
 from pipeline_core.features.statistics import energies, ranks
-from pipeline_core.retrieval.adaptations import load_adaptations
-from pipeline_core.retrieval.dose import measure_removal
-from pipeline_core.retrieval.dose_plan import DosePlan, plan_doses
-from pipeline_core.retrieval.removal import subspace
+from pipeline_core.retrieval.adaptations import adaptation_settings
+from pipeline_core.retrieval.maps import load_maps
+from pipeline_core.retrieval.settings import ScoringSettings
+from pipeline_core.retrieval.subspaces import subspace
+from pipeline_core.sae.artifact import load_dictionary
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table, write_table
 from tests.retrieval.synthetic import SPLITS, Study, write_study
@@ -26,13 +28,10 @@ WIDTH, N_FEATURES = 32, 96
 DISTRACTORS = (40, 7)
 """The planted features: large in every sample, by an amount that says nothing about its meaning."""
 
-RETRIEVAL = RetrievalConfig(removal_share=0.1, bootstrap=200, permutations=2000)
-SWEEP = SweepConfig(
-    removal_shares=(0.02, 0.1, 0.2, 0.5),
-    removal_ranks=(1, 4, 16),
-    cumulative_features=4,
-    single_features=3,
-    random_draws=2,
+SHARE = 0.1
+SCORING = ScoringSettings(bootstrap=200, permutations=2000)
+DOSES = DoseSettings(
+    shares=(0.02, 0.1, 0.2, 0.5), ranks=(1, 4, 16), cumulative_features=4, single_features=3, random_draws=2
 )
 
 
@@ -89,17 +88,16 @@ def _write_sae(study: Study, codes: dict[str, sparse.csr_matrix], dictionary: np
     write_table(sae.features, "features", measured)
 
 
-def run(study: Study, folder: Path, sweep: SweepConfig = SWEEP) -> Path:
+def run(study: Study, folder: Path, doses: DoseSettings = DOSES, share: float = SHARE) -> Path:
     folder.mkdir()
-    measure_removal(
-        study.activations, study.dataset, "last", study.saes, RETRIEVAL, sweep, folder, lambda done, total: None
-    )
+    settings = doses, SCORING, adaptation_settings()(removal={"share": share})
+    measure_doses(study.activations, study.dataset, "last", study.saes, *settings, folder, lambda done, total: None)
     return folder
 
 
 @pytest.fixture(scope="module")
 def results(planted: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run(planted, tmp_path_factory.mktemp("results") / "removal")
+    return run(planted, tmp_path_factory.mktemp("results") / "doses")
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +105,13 @@ def plan(planted: Study) -> DosePlan:
     return planned(planted)
 
 
-def planned(study: Study, retrieval: RetrievalConfig = RETRIEVAL, sweep: SweepConfig = SWEEP) -> DosePlan:
-    sae = study.saes[0]
-    return plan_doses(sae.sae_id, read_table(sae.features, "features"), load_dictionary(sae.sae), retrieval, sweep)
+def planned(study: Study, doses: DoseSettings = DOSES, share: float = SHARE, seed: int = 0) -> DosePlan:
+    return plan_doses(study.saes[0].read(), doses, share, seed)
+
+
+def bases(plan: DosePlan) -> dict[str, np.ndarray]:
+    """What systems project out, by their short id; those that are fitted to each task have no entry."""
+    return {system.short: system.basis for system in plan.systems if system.basis is not None}
 
 
 def effects(results: Path, task: str = "t2i") -> dict[str, dict]:
@@ -129,7 +131,7 @@ def system(plan: DosePlan, ending: str):
 
 
 def projection(plan: DosePlan, ending: str) -> np.ndarray:
-    basis = plan.bases[f"removal/paper/{ending}"].astype(np.float64)
+    basis = bases(plan)[f"removal/paper/{ending}"].astype(np.float64)
     return basis @ basis.T
 
 
@@ -231,9 +233,9 @@ def test_removing_each_sides_own_mean_is_another_control(planted: Study, results
 
 
 def test_projections_are_saved_and_remove_what_was_removed(plan: DosePlan, results: Path):
-    saved = load_adaptations(results / "adaptations" / "paper.safetensors")
-    assert set(saved) == set(plan.bases)
-    for short, basis in plan.bases.items():
+    saved = load_maps(results / "adaptations" / "paper.safetensors")
+    assert set(saved) == set(bases(plan))
+    for short, basis in bases(plan).items():
         left = saved[short].apply(basis.T + 1.0)
         assert np.abs(left @ basis).max() < 1e-4
 
@@ -243,8 +245,8 @@ def test_a_share_is_removed_with_its_full_rank_and_controls_with_as_much(plan: D
         at_share = [s for s in plan.systems if s.short.startswith(f"removal/paper/share{share:g}/")]
         assert {s.rank for s in at_share} == {n_features}
         assert {s.share for s in at_share} == {share}
-        assert len(at_share) == 4 + 3 * SWEEP.random_draws
-    for basis in plan.bases.values():
+        assert len(at_share) == 4 + 3 * DOSES.random_draws
+    for basis in bases(plan).values():
         np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-5)
 
 
@@ -256,7 +258,7 @@ def test_the_sweep_of_ranks_grows_into_the_share(planted: Study, plan: DosePlan)
         np.testing.assert_allclose(whole @ four, four, atol=1e-5)
         assert np.trace(four) == pytest.approx(4.0, abs=1e-4)
     dictionary = load_dictionary(planted.saes[0].sae)
-    top = list(planned(planted, sweep=SWEEP.model_copy(update={"single_features": 10})).singles.bases)
+    top = list(planned(planted, DOSES.model_copy(update={"single_features": 10})).singles.bases)
     full = subspace(dictionary[top]).astype(np.float64)
     np.testing.assert_allclose(projection(plan, "share0.1/attribution"), full @ full.T, atol=1e-5)
     leading = np.linalg.svd(dictionary[top].astype(np.float64))[2][:4]
@@ -339,20 +341,20 @@ CASES = {
 def test_the_stage_writes_its_tables_within_their_contracts_and_equal_when_run_again(
     planted: Study, results: Path, tmp_path: Path
 ):
-    assert all(result.success for result in validate_artifact("removal", results))
+    assert all(result.success for result in validate_artifact("doses", results))
     again = run(planted, tmp_path / "again")
-    for table in tables_of("removal"):
+    for table in tables_of("doses"):
         assert_frame_equal(read_table(results, table.name), read_table(again, table.name))
 
 
 def test_a_seed_decides_the_random_controls_alone(planted: Study, plan: DosePlan):
-    other = planned(planted, RETRIEVAL.model_copy(update={"seed": 1}))
+    other = planned(planted, seed=1)
     assert other.systems[0] == plan.systems[0]
     # Two features matched among the three nearest in energy may be the same under either seed.
-    for short, basis in plan.bases.items():
+    for short, basis in bases(plan).items():
         if "share0.02/energy_matched" in short:
             continue
-        same = np.array_equal(basis, other.bases[short])
+        same = np.array_equal(basis, bases(other)[short])
         assert same == ("draw" not in short), short
 
 
@@ -363,11 +365,7 @@ def test_a_share_that_spans_the_space_is_left_out_with_a_note(planted: Study, ca
         in caplog.text
     )
     assert not [s for s in plan.systems if "share0.5" in s.short]
-    everywhere = planned(
-        planted,
-        RETRIEVAL.model_copy(update={"removal_share": 0.5}),
-        SWEEP.model_copy(update={"removal_shares": (0.5,)}),
-    )
+    everywhere = planned(planted, DOSES.model_copy(update={"shares": (0.5,)}), share=0.5)
     assert everywhere.pairs == ()
     assert {s.rank for s in everywhere.systems if "/rank" in s.short} == {1, 4, 16}
 
@@ -384,16 +382,8 @@ def test_controls_are_not_scored_and_a_stage_without_a_share_left_still_writes(p
         control_of=pl.when(is_control).then(pl.lit("t2i")),
     )
     write_table(dataset, "tasks", controlled)
-    few = SweepConfig(
-        removal_shares=(0.9,), removal_ranks=(1,), cumulative_features=0, single_features=0, random_draws=1
-    )
-    folder = tmp_path / "out"
-    folder.mkdir()
-    retrieval = RETRIEVAL.model_copy(update={"removal_share": 0.5})
-    study = replace(planted, dataset=dataset)
-    measure_removal(
-        study.activations, study.dataset, "last", study.saes, retrieval, few, folder, lambda done, total: None
-    )
+    few = DoseSettings(shares=(0.9,), ranks=(1,), cumulative_features=0, single_features=0, random_draws=1)
+    folder = run(replace(planted, dataset=dataset), tmp_path / "out", few, share=0.5)
     assert set(read_table(folder, "retrieval_metrics")["task_id"]) == {"t2i"}
     assert read_table(folder, "comparisons").is_empty()
     shorts = set(read_table(folder, "systems")["system_id"])

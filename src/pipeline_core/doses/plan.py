@@ -11,13 +11,14 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from pipeline_core.activations.vectors import Matrix, top_count
-from pipeline_core.config import RetrievalConfig, SweepConfig
-from pipeline_core.retrieval.effects import Singles
+from pipeline_core.doses.settings import DoseSettings
+from pipeline_core.retrieval.adaptations import Compared, Sae, Singles, System
+from pipeline_core.retrieval.adaptations.mean_removal import MEMBER as MEAN_REMOVAL
+from pipeline_core.retrieval.adaptations.removal import ATTRIBUTION, CONTROLS, recipe_of
 from pipeline_core.retrieval.randomness import generator
-from pipeline_core.retrieval.removal import (
+from pipeline_core.retrieval.subspaces import (
     FeatureIds,
     energy_matched,
     energy_ratio,
@@ -25,33 +26,17 @@ from pipeline_core.retrieval.removal import (
     random_subspace,
     subspace,
 )
-from pipeline_core.retrieval.systems import CONTROL_LABELS, System
 
 log = logging.getLogger(__name__)
 
 STUDY = "removal"
 
-RANKED = {
-    "attribution": "top attribution features removed",
-    "energy": "top energy features removed",
-    "bridge": "top bridge features removed",
-}
+RANKED = {"attribution": ATTRIBUTION, "energy": "top energy features removed", "bridge": "top bridge features removed"}
 """Selections that take the first features of a ranking; that of bridge is by the sum over j of |B_fj| + |B_jf|."""
 
-LABELS = RANKED | CONTROL_LABELS
+LABELS = RANKED | CONTROLS
 FITTED = ("principal_components", "mean")
 """Selections that are fitted to each task, on its support split."""
-
-
-@dataclass(frozen=True)
-class Removal:
-    """A system, and the orthonormal basis [d, r] that it projects out; ``None`` where it is fitted to each task.
-
-    What is fitted are principal components, projected out, and means, subtracted.
-    """
-
-    system: System
-    basis: Matrix | None
 
 
 @dataclass(frozen=True)
@@ -59,24 +44,14 @@ class DosePlan:
     """All removals on account of one SAE.
 
     Attributes:
-        removals: sets of features or directions, each a system that is scored.
+        systems: sets of features or directions, each scored.
         singles: features removed one at a time, those of the largest attribution.
         pairs: (system, baseline) to be tested: at each share, attribution and each of its controls.
     """
 
-    removals: tuple[Removal, ...]
+    systems: tuple[System, ...]
     singles: Singles
-    pairs: tuple[tuple[System, System], ...]
-
-    @property
-    def systems(self) -> tuple[System, ...]:
-        """What is scored."""
-        return tuple(removal.system for removal in self.removals)
-
-    @property
-    def bases(self) -> dict[str, Matrix]:
-        """What systems project out, by their short id; those that are fitted to each task have no entry."""
-        return {removal.system.short: removal.basis for removal in self.removals if removal.basis is not None}
+    pairs: tuple[Compared, ...]
 
 
 @dataclass(frozen=True)
@@ -90,8 +65,8 @@ class _Dose:
 
 
 @dataclass(frozen=True)
-class _Sae:
-    """A sparse autoencoder: its dictionary D [c, d], its features' energy [c] and rankings, its random controls."""
+class _Source:
+    """What an SAE's removals are taken from: its dictionary D [c, d], its features' energy [c] and rankings, draws."""
 
     sae_id: str
     dictionary: Matrix
@@ -102,7 +77,7 @@ class _Sae:
 
     @property
     def recipe(self) -> str:
-        return self.sae_id.rpartition("/")[2]
+        return recipe_of(self.sae_id)
 
     @cached_property
     def random_bases(self) -> list[Matrix]:
@@ -128,65 +103,58 @@ class _Sae:
         return (generator(self.seed, f"{purpose}/{self.sae_id}/draw{draw}") for draw in range(self.draws))
 
 
-def plan_doses(
-    sae_id: str, features: pl.DataFrame, dictionary: Matrix, retrieval: RetrievalConfig, config: SweepConfig
-) -> DosePlan:
+def plan_doses(sae: Sae, settings: DoseSettings, share: float, seed: int) -> DosePlan:
     """Choose what to remove.
 
     A share whose features span the whole space leaves nothing to retrieve with, and one of all features nothing to draw
     controls from: it is left out, and logged.
 
     Args:
-        sae_id: the sparse autoencoder.
-        features: table ``features`` (statistics on train and support), one row a feature.
-        dictionary: D [c, d].
-        retrieval: the share whose subspace is cut to ranks, one of the shares too; the seed of the controls.
-        config: shares, ranks, numbers of features and of draws.
+        sae: the sparse autoencoder.
+        settings: shares, ranks, numbers of features and of draws.
+        share: the share whose subspace is cut to ranks, one of the shares too.
+        seed: of the controls.
     """
+    features = sae.features
     rankings = {
         "attribution": features.sort("attribution_rank"),
         "energy": features.sort("energy_rank"),
         "bridge": features.sort("bridge_abs", "feature_id", descending=[True, False]),
     }
-    sae = _Sae(
-        sae_id,
-        dictionary,
+    source = _Source(
+        sae.sae_id,
+        sae.dictionary,
         features.sort("feature_id")["energy"].to_numpy(),
         {name: ranked["feature_id"].to_numpy().astype(np.int64) for name, ranked in rankings.items()},
-        config.random_draws,
-        retrieval.seed,
+        settings.random_draws,
+        seed,
     )
     means = [
-        Removal(_system(sae, "mean", "mean", "one mean for both sides removed", []), None),
-        Removal(
-            System(
-                f"{STUDY}/{sae.recipe}/mean_each_side",
-                "mean_removal",
-                f"mean of each side removed, support statistics ({sae.recipe})",
-                fit_on="support",
-                selection="mean",
-                sae_id=sae_id,
-                named=False,
-                study=STUDY,
-            ),
-            None,
+        _system(source, "mean", "mean", "one mean for both sides removed", []),
+        System(
+            f"{STUDY}/{source.recipe}/mean_each_side",
+            MEAN_REMOVAL.name,
+            f"mean of each side removed, support statistics ({source.recipe})",
+            fit_on="support",
+            selection="mean",
+            sae_id=sae.sae_id,
+            named=False,
+            study=STUDY,
         ),
     ]
-    shares = [_at_share(sae, share) for share in sorted({*config.removal_shares, retrieval.removal_share})]
-    ranks = _at_ranks(sae, retrieval.removal_share, config.removal_ranks)
-    cumulative = _cumulatively(sae, config.cumulative_features)
+    shares = [_at_share(source, each) for each in sorted({*settings.shares, share})]
+    ranks = _at_ranks(source, share, settings.ranks)
+    cumulative = _cumulatively(source, settings.cumulative_features)
     return DosePlan(
         (*means, *(removal for at_share in shares for removal in at_share), *ranks, *cumulative),
-        _singles(sae, config.single_features),
+        _singles(source, settings.single_features),
         tuple(
-            (attribution.system, control.system)
-            for attribution, *controls in filter(None, shares)
-            for control in (*controls, *means)
+            (attribution, control) for attribution, *controls in filter(None, shares) for control in (*controls, *means)
         ),
     )
 
 
-def _at_share(sae: _Sae, share: float) -> list[Removal]:
+def _at_share(sae: _Source, share: float) -> list[System]:
     """Remove all dimensions of the top features, by attribution first; every other selection is cut to that rank."""
     n_features, width = sae.dictionary.shape
     dose = _Dose(f"share{share:g}", f"{100 * share:g}% of features", top_count(share, n_features), share)
@@ -213,7 +181,7 @@ def _at_share(sae: _Sae, share: float) -> list[Removal]:
     return removals + _of_directions(sae, dose, rank)
 
 
-def _at_ranks(sae: _Sae, share: float, ranks: Sequence[int]) -> list[Removal]:
+def _at_ranks(sae: _Source, share: float, ranks: Sequence[int]) -> list[System]:
     """Remove the first directions of the top features of a share, below their full rank, and as many of controls."""
     n_features = top_count(share, len(sae.dictionary))
     full = sae.spanned(sae.top("attribution", n_features)).shape[1]
@@ -225,7 +193,7 @@ def _at_ranks(sae: _Sae, share: float, ranks: Sequence[int]) -> list[Removal]:
     return removals
 
 
-def _cumulatively(sae: _Sae, n_features: int) -> list[Removal]:
+def _cumulatively(sae: _Source, n_features: int) -> list[System]:
     """Remove the first feature, the first two, ..., and as many by energy and at random, while dimensions are left."""
     c, width = sae.dictionary.shape
     # Half of the features at most, so that as many are left to draw the random ones from.
@@ -241,56 +209,57 @@ def _cumulatively(sae: _Sae, n_features: int) -> list[Removal]:
     return removals
 
 
-def _singles(sae: _Sae, n_features: int) -> Singles:
+def _singles(sae: _Source, n_features: int) -> Singles:
     chosen = sae.top("attribution", n_features)
     system = _system(sae, "single", "single", "one feature removed", [], rank=1, n_features=1)
     return Singles(system, {int(feature): sae.spanned(chosen[[place]]) for place, feature in enumerate(chosen)})
 
 
 def _of_features(
-    sae: _Sae,
+    sae: _Source,
     dose: _Dose,
     selection: str,
     features: FeatureIds,
     rank: int,
     draw: int | None = None,
     energy: float | None = None,
-) -> Removal:
+) -> System:
     """Remove the first ``rank`` directions of features, or all where they have fewer."""
     basis = sae.spanned(features)[:, :rank]
-    return Removal(_dosed(sae, dose, selection, basis.shape[1], draw, len(features), energy), basis)
+    return _dosed(sae, dose, selection, basis.shape[1], draw, len(features), energy, basis)
 
 
-def _of_directions(sae: _Sae, dose: _Dose, rank: int) -> list[Removal]:
+def _of_directions(sae: _Source, dose: _Dose, rank: int) -> list[System]:
     """Remove as many principal components, and as many random directions in every draw."""
     return [
-        Removal(_dosed(sae, dose, "principal_components", rank), None),
+        _dosed(sae, dose, "principal_components", rank),
         *(
-            Removal(_dosed(sae, dose, "random_subspace", rank, draw), basis[:, :rank])
+            _dosed(sae, dose, "random_subspace", rank, draw, basis=basis[:, :rank])
             for draw, basis in enumerate(sae.random_bases)
         ),
     ]
 
 
 def _dosed(
-    sae: _Sae,
+    sae: _Source,
     dose: _Dose,
     selection: str,
     rank: int,
     draw: int | None = None,
     n_features: int | None = None,
     energy: float | None = None,
+    basis: Matrix | None = None,
 ) -> System:
     """Name the removal of a dose: ``<dose>/<selection>``, with the draw of what is random."""
     label = LABELS[selection].format(energy=energy)
     short, details = f"{dose.short}/{selection}", [dose.label]
     if draw is not None:
         short, details = f"{short}-draw{draw}", [*details, f"draw {draw + 1}"]
-    return _system(sae, short, selection, label, details, rank=rank, n_features=n_features, share=dose.share)
+    return _system(sae, short, selection, label, details, rank, n_features, dose.share, basis)
 
 
 def _system(
-    sae: _Sae,
+    sae: _Source,
     short: str,
     selection: str,
     label: str,
@@ -298,6 +267,7 @@ def _system(
     rank: int | None = None,
     n_features: int | None = None,
     share: float | None = None,
+    basis: Matrix | None = None,
 ) -> System:
     return System(
         f"{STUDY}/{sae.recipe}/{short}",
@@ -311,4 +281,5 @@ def _system(
         n_features=n_features,
         named=False,
         study=STUDY,
+        basis=basis,
     )

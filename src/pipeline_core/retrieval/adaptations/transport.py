@@ -19,12 +19,14 @@ commute, S_c^(1/2) S_q^(1/2) is itself symmetric and positive, and R = I: ReAlig
 The map is that of Olkin and Pukelsheim, Linear Algebra and its Applications 48 (1982).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from pipeline_core.retrieval.adaptations import Whitening
-from pipeline_core.retrieval.shrinkage import RELATIVE_EPS, relative_eps
-from pipeline_core.retrieval.spectrum import Spectrum
-from pipeline_core.retrieval.whitening import realign
+from pipeline_core.retrieval.adaptations import SEPARATE, Adaptation, Scope, Statistics, Swept, System, fitted
+from pipeline_core.retrieval.adaptations.realign import realign, realign_settings
+from pipeline_core.retrieval.maps import Map, Whitening
+from pipeline_core.retrieval.spectrum import RELATIVE_EPS, Spectrum
 
 
 def transport(
@@ -41,10 +43,33 @@ def transport(
     Raises:
         DataError: all vectors of a side are equal.
     """
-    queries = realign(query_side, beta, relative_eps(query_side, eps))
-    candidates = realign(candidate_side, beta, relative_eps(candidate_side, eps))
+    queries = realign(query_side, beta, query_side.relative_eps(eps))
+    candidates = realign(candidate_side, beta, candidate_side.relative_eps(eps))
     # In the two eigenbases the roots are diagonal, the inverses of the whitenings' scales.
     between = candidate_side.eigenvectors.T @ query_side.eigenvectors
     left, _, right = np.linalg.svd(between / candidates.scales[:, None] / queries.scales)
     back = (candidate_side.eigenvectors @ (left @ right)).astype(np.float32)
     return Whitening(queries.mean, queries.basis, queries.scales, back), candidates
+
+
+class Transport(Adaptation):
+    """Both sides are whitened, and the queries turned."""
+
+    name, label, method, place = "transport", "optimal transport", "optimal transport", 7
+
+    def fit(self, system: System, statistics: Statistics) -> tuple[Map, Map]:
+        """Fit both sides at once."""
+        assert system.beta is not None
+        return transport(*statistics.sides(), system.beta)
+
+    def of_grid(self, scope: Scope, swept: Swept) -> Sequence[System]:
+        """Return it at ReAlign's shrinkage and at a larger one; under joint statistics there is nothing to turn."""
+        betas = sorted({realign_settings(scope.settings).beta, swept.layer_average_beta})
+        return [
+            fitted(f"transport-b{beta:g}", self.name, f"{self.label}, beta {beta:g}", fit_on, beta=beta)
+            for beta in betas
+            for fit_on in SEPARATE
+        ]
+
+
+MEMBER = Transport()

@@ -3,9 +3,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from pipeline_core.retrieval.adaptations import unit
+from pipeline_core.retrieval.adaptations.mean_removal import mean_removal
+from pipeline_core.retrieval.adaptations.pca import pca
+from pipeline_core.retrieval.adaptations.realign import realign, sweep_beta
+from pipeline_core.retrieval.adaptations.zca import zca
+from pipeline_core.retrieval.maps import unit
 from pipeline_core.retrieval.spectrum import spectrum
-from pipeline_core.retrieval.whitening import mean_removal, pca, realign, sweep_beta, zca
 from tests.retrieval.clouds import D, cosines, embedding_like
 
 

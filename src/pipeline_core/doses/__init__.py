@@ -1,0 +1,1 @@
+"""Doses: how retrieval responds to how much is removed from embeddings, beside controls removed as far."""

@@ -1,0 +1,1 @@
+"""The grid: every layer, pooling, mask and adaptation over stored embeddings."""

@@ -1,0 +1,38 @@
+"""The stage ``grid``: layers, poolings, masks and adaptations over stored embeddings."""
+
+from pipeline_core.activations.settings import RepresentationSettings
+from pipeline_core.grid.settings import GridSettings
+from pipeline_core.retrieval.settings import ScoringSettings
+from pipeline_core.stage import Input, ModelStage, ModelSubject, Work
+
+
+class Grid(ModelStage):
+    """Scores every stored representation under few adaptations, and the analysed one under all."""
+
+    name = "grid"
+    about = "Scores every layer, pooling and mask, and every adaptation of the analysed representation; runs no model."
+    settings = GridSettings
+    shared = ("representation", "scoring", "adaptations")
+    inputs = (Input("dataset"), Input("activations"))
+    part = "sweep"
+    repetitions = "own"
+
+    def build(self, work: Work[ModelSubject]) -> None:
+        """Write systems, scores, ranks and comparisons."""
+        from pipeline_core.activations.analysed import analysed
+        from pipeline_core.grid.score import score_grid
+
+        activations = work.input("activations")
+        score_grid(
+            activations,
+            work.input("dataset"),
+            analysed(activations, work.settings(RepresentationSettings)),
+            work.settings(GridSettings),
+            work.settings(ScoringSettings),
+            work.section("adaptations"),
+            work.folder,
+            work.progress,
+        )
+
+
+STAGE = Grid()

@@ -1,0 +1,38 @@
+"""The stage ``retrieval``: every task by the systems of the analysis."""
+
+from pipeline_core.activations.settings import RepresentationSettings
+from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
+from pipeline_core.stage import Input, ModelStage, ModelSubject, Work
+
+
+class Retrieval(ModelStage):
+    """Scores raw, adapted and ablated embeddings of the analysed representation."""
+
+    name = "retrieval"
+    about = "Scores every task by raw, adapted and ablated embeddings, with intervals, tests and controls."
+    settings = RetrievalSettings
+    shared = ("representation", "scoring", "adaptations")
+    inputs = (Input("dataset"), Input("activations"), Input("sae"), Input("features"))
+    repetitions = "own"
+
+    def build(self, work: Work[ModelSubject]) -> None:
+        """Write systems, scores, ranks, lists, comparisons, and effects of removal."""
+        from pipeline_core.activations.analysed import analysed
+        from pipeline_core.retrieval.evaluate import evaluate
+        from pipeline_core.retrieval.saes import sae_inputs
+
+        activations = work.input("activations")
+        evaluate(
+            activations,
+            work.input("dataset"),
+            analysed(activations, work.settings(RepresentationSettings)),
+            sae_inputs(work.subject.model.name, work.inputs("sae"), work.inputs("features")),
+            work.settings(RetrievalSettings),
+            work.settings(ScoringSettings),
+            work.section("adaptations"),
+            work.folder,
+            work.progress,
+        )
+
+
+STAGE = Retrieval()

@@ -1,0 +1,215 @@
+"""The one procedure of every stage that scores systems: representations, tasks, splits; then the tables.
+
+One representation is in memory at a time, and a task's scores only until its last representation is scored. Nothing is
+chosen here: every system listed beforehand is scored and kept, and test is scored once.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline_core.activations.vectors import load_embeddings
+from pipeline_core.retrieval.adaptations import Compared, Singles, System
+from pipeline_core.retrieval.effects import removal_effects
+from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors
+from pipeline_core.retrieval.judgements import Pool, shuffled
+from pipeline_core.retrieval.layer_average import LayerAverages
+from pipeline_core.retrieval.problems import Problem, problems
+from pipeline_core.retrieval.randomness import generator
+from pipeline_core.retrieval.running import run_systems, save_fitted
+from pipeline_core.retrieval.scoring import Scored, comparison_rows, families, joined, metric_rows, rank_rows, score
+from pipeline_core.retrieval.search import SearchResult
+from pipeline_core.retrieval.settings import ScoringSettings
+from pipeline_core.retrieval.systems import system_id, systems_table
+from pipeline_core.schema import tables_of
+from pipeline_core.schema.parquet import write_table
+
+Keep = Callable[[int, Pool, Mapping[str, SearchResult]], None]
+"""Takes the number of a task, its test pool, and the results of the systems that are judged by it."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a stage scores.
+
+    Attributes:
+        stage: the stage, whose tables are written.
+        model: the model, first part of every system id.
+        rep_id: the representation of systems that name none.
+        systems: what is scored; the first is raw, against which removals are measured.
+        compared: (system, baseline) pairs that are tested.
+        singles: features removed one at a time.
+        listed: ids of the systems that have recall and nDCG too, which need result lists.
+        saved: ids of the systems whose maps, fitted for the test split, are written.
+        depth: least length of result lists, where systems are listed.
+        controls: whether tasks that are controls are scored.
+    """
+
+    stage: str
+    model: str
+    rep_id: str
+    systems: tuple[System, ...]
+    compared: tuple[Compared, ...]
+    singles: tuple[Singles, ...] = ()
+    listed: frozenset[str] = frozenset()
+    saved: frozenset[str] = frozenset()
+    depth: int = 1
+    controls: bool = False
+
+    @property
+    def removals(self) -> list[System]:
+        """Systems that remove a set of features or directions."""
+        return [system for system in self.systems if system.selection is not None]
+
+    @property
+    def combined(self) -> list[System]:
+        """Systems that average representations."""
+        return [system for system in self.systems if len(system.rep_ids) > 1]
+
+    def id(self, system: System) -> str:
+        """Return the id of a system."""
+        return system_id(self.model, system)
+
+    def by_representation(self) -> dict[str, list[System]]:
+        """Return, for each representation to be read, the systems that score it alone."""
+        groups: dict[str, list[System]] = defaultdict(list)
+        for system in self.systems:
+            if len(system.rep_ids) < 2:
+                groups[(*system.rep_ids, self.rep_id)[0]].append(system)
+        return groups
+
+
+def score_study(
+    study: Study,
+    activations: Path,
+    dataset: Path,
+    scoring: ScoringSettings,
+    folder: Path,
+    progress: Callable[[int, int], None],
+    keep: Keep | None = None,
+) -> None:
+    """Score a study's systems and write the tables of its stage.
+
+    Effects (each removal against raw) and comparisons are of the test split; each of the two tables is one family of
+    tests for tasks and one for their controls, so that the q of a task does not depend on how many controls it has.
+    Beside the tables are the maps of ``study.saved``, but not of controls: ``adaptations/<task>.safetensors``.
+
+    Args:
+        study: what is scored.
+        activations: artifact with the embeddings.
+        dataset: artifact with tasks and judgements.
+        scoring: cut-offs, resamples, permutations, seed.
+        folder: where to write.
+        progress: called with (done, all) after each task of a representation.
+        keep: takes the result lists of the test split.
+
+    Raises:
+        DataError: a task has no queries, no candidates, nothing relevant, or too few to fit on, in a split.
+        StoreError: the artifact has no such representation, or a sample was not embedded.
+    """
+    tasks = [problem for problem in problems(dataset, scoring.ks) if study.controls or problem.control == "none"]
+    groups = study.by_representation()
+    run = _Run(study, scoring, LayerAverages(study.combined, tasks))
+    (folder / "adaptations").mkdir(exist_ok=True)
+    last, done = [*groups][-1], 0
+    for rep_id, members in groups.items():
+        embeddings = load_embeddings(activations, rep_id)
+        spectra = SpectrumCache(embeddings)
+        saved = [system for system in members if study.id(system) in study.saved]
+        for number, problem in enumerate(tasks):
+            vectors = TaskVectors(embeddings, problem.pools, problem.candidate_prompt_id, spectra)
+            results = run.score(problem, rep_id, members, vectors)
+            if keep:
+                keep(number, problem.pools["test"], results)
+            if saved and problem.control == "none":
+                save_fitted(folder / "adaptations", saved, vectors)
+            if rep_id == last:
+                run.finish(problem, vectors)
+            done += 1
+            progress(done, len(groups) * len(tasks))
+    tables = run.tables()
+    for table in tables_of(study.stage):
+        if table.name in tables:
+            write_table(folder, table.name, tables[table.name])
+
+
+class _Run:
+    """What has been scored, and the rows made of it."""
+
+    def __init__(self, study: Study, scoring: ScoringSettings, averages: LayerAverages) -> None:
+        self._study, self._scoring, self._averages = study, scoring, averages
+        self._parts: dict[tuple[str, str, str], list[Scored]] = defaultdict(list)
+        self._metrics: list[pl.DataFrame] = []
+        self._ranks: list[pl.DataFrame] = []
+        self._effects: dict[bool, list[pl.DataFrame]] = {True: [], False: []}
+        self._tests: dict[bool, list[pl.DataFrame]] = {True: [], False: []}
+
+    def score(
+        self, problem: Problem, rep_id: str, members: list[System], vectors: TaskVectors
+    ) -> Mapping[str, SearchResult]:
+        """Score one representation on one task; returns the results of the test split, but those of controls."""
+        for pool in problem.scored:
+            results = self._search(problem, members, vectors, pool, "none")
+            purpose = f"shuffled_pairs/{pool.task_id}/{pool.split}"
+            if any(system.control == "shuffled_pairs" for system in members):
+                strangers = shuffled(pool, generator(self._scoring.seed, purpose))
+                self._search(problem, members, vectors, strangers, "shuffled_pairs")
+            self._averages.add(rep_id, vectors, pool)
+        return results
+
+    def _search(
+        self, problem: Problem, members: list[System], vectors: TaskVectors, pool: Pool, control: str
+    ) -> dict[str, SearchResult]:
+        judged = [system for system in members if system.control == control]
+        results = run_systems(self._study.model, judged, vectors, pool, self._depth(problem))
+        self._add(problem, pool, control, results)
+        return results
+
+    def _add(self, problem: Problem, pool: Pool, control: str, results: dict[str, SearchResult]) -> None:
+        scored = score(pool, results, problem.ks, self._study.listed)
+        self._parts[problem.task_id, pool.split, control].append(scored)
+
+    def _depth(self, problem: Problem) -> int:
+        return max(self._study.depth, *problem.ks) if self._study.listed else 1
+
+    def finish(self, problem: Problem, vectors: TaskVectors) -> None:
+        """Make the rows of one task, all of whose representations are scored; ``vectors`` are of the last."""
+        for pool in problem.scored:
+            averages = self._averages.results(self._study.model, pool, self._depth(problem))
+            if averages:
+                self._add(problem, pool, "none", averages)
+            for control in ("none", "shuffled_pairs"):
+                parts = self._parts.pop((problem.task_id, pool.split, control), None)
+                if parts is not None:
+                    scored = joined(parts)
+                    self._metrics.append(metric_rows(scored, self._scoring))
+                    self._ranks.append(rank_rows(scored))
+                    if (pool.split, control) == ("test", "none"):
+                        self._test(problem, scored, vectors)
+
+    def _test(self, problem: Problem, scored: Scored, vectors: TaskVectors) -> None:
+        study, family, k = self._study, problem.control == "none", problem.primary_k
+        if study.removals:
+            raw = study.systems[0]
+            self._effects[family].append(
+                removal_effects(study.model, raw, study.removals, study.singles, vectors, scored, k, self._scoring)
+            )
+        pairs = [(study.id(system), study.id(baseline)) for system, baseline in study.compared]
+        here = [pair for pair in pairs if set(pair) <= scored.scores.keys()]
+        if here:
+            self._tests[family].append(comparison_rows(scored, here, k, self._scoring))
+
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Return the tables of all tasks."""
+        study = self._study
+        listed = [*study.systems, *(alone.system for alone in study.singles if alone.bases)]
+        return {
+            "systems": systems_table(study.model, study.rep_id, listed, self._scoring.seed),
+            "retrieval_metrics": pl.concat(self._metrics),
+            "retrieval_ranks": pl.concat(self._ranks),
+            "removal_effects": families("removal_effects", *self._effects.values()),
+            "comparisons": families("comparisons", *self._tests.values()),
+        }
