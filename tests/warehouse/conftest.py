@@ -15,7 +15,7 @@ from pipeline_core.warehouse.build import build_warehouse
 from tests.contracts.artifacts import STAGES, Tables, good_tables, write_tables
 
 BUILT = tuple(stage for stage in STAGES if stage != "warehouse")
-REPEATED = "sweep"
+REPEATED = "grid"
 """The stage that the run repeats with another seed."""
 
 

@@ -18,6 +18,6 @@ def test_the_page_is_up_to_date() -> None:
 def test_the_questions_of_the_page_are_answered(made_store: Path) -> None:
     (block,) = re.findall(r"```sql\n(.+?)```", tables_markdown(), re.DOTALL)
     questions = block.split(";")[:-1]
-    assert len(questions) == 4
+    assert len(questions) == 6
     for question in questions:
         assert query(made_store, question).rows, question

@@ -1,12 +1,16 @@
 """Users' SQL: the questions it must answer, what it refuses, and how it fails."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline_core.errors import QueryError
 from pipeline_core.schema import TABLES
+from pipeline_core.warehouse.format import to_json
+from pipeline_core.warehouse.parameters import Value, told
 from pipeline_core.warehouse.query import query, schema_text, top_features
 from tests.warehouse.conftest import BUILT, REPEATED
 
@@ -172,3 +176,58 @@ def test_the_schema_names_every_table_and_column() -> None:
         assert f"{table.name}: {table.meaning}" in text
         assert all(c.meaning in text for c in table.columns)
     assert text.index("feature_summary:") < text.index("samples:")
+
+
+ASKED = "SELECT DISTINCT item FROM paper_values WHERE item = $item"
+
+
+def test_parameters_are_bound_and_stay_values(made_store: Path) -> None:
+    assert query(made_store, ASKED, {"item": "Table 3"}).rows == (("Table 3",),)
+    assert query(made_store, ASKED, {"item": "x' OR '1' = '1"}).rows == ()
+
+
+@pytest.mark.parametrize("value", ["Table 3", "two\nlines; select 1", "it's", 5, 0.25])
+def test_a_text_that_tells_its_values_is_answered_as_it_stands(made_store: Path, value: Value) -> None:
+    text = told("SELECT $value AS value, $value AS again", {"value": value})
+    assert query(made_store, text).rows == ((value, value),)
+    assert query(made_store, text, {"value": "another"}).rows == (("another", "another"),)
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters", "named"),
+    [
+        (ASKED, {}, "item"),
+        (ASKED, {"item": "Table 3", "of": 1}, "of"),
+        ("-- $item = Table 3\n" + ASKED, {}, "not JSON"),
+    ],
+)
+def test_values_that_lack_are_too_many_or_unreadable_are_told(
+    made_store: Path, sql: str, parameters: dict[str, Value], named: str
+) -> None:
+    with pytest.raises(QueryError, match=named) as caught:
+        query(made_store, sql, parameters)
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_of_one_name_are_told_apart(made_store: Path) -> None:
+    assert query(made_store, "SELECT 1 AS n, 2 AS n, 3 AS n_2, 4 AS n").columns == ("n", "n_2", "n_2_2", "n_3")
+    assert to_json(query(made_store, "SELECT 1 AS n, 2 AS n")) == '[\n {\n  "n": 1,\n  "n_2": 2\n }\n]'
+
+
+def test_scopes_hold_the_latest_run_alone_and_each_seed(made_store: Path) -> None:
+    counts = "SELECT count(*) FROM {}retrieval_metrics"
+    every, analysis, seeds = (query(made_store, counts.format(scope)).rows[0][0] for scope in ("", "latest.", "seeds."))
+    assert analysis < seeds == every
+    repetitions = query(made_store, "SELECT DISTINCT repetition FROM seeds.systems ORDER BY 1").rows
+    assert repetitions == ((0,), (1,))
+
+
+def test_a_query_loads_no_library_that_it_does_not_use(made_store: Path) -> None:
+    asked = (
+        "import sys; from pathlib import Path; from pipeline_core.warehouse.query import query; "
+        "assert query(Path(sys.argv[1]), 'select count(*) from runs').rows == ((1,),); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", asked, str(made_store)], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "duckdb" in loaded
+    assert not loaded & {"numpy", "pandas", "polars", "pyarrow", "pydantic", "great_expectations", "prefect", "torch"}

@@ -9,8 +9,11 @@ from typer.testing import CliRunner
 from flows.cli import app
 from pipeline_core.schema import TABLES
 from pipeline_core.store.artifacts import Store
-from pipeline_core.warehouse.build import build_warehouse, current_warehouse
-from pipeline_core.warehouse.query import query
+from pipeline_core.store.journal import journalled_run, read_runs
+from pipeline_core.warehouse import build as building
+from pipeline_core.warehouse.build import build_warehouse, publish_runs
+from pipeline_core.warehouse.current import current_warehouse
+from pipeline_core.warehouse.query import open_warehouse, query
 from tests.contracts.artifacts import good_tables
 from tests.warehouse.conftest import publish
 
@@ -62,3 +65,27 @@ def test_a_store_in_order_is_not_published_again(grown: Path) -> None:
     lens(grown, "prune", "--delete")
     assert lens(grown, "prune", "--delete") == ""
     assert current_warehouse(grown).name == before.name.replace("2", "3")
+
+
+def test_runs_alone_are_published_like_a_whole_build(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with journalled_run(grown, "analyze", {}, read_runs(grown)[-1].artifacts) as run:
+        pass
+    with monkeypatch.context() as patched:
+        patched.setattr(building, "create_catalog", None)  # it would fail: nothing but the runs is written
+        publish_runs(grown)
+    kept = contents(grown)
+    assert (run.record.run_id,) in query(grown, "SELECT run_id FROM runs").rows
+    assert query(grown, "SELECT DISTINCT run_id FROM latest_artifacts").rows == ((run.record.run_id,),)
+    build_warehouse(grown)
+    assert contents(grown) == kept
+
+
+def test_runs_are_not_published_over_other_artifacts(grown: Path) -> None:
+    publish(Store(grown), "activations", good_tables("activations"), seed=2)
+    publish_runs(grown)
+    assert query(grown, "SELECT count(DISTINCT artifact) FROM embeddings").rows == ((3,),)
+
+
+def contents(root: Path) -> dict[str, list[tuple[object, ...]]]:
+    with open_warehouse(root) as connection:
+        return {name: sorted(connection.table(name).fetchall(), key=repr) for name in TABLES}

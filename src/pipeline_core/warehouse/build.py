@@ -4,42 +4,36 @@ Readers resolve the pointer when they connect and old versions stay for a while,
 """
 
 import fcntl
+import hashlib
+import json
 import logging
 import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline_core.contracts.validation import validate_artifact
-from pipeline_core.errors import QueryError
 from pipeline_core.schema import SCHEMA_VERSION, TABLES, tables_of
 from pipeline_core.schema.parquet import table_files
 from pipeline_core.store.artifacts import Artifact, Store
 from pipeline_core.store.durable import publish_file, publish_text
+from pipeline_core.store.fingerprint import canonical_json
 from pipeline_core.store.journal import read_runs
-from pipeline_core.warehouse.catalog import STAGE, Part, create_catalog
-from pipeline_core.warehouse.facts import write_facts
+from pipeline_core.warehouse.catalog import SQL, STAGE, Part, create_catalog, refill
+from pipeline_core.warehouse.current import FOLDER, POINTER, Pointer, read_pointer
+from pipeline_core.warehouse.facts import FIXED, OF_RUNS, write_facts, write_runs
 
-FOLDER = "warehouse"
-POINTER = "current"
 KEPT = 3
 """Versions that stay: the current one and two that readers may still hold open."""
 
 log = logging.getLogger(__name__)
 
+_DATABASE = "warehouse.duckdb"
 _NUMBERED = re.compile(r"warehouse-(\d+)\.duckdb")
-
-
-class Pointer(BaseModel):
-    """What the file ``current`` says: the database to read, and where the store was when its views were made."""
-
-    model_config = ConfigDict(frozen=True)
-    file: str
-    root: str
 
 
 def build_warehouse(store_root: Path) -> Path:
@@ -52,43 +46,61 @@ def build_warehouse(store_root: Path) -> Path:
         StoreError: a run record cannot be read.
     """
     store = Store(store_root)
-    folder = store.root / FOLDER
-    folder.mkdir(exist_ok=True)
-    with _lock(folder):
-        aside = folder / ".build"
-        if aside.exists():
-            shutil.rmtree(aside)
-        aside.mkdir()
+    with _workshop(store) as aside:
+        return _build(store, _current_artifacts(store), aside)
+
+
+def publish_runs(store_root: Path) -> Path:
+    """Bring the runs in the warehouse up to the journal; return its file.
+
+    After a run that built nothing, all else is as it was: the current version is copied, and the tables of runs are
+    filled anew. Where the current version was made from anything else than what there is now, all is built.
+
+    Raises:
+        ContractError: the run records contradict themselves.
+        StoreError: a run record cannot be read.
+    """
+    store = Store(store_root)
+    with _workshop(store) as aside:
         artifacts = _current_artifacts(store)
-        write_facts(aside, artifacts, read_runs(store.root))
-        validate_artifact(STAGE, aside)
-        with duckdb.connect(aside / "warehouse.duckdb") as connection:
-            create_catalog(connection, _parts(artifacts, aside))
-        path = folder / f"warehouse-{max(_versions(folder), default=0) + 1}.duckdb"
-        publish_file(aside / "warehouse.duckdb", path)
-        publish_text(folder / POINTER, Pointer(file=path.name, root=str(store.root)).model_dump_json())
-        shutil.rmtree(aside)
-        for number in sorted(_versions(folder))[:-KEPT]:
-            (folder / f"warehouse-{number}.duckdb").unlink()
+        made_of = _made_of(artifacts)
+        pointer = read_pointer(store.root)
+        if pointer is None or (pointer.root, pointer.made_of) != (str(store.root), made_of):
+            return _build(store, artifacts, aside)
+        write_runs(aside, read_runs(store.root))
+        shutil.copyfile(aside.parent / pointer.file, aside / _DATABASE)
+        with duckdb.connect(aside / _DATABASE) as connection:
+            refill(connection, {name: table_files(aside, name) for name in OF_RUNS})
+        return _publish(store, aside, made_of)
+
+
+def _build(store: Store, artifacts: Sequence[Artifact], aside: Path) -> Path:
+    write_facts(aside, artifacts, read_runs(store.root))
+    validate_artifact(STAGE, aside)
+    with duckdb.connect(aside / _DATABASE) as connection:
+        create_catalog(connection, _parts(artifacts, aside))
+    return _publish(store, aside, _made_of(artifacts))
+
+
+def _publish(store: Store, aside: Path, made_of: str) -> Path:
+    folder = aside.parent
+    path = folder / f"warehouse-{max(_versions(folder), default=0) + 1}.duckdb"
+    publish_file(aside / _DATABASE, path)
+    pointer = Pointer(file=path.name, root=str(store.root), made_of=made_of)
+    publish_text(folder / POINTER, json.dumps(asdict(pointer)))
+    for number in sorted(_versions(folder))[:-KEPT]:
+        (folder / f"warehouse-{number}.duckdb").unlink()
     return path
 
 
-def current_warehouse(store_root: Path) -> Path:
-    """Return the current version's file; a store that has moved gets one whose views point to where it is now.
-
-    Raises:
-        QueryError: the store has no warehouse yet.
-    """
-    root = store_root.resolve()
-    try:
-        pointer = Pointer.model_validate_json((root / FOLDER / POINTER).read_bytes())
-    except (OSError, ValidationError):
-        raise QueryError(
-            f"the store {store_root} has no warehouse", "run lens run first, or name another --store"
-        ) from None
-    if pointer.root != str(root):
-        return build_warehouse(root)
-    return root / FOLDER / pointer.file
+def _made_of(artifacts: Sequence[Artifact]) -> str:
+    values = {
+        "schema": SCHEMA_VERSION,
+        "sql": [file.read_text(encoding="utf-8") for file in SQL],
+        "fixed": {name: rows().to_dicts() for name, rows in FIXED.items()},
+        "artifacts": sorted(artifact.fingerprint for artifact in artifacts),
+    }
+    return hashlib.sha256(canonical_json(values).encode()).hexdigest()
 
 
 def _current_artifacts(store: Store) -> list[Artifact]:
@@ -119,7 +131,14 @@ def _versions(folder: Path) -> list[int]:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def _workshop(store: Store) -> Iterator[Path]:
+    """Give an empty folder to build in, while nobody else does."""
+    folder = store.root / FOLDER
+    folder.mkdir(exist_ok=True)
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        aside = folder / ".build"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        yield aside
+        shutil.rmtree(aside)

@@ -1,6 +1,6 @@
-"""The relations of the warehouse: tables and Parquet views from the schema, and views that answer questions."""
+"""The one catalogue of relations, of warehouse and report alike: tables of the schema, scopes, views with answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipeline_core.schema import TABLES, Column, Table
 from pipeline_core.schema.model import STRING, column
+from pipeline_core.warehouse.parameters import literal
 
 STAGE = "warehouse"
 """The stage of the tables that the warehouse itself writes: what manifests and journals say, and reference data."""
@@ -16,9 +17,18 @@ STAGE = "warehouse"
 OVER_PARQUET = frozenset({"embeddings", "tokens", "codes", "retrieval_hits"})
 """Tables too large to copy: views over the Parquet files of the store."""
 
+LATEST = Path(__file__).with_name("latest.sql")
 VIEWS = Path(__file__).with_name("views.sql")
+SQL = (LATEST, VIEWS)
+
+SCOPES = {
+    "latest": "the rows of the analysis in the latest completed run, its repetitions left out",
+    "seeds": "the rows of every repetition in the latest completed run, each with its number in the column repetition",
+}
+"""Schemas that hold every table of artifacts under its own name, by what they keep of it."""
 
 _ARTIFACT = column("artifact", STRING, "the artifact that the row comes from: fingerprint, first 16 digits")
+_REPETITION = "0 for the analysis itself, 1 and more for the repetitions with other seeds"
 
 _SQL_TYPES = {
     pa.string(): "VARCHAR",
@@ -51,22 +61,31 @@ class Relation:
     """(name, SQL type, meaning) of each column."""
 
 
-def create_catalog(connection: duckdb.DuckDBPyConnection, parts: Mapping[str, Sequence[Part]]) -> None:
-    """Create every table and view of the warehouse, with a comment on each relation and column.
+def create_catalog(
+    connection: duckdb.DuckDBPyConnection,
+    parts: Mapping[str, Sequence[Part]],
+    over_parquet: Container[str] = OVER_PARQUET,
+) -> None:
+    """Create every table, scope and view, with a comment on each relation and column.
 
     Args:
         connection: to an empty database.
         parts: what there is of each table; tables that it does not name are empty.
+        over_parquet: the tables that are views over their files; the others are copied.
     """
+    connection.execute("BEGIN")
     for table in TABLES.values():
-        create = _create_view if table.name in OVER_PARQUET else _create_table
-        create(connection, table, parts.get(table.name, ()))
-        kind = "VIEW" if table.name in OVER_PARQUET else "TABLE"
-        connection.execute(f"COMMENT ON {kind} {table.name} IS {literal(table.meaning)}")
-        for c in warehouse_columns(table):
-            _comment(connection, table.name, c.name, c.meaning)
+        viewed = table.name in over_parquet
+        (_create_view if viewed else _create_table)(connection, table, parts.get(table.name, ()))
+        _describe(connection, "VIEW" if viewed else "TABLE", table.name, table.meaning, warehouse_columns(table))
+    connection.execute(LATEST.read_text(encoding="utf-8"))
+    for scope in SCOPES:
+        connection.execute(f"CREATE SCHEMA {scope}")
+    for table in TABLES.values():
+        _create_scoped(connection, table)
     connection.execute(VIEWS.read_text(encoding="utf-8"))
     _comment_inherited_columns(connection)
+    connection.execute("COMMIT")
 
 
 def warehouse_columns(table: Table) -> tuple[Column, ...]:
@@ -75,19 +94,22 @@ def warehouse_columns(table: Table) -> tuple[Column, ...]:
 
 
 def describe_relations() -> list[Relation]:
-    """Describe every table and view, views for common questions first, from the catalog of an empty warehouse."""
+    """Describe every table and view, views for common questions first, from the catalog of an empty warehouse.
+
+    The scopes, which hold the same tables again, are left out.
+    """
     with duckdb.connect() as connection:
         create_catalog(connection, {})
         meanings = dict(
             connection.execute(
-                "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal "
+                "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal AND schema_name = 'main' "
                 "UNION ALL SELECT table_name, comment FROM duckdb_tables() ORDER BY ALL"
             ).fetchall()
         )
         columns: dict[str, list[tuple[str, str, str]]] = {name: [] for name in meanings}
         for name, *described in connection.execute(
-            "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal "
-            "ORDER BY table_name, column_index"
+            "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
+            "WHERE NOT internal AND schema_name = 'main' ORDER BY table_name, column_index"
         ).fetchall():
             columns[name].append((described[0], described[1], described[2]))
     order = [*(name for name in meanings if name not in TABLES), *TABLES]
@@ -107,6 +129,25 @@ def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, parts: Seq
     nothing = ", ".join(f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in warehouse_columns(table))
     selects = [_select(table, part) for part in parts] or [f"SELECT {nothing} WHERE false"]
     connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(selects)}")
+
+
+def _create_scoped(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    columns = warehouse_columns(table)
+    names = {c.name for c in columns}
+    if "artifact" not in names:
+        return
+    # Inside a scope the bare name would be the view itself.
+    scopes = {"latest": f"FROM main.{table.name} SEMI JOIN main.latest_artifacts USING (artifact)"}
+    if "repetition" not in names:
+        scopes["seeds"] = (
+            f"SELECT {table.name}.*, repetition FROM main.{table.name} JOIN main.latest_repetitions USING (artifact)"  # noqa: S608  (names of the schema)
+        )
+    for scope, select in scopes.items():
+        name = f"{scope}.{table.name}"
+        connection.execute(f"CREATE VIEW {name} AS {select}")
+        _describe(connection, "VIEW", name, f"{table.meaning} Only {SCOPES[scope]}.", columns)
+    if "seeds" in scopes:
+        _comment(connection, f"seeds.{table.name}", "repetition", _REPETITION)
 
 
 def _select(table: Table, part: Part) -> str:
@@ -131,6 +172,14 @@ def _comment_inherited_columns(connection: duckdb.DuckDBPyConnection) -> None:
             _comment(connection, view, name, next(iter(meanings[name])))
 
 
+def _describe(
+    connection: duckdb.DuckDBPyConnection, kind: str, relation: str, meaning: str, columns: Sequence[Column]
+) -> None:
+    comments = [f"COMMENT ON {kind} {relation} IS {literal(meaning)}"]
+    comments += [f'COMMENT ON COLUMN {relation}."{c.name}" IS {literal(c.meaning)}' for c in columns]
+    connection.execute(";".join(comments))
+
+
 def _comment(connection: duckdb.DuckDBPyConnection, relation: str, name: str, meaning: str) -> None:
     connection.execute(f'COMMENT ON COLUMN {relation}."{name}" IS {literal(meaning)}')
 
@@ -141,6 +190,10 @@ def _sql_type(kind: pa.DataType) -> str:
     return _SQL_TYPES[kind]
 
 
-def literal(text: str) -> str:
-    """Quote a text as a SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+def refill(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]]) -> None:
+    """Replace the rows of tables that the warehouse itself writes by those of their files."""
+    connection.execute("BEGIN")
+    for name, paths in files.items():
+        connection.execute(f"DELETE FROM {name}")  # noqa: S608  (names of the schema)
+        connection.execute(f"INSERT INTO {name} BY NAME {_select(TABLES[name], Part('', tuple(paths)))}")
+    connection.execute("COMMIT")

@@ -12,8 +12,11 @@ Generated from `pipeline_core.schema` and the views of the warehouse by
 `python -m pipeline_core.warehouse.document docs/tables.md`; a test holds it up to date.
 
 Ask with `lens sql "select ..."`. Every table of a stage starts with the column `artifact`, the fingerprint of the
-artifact that its rows come from; `run_artifacts` tells which run used which. The views show the latest completed run,
-`sweeps` and `latest_repetitions` with the repetitions that have other seeds, the others without.
+artifact that its rows come from; `run_artifacts` tells which run used which. `latest.<table>` has a table's rows of
+the latest completed run, its repetitions with other seeds left out; `seeds.<table>` has those of every repetition, each
+with its number in the column `repetition`. The views show the latest completed run, `sweeps` and `latest_repetitions`
+with its repetitions, the others without. Parameters `$name` of a query take the values told in the comments at its
+head, as in the SQL that the report shows.
 What is guaranteed of each table before it is published stands in `data_contracts/<table>.yaml`.
 
 ```sql
@@ -25,6 +28,11 @@ SELECT task_type, model, adaptation, label, hit_rate, low, high FROM recall WHER
 -- raw recall by layer, with the range over the seeds
 SELECT model, layer, avg(hit_rate) AS hit_rate, min(hit_rate) AS lowest, max(hit_rate) AS highest
 FROM sweeps WHERE study = 'layers' AND adaptation = 'identity' AND task_type = 't->i' GROUP BY ALL ORDER BY ALL;
+-- features that hold most of the energy, seed by seed
+SELECT repetition, sae_id, feature_id, energy FROM seeds.features WHERE energy_rank <= 3 ORDER BY ALL;
+-- the paper's numbers of one table
+-- $item = "Table 3"
+SELECT * FROM paper_values WHERE item = $item;
 -- the stage that took longest
 SELECT name, build_seconds FROM stage_times ORDER BY build_seconds DESC LIMIT 1;
 ```

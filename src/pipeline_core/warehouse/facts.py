@@ -1,4 +1,4 @@
-"""The warehouse's own tables: runs, artifacts, stages, contract results, and the paper's figures to compare with."""
+"""The warehouse's own tables: runs, artifacts, stages, contract results, and what is the same for every run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline_core.retrieval.systems import adaptations_table
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 from pipeline_core.store.artifacts import Artifact
@@ -13,9 +14,29 @@ from pipeline_core.store.fingerprint import canonical_json
 from pipeline_core.store.journal import RunRecord
 from pipeline_core.warehouse.paper.reference import paper_values
 
+FIXED = {"adaptations": adaptations_table, "paper_values": paper_values}
+"""Tables that are the same for every run, and what gives their rows."""
+
+
+OF_RUNS = ("runs", "run_artifacts")
+"""Tables that the journal fills."""
+
 
 def write_facts(folder: Path, artifacts: Sequence[Artifact], runs: Sequence[RunRecord]) -> None:
     """Write the tables of the stage ``warehouse`` into a folder."""
+    write_runs(folder, runs)
+    _write(folder, "stages", [_stage_row(artifact) for artifact in artifacts])
+    _write(
+        folder,
+        "contract_results",
+        [{"artifact": a.fingerprint, **result} for a in artifacts for result in a.manifest.contracts],
+    )
+    for name, rows in FIXED.items():
+        write_table(folder, name, rows())
+
+
+def write_runs(folder: Path, runs: Sequence[RunRecord]) -> None:
+    """Write the tables that the journal fills, ``OF_RUNS``, into a folder."""
     _write(folder, "runs", [_run_row(run) for run in runs])
     _write(
         folder,
@@ -34,13 +55,6 @@ def write_facts(folder: Path, artifacts: Sequence[Artifact], runs: Sequence[RunR
             for used in run.artifacts
         ],
     )
-    _write(folder, "stages", [_stage_row(artifact) for artifact in artifacts])
-    _write(
-        folder,
-        "contract_results",
-        [{"artifact": a.fingerprint, **result} for a in artifacts for result in a.manifest.contracts],
-    )
-    write_table(folder, "paper_values", paper_values())
 
 
 def _run_row(run: RunRecord) -> dict[str, Any]:

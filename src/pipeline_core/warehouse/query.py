@@ -1,6 +1,7 @@
 """Questions of users in SQL: one reading statement on a locked connection, answered whole or refused in one line."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,8 +9,8 @@ from typing import Any, Literal
 import duckdb
 
 from pipeline_core.errors import QueryError
-from pipeline_core.warehouse.build import current_warehouse
-from pipeline_core.warehouse.catalog import describe_relations, literal
+from pipeline_core.warehouse.current import current_warehouse
+from pipeline_core.warehouse.parameters import Value, given, literal
 
 TOP_FEATURES = Path(__file__).with_name("top_features.sql")
 
@@ -18,7 +19,7 @@ _REMEDY = "see tables and columns with lens sql --schema"
 
 @dataclass(frozen=True)
 class QueryResult:
-    """Columns, their SQL types, and rows as Python values."""
+    """Columns, no two of one name, their SQL types, and rows as Python values."""
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
@@ -48,8 +49,14 @@ def open_warehouse(store_root: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def query(store_root: Path, sql: str) -> QueryResult:
+def query(store_root: Path, sql: str, parameters: Mapping[str, Value] | None = None) -> QueryResult:
     """Answer one SELECT (or DESCRIBE, SHOW, SUMMARIZE) statement.
+
+    Args:
+        store_root: folder of the store.
+        sql: the statement; lines at its head may give values of its parameters (``-- $item = "Table 3"``), as the texts
+            that the report shows do.
+        parameters: values of its parameters ``$name``, before those at its head.
 
     Raises:
         QueryError: the statement cannot be parsed or answered, does more than read, or is not alone.
@@ -64,7 +71,11 @@ def query(store_root: Path, sql: str) -> QueryResult:
                 raise QueryError(
                     f"the warehouse is only read: {kind} statements are refused", "give a select statement"
                 )
-            return _result(connection.execute(statements[0]))
+            return _result(connection.execute(statements[0], given(sql) | dict(parameters or {})))
+        except ValueError as error:
+            raise QueryError(
+                f"a value at the head is not JSON: {error}", 'write -- $name = "text" or a number'
+            ) from None
         except duckdb.Error as error:
             raise QueryError(_one_line(error), _REMEDY) from None
 
@@ -94,7 +105,10 @@ def top_features(
 
 def schema_text() -> str:
     """Describe every view and table with its columns, types and meanings, as plain text."""
-    blocks = []
+    # The schema brings pyarrow, which a query does without.
+    from pipeline_core.warehouse.catalog import SCOPES, describe_relations  # noqa: PLC0415
+
+    blocks = ["\n".join(f"{scope}.<table>: {meaning}" for scope, meaning in SCOPES.items())]
     for relation in describe_relations():
         name_width, type_width = (max(len(c[n]) for c in relation.columns) for n in (0, 1))
         lines = [f"  {name:<{name_width}}  {kind:<{type_width}}  {meaning}" for name, kind, meaning in relation.columns]
@@ -105,7 +119,16 @@ def schema_text() -> str:
 def _result(answered: duckdb.DuckDBPyConnection) -> QueryResult:
     described = answered.description or []
     names, types = (tuple(str(column[n]) for column in described) for n in (0, 1))
-    return QueryResult(names, types, tuple(answered.fetchall()))
+    return QueryResult(_told_apart(names), types, tuple(answered.fetchall()))
+
+
+def _told_apart(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Number the later columns of one name, as objects of JSON hold each name once: n, n_2."""
+    found: list[str] = []
+    for name in names:
+        numbered = (name, *(f"{name}_{n}" for n in range(2, len(names) + 2)))
+        found.append(next(free for free in numbered if free not in found))
+    return tuple(found)
 
 
 def _one_line(error: duckdb.Error) -> str:

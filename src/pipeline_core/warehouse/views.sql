@@ -1,34 +1,12 @@
 -- Views for people: each shows the artifacts of the latest completed run and answers one question with one select.
 
-CREATE VIEW latest_run AS
-SELECT * FROM runs WHERE state = 'completed' ORDER BY started DESC, run_id DESC LIMIT 1;
-COMMENT ON VIEW latest_run IS 'The latest completed run: what the other views show.';
-COMMENT ON COLUMN latest_run.seconds IS 'wall time of the run';
-
-CREATE VIEW latest_artifacts AS
-SELECT run_artifacts.* FROM run_artifacts SEMI JOIN latest_run USING (run_id) WHERE repetition = 0;
-COMMENT ON VIEW latest_artifacts IS 'Artifacts of the latest completed run, its repetitions left out; filter any table by them: where artifact in (select artifact from latest_artifacts).';
-COMMENT ON COLUMN latest_artifacts.artifact IS 'fingerprint, first 16 digits';
-COMMENT ON COLUMN latest_artifacts.name IS 'the stage''s name in the run, e.g. sae/reference-mllm/paper';
-COMMENT ON COLUMN latest_artifacts.stage IS 'stage';
-COMMENT ON COLUMN latest_artifacts.seconds IS 'time in this run';
-
-CREATE VIEW latest_repetitions AS
-SELECT run_artifacts.* FROM run_artifacts SEMI JOIN latest_run USING (run_id);
-COMMENT ON VIEW latest_repetitions IS 'Artifacts of the latest completed run with the repetition that each is of: join any table to it using (artifact) to compare seeds.';
-COMMENT ON COLUMN latest_repetitions.artifact IS 'fingerprint, first 16 digits';
-COMMENT ON COLUMN latest_repetitions.name IS 'the stage''s name in the run, e.g. repetition-1/sae/reference-mllm/paper';
-COMMENT ON COLUMN latest_repetitions.stage IS 'stage';
-COMMENT ON COLUMN latest_repetitions.seconds IS 'time in this run';
-
 CREATE VIEW feature_summary AS
-WITH latest_samples AS (FROM samples SEMI JOIN latest_artifacts USING (artifact)),
-captions AS (
-    SELECT sample_id, text AS caption FROM latest_samples WHERE modality = 'text'
+WITH captions AS (
+    SELECT sample_id, text AS caption FROM latest.samples WHERE modality = 'text'
     UNION ALL
-    SELECT pairs.image_id, first(latest_samples.text ORDER BY pairs.text_id)
-    FROM pairs
-    JOIN latest_samples ON latest_samples.artifact = pairs.artifact AND latest_samples.sample_id = pairs.text_id
+    SELECT pairs.image_id, first(samples.text ORDER BY pairs.text_id)
+    FROM latest.pairs
+    JOIN latest.samples ON samples.sample_id = pairs.text_id
     GROUP BY pairs.image_id
 ),
 examples AS (
@@ -36,19 +14,18 @@ examples AS (
         artifact, sae_id, rep_id, feature_id,
         list(coalesce(caption, sample_id) ORDER BY rank) FILTER (modality = 'text' AND rank <= 3) AS top_texts,
         list(coalesce(caption, sample_id) ORDER BY rank) FILTER (modality = 'image' AND rank <= 3) AS top_pictures
-    FROM feature_examples LEFT JOIN captions USING (sample_id)
+    FROM latest.feature_examples LEFT JOIN captions USING (sample_id)
     GROUP BY ALL
 )
 SELECT
     sae_id, rep_id, feature_id, attribution, attribution_rank, modality, top_texts, top_pictures,
     energy, energy_rank, frequency, image_energy, text_energy, bridge_diagonal, bridge_max, bridge_abs,
     in_top_energy, in_top_bridge, in_top_attribution, artifact
-FROM features
-SEMI JOIN latest_artifacts USING (artifact)
+FROM latest.features
 LEFT JOIN examples USING (artifact, sae_id, rep_id, feature_id);
 COMMENT ON VIEW feature_summary IS 'Features of the latest run with the captions of the samples on which they are largest.';
 COMMENT ON COLUMN feature_summary.artifact IS 'the artifact that the row comes from: fingerprint, first 16 digits';
-COMMENT ON COLUMN feature_summary.sae_id IS 'sparse autoencoder: <model>/<recipe>';
+COMMENT ON COLUMN feature_summary.sae_id IS 'sparse autoencoder: <model>/<name>';
 COMMENT ON COLUMN feature_summary.feature_id IS 'row of the SAE dictionary, from 0';
 COMMENT ON COLUMN feature_summary.modality IS 'text / (image + text) energy: 1 is text, 0 picture; NULL when dead';
 COMMENT ON COLUMN feature_summary.top_texts IS 'the three texts on which the feature is largest';
@@ -61,10 +38,9 @@ SELECT
     retrieval_metrics.k, retrieval_metrics.n_queries, retrieval_metrics.n_groups, retrieval_metrics.n_candidates,
     systems.selection, systems.sae_id, systems.named, retrieval_metrics.task_id, retrieval_metrics.system_id,
     retrieval_metrics.artifact
-FROM retrieval_metrics
-SEMI JOIN latest_artifacts USING (artifact)
-JOIN systems USING (artifact, system_id)
-JOIN (FROM tasks SEMI JOIN latest_artifacts USING (artifact)) AS tasks USING (task_id)
+FROM latest.retrieval_metrics
+JOIN latest.systems USING (artifact, system_id)
+JOIN latest.tasks USING (task_id)
 WHERE
     systems.study = 'main'
     AND retrieval_metrics.metric = 'hit_rate'
@@ -75,7 +51,8 @@ WHERE
 COMMENT ON VIEW recall IS 'Recall at each task''s primary k on the test split of the latest run; controls are in retrieval_metrics, sweeps in sweeps.';
 COMMENT ON COLUMN recall.artifact IS 'the artifact that the row comes from: fingerprint, first 16 digits';
 COMMENT ON COLUMN recall.model IS 'model name';
-COMMENT ON COLUMN recall.adaptation IS 'identity | mean_removal | pca | zca | realign | removal';
+COMMENT ON COLUMN recall.label IS 'the system in a few words';
+COMMENT ON COLUMN recall.adaptation IS 'what is done to the embeddings, as in adaptations';
 COMMENT ON COLUMN recall.hit_rate IS 'share of queries with a relevant candidate among the first k (the literature''s Recall@k)';
 COMMENT ON COLUMN recall.selection IS 'features removed: attribution, or the control''s choice; NULL when none';
 COMMENT ON COLUMN recall.sae_id IS 'SAE whose features are removed';
@@ -91,15 +68,14 @@ SELECT
     systems.beta, if(len(systems.rep_ids) = 1, representations.layer, NULL) AS layer, representations.pooling,
     representations.mask, systems.selection, systems.sae_id, systems.share, systems.n_features, systems."rank",
     retrieval_metrics.value AS hit_rate, retrieval_metrics.low, retrieval_metrics.high, retrieval_metrics.chance,
-    retrieval_metrics.k, latest_repetitions.repetition, retrieval_metrics.n_queries, retrieval_metrics.n_groups,
+    retrieval_metrics.k, retrieval_metrics.repetition, retrieval_metrics.n_queries, retrieval_metrics.n_groups,
     retrieval_metrics.n_candidates, systems.rep_ids, retrieval_metrics.task_id, retrieval_metrics.system_id,
     retrieval_metrics.artifact
-FROM retrieval_metrics
-JOIN latest_repetitions USING (artifact)
-JOIN systems USING (artifact, system_id)
+FROM seeds.retrieval_metrics
+JOIN seeds.systems USING (artifact, repetition, system_id)
 -- Activations and tasks are those of the analysis: repetitions share the first and do not change the second.
-JOIN (FROM tasks SEMI JOIN latest_artifacts USING (artifact)) AS tasks USING (task_id)
-LEFT JOIN (FROM representations SEMI JOIN latest_artifacts USING (artifact)) AS representations
+JOIN latest.tasks USING (task_id)
+LEFT JOIN latest.representations
     ON representations.rep_id = systems.rep_ids[1]
 WHERE
     systems.study <> 'main'
@@ -111,7 +87,8 @@ WHERE
 COMMENT ON VIEW sweeps IS 'Recall of every system of every sweep of the latest run, in each repetition, as in recall: layers, poolings and masks, adaptations, removals.';
 COMMENT ON COLUMN sweeps.artifact IS 'the artifact that the row comes from: fingerprint, first 16 digits';
 COMMENT ON COLUMN sweeps.study IS 'layers | poolings | adaptations | removal: what it is compared within';
-COMMENT ON COLUMN sweeps.adaptation IS 'identity | mean_removal | pca | zca | realign | ledoit_wolf | oas | transport | removal';
+COMMENT ON COLUMN sweeps.label IS 'the system in a few words';
+COMMENT ON COLUMN sweeps.adaptation IS 'what is done to the embeddings, as in adaptations';
 COMMENT ON COLUMN sweeps.layer IS '0 is the embedding layer, -1 stands for dual encoders; NULL when layers are combined';
 COMMENT ON COLUMN sweeps.selection IS 'features or directions removed; NULL when none';
 COMMENT ON COLUMN sweeps.sae_id IS 'SAE whose features are removed';

@@ -1,0 +1,50 @@
+"""The pointer file ``current``: which database readers open. Reading it needs nothing that building one needs."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_core.errors import QueryError
+
+FOLDER = "warehouse"
+POINTER = "current"
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What the file says: the database to read, and what it was made from, where.
+
+    Attributes:
+        file: name of the database, beside the pointer.
+        root: where the store was when the database's views were made.
+        made_of: digest of all that the database shows beside the journal.
+    """
+
+    file: str
+    root: str
+    made_of: str = ""
+
+
+def read_pointer(root: Path) -> Pointer | None:
+    """Return what the pointer file of a store says; None if there is none that can be read."""
+    try:
+        return Pointer(**json.loads((root / FOLDER / POINTER).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def current_warehouse(store_root: Path) -> Path:
+    """Return the current version's file; a store that has moved gets one whose views point to where it is now.
+
+    Raises:
+        QueryError: the store has no warehouse yet.
+    """
+    root = store_root.resolve()
+    pointer = read_pointer(root)
+    if pointer is None:
+        raise QueryError(f"the store {store_root} has no warehouse", "run lens run first, or name another --store")
+    if pointer.root != str(root):
+        from pipeline_core.warehouse.build import build_warehouse  # noqa: PLC0415 - few readers build
+
+        return build_warehouse(root)
+    return root / FOLDER / pointer.file
