@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from pipeline_core.report.build import REPORT_FILE, build_report
-from tests.report.artifacts import make_inputs
+from pipeline_core.report.settings import ReportSettings
+from tests.report.artifacts import make_run
 from tests.report.sweep_artifacts import with_sweeps
 
 
@@ -24,8 +25,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session", params=[False, True], ids=["plain", "hostile"])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    plain = make_inputs(tmp_path_factory.mktemp("artifacts"), hostile=request.param)
-    inputs = with_sweeps(plain, tmp_path_factory.mktemp("sweeps"))
+    plain = make_run(tmp_path_factory.mktemp("artifacts"), hostile=request.param)
+    inputs = with_sweeps(plain, tmp_path_factory.mktemp("sweeps")).told()
     folder = tmp_path_factory.mktemp("report")
-    build_report(inputs, inputs.config.report, folder)
+    build_report(inputs, ReportSettings(), folder)
     return folder / REPORT_FILE

@@ -3,6 +3,7 @@
 Ranks, hit rates and result lists agree with each other; feature statistics are random.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -12,11 +13,11 @@ import numpy as np
 import polars as pl
 from PIL import Image, ImageDraw
 
-from pipeline_core.config import AnalysisConfig
 from pipeline_core.dataset.images import write_images
-from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, RunFacts, SaeArtifacts, StageFact
+from pipeline_core.report.inputs import RunFacts, StageFact
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
+from tests.report.world import ModelFolders, RunWorld, SaeFolders
 
 COLOURS = ("red", "orange", "gold", "green", "teal", "blue", "purple", "brown")
 SHAPES = ("circle", "square", "triangle", "star", "ring")
@@ -47,6 +48,29 @@ SYSTEMS = (
 SELECTIONS = {"attribution": 0.05, "energy_matched": 0.01, "random_subspace": 0.0, "principal_components": 0.08}
 
 
+METHODS = {
+    "identity": "raw",
+    "mean_removal": "mean removed",
+    "realign": "ReAlign",
+    "pca": "PCA",
+    "zca": "ZCA",
+    "ledoit_wolf": "Ledoit-Wolf shrinkage",
+    "oas": "OAS shrinkage",
+    "transport": "optimal transport",
+    "removal": "features removed",
+}
+
+
+def method_of(system: Mapping[str, Any]) -> str:
+    """Name a system's method as the stages do: the adaptation, and what tells it from its kin."""
+    method = METHODS.get(system["adaptation"], system["adaptation"])
+    if len(system["rep_ids"]) > 1:
+        method = f"{method} averaged over layers"
+    if system["adaptation"] == "transport" or len(system["rep_ids"]) > 1:
+        return f"{method}, beta {system['beta']:g}"
+    return f"{method}, rank {system['rank']}" if system["adaptation"] == "pca" and system["rank"] else method
+
+
 @dataclass
 class Rows:
     """Rows of several tables, written into an artifact at the end."""
@@ -65,17 +89,17 @@ class Rows:
         return folder
 
 
-def make_inputs(root: Path, hostile: bool = False) -> ReportInputs:
+def make_run(root: Path, hostile: bool = False, recipes: tuple[str, ...] = ("paper", "centred")) -> RunWorld:
     """Write the artifacts of two models below ``root``; a ``hostile`` data set has captions in HTML."""
     dataset = _dataset(root / "dataset", hostile)
-    mllm = _model(root, "reference-mllm", "generative", ("paper", "centred"), 0.0, (1.2, 1.0))
+    mllm = _model(root, "reference-mllm", "generative", recipes, 0.0, (1.2, 1.0))
     contrastive = _model(root, "reference-contrastive", "contrastive", ("paper",), 2.2, (2.0, 2.5))
     stages = [("dataset", 3.1), ("activations/reference-mllm", 214.0), ("sae/reference-mllm/paper", 96.5)]
     run = RunFacts(
         tuple(StageFact(name, name.split("/")[0], "0123456789abcdef", seconds) for name, seconds in stages),
         tuple(_contract(table, held) for table, held in (("samples", True), ("embeddings", True), ("codes", False))),
     )
-    return ReportInputs(dataset, (mllm, contrastive), AnalysisConfig(), run)
+    return RunWorld(dataset, (mllm, contrastive), run)
 
 
 def _contract(table: str, held: bool) -> dict[str, Any]:
@@ -126,7 +150,7 @@ def _dataset(folder: Path, hostile: bool) -> Path:
         )
         for n in range(QUERIES):
             key = {"task_id": task_id, "query_id": f"q{n:03d}"}
-            rows.add("queries", **key, sample_id=f"{query}:{n:03d}", split="test")
+            rows.add("queries", **key, sample_id=f"{query}:{n:03d}", split="test", prompt_id=query)
             rows.add("candidates", task_id=task_id, split="test", sample_id=f"{candidate}:{n:03d}")
             rows.add("qrels", **key, sample_id=f"{candidate}:{n:03d}", relevance=1)
     rows.add("prompts", prompt_id="text", text="Summarize the above sentence in one word:")
@@ -158,7 +182,7 @@ def _draw(folder: Path, colour: str, shape: str) -> Path:
 
 def _model(
     root: Path, name: str, kind: Any, recipes: tuple[str, ...], strength: float, beta: tuple[float, float]
-) -> ModelArtifacts:
+) -> ModelFolders:
     random = np.random.default_rng(len(name))
     rows = Rows({})
     rows.add(
@@ -191,8 +215,8 @@ def _model(
         own = Rows({})
         _features(own, f"{name}/{recipe}", f"{name}-rep", beta, random)
         parts = (own.write(folder / recipe / stage, *_tables(stage)) for stage in ("sae", "codes", "features"))
-        saes.append(SaeArtifacts(f"{name}/{recipe}", *parts))
-    return ModelArtifacts(
+        saes.append(SaeFolders(f"{name}/{recipe}", *parts))
+    return ModelFolders(
         name,
         kind,
         rows.write(folder / "activations", "representations"),
@@ -209,7 +233,8 @@ def _tables(stage: str) -> list[str]:
 def _system(rows: Rows, model: str, short: str, label: str, **values: Any) -> str:
     blank = dict.fromkeys(("variant", "fit_on", "beta", "eps", "selection", "sae_id", "share", "rank"))
     row = {"study": "main", "control": "none", "named": True, "seed": 0, **blank, **values}
-    rows.add("systems", system_id=f"{model}/{short}", model=model, rep_ids=[f"{model}-rep"], label=label, **row)
+    row |= {"system_id": f"{model}/{short}", "model": model, "rep_ids": [f"{model}-rep"], "label": label}
+    rows.add("systems", **row, method=method_of(row))
     return f"{model}/{short}"
 
 

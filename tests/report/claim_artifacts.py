@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline_core.config import AnalysisConfig
-from pipeline_core.report.inputs import ModelArtifacts, ReportInputs, SaeArtifacts
 from pipeline_core.schema import SHARDED, TABLES, tables_of
 from pipeline_core.schema.parquet import write_table
+from tests.report.artifacts import method_of
+from tests.report.world import ModelFolders, RunWorld, SaeFolders
 
 GENERATIVE = "maker/generative_one"
 CONTRASTIVE = ("contrastive-a", "contrastive-b")
@@ -56,22 +56,22 @@ class World:
     seconds: dict[tuple[str, int], float] = field(default_factory=dict)
     quadrants: list[dict[str, Any]] = field(default_factory=list)
 
-    def inputs(self) -> ReportInputs:
+    def run(self) -> RunWorld:
         """Write everything."""
         dataset = self._write("dataset", "dataset", {"tasks": list(_tasks())})
         first, *others = (tuple(self._models(repetition)) for repetition in REPETITIONS)
-        return ReportInputs(dataset, first, AnalysisConfig(), repetitions=tuple(others))
+        return RunWorld(dataset, first, repetitions=tuple(others))
 
     def mean_hit(self, repetition: int, short: str, model: str = GENERATIVE) -> float:
         """Return the mean hit rate over the tasks."""
         return float(np.mean([self.hits[repetition, f"{model}/{short}", task]["value"] for task in SCORED]))
 
-    def _models(self, repetition: int) -> Iterator[ModelArtifacts]:
+    def _models(self, repetition: int) -> Iterator[ModelFolders]:
         for name in (GENERATIVE, *CONTRASTIVE, *TUNED):
             contrastive = name in CONTRASTIVE
             recipes = ("paper",) if contrastive else ("paper", "centred")
             own = f"{name.replace('/', '-')}-{repetition}"
-            model = ModelArtifacts(
+            model = ModelFolders(
                 name,
                 "contrastive" if contrastive else "generative",
                 self._write(
@@ -79,8 +79,8 @@ class World:
                 ),
                 self._score("retrieval", own, repetition, name, _main(name)),
                 tuple(self._sae(repetition, name, recipe) for recipe in recipes),
-                sweep=self._score("sweep", own, repetition, name, _sweep(name)),
-                removal=self._score("removal", own, repetition, name, () if contrastive else _removal(name)),
+                grid=self._score("grid", own, repetition, name, _sweep(name)),
+                doses=self._score("doses", own, repetition, name, () if contrastive else _removal(name)),
                 fine_tuned=name in TUNED,
             )
             if repetition == 0:
@@ -130,7 +130,7 @@ class World:
         delta, width, q = self.random.uniform([-0.2, 0.01, 0.0], [0.2, 0.1, 0.1]).tolist()
         return {"delta": delta, "low": delta - width, "high": delta + width, "q": q}
 
-    def _sae(self, repetition: int, model: str, recipe: str) -> SaeArtifacts:
+    def _sae(self, repetition: int, model: str, recipe: str) -> SaeFolders:
         sae_id = f"{model}/{recipe}"
         key = {"sae_id": sae_id, "rep_id": f"{model}/L2/mean/all"}
         n = 30
@@ -165,7 +165,7 @@ class World:
             "feature_overlap": overlaps,
         }
         folders = (self._write(stage, f"{stage}-{own}", tables) for stage in ("sae", "codes", "features"))
-        return SaeArtifacts(sae_id, *folders)
+        return SaeFolders(sae_id, *folders)
 
     def _efficiency(self, own: str, model: str) -> Path:
         rows = []
@@ -247,10 +247,12 @@ def _system(
 ) -> dict[str, Any]:
     row = dict.fromkeys(TABLES["systems"].arrow.names)
     row |= {"system_id": f"{model}/{short}", "model": model, "study": study, "adaptation": adaptation, "fit_on": fit_on}
-    row |= {"rep_ids": [f"{model}/L2/mean/all"], "control": "none", "named": True, "label": short, "seed": 0}
+    row |= {"rep_ids": [f"{model}/L2/mean/all"], "control": "none", "named": True, "seed": 0}
+    row |= {"label": short}
     if adaptation == "realign":
         row |= {"variant": "text", "beta": 0.1}
-    return row | more
+    row |= more
+    return row | {"method": method_of(row)}
 
 
 def _main(model: str) -> Iterator[dict[str, Any]]:

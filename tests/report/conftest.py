@@ -5,19 +5,26 @@ from pathlib import Path
 import pytest
 
 from pipeline_core.report.inputs import ReportInputs
-from tests.report.artifacts import make_inputs
+from pipeline_core.report.settings import ReportSettings
+from tests.report.artifacts import make_run
 from tests.report.claim_artifacts import World
 from tests.report.sweep_artifacts import with_sweeps
+from tests.report.world import RunWorld
 
 
 @pytest.fixture(scope="session")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return make_inputs(tmp_path_factory.mktemp("artifacts"))
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> RunWorld:
+    return make_run(tmp_path_factory.mktemp("artifacts"))
 
 
 @pytest.fixture(scope="session")
-def hostile_inputs(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return make_inputs(tmp_path_factory.mktemp("hostile"), hostile=True)
+def inputs(plain_run: RunWorld) -> ReportInputs:
+    return plain_run.told()
+
+
+@pytest.fixture(scope="session")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> RunWorld:
+    return make_run(tmp_path_factory.mktemp("hostile"), hostile=True)
 
 
 @pytest.fixture(scope="session")
@@ -25,13 +32,18 @@ def page(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path
     from pipeline_core.report.build import REPORT_FILE, build_report
 
     folder = tmp_path_factory.mktemp("report")
-    build_report(inputs, inputs.config.report, folder)
+    build_report(inputs, ReportSettings(), folder)
     return folder / REPORT_FILE
 
 
 @pytest.fixture(scope="session")
-def swept(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return with_sweeps(inputs, tmp_path_factory.mktemp("sweeps"))
+def swept_run(plain_run: RunWorld, tmp_path_factory: pytest.TempPathFactory) -> RunWorld:
+    return with_sweeps(plain_run, tmp_path_factory.mktemp("sweeps"))
+
+
+@pytest.fixture(scope="session")
+def swept(swept_run: RunWorld) -> ReportInputs:
+    return swept_run.told()
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +51,7 @@ def swept_page(swept: ReportInputs, tmp_path_factory: pytest.TempPathFactory) ->
     from pipeline_core.report.build import REPORT_FILE, build_report
 
     folder = tmp_path_factory.mktemp("swept-report")
-    build_report(swept, swept.config.report, folder)
+    build_report(swept, ReportSettings(), folder)
     return folder / REPORT_FILE
 
 
@@ -49,5 +61,10 @@ def claim_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(scope="session")
-def claim_inputs(claim_world: World) -> ReportInputs:
-    return claim_world.inputs()
+def claim_run(claim_world: World) -> RunWorld:
+    return claim_world.run()
+
+
+@pytest.fixture(scope="session")
+def claim_inputs(claim_run: RunWorld) -> ReportInputs:
+    return claim_run.told()

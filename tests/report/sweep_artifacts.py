@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_core.report.inputs import ModelArtifacts, ReportInputs
 from pipeline_core.schema import TABLES, tables_of
-from tests.report.artifacts import TASKS, Rows
+from tests.report.artifacts import TASKS, Rows, method_of
+from tests.report.world import ModelFolders, RunWorld
 
 DEPTH = 12
 BEST_LAYER = 9
@@ -37,16 +37,16 @@ RECIPES = ("paper", "centred")
 SCORED = tuple(task_id for task_id, *_, control in TASKS if control == "none")
 
 
-def with_sweeps(inputs: ReportInputs, root: Path, repetitions: int = 2) -> ReportInputs:
-    """Write everything that ``lens sweep`` adds for the models of ``inputs``, with so many further repetitions."""
+def with_sweeps(run: RunWorld, root: Path, repetitions: int = 2) -> RunWorld:
+    """Write everything that ``lens sweep`` adds for the models of ``run``, with so many further repetitions."""
     first, *others = (
-        tuple(_model(model, root / str(repetition), repetition) for model in inputs.models)
+        tuple(_model(model, root / str(repetition), repetition) for model in run.models)
         for repetition in range(repetitions + 1)
     )
-    return replace(inputs, models=first, repetitions=tuple(others))
+    return replace(run, models=first, repetitions=tuple(others))
 
 
-def _model(model: ModelArtifacts, root: Path, repetition: int) -> ModelArtifacts:
+def _model(model: ModelFolders, root: Path, repetition: int) -> ModelFolders:
     folder = root / model.name
     generative = model.kind == "generative"
     sweep, removal = _Scores(model.name, repetition), _Scores(model.name, repetition)
@@ -63,8 +63,8 @@ def _model(model: ModelArtifacts, root: Path, repetition: int) -> ModelArtifacts
         )
     changed = replace(
         model,
-        sweep=_write(sweep.rows, folder / f"sweep-{repetition}", "sweep"),
-        removal=_write(removal.rows, folder / f"removal-{repetition}", "removal"),
+        grid=_write(sweep.rows, folder / f"grid-{repetition}", "grid"),
+        doses=_write(removal.rows, folder / f"doses-{repetition}", "doses"),
     )
     if repetition:
         return replace(changed, index=None)
@@ -102,7 +102,8 @@ class _Scores:
         row = dict.fromkeys(TABLES["systems"].arrow.names)
         row |= {"system_id": system_id, "model": self.model, "study": study, "adaptation": adaptation}
         row |= {"fit_on": fit_on, "rep_ids": [rep_id(self.model)], "control": "none", "named": False, "seed": 0}
-        self.rows.add("systems", **row | {"label": short} | more)
+        row |= {"label": short} | more
+        self.rows.add("systems", **row | {"method": method_of(row)})
         for place, task in enumerate(SCORED):
             own = float(np.clip(value * (0.4 + 0.3 * place) + self.random.normal(scale=0.004), 0, 1))
             score = {"value": own, "low": max(0.0, own - 0.03), "high": own + 0.03, "chance": 0.02}

@@ -35,7 +35,7 @@ class TestRules:
         for path in (resources.files("pipeline_core.report") / "sql" / "claims").iterdir():
             sql = path.read_text(encoding="utf-8")
             swept = any(f"study = '{study}'" in sql for study in ("layers", "poolings", "adaptations", "removal"))
-            swept |= "from efficiency" in sql or "from attention" in sql
+            swept |= "from latest.efficiency" in sql or "from latest.attention" in sql
             needs = next((line for line in sql.splitlines() if line.startswith(module._NEEDS)), "")
             assert ("lens sweep" in needs) == swept, path.name
             assert ("generative" in needs) == ("kind = 'generative'" in sql), path.name

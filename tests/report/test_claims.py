@@ -1,19 +1,24 @@
 """Every claim is judged by its rule as written, on the rows that it speaks of, and says why."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from pipeline_core.report import build
 from pipeline_core.report.claim_rules import load_claims
-from pipeline_core.report.claims import PartVerdict, Verdicts, claim_tables, judge
+from pipeline_core.report.claims import PartVerdict, Verdicts, claim_tables, judge, read_verdicts
 from pipeline_core.report.facts import Facts
+from pipeline_core.report.files import read_summary
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.schema.parquet import conform
+from pipeline_core.report.settings import ReportSettings
+from pipeline_core.schema.parquet import conform, read_table
 from tests.report.claim_artifacts import (
     BETAS,
     COMPOSED,
@@ -29,6 +34,7 @@ from tests.report.claim_artifacts import (
     TUNED,
     World,
 )
+from tests.report.world import RunWorld
 
 PARTS = {part.part: (claim.claim, part) for claim in load_claims() for part in claim.parts}
 Values = dict[tuple[str, int], float]
@@ -242,14 +248,12 @@ class TestWhatIsMissing:
         lacking = {name: reason for name, reason in self.reasons(verdicts).items() if reason}
         assert lacking == {"shows_conflict": PARTS["shows_conflict"][1].missing}
 
-    def test_a_plain_run_needs_a_sweep(self, claim_inputs: ReportInputs) -> None:
-        bare = {"sweep": None, "removal": None, "attention": None, "efficiency": None}
+    def test_a_plain_run_needs_a_sweep(self, claim_run: RunWorld) -> None:
+        bare = {"grid": None, "doses": None, "attention": None, "efficiency": None}
         plain = replace(
-            claim_inputs,
-            models=tuple(replace(m, **bare, fine_tuned=False) for m in claim_inputs.models),
-            repetitions=(),
+            claim_run, models=tuple(replace(m, **bare, fine_tuned=False) for m in claim_run.models), repetitions=()
         )
-        found = judged(plain)
+        found = judged(plain.told())
         reasons = self.reasons(found)
         swept = {name for name, reason in reasons.items() if "lens sweep" in reason}
         assert {number for number, part in PARTS.values() if part.part in swept} == {5, 6, 8, 9, 11, 12, 13}
@@ -259,17 +263,17 @@ class TestWhatIsMissing:
             assert found.of(number).verdict == "not measurable here"
             assert found.of(number).reason == "It is measured by lens sweep, which has not been run."
 
-    def test_without_a_contrastive_model_there_is_no_comparison(self, claim_inputs: ReportInputs) -> None:
-        own = [tuple(m for m in models if m.kind == "generative") for models in all_models(claim_inputs)]
-        reasons = self.reasons(judged(replace(claim_inputs, models=own[0], repetitions=tuple(own[1:]))))
+    def test_without_a_contrastive_model_there_is_no_comparison(self, claim_run: RunWorld) -> None:
+        own = [tuple(m for m in models if m.kind == "generative") for models in all_models(claim_run)]
+        reasons = self.reasons(judged(replace(claim_run, models=own[0], repetitions=tuple(own[1:])).told()))
         lacking = {name for name, reason in reasons.items() if reason == "no contrastive model was compared"}
         assert lacking == {"far_behind", "more_shared", "overlap"}
 
     def test_a_contrastive_model_is_judged_only_on_what_is_said_of_every_model(
-        self, claim_world: World, claim_inputs: ReportInputs
+        self, claim_world: World, claim_run: RunWorld
     ) -> None:
-        turned = [(models[1], models[0], *models[2:]) for models in all_models(claim_inputs)]
-        found = judged(replace(claim_inputs, models=turned[0], repetitions=tuple(turned[1:])))
+        turned = [(models[1], models[0], *models[2:]) for models in all_models(claim_run)]
+        found = judged(replace(claim_run, models=turned[0], repetitions=tuple(turned[1:])).told())
         generative = {name for name, reason in self.reasons(found).items() if "contrastive" in reason}
         assert {PARTS[name][0] for name in generative} == {1, 2, 3, 4, 5, 6, 11, 12, 13}
         assert {claim.rule.claim for claim in found.claims if claim.verdict != "not measurable here"} == {7, 8, 9, 10}
@@ -280,22 +284,22 @@ class TestWhatIsMissing:
         }
         assert values_of(part_of(found, "beats_zca")) == pytest.approx(wanted)
 
-    def test_without_saes_nothing_is_said_of_features(self, claim_inputs: ReportInputs) -> None:
-        own = [tuple(replace(m, saes=()) for m in models) for models in all_models(claim_inputs)]
-        found = judged(replace(claim_inputs, models=own[0], repetitions=tuple(own[1:])))
+    def test_without_saes_nothing_is_said_of_features(self, claim_run: RunWorld) -> None:
+        own = [tuple(replace(m, saes=()) for m in models) for models in all_models(claim_run)]
+        found = judged(replace(claim_run, models=own[0], repetitions=tuple(own[1:])).told())
         for name in ("text_features", "text_energy", "more_shared", "few_features", "overlap"):
             assert part_of(found, name).why_missing == "this run holds nothing to measure it on"
 
 
 def test_a_ratio_to_nothing_is_not_measured(tmp_path: Path) -> None:
-    found = judged(World(tmp_path, scale=0.0).inputs())
+    found = judged(World(tmp_path, scale=0.0).run().told())
     for name in ("far_behind", "image_mask", "prompt_mask", "flat_in_beta"):
         assert part_of(found, name).why_missing == "this run holds nothing to measure it on"
     assert part_of(found, "last_layer").verdict == "fails"
 
 
-def all_models(inputs: ReportInputs) -> list[tuple]:
-    return [inputs.models, *inputs.repetitions]
+def all_models(run: RunWorld) -> list[tuple]:
+    return [run.models, *run.repetitions]
 
 
 class TestTables:
@@ -323,3 +327,47 @@ class TestTables:
             _, part = PARTS[row["part"]]
             for name in ("statistic", "direction", "threshold", "test", "needed", "decides", "paper_value"):
                 assert row[name] == getattr(part, name)
+
+    def test_they_tell_the_verdicts(self, claim_inputs: ReportInputs, verdicts: Verdicts) -> None:
+        with Facts(claim_inputs) as facts:
+            for name, rows in claim_tables(verdicts).items():
+                facts.add(name, rows)
+            assert read_verdicts(facts, verdicts) == verdicts
+
+
+def test_claims_are_judged_once_and_the_page_and_the_summary_show_what_the_tables_say(
+    inputs: ReportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def judge_counted(*given: Any) -> Verdicts:
+        calls.append(given)
+        return judge(*given)
+
+    def other_tables(verdicts: Verdicts) -> dict[str, pl.DataFrame]:
+        tables = claim_tables(verdicts)
+        only = pl.when(pl.col("claim") == 2)
+        tables["claims"] = tables["claims"].with_columns(
+            verdict=only.then(pl.lit("fails")).otherwise("verdict"),
+            reason=only.then(pl.lit("So told.")).otherwise("reason"),
+        )
+        tables["claim_parts"] = tables["claim_parts"].with_columns(
+            verdict=only.then(pl.lit("fails")).otherwise("verdict"), value=only.then(0.12345).otherwise("value")
+        )
+        tables["claim_cases"] = tables["claim_cases"].with_columns(value=only.then(0.98765).otherwise("value"))
+        return tables
+
+    monkeypatch.setattr(build, "judge", judge_counted)
+    monkeypatch.setattr(build, "claim_tables", other_tables)
+    build.build_report(inputs, ReportSettings(), tmp_path)
+    page = (tmp_path / build.REPORT_FILE).read_text(encoding="utf-8")
+    told = page[page.index('id="claim-2"') : page.index('id="claim-3"')]
+    assert len(calls) == 1
+    assert "So told." in told
+    assert {"badge fails"} == set(re.findall(r"badge [\w-]+", told))
+    assert {"12.3%", "98.8%"} <= set(re.findall(r"[\d.]+%", told))
+    (line,) = (line for line in read_summary(tmp_path) if line.startswith("claim 2 "))
+    assert line.startswith("claim 2 fails: ")
+    assert "(12.3%, " in line
+    assert "So told." in (tmp_path / "tables" / "claim-02.md").read_text(encoding="utf-8")
+    assert read_table(tmp_path, "claims").filter(claim=2)["reason"].item() == "So told."

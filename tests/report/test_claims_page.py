@@ -6,10 +6,10 @@ import pytest
 
 from pipeline_core.report.build import _environment
 from pipeline_core.report.claim_rules import Claim, Part
-from pipeline_core.report.claims import ClaimVerdict, Verdicts, judge
+from pipeline_core.report.claims import Verdicts, judge
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.verdicts import Measurement, judge_part
+from pipeline_core.report.verdicts import Measurement, judge_claim, judge_part
 
 HOSTILE = "<b>bold</b> & co"
 PAGE = '{% import "claims.html" as made %}{{ made.claims(verdicts) }}'
@@ -77,7 +77,7 @@ def test_each_seed_has_its_number_test_and_interval() -> None:
         Measurement(HOSTILE, 0, -0.1),
     ]
     claim = Claim(claim=7, statement=HOSTILE, paper=HOSTILE, parts=(rule,))
-    page = drawn(Verdicts((ClaimVerdict(claim, (judge_part(rule, measured, "select 1 < 2", ""),)),)))
+    page = drawn(Verdicts((judge_claim(claim, [judge_part(rule, measured, "select 1 < 2", "")]),)))
     for text in (
         "+10.0 points",
         "+5.0 to +15.0",

@@ -9,7 +9,9 @@ from pipeline_core.report.claims import judge
 from pipeline_core.report.contents import ITEMS, SWEEP, contents
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.settings import ReportSettings
 from tests.report.test_page import outline
+from tests.report.world import RunWorld
 
 NAMES = {f"Figure {n}" for n in range(1, 7)} | {f"Table {n}" for n in (1, 2, 4, 5, 7, 8)}
 NAMES |= {"Tables 3 and 9", "Attention maps"}
@@ -61,8 +63,8 @@ def test_without_a_sweep_its_items_name_the_command(page: Path) -> None:
     assert page.read_text(encoding="utf-8").count(f"not in this run: {SWEEP}") == sum(item.swept for item in ITEMS)
 
 
-def test_what_a_sweep_of_this_model_cannot_hold_says_why(swept: ReportInputs) -> None:
-    other_way = replace(swept, models=swept.models[::-1], repetitions=())
+def test_what_a_sweep_of_this_model_cannot_hold_says_why(swept_run: RunWorld) -> None:
+    other_way = replace(swept_run, models=swept_run.models[::-1], repetitions=()).told()
     with Facts(other_way) as facts:
         rows = {row.item.name: row for row in contents(other_way, judge(facts, other_way), {"table-whitening"})}
     assert rows["Figure 5"].missing.startswith("not measurable here: ")
@@ -78,7 +80,7 @@ def test_each_item_has_the_verdict_on_its_claim(swept: ReportInputs) -> None:
         assert row.claim is verdicts.of(row.item.claim)
 
 
-def test_without_autoencoders_the_figures_of_features_have_a_reason(inputs: ReportInputs, tmp_path: Path) -> None:
-    bare = tuple(replace(model, saes=()) for model in inputs.models)
-    build_report(replace(inputs, models=bare), inputs.config.report, tmp_path)
+def test_without_autoencoders_the_figures_of_features_have_a_reason(plain_run: RunWorld, tmp_path: Path) -> None:
+    bare = tuple(replace(model, saes=()) for model in plain_run.models)
+    build_report(replace(plain_run, models=bare).told(), ReportSettings(), tmp_path)
     assert "not measurable here: this run holds nothing to measure it on" in (tmp_path / REPORT_FILE).read_text()

@@ -13,41 +13,48 @@ from polars.testing import assert_frame_equal
 from pipeline_core.report import facts as module
 from pipeline_core.report.claim_rules import load_claims
 from pipeline_core.report.facts import Answer, Facts, model_rows
+from pipeline_core.report.figures import FIGURES, SWEEPS
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.schema import TABLES, tables_of
 from pipeline_core.schema.parquet import table_files, write_table
 from pipeline_core.warehouse.catalog import Part, create_catalog
-from pipeline_core.warehouse.paper.reference import paper_values
+from pipeline_core.warehouse.facts import FIXED
+from pipeline_core.warehouse.parameters import Value, given
+from tests.report.world import RunWorld
 
-VALUES = {
-    "example_features": {"sae_id": "reference-mllm/paper", "n_leading": 4, "n_specific": 4},
-    "feature_examples": {"sae_id": "reference-mllm/paper", "n_examples": 6},
-    "removal_single": {"task_id": "t2i", "k": 5},
-    "moved_queries": {"before": "reference-mllm/raw", "after": "reference-mllm/realign"},
-    "hits_of_queries": {"before": "reference-mllm/raw", "after": "reference-mllm/realign"},
+VALUES: dict[str, dict[str, Value]] = {
+    "maps": {"n_samples": 4},
+    "features": {"sae_id": "reference-mllm/paper", "n_leading": 4, "n_specific": 4},
+    "features_examples": {"sae_id": "reference-mllm/paper", "n_examples": 6},
+    "features_effects": {"task_id": "t2i", "k": 5},
+    "queries": {"before": "reference-mllm/raw", "after": "reference-mllm/realign"},
+    "queries_hits": {"before": "reference-mllm/raw", "after": "reference-mllm/realign"},
 }
 SQL = Path(str(module._SQL))
+FIGURE_SQL = SQL.with_name("figures")
 ANALYSIS = sorted(path.stem for path in SQL.glob("*.sql"))
+OF_FIGURES = sorted((name, what) for name, _, what in (path.stem.partition("_") for path in FIGURE_SQL.glob("*.sql")))
 PARTS = {part.part: part for claim in load_claims() for part in claim.parts if Facts.knows(part.question)}
 
 
 def make_warehouse(connection: duckdb.DuckDBPyConnection, inputs: ReportInputs, folder: Path) -> None:
     """Fill a warehouse that holds every artifact twice: in the latest run, and in an older one."""
     write_table(folder, "models", model_rows(inputs))
-    write_table(folder, "paper_values", paper_values())
     parts: dict[str, list[Part]] = defaultdict(list)
-    parts["paper_values"].append(Part("", tuple(table_files(folder, "paper_values"))))
+    for name, rows in FIXED.items():
+        write_table(folder, name, rows())
+        parts[name].append(Part("", tuple(table_files(folder, name))))
     parts["models"] += [Part(name, tuple(table_files(folder, "models"))) for name in ("report", "old report")]
     used = {"report": {0}}
-    for repetition, stage, artifact in module._artifacts(inputs):
+    for artifact in inputs.artifacts:
         # A repetition has a data set of its own; other artifacts of equal content are one.
-        name = f"{artifact} {repetition}" if stage == "dataset" else str(artifact)
+        name = f"{artifact.folder} {artifact.repetition}" if artifact.stage == "dataset" else str(artifact.folder)
         if name not in used:
-            for table in tables_of(stage):
+            for table in tables_of(artifact.stage):
                 if table.name not in module._UNASKED:
-                    files = tuple(table_files(artifact, table.name))
+                    files = tuple(table_files(artifact.folder, table.name))
                     parts[table.name] += [Part(name, files), Part(f"old {name}", files)]
-        used.setdefault(name, set()).add(repetition)
+        used.setdefault(name, set()).add(artifact.repetition)
     create_catalog(connection, parts)
     for run, prefix in (("run-1", "old "), ("run-2", "")):
         start = f"2026-01-0{run[-1]} 00:00:00+00"
@@ -88,13 +95,28 @@ def facts(inputs: ReportInputs) -> Iterator[Facts]:
 
 
 @pytest.fixture(scope="module")
+def swept_warehouse(
+    swept: ReportInputs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        make_warehouse(connection, swept, tmp_path_factory.mktemp("swept-warehouse"))
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def swept_facts(swept: ReportInputs) -> Iterator[Facts]:
+    with Facts(swept) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
 def claim_facts(claim_inputs: ReportInputs) -> Iterator[Facts]:
     with Facts(claim_inputs) as opened:
         yield opened
 
 
 def same_rows(answer: Answer, warehouse: duckdb.DuckDBPyConnection) -> None:
-    rows = pl.from_arrow(warehouse.sql(answer.sql).to_arrow_table())
+    rows = pl.from_arrow(warehouse.sql(answer.sql, params=given(answer.sql)).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)
     assert answer.rows.height > 0
     # Sums may be taken in another order.
@@ -103,7 +125,15 @@ def same_rows(answer: Answer, warehouse: duckdb.DuckDBPyConnection) -> None:
 
 @pytest.mark.parametrize("name", ANALYSIS)
 def test_the_warehouse_gives_the_same_rows(facts: Facts, warehouse: duckdb.DuckDBPyConnection, name: str) -> None:
-    same_rows(facts.ask(name, **VALUES.get(name, {})), warehouse)
+    same_rows(facts.ask(name), warehouse)
+
+
+@pytest.mark.parametrize(("name", "what"), OF_FIGURES)
+def test_the_warehouse_gives_the_same_rows_to_figures(request: pytest.FixtureRequest, name: str, what: str) -> None:
+    whole = "_".join(filter(None, (name, what)))
+    sides = ("swept_facts", "swept_warehouse") if FIGURES[name].section == SWEEPS else ("facts", "warehouse")
+    facts, warehouse = (request.getfixturevalue(side) for side in sides)
+    same_rows(FIGURES[name].ask(facts, what, **VALUES.get(whole, {})), warehouse)
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -115,10 +145,10 @@ def test_the_warehouse_gives_the_same_cases(
 
 
 def test_a_question_that_does_not_speak_of_repetitions_is_of_the_analysis(
-    claim_facts: Facts, claim_inputs: ReportInputs
+    claim_facts: Facts, claim_run: RunWorld
 ) -> None:
-    with Facts(replace(claim_inputs, repetitions=())) as alone:
-        assert_frame_equal(claim_facts.ask("energy_curve").rows, alone.ask("energy_curve").rows)
+    with Facts(replace(claim_run, repetitions=()).told()) as alone:
+        assert_frame_equal(FIGURES["energy"].ask(claim_facts).rows, FIGURES["energy"].ask(alone).rows)
 
 
 def test_a_question_that_does_has_every_repetition(claim_facts: Facts) -> None:
@@ -128,7 +158,7 @@ def test_a_question_that_does_has_every_repetition(claim_facts: Facts) -> None:
 
 
 def test_values_with_quotes_stay_values(facts: Facts) -> None:
-    assert facts.ask("feature_examples", sae_id="x' or '1'='1", n_examples=6).rows.height == 0
+    assert FIGURES["features"].ask(facts, "examples", sae_id="x' or '1'='1", n_examples=6).rows.height == 0
 
 
 def test_it_knows_its_questions() -> None:

@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from pipeline_core.report import density, energy
-from pipeline_core.report.density import GRID, modality_density
 from pipeline_core.report.facts import Facts
+from pipeline_core.report.figures import FIGURES, density, energy
+from pipeline_core.report.figures.density import GRID, modality_density
+from pipeline_core.report.figures.recall import common_scale
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.recall import Score, TaskRecall, common_scale
+from pipeline_core.report.recall import Score, TaskRecall
 
 
 def test_a_density_has_area_one_even_at_the_ends() -> None:
@@ -31,7 +32,7 @@ def test_a_density_is_the_mirrored_sum_of_kernels() -> None:
 
 def test_panels_of_one_recipe_stand_side_by_side(inputs: ReportInputs) -> None:
     with Facts(inputs) as facts:
-        panels = density.density_panels(inputs, facts.ask("modality").rows, facts.ask("energy_split").rows)
+        panels = density.density_panels(inputs, FIGURES["density"].ask(facts).rows, facts.ask("energy_split").rows)
     assert [(p.model_name, p.recipe) for p in panels] == [
         ("reference-mllm", "paper"),
         ("reference-contrastive", "paper"),
@@ -44,7 +45,7 @@ def test_panels_of_one_recipe_stand_side_by_side(inputs: ReportInputs) -> None:
 
 def test_energy_curves_rise_to_all_and_are_marked_at_99_percent(inputs: ReportInputs) -> None:
     with Facts(inputs) as facts:
-        rows, marks = facts.ask("energy_curve").rows, facts.ask("energy_concentration").rows
+        rows, marks = FIGURES["energy"].ask(facts).rows, facts.ask("energy_concentration").rows
     curves = energy.energy_curves(inputs, rows, marks)
     assert len(curves) == 3
     for curve in curves:

@@ -11,9 +11,11 @@ import pytest
 from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.report.build import REPORT_FILE, build_report
 from pipeline_core.report.inputs import ReportInputs, RunFacts
+from pipeline_core.report.settings import ReportSettings
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table
 from tests.report.artifacts import HOSTILE
+from tests.report.world import RunWorld
 
 PAGES = ("page", "swept_page")
 VOID = {"meta", "link", "img", "col", "br"}
@@ -54,7 +56,7 @@ def outline(page: Path) -> Outline:
 
 
 def render(inputs: ReportInputs, folder: Path) -> str:
-    build_report(inputs, inputs.config.report, folder)
+    build_report(inputs, ReportSettings(), folder)
     outline(folder / REPORT_FILE)
     return (folder / REPORT_FILE).read_text(encoding="utf-8")
 
@@ -128,8 +130,8 @@ def test_anchors_are_unique_and_links_lead_somewhere(request: pytest.FixtureRequ
     assert {a["href"].removeprefix("#") for a in parsed.of("a") if a["href"]} <= set(ids)
 
 
-def test_captions_stay_text(hostile_inputs: ReportInputs, tmp_path: Path) -> None:
-    build_report(hostile_inputs, hostile_inputs.config.report.model_copy(update={"features_shown": 40}), tmp_path)
+def test_captions_stay_text(hostile_run: RunWorld, tmp_path: Path) -> None:
+    build_report(hostile_run.told(), ReportSettings(features_shown=40), tmp_path)
     parsed = outline(tmp_path / REPORT_FILE)
     assert "".join(parsed.text).count(HOSTILE) > 0
     assert len(parsed.of("script")) == 1
@@ -137,35 +139,35 @@ def test_captions_stay_text(hostile_inputs: ReportInputs, tmp_path: Path) -> Non
 
 
 def test_a_title_stays_text(inputs: ReportInputs, tmp_path: Path) -> None:
-    build_report(inputs, inputs.config.report.model_copy(update={"title": HOSTILE}), tmp_path)
+    build_report(inputs, ReportSettings(title=HOSTILE), tmp_path)
     assert outline(tmp_path / REPORT_FILE).of("b") == []
 
 
 def test_the_model_that_the_verdicts_are_about_is_named_and_stays_text(inputs: ReportInputs, tmp_path: Path) -> None:
     studied = replace(inputs.studied, name=HOSTILE)
-    build_report(replace(inputs, models=(studied, *inputs.compared)), inputs.config.report, tmp_path)
+    build_report(replace(inputs, models=(studied, *inputs.compared)), ReportSettings(), tmp_path)
     parsed = outline(tmp_path / REPORT_FILE)
     assert f"The verdicts are about {HOSTILE}, and each" in " ".join("".join(parsed.text).split())
     assert parsed.of("b") == []
 
 
-def test_one_model_alone_renders(inputs: ReportInputs, tmp_path: Path) -> None:
-    text = render(replace(inputs, models=inputs.models[:1]), tmp_path)
+def test_one_model_alone_renders(plain_run: RunWorld, tmp_path: Path) -> None:
+    text = render(replace(plain_run, models=plain_run.models[:1]).told(), tmp_path)
     assert "reference-contrastive" not in text
     assert 'id="figure-recall"' in text
 
 
-def test_without_saes_there_are_no_features(inputs: ReportInputs, tmp_path: Path) -> None:
-    models = tuple(replace(model, saes=()) for model in inputs.models)
-    text = render(replace(inputs, models=models), tmp_path)
+def test_without_saes_there_are_no_features(plain_run: RunWorld, tmp_path: Path) -> None:
+    models = tuple(replace(model, saes=()) for model in plain_run.models)
+    text = render(replace(plain_run, models=models).told(), tmp_path)
     assert 'id="figure-density"' not in text
     assert 'id="features"' not in text
     assert 'id="queries"' in text
 
 
-def test_without_index_and_run_facts_their_tables_are_left_out(inputs: ReportInputs, tmp_path: Path) -> None:
-    models = tuple(replace(model, index=None) for model in inputs.models)
-    text = render(replace(inputs, models=models, run=RunFacts()), tmp_path)
+def test_without_index_and_run_facts_their_tables_are_left_out(plain_run: RunWorld, tmp_path: Path) -> None:
+    models = tuple(replace(model, index=None) for model in plain_run.models)
+    text = render(replace(plain_run, models=models, run=RunFacts()).told(), tmp_path)
     for anchor in ("index", "contracts", "stages"):
         assert f'id="table-{anchor}"' not in text
 
@@ -175,7 +177,7 @@ def test_the_same_inputs_give_the_same_page(inputs: ReportInputs, page: Path, tm
 
 
 def test_the_same_inputs_give_the_same_tables_and_texts(swept: ReportInputs, swept_page: Path, tmp_path: Path) -> None:
-    build_report(swept, swept.config.report, tmp_path)
+    build_report(swept, ReportSettings(), tmp_path)
     files = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     there = swept_page.parent
     assert files == {path.relative_to(there): path.read_bytes() for path in there.rglob("*") if path.is_file()}
@@ -183,8 +185,7 @@ def test_the_same_inputs_give_the_same_tables_and_texts(swept: ReportInputs, swe
 
 @pytest.mark.parametrize("shown", [1, 3])
 def test_as_many_queries_and_features_as_asked_for(inputs: ReportInputs, tmp_path: Path, shown: int) -> None:
-    config = inputs.config.report.model_copy(update={"queries_shown": shown, "features_shown": shown})
-    build_report(inputs, config, tmp_path)
+    build_report(inputs, ReportSettings(queries_shown=shown, features_shown=shown), tmp_path)
     articles = [a["class"] for a in outline(tmp_path / REPORT_FILE).of("article")]
     assert sum("move" in (name or "") for name in articles) == shown
     assert articles.count("card") == shown * len(inputs.models)

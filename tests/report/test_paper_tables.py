@@ -29,6 +29,7 @@ from tests.report.claim_artifacts import (
     World,
 )
 from tests.report.test_facts import make_warehouse, same_rows
+from tests.report.world import RunWorld
 
 QUESTIONS = sorted(path.stem for path in (Path(str(facts_module._SQL)) / "paper").glob("*.sql"))
 ANCHORS = ["zero-shot", "composed", "densities", "energy", "overlaps", "removal-recall", "fine-tuned", "poolings"]
@@ -160,7 +161,7 @@ def test_poolings_are_raw_and_of_all_tokens(tables: dict[str, Table], claim_worl
         ("OAS shrinkage", "oas-candidates"),
         ("ReAlign averaged over layers, beta 0.1", "layer_average-candidates"),
         ("PCA, joint statistics", "pca-joint"),
-        ("PCA, joint statistics, rank 4", "pca-joint-r4"),
+        ("PCA, rank 4, joint statistics", "pca-joint-r4"),
         ("ReAlign, joint statistics", "realign-b0.1-joint"),
     ],
 )
@@ -209,20 +210,19 @@ def test_fine_tuned_models_stand_beside_realign(tables: dict[str, Table], claim_
     assert len(tables["fine-tuned"].paper_rows) == 12
 
 
-def test_without_fine_tuned_models_the_papers_rows_stay(claim_inputs: ReportInputs) -> None:
-    table = tables_of(replace(claim_inputs, models=claim_inputs.models[:2], repetitions=()))["fine-tuned"]
+def test_without_fine_tuned_models_the_papers_rows_stay(claim_run: RunWorld) -> None:
+    table = tables_of(replace(claim_run, models=claim_run.models[:2], repetitions=()).told())["fine-tuned"]
     assert table.rows == []
     assert len(table.paper_rows) == 12
     assert "None of this run's models is one" in table.statement
 
 
-def test_the_model_studied_is_realigned_even_where_it_is_fine_tuned_itself(claim_inputs: ReportInputs) -> None:
+def test_the_model_studied_is_realigned_even_where_it_is_fine_tuned_itself(claim_run: RunWorld) -> None:
     tuned = [
-        (replace(models[0], fine_tuned=True), *models[1:])
-        for models in (claim_inputs.models, *claim_inputs.repetitions)
+        (replace(models[0], fine_tuned=True), *models[1:]) for models in (claim_run.models, *claim_run.repetitions)
     ]
-    inputs = replace(claim_inputs, models=tuned[0], repetitions=tuple(tuned[1:]))
-    assert texts(tables_of(inputs)["fine-tuned"]) == texts(tables_of(claim_inputs)["fine-tuned"])
+    inputs = replace(claim_run, models=tuned[0], repetitions=tuple(tuned[1:])).told()
+    assert texts(tables_of(inputs)["fine-tuned"]) == texts(tables_of(claim_run.told())["fine-tuned"])
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -268,19 +268,19 @@ def test_densities_are_shares_by_count_and_by_energy(tables: dict[str, Table], c
 
 
 def test_a_third_holds_its_lower_end_and_what_has_no_modality_counts_nowhere(
-    claim_inputs: ReportInputs, claim_world: World, tmp_path: Path
+    claim_run: RunWorld, claim_world: World, tmp_path: Path
 ) -> None:
     features = claim_world.features[0, f"{GENERATIVE}/paper"].with_columns(sae_id=pl.lit(f"{GENERATIVE}/paper"))
     scores: list[float | None] = [0.0, 1 / 3, 0.5, 2 / 3, 1.0, None]
     few = features.head(6).with_columns(
         rep_id=pl.lit("rep"), energy=pl.Series([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), modality=pl.Series(scores)
     )
-    own = claim_inputs.models[0].saes[0].features
+    own = claim_run.models[0].saes[0].features
     shutil.copytree(own, tmp_path / "features")
     write_table(tmp_path / "features", "features", few)
-    sae = replace(claim_inputs.models[0].saes[0], features=tmp_path / "features")
-    alone = replace(claim_inputs, models=(replace(claim_inputs.models[0], saes=(sae,)),), repetitions=())
-    with Facts(alone) as facts:
+    sae = replace(claim_run.models[0].saes[0], features=tmp_path / "features")
+    alone = replace(claim_run, models=(replace(claim_run.models[0], saes=(sae,)),), repetitions=())
+    with Facts(alone.told()) as facts:
         split = facts.ask("energy_split").rows.row(0, named=True)
         densities = facts.ask("paper/densities").rows
     expected = {"pictures": (1 / 5, 1 / 15), "both": (2 / 5, 5 / 15), "texts": (2 / 5, 9 / 15)}
@@ -292,18 +292,18 @@ def test_a_third_holds_its_lower_end_and_what_has_no_modality_counts_nowhere(
 
 @pytest.mark.parametrize("name", ["raw", "poolings", "whitening"])
 def test_the_mean_over_the_tasks_is_of_cut_offs_that_every_task_has(
-    claim_inputs: ReportInputs, tmp_path: Path, name: str
+    claim_run: RunWorld, tmp_path: Path, name: str
 ) -> None:
-    model = claim_inputs.models[0]
-    assert model.sweep is not None
-    folders = {"retrieval": model.retrieval, "sweep": model.sweep}
+    model = claim_run.models[0]
+    assert model.grid is not None
+    folders = {"retrieval": model.retrieval, "grid": model.grid}
     for stage, folder in folders.items():
         shutil.copytree(folder, tmp_path / stage)
         metrics = pl.read_parquet(folder / "retrieval_metrics.parquet")
         small = (pl.col("task_id") == "t2i") & (pl.col("k") == 10)
         write_table(tmp_path / stage, "retrieval_metrics", metrics.filter(~small))
-    changed = replace(model, retrieval=tmp_path / "retrieval", sweep=tmp_path / "sweep")
-    with Facts(replace(claim_inputs, models=(changed,), repetitions=())) as facts:
+    changed = replace(model, retrieval=tmp_path / "retrieval", grid=tmp_path / "grid")
+    with Facts(replace(claim_run, models=(changed,), repetitions=()).told()) as facts:
         rows = facts.ask(f"paper/{name}").rows
     assert rows.filter(pl.col("task_id").is_null())["k"].unique().sort().to_list() == [1, 5]
     assert set(rows.filter(k=10)["task_id"]) == set(SCORED) - {"t2i"}
@@ -318,8 +318,8 @@ def test_costs_are_those_of_fitting_and_applying(tables: dict[str, Table], claim
     assert [theirs[name, ""][0] for name in ("width", "ReAlign, ms", "search, MiB")] == ["2304", "1,538", "43,577"]
 
 
-def test_one_seed_has_no_range(claim_inputs: ReportInputs) -> None:
-    tables = tables_of(replace(claim_inputs, repetitions=()))
+def test_one_seed_has_no_range(claim_run: RunWorld) -> None:
+    tables = tables_of(replace(claim_run, repetitions=()).told())
     assert not any(cell.small for row in tables["whitening"].rows for cell in row)
     assert not any("seeds" in table.statement for table in tables.values())
 
@@ -329,9 +329,9 @@ def test_several_seeds_say_how_many(tables: dict[str, Table]) -> None:
     assert all(said in table.statement for name, table in tables.items() if name != "cost")
 
 
-def test_an_analysis_alone_has_no_rows_that_a_sweep_measures(claim_inputs: ReportInputs) -> None:
-    plain = tuple(replace(m, sweep=None, removal=None, efficiency=None) for m in claim_inputs.models)
-    assert set(ANCHORS) - tables_of(replace(claim_inputs, models=plain, repetitions=())).keys() == {
+def test_an_analysis_alone_has_no_rows_that_a_sweep_measures(claim_run: RunWorld) -> None:
+    plain = tuple(replace(m, grid=None, doses=None, efficiency=None) for m in claim_run.models)
+    assert set(ANCHORS) - tables_of(replace(claim_run, models=plain, repetitions=()).told()).keys() == {
         *("poolings", "whitening", "cost")
     }
 

@@ -12,6 +12,7 @@ from pipeline_core.report.recall import MEAN_REMOVED, RAW, REALIGN_CANDIDATES, R
 from pipeline_core.report.summary import Summary, summary_of
 from pipeline_core.report.text import percent
 from pipeline_core.schema.parquet import read_table
+from tests.report.world import RunWorld
 
 
 def summarise(inputs: ReportInputs) -> Summary:
@@ -28,9 +29,9 @@ def summarise(inputs: ReportInputs) -> Summary:
         (REALIGN_SUPPORT, "realign-support"),
     ],
 )
-def test_scores_are_those_of_the_metrics_table(inputs: ReportInputs, role: str, short: str) -> None:
-    metrics = read_table(inputs.studied.retrieval, "retrieval_metrics")
-    summary = summarise(inputs)
+def test_scores_are_those_of_the_metrics_table(plain_run: RunWorld, role: str, short: str) -> None:
+    metrics = read_table(plain_run.studied.retrieval, "retrieval_metrics")
+    summary = summarise(plain_run.told())
     assert {task.task_id for task in summary.tasks} == {"t2i", "i2t", "t2t_name_keywords", "i2i", "it2i"}
     for task in summary.tasks:
         its = {"system_id": f"reference-mllm/{short}", "task_id": task.task_id, "k": task.k, "split": "test"}
@@ -39,17 +40,17 @@ def test_scores_are_those_of_the_metrics_table(inputs: ReportInputs, role: str, 
         assert (task.chance, task.n_queries) == (row["chance"], row["n_queries"])
 
 
-def test_the_other_model_is_shown_raw(inputs: ReportInputs) -> None:
-    metrics = read_table(inputs.models[1].retrieval, "retrieval_metrics")
-    for task in summarise(inputs).tasks:
+def test_the_other_model_is_shown_raw(plain_run: RunWorld) -> None:
+    metrics = read_table(plain_run.models[1].retrieval, "retrieval_metrics")
+    for task in summarise(plain_run.told()).tasks:
         value = metrics.filter(system_id="reference-contrastive/raw", task_id=task.task_id, k=5)["value"].item()
         assert task.others["reference-contrastive"].value == value
 
 
-def test_energy_seats_are_sums_over_the_features_table(inputs: ReportInputs) -> None:
-    seats = {seat.sae_id: seat for seat in summarise(inputs).energy}
+def test_energy_seats_are_sums_over_the_features_table(plain_run: RunWorld) -> None:
+    seats = {seat.sae_id: seat for seat in summarise(plain_run.told()).energy}
     assert list(seats) == ["reference-mllm/paper", "reference-mllm/centred", "reference-contrastive/paper"]
-    for sae in (sae for model in inputs.models for sae in model.saes):
+    for sae in (sae for model in plain_run.models for sae in model.saes):
         features, seat = read_table(sae.features, "features"), seats[sae.sae_id]
         total = features["energy"].sum()
         text = features.filter(pl.col("modality") > 2 / 3)["energy"].sum()
@@ -80,13 +81,13 @@ def test_every_claim_has_a_line_with_its_verdict_and_number(claim_inputs: Report
         assert "\n" not in line
 
 
-def test_a_claim_without_numbers_has_its_reason(claim_inputs: ReportInputs) -> None:
-    plain = tuple(replace(model, sweep=None) for model in claim_inputs.models)
-    lines = summarise(replace(claim_inputs, models=plain, repetitions=())).lines
+def test_a_claim_without_numbers_has_its_reason(claim_run: RunWorld) -> None:
+    plain = tuple(replace(model, grid=None) for model in claim_run.models)
+    lines = summarise(replace(claim_run, models=plain, repetitions=()).told()).lines
     assert sum(line.endswith("(it is measured by lens sweep, which has not been run)") for line in lines) == 4
 
 
-def test_a_model_that_was_not_compared_is_not_spoken_of(inputs: ReportInputs) -> None:
-    alone = summarise(replace(inputs, models=inputs.models[:1]))
+def test_a_model_that_was_not_compared_is_not_spoken_of(plain_run: RunWorld) -> None:
+    alone = summarise(replace(plain_run, models=plain_run.models[:1]).told())
     assert not any("reference-contrastive" in line for line in alone.lines)
     assert all(task.others == {} for task in alone.tasks)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline_core.report.claim_rules import Claim, Part
-from pipeline_core.report.verdicts import ClaimVerdict, Measurement, judge_part
+from pipeline_core.report.verdicts import ClaimVerdict, Measurement, judge_claim, judge_part
 
 
 def rule(**fields: object) -> Part:
@@ -130,7 +130,7 @@ def claim_of(*verdicts: str, beside: str = "") -> ClaimVerdict:
     if beside:
         parts.append(judge_part(rule(part="beside", decides=False), values[beside], None, "no such numbers"))
     own = Claim(claim=1, statement="So it is.", paper="Table 1", parts=tuple(part.rule for part in parts))
-    return ClaimVerdict(own, tuple(parts))
+    return judge_claim(own, parts)
 
 
 class TestOneClaim:
@@ -165,5 +165,5 @@ class TestOneClaim:
     def test_what_is_the_same_is_told_with_what_it_is_the_same_as(self) -> None:
         first, second = rule(part="one", statistic="a change"), rule(part="two", statistic="the same, doubled")
         parts = (judge_part(first, [case(0.1)], None, ""), judge_part(second, [case(-0.1)], None, ""))
-        claim = ClaimVerdict(Claim(claim=1, statement="", paper="", parts=(first, second)), parts)
+        claim = judge_claim(Claim(claim=1, statement="", paper="", parts=(first, second)), parts)
         assert claim.reason.startswith("A change; the same, doubled: −10.0 points")

@@ -1,6 +1,7 @@
 """The paper's claims, measured again: each part of a claim asked in SQL, judged by its rule, and kept as tables."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -8,10 +9,19 @@ import polars as pl
 from pipeline_core.report.claim_rules import Part, load_claims
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.verdicts import ClaimVerdict, Measurement, PartVerdict, Verdict, Verdicts, judge_part
+from pipeline_core.report.verdicts import (
+    CaseVerdict,
+    ClaimVerdict,
+    Measurement,
+    PartVerdict,
+    Verdict,
+    Verdicts,
+    judge_claim,
+    judge_part,
+)
 from pipeline_core.schema import TABLES
 
-__all__ = ["ClaimVerdict", "PartVerdict", "Verdict", "Verdicts", "claim_tables", "judge"]
+__all__ = ["ClaimVerdict", "PartVerdict", "Verdict", "Verdicts", "claim_tables", "judge", "read_verdicts"]
 
 _DIGITS = 12
 """Decimals that are kept: further digits of a mean depend on the order that rows were added in."""
@@ -27,9 +37,7 @@ def judge(facts: Facts, inputs: ReportInputs) -> Verdicts:
     measurable here, and says what is lacking.
     """
     return Verdicts(
-        tuple(
-            ClaimVerdict(claim, tuple(_judge(facts, inputs, part) for part in claim.parts)) for claim in load_claims()
-        )
+        tuple(judge_claim(claim, [_judge(facts, inputs, part) for part in claim.parts]) for claim in load_claims())
     )
 
 
@@ -46,6 +54,42 @@ def claim_tables(verdicts: Verdicts) -> dict[str, pl.DataFrame]:
             cases += [number | {"part": part.rule.part} | row for row in _case_rows(part)]
     rows = {"claims": claims, "claim_parts": parts, "claim_cases": cases}
     return {name: pl.DataFrame(own, schema=_schema(name)) for name, own in rows.items()}
+
+
+def read_verdicts(facts: Facts, judged: Verdicts) -> Verdicts:
+    """Return the verdicts as ``claims``, ``claim_parts`` and ``claim_cases`` of the tables tell them.
+
+    Args:
+        facts: the tables, those of the claims added.
+        judged: gives what no table holds: the rules, the SQL, and why a part was not measured.
+    """
+    tables = ("from latest.claims", "from latest.claim_parts", "from latest.claim_cases")
+    claims, parts, cases = (facts.answer(table, {}).rows for table in tables)
+
+    def part_of(claim: int, part: PartVerdict) -> PartVerdict:
+        own = {"claim": claim, "part": part.rule.part}
+        row = parts.filter(**own).row(0, named=True)
+        measured = cases.filter(**own).sort("case", "repetition")
+        found = (
+            CaseVerdict(
+                str(name), tuple(_measurement(row) for row in rows.iter_rows(named=True)), tuple(rows["passed"])
+            )
+            for (name,), rows in measured.group_by(["case"], maintain_order=True)
+        )
+        told = (row[name] for name in ("verdict", "n_passed", "value"))
+        return PartVerdict(part.rule, tuple(found), part.sql, part.why_missing, *told)
+
+    def claim_of(claim: ClaimVerdict) -> ClaimVerdict:
+        number = claim.rule.claim
+        row = claims.filter(claim=number).row(0, named=True)
+        told = tuple(part_of(number, part) for part in claim.parts)
+        return ClaimVerdict(claim.rule, told, row["verdict"], row["reason"])
+
+    return Verdicts(tuple(claim_of(claim) for claim in judged.claims))
+
+
+def _measurement(row: Mapping[str, Any]) -> Measurement:
+    return Measurement(*(row[name] for name in ("case", "repetition", "value", "low", "high", "q")))
 
 
 def _judge(facts: Facts, inputs: ReportInputs, rule: Part) -> PartVerdict:
@@ -76,7 +120,9 @@ def _lacking(inputs: ReportInputs, sql: str) -> str:
         "contrastive": None
         if any(model.kind == "contrastive" for model in inputs.compared)
         else "no contrastive model was compared",
-        "lens sweep": "it is measured by lens sweep, which has not been run" if studied.sweep is None else None,
+        "lens sweep": "it is measured by lens sweep, which has not been run"
+        if not inputs.has("grid", studied.name)
+        else None,
     }
     head = next((line for line in sql.splitlines() if line.startswith(_NEEDS)), _NEEDS)
     needs = head.removeprefix(_NEEDS).split(", ") if head != _NEEDS else []

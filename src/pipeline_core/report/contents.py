@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from pipeline_core.report.figures import in_order
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.verdicts import ClaimVerdict, Verdicts
 
@@ -18,6 +19,10 @@ class Counterpart:
     words: str
 
 
+FIGURES_HERE = None
+"""Stands among the counterparts of an item for the report's figures that say to be one, in their order."""
+
+
 @dataclass(frozen=True)
 class Item:
     """A figure or table of the paper: what it shows, the claim that it supports, where the report shows the same."""
@@ -25,8 +30,20 @@ class Item:
     name: str
     shows: str
     claim: int
-    counterparts: tuple[Counterpart, ...]
+    places: tuple[Counterpart | None, ...]
     swept: bool = False
+
+    @property
+    def counterparts(self) -> tuple[Counterpart, ...]:
+        """The places in the report, those of figures as the figures say."""
+        figures = tuple(
+            Counterpart(figure.anchor, words)
+            for figure in in_order()
+            for name, words in figure.paper
+            if name == self.name
+        )
+        found = ((place,) if place is not None else figures for place in self.places)
+        return tuple(place for places in found for place in places)
 
 
 @dataclass(frozen=True)
@@ -39,86 +56,68 @@ class Row:
     missing: str = ""
 
 
-def _item(name: str, shows: str, claim: int, swept: bool = False, **places: str) -> Item:
-    found = (Counterpart(place.replace("_", "-"), words) for place, words in places.items())
-    return Item(name, shows, claim, tuple(found), swept)
+def _table(name: str, words: str) -> Counterpart:
+    return Counterpart(f"table-{name}", words)
 
 
 ITEMS = (
-    _item(
+    Item(
         "Figure 1",
         "composed retrieval: generative models far below a small contrastive one",
         1,
-        table_composed="composed queries by model",
-        figure_recall="recall by task",
+        (_table("composed", "composed queries by model"), FIGURES_HERE),
     ),
-    _item(
-        "Figure 2",
-        "densities of modality scores",
-        2,
-        figure_density="densities by count and by energy",
-        table_densities="as numbers",
+    Item("Figure 2", "densities of modality scores", 2, (FIGURES_HERE, _table("densities", "as numbers"))),
+    Item("Figure 3", "cumulative energy of features", 3, (FIGURES_HERE, _table("energy", "as numbers"))),
+    Item("Figure 4", "recall without image tokens, without prompt tokens", 5, (FIGURES_HERE,), swept=True),
+    Item("Figure 5", "recall by layer", 12, (FIGURES_HERE,), swept=True),
+    Item("Figure 6", "recall by shrinkage beta", 8, (FIGURES_HERE,), swept=True),
+    Item(
+        "Table 1",
+        "overlap of the top-1% sets by energy, bridge and attribution",
+        4,
+        (_table("overlaps", "overlaps"), FIGURES_HERE),
     ),
-    _item("Figure 3", "cumulative energy of features", 3, figure_energy="cumulative energy", table_energy="as numbers"),
-    _item(
-        "Figure 4",
-        "recall without image tokens, without prompt tokens",
-        5,
-        swept=True,
-        figure_poolings="masks by pooling, and on composed queries",
-    ),
-    _item("Figure 5", "recall by layer", 12, swept=True, figure_layers="recall by layer"),
-    _item("Figure 6", "recall by shrinkage beta", 8, swept=True, figure_beta="recall by beta"),
-    _item("Table 1", "overlap of the top-1% sets by energy, bridge and attribution", 4, table_overlaps="overlaps"),
-    _item(
+    Item(
         "Table 2",
         "recall with the top-attribution features removed",
         6,
-        table_removal_recall="recall before and after",
-        figure_removal="dose response",
-        table_removal="controls and tests",
+        (_table("removal-recall", "recall before and after"), FIGURES_HERE, _table("removal", "controls and tests")),
     ),
-    _item(
+    Item(
         "Tables 3 and 9",
         "zero-shot recall on every task, raw and with ReAlign",
         7,
-        table_zero_shot="every task",
-        figure_recall="recall by task",
+        (_table("zero-shot", "every task"), FIGURES_HERE),
     ),
-    _item("Table 4", "fine-tuned embedders beside ReAlign", 10, table_fine_tuned="fine-tuned embedders"),
-    _item(
+    Item(
+        "Table 4",
+        "fine-tuned embedders beside ReAlign",
+        10,
+        (_table("fine-tuned", "fine-tuned embedders"), FIGURES_HERE),
+    ),
+    Item(
         "Table 5",
         "poolings: mean, last token, max, min",
         11,
+        (_table("poolings", "recall by pooling"), FIGURES_HERE),
         swept=True,
-        table_poolings="recall by pooling",
-        figure_poolings="grid of poolings and masks",
     ),
-    _item(
+    Item(
         "Table 7",
         "time and memory of ReAlign and of search",
         9,
+        (_table("cost", "time and memory"), FIGURES_HERE),
         swept=True,
-        table_cost="time and memory",
-        figure_cost="by number of candidates",
     ),
-    _item(
+    Item(
         "Table 8",
         "PCA and ZCA whitening beside ReAlign",
         8,
+        (_table("whitening", "whitenings and their rivals"), FIGURES_HERE),
         swept=True,
-        table_whitening="whitenings and their rivals",
-        figure_beta="by beta",
     ),
-    _item(
-        "Attention maps",
-        "where the model looks",
-        13,
-        swept=True,
-        figure_maps="maps over pictures",
-        figure_attention="mass by layer",
-        figure_quadrants="on art in a known quadrant",
-    ),
+    Item("Attention maps", "where the model looks", 13, (FIGURES_HERE,), swept=True),
 )
 """Everything in the paper that shows numbers or pictures, in its order."""
 
@@ -142,7 +141,7 @@ def _row(inputs: ReportInputs, item: Item, claim: ClaimVerdict, anchors: Collect
     found = tuple(place for place in item.counterparts if place.anchor in anchors)
     if found:
         return Row(item, claim, found)
-    if item.swept and inputs.studied.sweep is None:
+    if item.swept and not inputs.has("grid", inputs.studied.name):
         return Row(item, claim, (), f"not in this run: {SWEEP}")
     reasons = (part.why_missing for part in claim.parts if part.why_missing)
     return Row(item, claim, (), f"not measurable here: {next(reasons, 'this run holds nothing to measure it on')}")

@@ -1,41 +1,35 @@
-"""What a report is made from: artifact folders of one data set and of each model, and facts of the run."""
+"""What a report is made from: the artifacts of a run with what each is about, its models, and facts of the run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline_core.config import AnalysisConfig
+from pipeline_core.dataset.settings import DatasetSettings
+from pipeline_core.report.settings import ReportSettings
+from pipeline_core.stage import RunSubject, Used, Work
 
 
 @dataclass(frozen=True)
-class SaeArtifacts:
-    """One sparse autoencoder of a model."""
+class UsedArtifact:
+    """An artifact, the stage that made it, and what it is about; ``repetition`` 0 is the analysis itself."""
 
-    sae_id: str
-    sae: Path
-    codes: Path
-    features: Path
+    stage: str
+    folder: Path
+    repetition: int = 0
+    model: str | None = None
+    sae_id: str | None = None
 
 
 @dataclass(frozen=True)
-class ModelArtifacts:
-    """One model's artifacts; a plain analysis has no sweep, removal, attention and efficiency.
-
-    A repetition shares the activations of the analysis, and has neither index nor attention nor efficiency.
-    """
+class ReportedModel:
+    """A model of the run, with its sparse autoencoders in the order of the config."""
 
     name: str
     kind: Literal["generative", "contrastive"]
-    activations: Path
-    retrieval: Path
-    saes: tuple[SaeArtifacts, ...] = ()
-    index: Path | None = None
-    sweep: Path | None = None
-    removal: Path | None = None
-    attention: Path | None = None
-    efficiency: Path | None = None
     fine_tuned: bool = False
+    saes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,21 +57,72 @@ class RunFacts:
 class ReportInputs:
     """Everything that the report shows; the model studied comes first.
 
-    ``repetitions`` holds the same models' artifacts for each further seed: the first is repetition 1.
+    Attributes:
+        artifacts: all of them, in the order of the run.
+        models: of the run.
+        data_set: name of the data set's source.
+        credit: what its licence wants said, if anything.
+        run: stages and contracts.
     """
 
-    dataset: Path
-    models: tuple[ModelArtifacts, ...]
-    config: AnalysisConfig
+    artifacts: tuple[UsedArtifact, ...]
+    models: tuple[ReportedModel, ...]
+    data_set: str
+    credit: str | None = None
     run: RunFacts = RunFacts()
-    repetitions: tuple[tuple[ModelArtifacts, ...], ...] = ()
 
     @property
-    def studied(self) -> ModelArtifacts:
+    def studied(self) -> ReportedModel:
         """The model that the report is about."""
         return self.models[0]
 
     @property
-    def compared(self) -> tuple[ModelArtifacts, ...]:
+    def compared(self) -> tuple[ReportedModel, ...]:
         """The models beside it."""
         return self.models[1:]
+
+    @property
+    def sae_ids(self) -> tuple[str, ...]:
+        """All sparse autoencoders, in the order of the models."""
+        return tuple(sae_id for model in self.models for sae_id in model.saes)
+
+    @cached_property
+    def dataset(self) -> Path:
+        """The data set of the analysis."""
+        return next(used.folder for used in self.artifacts if used.stage == "dataset")
+
+    def has(self, stage: str, model: str) -> bool:
+        """Say whether the run has an artifact of a stage for a model."""
+        return any((used.stage, used.model) == (stage, model) for used in self.artifacts)
+
+
+def inputs_of(work: Work[RunSubject]) -> ReportInputs:
+    """Return what the report of a run is made from."""
+    from pipeline_core.dataset.sources import SOURCES  # noqa: PLC0415 - imports every source
+
+    settings = work.settings(ReportSettings)
+    source = SOURCES[work.settings(DatasetSettings).name]
+    artifacts = tuple(_artifact(used) for used in work.used)
+    saes = dict.fromkeys((a.model, a.sae_id) for a in artifacts if a.repetition == 0 and a.sae_id is not None)
+    models = tuple(
+        ReportedModel(
+            model.name,
+            model.kind,
+            model.name in settings.fine_tuned,
+            tuple(sae_id for owner, sae_id in saes if owner == model.name and sae_id is not None),
+        )
+        for model in work.subject.models
+    )
+    stages = tuple(StageFact(used.step, used.stage, used.folder.name, used.seconds) for used in work.used)
+    contracts = tuple(
+        {"artifact": used.folder.name, **result}
+        for used in work.used
+        if used.repetition == 0
+        for result in used.contracts
+    )
+    return ReportInputs(artifacts, models, source.name, source.credit, RunFacts(stages, contracts))
+
+
+def _artifact(used: Used) -> UsedArtifact:
+    model, sae = used.subject.model_name, used.subject.sae_name
+    return UsedArtifact(used.stage, used.folder, used.repetition, model, f"{model}/{sae}" if sae else None)

@@ -1,8 +1,7 @@
 """Recall of the systems that the story is about: raw, mean removed, ReAlign, and the other models, task by task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import polars as pl
@@ -98,12 +97,6 @@ def role_of(row: Mapping[str, Any]) -> str | None:
         case "realign", "text", "candidates":
             return REALIGN_CANDIDATES
     return None
-
-
-def common_scale(tasks: Sequence[TaskRecall]) -> float:
-    """Return the share, a multiple of 10%, at which the bars of all tasks end."""
-    highs = [score.high for task in tasks for score in (*task.scores.values(), *task.others.values())]
-    return max(0.1, ceil(10 * max(highs, default=1.0)) / 10)
 
 
 def place_of(task_type: str) -> int:

@@ -56,8 +56,11 @@ def summary_of(inputs: ReportInputs, facts: Facts, verdicts: Verdicts) -> Summar
     """Read what was found from tables that are open already, beside the verdicts on the claims."""
     tasks = recall_by_task(inputs, facts.ask("recall").rows)
     split, concentration = facts.ask("energy_split").rows, facts.ask("energy_concentration").rows
-    order = {sae.sae_id: n for n, sae in enumerate(sae for model in inputs.models for sae in model.saes)}
-    seats = sorted(split.join(concentration, on="sae_id").iter_rows(named=True), key=lambda row: order[row["sae_id"]])
+    order = {sae_id: n for n, sae_id in enumerate(inputs.sae_ids)}
+    seats = sorted(
+        split.join(concentration, on="sae_id").iter_rows(named=True),
+        key=lambda row: order.get(row["sae_id"], len(order)),
+    )
     return Summary(
         inputs.studied.name,
         tasks,

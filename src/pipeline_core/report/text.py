@@ -53,10 +53,10 @@ def task_title(task_type: str) -> str:
 
 
 def recipe_of(sae_id: str) -> str:
-    """Return the recipe in <model>/<recipe>."""
+    """Return the recipe in <model>/<name>."""
     return sae_id.rpartition("/")[2]
 
 
 def model_of(inputs: ReportInputs, sae_id: str) -> int:
     """Return the place of the model that an SAE belongs to."""
-    return next(n for n, model in enumerate(inputs.models) if sae_id in {sae.sae_id for sae in model.saes})
+    return next(n for n, model in enumerate(inputs.models) if sae_id in model.saes)

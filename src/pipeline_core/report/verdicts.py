@@ -1,7 +1,7 @@
 """How measurements become verdicts, by the rule at the head of claims.yaml, and the verdicts in words."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import fmean
 from typing import Literal
@@ -60,30 +60,25 @@ class CaseVerdict:
 
 @dataclass(frozen=True)
 class PartVerdict:
-    """What one part of a claim showed; ``why_missing`` tells why there are no cases, where there are none."""
+    """What one part of a claim showed.
+
+    Attributes:
+        rule: by which it was judged.
+        cases: that were measured.
+        sql: the query that measured it, None if it has none.
+        why_missing: why there are no cases, where there are none.
+        verdict: the part's own.
+        n_passed: cases that passed in every repetition.
+        value: mean over the cases and repetitions; None without cases.
+    """
 
     rule: Part
     cases: tuple[CaseVerdict, ...]
     sql: str | None
     why_missing: str
-
-    @property
-    def n_passed(self) -> int:
-        """Cases that passed in every repetition."""
-        return sum(case.passed for case in self.cases)
-
-    @property
-    def verdict(self) -> Verdict:
-        """The part's own verdict."""
-        if not self.cases:
-            return "not measurable here"
-        enough = {"all": self.n_passed == len(self.cases), "majority": 2 * self.n_passed > len(self.cases)}
-        return "holds" if enough.get(self.rule.needed, self.n_passed > 0) else "fails"
-
-    @property
-    def value(self) -> float | None:
-        """Mean over the cases and repetitions; None without cases."""
-        return fmean(m.value for m in self._measurements) if self.cases else None
+    verdict: Verdict
+    n_passed: int
+    value: float | None
 
     @property
     def by_repetition(self) -> dict[int, float]:
@@ -124,10 +119,12 @@ class PartVerdict:
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """The verdict on one claim, and what it rests on."""
+    """The verdict on one claim, what it rests on, and the numbers that decided, in a sentence or a few."""
 
     rule: Claim
     parts: tuple[PartVerdict, ...]
+    verdict: Verdict
+    reason: str
 
     @property
     def deciding(self) -> tuple[PartVerdict, ...]:
@@ -135,35 +132,9 @@ class ClaimVerdict:
         return tuple(part for part in self.parts if part.rule.decides)
 
     @property
-    def verdict(self) -> Verdict:
-        """Fails if a deciding part fails, else is not measurable if one is not, else holds."""
-        found = {part.verdict for part in self.deciding}
-        return next((v for v in ("fails", "not measurable here") if v in found), "holds")
-
-    @property
     def main(self) -> PartVerdict:
         """The first deciding part of the claim's own verdict."""
         return next(part for part in self.deciding if part.verdict == self.verdict)
-
-    @property
-    def reason(self) -> str:
-        """The numbers that decided, in a sentence or a few."""
-        said = f"{self._statistic(self.main)}: {self.main.result}"
-        others = [part for part in self.deciding if part is not self.main and part.verdict == self.verdict]
-        heading = {"holds": "These hold too", "fails": "These fail too"}
-        if self.verdict == "not measurable here":
-            missing = "; ".join(dict.fromkeys(part.why_missing for part in self.deciding if part.why_missing))
-            said = f"{missing[0].upper()}{missing[1:]}."
-            others = [part for part in self.deciding if part.verdict == "holds"]
-        named = ", ".join(f"{part.rule.title} ({part.found})" for part in others)
-        return f"{said} {heading.get(self.verdict, 'These hold so far')}: {named}." if named else said
-
-    def _statistic(self, part: PartVerdict) -> str:
-        """Say what a part measures, with the part before it where it says "the same"."""
-        said = part.rule.statistic
-        if said.startswith("the same"):
-            said = f"{self.parts[self.parts.index(part) - 1].rule.statistic}; {said}"
-        return f"{said[0].upper()}{said[1:]}"
 
 
 @dataclass(frozen=True)
@@ -193,7 +164,40 @@ def judge_part(rule: Part, measured: Iterable[Measurement], sql: str | None, why
     """
     ordered = sorted(measured, key=lambda m: (m.case, m.repetition))
     cases = tuple(_case(rule, name, tuple(own)) for name, own in groupby(ordered, key=lambda m: m.case))
-    return PartVerdict(rule, cases, sql, "" if cases else why_missing)
+    if not cases:
+        return PartVerdict(rule, (), sql, why_missing, "not measurable here", 0, None)
+    passed = sum(case.passed for case in cases)
+    enough = {"all": passed == len(cases), "majority": 2 * passed > len(cases), "any": passed > 0}[rule.needed]
+    return PartVerdict(rule, cases, sql, "", "holds" if enough else "fails", passed, fmean(m.value for m in ordered))
+
+
+def judge_claim(rule: Claim, parts: Sequence[PartVerdict]) -> ClaimVerdict:
+    """Judge a claim by its deciding parts: it fails if one fails, else is not measurable if one is not, else holds."""
+    found = {part.verdict for part in parts if part.rule.decides}
+    verdict: Verdict = next((v for v in ("fails", "not measurable here") if v in found), "holds")
+    judged = ClaimVerdict(rule, tuple(parts), verdict, "")
+    return replace(judged, reason=_reason(judged))
+
+
+def _reason(claim: ClaimVerdict) -> str:
+    main = claim.main
+    said = f"{_statistic(claim, main)}: {main.result}"
+    others = [part for part in claim.deciding if part is not main and part.verdict == claim.verdict]
+    heading = {"holds": "These hold too", "fails": "These fail too"}
+    if claim.verdict == "not measurable here":
+        missing = "; ".join(dict.fromkeys(part.why_missing for part in claim.deciding if part.why_missing))
+        said = f"{missing[0].upper()}{missing[1:]}."
+        others = [part for part in claim.deciding if part.verdict == "holds"]
+    named = ", ".join(f"{part.rule.title} ({part.found})" for part in others)
+    return f"{said} {heading.get(claim.verdict, 'These hold so far')}: {named}." if named else said
+
+
+def _statistic(claim: ClaimVerdict, part: PartVerdict) -> str:
+    """Say what a part measures, with the part before it where it says "the same"."""
+    said = part.rule.statistic
+    if said.startswith("the same"):
+        said = f"{claim.parts[claim.parts.index(part) - 1].rule.statistic}; {said}"
+    return f"{said[0].upper()}{said[1:]}"
 
 
 def _case(rule: Part, name: str, own: tuple[Measurement, ...]) -> CaseVerdict:

@@ -6,7 +6,7 @@ select sae_id,
        coalesce(sum(energy) filter (modality < 1 / 3), 0) / sum(energy) as image_energy,
        coalesce(sum(energy) filter (modality >= 1 / 3 and modality < 2 / 3), 0) / sum(energy) as shared_energy,
        coalesce(sum(energy) filter (modality >= 2 / 3), 0) / sum(energy) as text_energy
-from features
+from latest.features
 where modality is not null
 group by sae_id
 order by sae_id

@@ -186,5 +186,5 @@ def _printed_share(share: float) -> str:
 
 def _in_order(inputs: ReportInputs, sae_ids: list[str]) -> list[str]:
     """Sort autoencoders as the models list them, the model studied first."""
-    listed = [sae.sae_id for model in inputs.models for sae in model.saes]
+    listed = list(inputs.sae_ids)
     return sorted(sae_ids, key=listed.index)

@@ -35,7 +35,7 @@ def recall_table(inputs: ReportInputs, place: int, answer: Answer, controls: boo
     tasks = sorted(own.unique("task_id").iter_rows(named=True), key=lambda t: (place_of(t["task_type"]), t["task_id"]))
     found = {(row["system_id"], row["task_id"]): row for row in own.iter_rows(named=True)}
     systems = own.unique("system_id", maintain_order=True).sort("shuffled", "system_id").iter_rows(named=True)
-    ordered = sorted(systems, key=lambda row: (role_of(row) != RAW, row["shuffled"], row["adaptation"] == "removal"))
+    ordered = sorted(systems, key=lambda row: (role_of(row) != RAW, row["shuffled"], row["selection"] is not None))
     best = {task["task_id"]: own.filter(pl.col("task_id") == task["task_id"])["value"].max() for task in tasks}
     rows = [
         [

@@ -6,13 +6,13 @@ from typing import Any
 
 import polars as pl
 
+from pipeline_core.report import axes
 from pipeline_core.report.facts import Answer, Facts
+from pipeline_core.report.figures import facets
+from pipeline_core.report.figures._attention import SOURCES
+from pipeline_core.report.figures.poolings import MASKS
+from pipeline_core.report.figures.removal import SELECTIONS
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.sweeps import axes
-from pipeline_core.report.sweeps.attention import SOURCES
-from pipeline_core.report.sweeps.dose import SELECTIONS
-from pipeline_core.report.sweeps.figure import facets
-from pipeline_core.report.sweeps.poolings import MASKS
 from pipeline_core.report.tables.table import (
     NOTHING,
     Cell,
@@ -29,7 +29,6 @@ from pipeline_core.report.text import in_percent, interval, percent, points, poi
 _Row = Mapping[str, Any]
 
 _SEEDS = "mean over the seeds, with the range that they span where they differ"
-_ADAPTATIONS = {"identity": "raw", "mean_removal": "mean removed", "realign": "ReAlign"}
 _VARIANTS = {"text": "the paper's equations", "code": "as released"}
 _DOSES = {"share": "share of the features", "rank": "rank of the subspace", "cumulative": "number of features"}
 _SELECTIONS = {selection: words for selection, (words, _) in SELECTIONS.items()}
@@ -57,7 +56,7 @@ def layer_table(inputs: ReportInputs, facts: Facts) -> Table:
     """Return Figure 5's numbers: recall by layer and adaptation (``sweeps/layers.sql``)."""
     answer = facts.ask("sweeps/layers")
     rows = _of_models(inputs, answer)
-    keys = (_MODEL, _words("adaptation", _ADAPTATIONS), _FITTED_ON, _LAYER)
+    keys = (_MODEL, _words("method", {}, "adaptation"), _FITTED_ON, _LAYER)
     return _table(
         "layers",
         "Recall by layer, as Figure 5",
@@ -73,7 +72,7 @@ def pooling_table(inputs: ReportInputs, facts: Facts) -> Table:
     """Return Figure 4's numbers: recall by pooling and mask (``sweeps/poolings.sql``)."""
     answer = facts.ask("sweeps/poolings")
     rows = _of_models(inputs, answer)
-    keys = (_MODEL, _words("adaptation", _ADAPTATIONS), _words("pooling", {}), _words("mask", MASKS, "tokens"))
+    keys = (_MODEL, _words("method", {}, "adaptation"), _words("pooling", {}), _words("mask", MASKS, "tokens"))
     of_means = pl.col("task_id").is_null()
     means = [
         _Column(
@@ -112,7 +111,7 @@ def beta_table(inputs: ReportInputs, facts: Facts) -> Table:
 def dose_table(inputs: ReportInputs, facts: Facts) -> Table:
     """Return the numbers of the dose response: change of recall by what is removed (``sweeps/dose.sql``)."""
     answer = facts.ask("sweeps/dose")
-    rows = _ordered(answer.rows, "sae_id", [sae.sae_id for model in inputs.models for sae in model.saes])
+    rows = _ordered(answer.rows, "sae_id", list(inputs.sae_ids))
     keys = (
         _words("sae_id", {}, "SAE"),
         _words("selection", _SELECTIONS, "removed"),

@@ -2,12 +2,12 @@
 -- Needs: generative, lens sweep
 with means as (
     select s.repetition, r.pooling, avg(m.value) as value
-    from retrieval_metrics m
-    join systems s using (repetition, system_id)
-    join tasks t using (repetition, task_id)
-    join representations r on r.rep_id = s.rep_ids[1]
+    from seeds.retrieval_metrics m
+    join seeds.systems s using (repetition, system_id)
+    join latest.tasks t using (task_id)
+    join latest.representations r on r.rep_id = s.rep_ids[1]
     where s.study = 'poolings' and s.adaptation = 'realign' and s.fit_on = 'candidates' and r.mask = 'all'
-          and s.model = (select model from models where place = 0 and kind = 'generative')
+          and s.model = (select model from latest.models where place = 0 and kind = 'generative')
           and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
     group by all
 )

@@ -2,10 +2,10 @@
 -- Needs: generative, contrastive
 with scored as (
     select m.repetition, m.task_id, models.place, models.kind, m.value, m.low, m.high
-    from retrieval_metrics m
-    join systems s using (repetition, system_id)
-    join tasks t using (repetition, task_id)
-    join models on models.model = s.model
+    from seeds.retrieval_metrics m
+    join seeds.systems s using (repetition, system_id)
+    join latest.tasks t using (task_id)
+    join latest.models on models.model = s.model
     where s.study = 'main' and s.adaptation = 'identity' and m.split = 'test' and m.metric = 'hit_rate'
           and m.k = t.primary_k and t.control = 'none'
 ),

@@ -2,11 +2,11 @@
 -- Needs: lens sweep
 with means as (
     select s.repetition, s.fit_on, s.beta, avg(m.value) as value
-    from retrieval_metrics m
-    join systems s using (repetition, system_id)
-    join tasks t using (repetition, task_id)
+    from seeds.retrieval_metrics m
+    join seeds.systems s using (repetition, system_id)
+    join latest.tasks t using (task_id)
     where s.study = 'adaptations' and s.adaptation = 'realign' and s.variant = 'text' and len(s.rep_ids) = 1
-          and s.fit_on in ('candidates', 'support') and s.model = (select model from models where place = 0)
+          and s.fit_on in ('candidates', 'support') and s.model = (select model from latest.models where place = 0)
           and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
     group by all
 )

@@ -7,8 +7,8 @@
 -- Needs: generative, lens sweep
 with samples_measured as (
     select source, sample_id, quadrant, avg(mass) as mass, avg(mass - control) as gain
-    from attention_quadrants
-    where model = (select model from models where place = 0 and kind = 'generative')
+    from latest.attention_quadrants
+    where model = (select model from latest.models where place = 0 and kind = 'generative')
     group by all
 ),
 gains as (

@@ -3,8 +3,8 @@
 -- Needs: generative, contrastive
 with shared as (
     select f.repetition, models.place, models.kind, avg((f.modality >= 1 / 3 and f.modality < 2 / 3)::int) as value
-    from features f
-    join models on f.sae_id = models.model || '/paper'
+    from seeds.features f
+    join latest.models on f.sae_id = models.model || '/paper'
                    or (models.kind = 'contrastive' and starts_with(f.sae_id, models.model || '/'))
     where f.modality is not null
     group by all

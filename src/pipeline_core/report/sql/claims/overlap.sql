@@ -2,8 +2,8 @@
 -- Needs: generative, contrastive
 with triples as (
     select o.repetition, models.place, models.kind, o.bridge_reduction, o.triple
-    from feature_overlap o
-    join models on o.sae_id = models.model || '/paper'
+    from seeds.feature_overlap o
+    join latest.models on o.sae_id = models.model || '/paper'
                    or (models.kind = 'contrastive' and starts_with(o.sae_id, models.model || '/'))
     where o.share = 0.01
 )

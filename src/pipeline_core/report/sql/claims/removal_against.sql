@@ -5,14 +5,14 @@
 with compared as (
     select c.repetition, c.task_id, c.delta, c.low, c.high, c.q, c.baseline_id, b.label,
            if(b.adaptation = 'mean_removal', 'mean of each side', replace(b.selection, '_', ' ')) as control
-    from comparisons c
-    join systems s using (repetition, system_id)
-    join systems b on b.repetition = c.repetition and b.system_id = c.baseline_id
-    join tasks t on t.repetition = c.repetition and t.task_id = c.task_id
+    from seeds.comparisons c
+    join seeds.systems s using (repetition, system_id)
+    join seeds.systems b on b.repetition = c.repetition and b.system_id = c.baseline_id
+    join latest.tasks t using (task_id)
     where s.study = 'removal' and s.selection = 'attribution'
-          and s.sae_id = (select model || '/paper' from models where place = 0 and kind = 'generative')
+          and s.sae_id = (select model || '/paper' from latest.models where place = 0 and kind = 'generative')
           and s.share = (
-              select min(share) from systems where study = 'main' and selection = 'attribution' and sae_id = s.sae_id
+              select min(share) from latest.systems where study = 'main' and selection = 'attribution' and sae_id = s.sae_id
           )
           and b.selection in (select unnest(string_split($controls, ' ')))
           and c.metric = 'hit_rate' and c.k = t.primary_k and t.control = 'none' and t.task_type = 'i->t'

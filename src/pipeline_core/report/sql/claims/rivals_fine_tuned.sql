@@ -1,10 +1,10 @@
 -- Hit rate of ReAlign minus that of the best model fine-tuned for retrieval, used as it is.
 with scored as (
     select m.repetition, m.task_id, models.place, models.fine_tuned, s.adaptation, m.value
-    from retrieval_metrics m
-    join systems s using (repetition, system_id)
-    join tasks t using (repetition, task_id)
-    join models on models.model = s.model
+    from seeds.retrieval_metrics m
+    join seeds.systems s using (repetition, system_id)
+    join latest.tasks t using (task_id)
+    join latest.models on models.model = s.model
     where s.study = 'main' and s.control = 'none'
           and (s.adaptation = 'identity'
                or (s.adaptation = 'realign' and s.variant = 'text' and s.fit_on = 'candidates'))

@@ -2,14 +2,14 @@
 -- Needs: lens sweep
 with means as (
     select s.repetition, s.adaptation, s.fit_on, s.rank, avg(m.value) as value
-    from retrieval_metrics m
-    join systems s using (repetition, system_id)
-    join tasks t using (repetition, task_id)
+    from seeds.retrieval_metrics m
+    join seeds.systems s using (repetition, system_id)
+    join latest.tasks t using (task_id)
     where s.study = 'adaptations' and s.fit_on in ('candidates', 'support')
-          and s.model = (select model from models where place = 0)
+          and s.model = (select model from latest.models where place = 0)
           and (s.adaptation = $whitening
                or (s.adaptation = 'realign' and s.variant = 'text' and len(s.rep_ids) = 1
-                   and s.beta = (select min(beta) from systems where study = 'main' and adaptation = 'realign')))
+                   and s.beta = (select min(beta) from latest.systems where study = 'main' and adaptation = 'realign')))
           and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
     group by all
 )

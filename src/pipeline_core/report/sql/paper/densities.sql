@@ -3,7 +3,7 @@
 with thirds as (
     select sae_id, repetition, energy,
            case when modality < 1 / 3 then 'pictures' when modality >= 2 / 3 then 'texts' else 'both' end as served
-    from features
+    from seeds.features
     where modality is not null
 ),
 counted as (
@@ -13,7 +13,7 @@ counted as (
 ),
 seats as (
     select sae_id, repetition, unnest(['pictures', 'both', 'texts']) as served
-    from features
+    from seeds.features
     group by sae_id, repetition
 ),
 shares as (

@@ -4,6 +4,6 @@ select model, width, n_candidates, n_queries,
        max(peak_memory_bytes) filter (operation in ('fit', 'apply')) / 1048576 as realign_mib,
        1000 * sum(seconds) filter (operation = 'search') as search_ms,
        max(peak_memory_bytes) filter (operation = 'search') / 1048576 as search_mib
-from efficiency
+from latest.efficiency
 group by all
 order by model, n_candidates

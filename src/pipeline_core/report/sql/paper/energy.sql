@@ -4,7 +4,7 @@ with levels as (
 ),
 reached as (
     select c.sae_id, c.repetition, levels.energy_share, min(c."rank") as n_features, min(c.feature_share) as feature_share
-    from energy_curve c
+    from seeds.energy_curve c
     join levels on c.energy_share >= levels.energy_share
     group by all
 )

@@ -2,15 +2,15 @@
 -- cut-off: mean over the repetitions and the range that they span. The model studied is ReAligned, fine-tuned or not.
 with scored as (
     select models.place, models.model, s.adaptation, m.repetition, t.task_type, t.task_id, t.primary_k as k, m.value
-    from retrieval_metrics m
-    join systems s using (repetition, system_id)
-    join tasks t on t.task_id = m.task_id and t.repetition = 0
-    join models on models.model = s.model and models.repetition = 0
+    from seeds.retrieval_metrics m
+    join seeds.systems s using (repetition, system_id)
+    join latest.tasks t using (task_id)
+    join latest.models on models.model = s.model
     where s.study = 'main' and s.control = 'none'
           and ((models.place > 0 and models.fine_tuned and s.adaptation = 'identity')
                or (models.place = 0 and s.adaptation = 'realign' and s.variant = 'text' and s.fit_on = 'candidates'))
           and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
-          and exists (from models where place > 0 and fine_tuned)
+          and exists (from latest.models where place > 0 and fine_tuned)
 )
 select task_type, task_id, k, model, if(adaptation = 'realign', 'ReAlign', 'fine-tuned') as setting,
        avg(value) as value, min(value) as low, max(value) as high, count(*)::integer as n_repetitions

@@ -4,7 +4,7 @@ with long as (
         unpivot (
             select sae_id, share, bridge_reduction, set_size, energy_attribution, energy_bridge, attribution_bridge, triple,
                    repetition
-            from feature_overlap
+            from seeds.feature_overlap
         )
         on energy_attribution, energy_bridge, attribution_bridge, triple into name sets value jaccard
     )

@@ -4,11 +4,11 @@ with scored as (
     select s.model, s.repetition, t.task_type, t.task_id, m.k, m.value,
            if(s.adaptation = 'identity', 'base',
               format('top-attribution features removed, {} recipe', split_part(s.sae_id, '/', -1))) as setting
-    from retrieval_metrics m
-    join systems s using (repetition, system_id)
-    join tasks t on t.task_id = m.task_id and t.repetition = 0
+    from seeds.retrieval_metrics m
+    join seeds.systems s using (repetition, system_id)
+    join latest.tasks t using (task_id)
     where s.study = 'main' and s.control = 'none'
-          and (s.adaptation = 'identity' or (s.adaptation = 'removal' and s.selection = 'attribution'))
+          and (s.adaptation = 'identity' or s.selection = 'attribution')
           and m.split = 'test' and m.metric = 'hit_rate' and t.control = 'none' and t.task_type = 'i->t'
 )
 select model, setting, task_type, task_id, k, avg(value) as value, min(value) as low, max(value) as high,

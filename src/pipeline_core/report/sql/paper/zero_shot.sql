@@ -3,9 +3,9 @@
 with scored as (
     select s.model, s.adaptation, s.repetition, t.task_type, t.task_id, t.primary_k as k,
            avg(m.value) as value, avg(m.chance) as chance
-    from retrieval_metrics m
-    join systems s using (repetition, system_id)
-    join tasks t on t.task_id = m.task_id and t.repetition = 0
+    from seeds.retrieval_metrics m
+    join seeds.systems s using (repetition, system_id)
+    join latest.tasks t using (task_id)
     where s.study = 'main' and s.control = 'none'
           and (s.adaptation = 'identity'
                or (s.adaptation = 'realign' and s.variant = 'text' and s.fit_on = 'candidates'))

@@ -3,9 +3,9 @@
 with scored as (
     select s.model, s.variant, s.fit_on, s.beta, t.task_type, t.task_id, t.primary_k as k, s.repetition,
            avg(m.value) as value, avg(m.chance) as chance
-    from retrieval_metrics m
-    join systems s using (repetition, system_id)
-    join tasks t on t.task_id = m.task_id and t.repetition = 0
+    from seeds.retrieval_metrics m
+    join seeds.systems s using (repetition, system_id)
+    join latest.tasks t using (task_id)
     where s.study = 'adaptations' and s.adaptation = 'realign' and len(s.rep_ids) = 1
       and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
     group by grouping sets (

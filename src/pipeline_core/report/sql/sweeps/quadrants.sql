@@ -4,7 +4,7 @@
 -- the mean control is 1/4 by construction.
 with samples_measured as (
     select model, source, layer, sample_id, quadrant, avg(mass) as mass, avg(control) as control
-    from attention_quadrants
+    from latest.attention_quadrants
     group by grouping sets ((model, source, layer, sample_id, quadrant), (model, source, sample_id, quadrant))
 ),
 deviations as (

@@ -1,4 +1,0 @@
--- Cumulative energy of features ranked by energy.
-select sae_id, "rank", feature_share, energy_share
-from energy_curve
-order by sae_id, "rank"
