@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from pipeline_core.config import AnalysisConfig, load_config
-from pipeline_core.dataset.emoji_records import read_emoji_records
+from pipeline_core.dataset.sources.emoji.records import read_emoji_records
 
 
 def picture_folder(folder: Path, n: int = 48) -> Path:
@@ -21,32 +21,31 @@ def picture_folder(folder: Path, n: int = 48) -> Path:
     return folder
 
 
+_TOKENS = "features: 256, k: 8, epochs: 2, batch_size: 256"
+
 SMALL = (
-    "sae.features=256",
-    "sae.k=8",
-    "sae.epochs=2",
-    "sae.batch_size=256",
-    "sae.checkpoint_steps=2",
-    "sae.contrastive={features: 64, k: 4, epochs: 3, batch_size: 16}",
+    f"sae=[{{name: paper, {_TOKENS}}}, {{name: centred, centred: true, {_TOKENS}}}, "
+    "{name: paper, states: vectors, features: 64, k: 4, epochs: 3, batch_size: 16}]",
     "features.share=0.05",
-    "retrieval.removal_share=0.05",
-    "retrieval.bootstrap=100",
-    "retrieval.permutations=100",
+    "adaptations.removal.share=0.05",
+    "scoring.bootstrap=100",
+    "scoring.permutations=100",
     "retrieval.single_features=2",
-    "sweep.betas=[0.0, 0.1, 0.5, 1.0]",
-    "sweep.pca_ranks=[8]",
-    "sweep.removal_shares=[0.02, 0.05]",
-    "sweep.removal_ranks=[1, 2]",
-    "sweep.cumulative_features=2",
-    "sweep.single_features=2",
-    "sweep.random_draws=2",
-    "sweep.repetitions=2",
+    "grid.betas=[0.0, 0.1, 0.5, 1.0]",
+    "grid.pca_ranks=[8]",
+    "doses.shares=[0.02, 0.05]",
+    "doses.ranks=[1, 2]",
+    "doses.cumulative_features=2",
+    "doses.single_features=2",
+    "doses.random_draws=2",
+    "repetitions=2",
     "attention.samples=2",
     "attention.quadrant_samples=8",
     "efficiency.candidates=[64, 256]",
     "efficiency.queries=8",
-    "extraction.shard_size=16",
-    "extraction.batch_size=8",
+    "placement.shard_size=16",
+    "placement.batch_size=8",
+    "placement.checkpoint_steps=2",
     "report.features_shown=2",
     "report.queries_shown=2",
     "report.maps_shown=2",

@@ -7,35 +7,53 @@ from pathlib import Path
 
 import grimp
 
-from pipeline_core.stages import STAGES
+from pipeline_core.pipeline import STAGES
 
 RECORD = Path(__file__).with_name("stage_hashes.json")
 SOURCE = Path(__file__).parents[1] / "src"
-# They name, move and check results but never make them.
-INERT = {f"pipeline_core.{name}" for name in ("durable", "errors", "store", "fingerprint", "journal", "embedded")}
+# They name, move, plan and check results but never make them.
+INERT = {f"pipeline_core.{name}" for name in ("embedded", "errors", "placement", "registry", "stage", "threads")}
+INERT_ROOMS = ("pipeline_core.store.", "pipeline_core.contracts.")
 
 
 def current() -> dict[str, dict[str, int | str]]:
     """Return version and code hash of every stage."""
     graph = grimp.build_graph("pipeline_core", cache_dir=None)
     return {
-        stage.name: {
-            "version": stage.version,
-            "code": _hash({stage.module} | graph.find_upstream_modules(stage.module)),
-        }
+        stage.name: {"version": stage.version, "code": _hash(reached(graph, type(stage).__module__))}
         for stage in STAGES.values()
     }
 
 
+def reached(graph: grimp.ImportGraph, module: str) -> set[str]:
+    """Return the modules that decide what a module's stage makes: all that it imports, and members that it may find.
+
+    A registry imports its members by name, so that where its package is reached, they are.
+    """
+    found, new = set[str](), {module}
+    while new:
+        found |= new
+        beyond = set().union(*(graph.find_modules_directly_imported_by(name) for name in new))
+        members = set().union(*(graph.find_descendants(name) for name in new | beyond if _is_kind(name)))
+        new = {name for name in beyond | members if name.startswith("pipeline_core")} - found
+    return {name for name in found if name not in INERT and not name.startswith(INERT_ROOMS)}
+
+
+def _is_kind(module: str) -> bool:
+    """Say whether a module is a package of members: one that makes a registry of itself."""
+    file = _file(module)
+    return file.name == "__init__.py" and "Registry(" in file.read_text()
+
+
+def _file(module: str) -> Path:
+    path = SOURCE.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 def _hash(modules: set[str]) -> str:
     digest = hashlib.sha256()
-    for module in sorted(modules - INERT):
-        path = SOURCE.joinpath(*module.split("."))
-        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        digest.update(f"{module}\n{_without_docstrings(file.read_text())}\n".encode())
-    for folder in sorted({SOURCE.joinpath(*module.split(".")).parent for module in modules}):
-        for data in sorted(p for p in folder.rglob("*") if p.suffix in {".sql", ".html", ".css", ".js"}):
-            digest.update(data.name.encode() + data.read_bytes())
+    for module in sorted(modules):
+        digest.update(f"{module}\n{_without_docstrings(_file(module).read_text())}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -2,8 +2,11 @@
 
 import pytest
 
-from pipeline_core.config import AnalysisConfig, load_config, parse_config, preset_names
+from pipeline_core.config import AnalysisConfig, load_config, parse_config
+from pipeline_core.config_moves import MOVED
 from pipeline_core.errors import ConfigError
+from pipeline_core.pipeline import SHARED, STAGES
+from pipeline_core.presets import preset_names
 
 
 def test_the_demo_is_the_default() -> None:
@@ -16,34 +19,85 @@ def test_every_preset_is_valid(name: str) -> None:
 
 
 def test_settings_override_presets() -> None:
-    config = load_config("emoji-full", settings=("sae.k=64", "dataset.seed=3"))
-    assert (config.sae.k, config.dataset.seed, config.dataset.max_edits) == (64, 3, None)
+    config = load_config("emoji-full", settings=("features.examples=64", "dataset.seed=3"))
+    assert (config.features.examples, config.dataset.seed, config.dataset.max_edits) == (64, 3, None)
+
+
+def test_a_setting_below_a_list_is_of_every_element_or_of_the_one_named() -> None:
+    everywhere = load_config(settings=("sae.k=7",)).sae
+    assert [sae.k for sae in everywhere] == [7, 7, 7]
+    named = load_config(settings=("sae.centred.k=7", "sae.0.epochs=2")).sae
+    assert [(sae.name, sae.k, sae.epochs) for sae in named] == [("paper", 32, 2), ("centred", 7, 5), ("paper", 32, 60)]
+    assert load_config(settings=("sae=[{name: mine, features: 64}]", "sae.k=3")).sae[0].k == 3
+
+
+def test_every_section_is_of_a_stage_or_shared_and_every_declared_one_is_there() -> None:
+    config = AnalysisConfig()
+    own = {stage.name for stage in STAGES.values() if stage.settings is not None}
+    general = {"model", "compare_with", "repetitions", "placement"}
+    assert set(type(config).model_fields) == own | set(SHARED) | general
+    for stage in STAGES.values():
+        for path in stage.shared:
+            config.section(path)
+
+
+@pytest.mark.parametrize("old", sorted(MOVED))
+def test_a_field_of_an_older_config_is_told_where_it_went(old: str) -> None:
+    section, field = old.split(".")
+    with pytest.raises(ConfigError) as caught:
+        parse_config({section: {field: 1}})
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"{old} is now {MOVED[old]}" in message
+
+
+def test_where_fields_went_they_are() -> None:
+    config = AnalysisConfig()
+    for new in MOVED.values():
+        place = new.partition(",")[0].split(".")
+        config.section(".".join(place))
+
+
+def test_all_that_moved_is_told_in_one_line() -> None:
+    old = {"extraction": {"layer": 1, "threads": 2}, "sae": {"k": 4, "recipes": ["paper"]}, "model": {"device": "cuda"}}
+    with pytest.raises(ConfigError) as caught:
+        parse_config(old)
+    for words in ("activations.layer", "placement.threads", "each element", "placement.device"):
+        assert words in str(caught.value)
+    with pytest.raises(ConfigError, match=r"compare_with\.fine_tuned is now report\.fine_tuned"):
+        parse_config({"compare_with": [{"name": "a/b", "fine_tuned": True}]})
+
+
+def test_what_looks_like_a_comment_is_part_of_a_path() -> None:
+    config = load_config(settings=("dataset.name=folder", "dataset.path=/data/D #2"))
+    assert config.section("dataset").path.name == "D #2"
 
 
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("sae.kk=3", ("sae.kk", "known here", "checkpoint_steps")),
-        ("sae.k=9999", ("sae.k is 9999", "sae.features, 4096")),
-        ("sae.k=abc", ("sae.k", "integer", "'abc'")),
-        ("sae.k=0", ("sae.k", "greater than or equal to 1")),
-        ("retrieval.beta=1.5", ("retrieval.beta", "less than or equal to 1", "1.5")),
-        ("retrieval.beta=.nan", ("retrieval.beta", "nan")),
+        ("features.kk=3", ("features.kk", "known here", "pairs_per_feature")),
+        ("sae.kk=3", ("sae.0", "kk")),
+        ("sae.0.k=9999", ("k is 9999", "4096")),
+        ("features.examples=abc", ("features.examples", "integer", "'abc'")),
+        ("features.examples=0", ("features.examples", "greater than or equal to 1")),
+        ("adaptations.realign.beta=1.5", ("adaptations.realign.beta", "less than or equal to 1", "1.5")),
+        ("adaptations.realign.beta=.nan", ("adaptations.realign.beta", "nan")),
         ("model.kind=foo", ("model.kind", "'generative'")),
         ("model.name=reference-contrastive", ("reference-contrastive", "twice")),
-        ("sae.recipes=[]", ("sae.recipes", "at least 1")),
-        ("extraction.pooling=max", ("extraction.pooling", "known here", "token_roles")),
+        ("sae=[]", ("sae", "at least 1")),
+        ("activations.pooling=max", ("activations.pooling", "known here", "token_roles")),
         ("representation.pooling=sum", ("representation.pooling", "'mean'", "'sum'")),
-        ("sweep.betas=[0.1, 1.1]", ("sweep.betas.1", "less than or equal to 1", "1.1")),
-        ("sweep.removal_shares=[0.0]", ("sweep.removal_shares.0", "greater than 0")),
-        ("sweep.repetitions=0", ("sweep.repetitions", "greater than or equal to 1")),
+        ("grid.betas=[0.1, 1.1]", ("grid.betas.1", "less than or equal to 1", "1.1")),
+        ("doses.shares=[0.0]", ("doses.shares.0", "greater than 0")),
+        ("repetitions=0", ("repetitions", "greater than or equal to 1")),
         ("nothing", ("section.field=value",)),
-        ("sae.k.deeper=1", ("plain value",)),
-        ("sae.k=[1", ("not YAML",)),
+        ("features.share.deeper=1", ("plain value",)),
+        ("features.share=[1", ("not YAML",)),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(setting: str, words: tuple[str, ...]) -> None:
-    settings = ("sae.k=1", setting) if setting.startswith("sae.k.") else (setting,)
+    settings = ("features.share=0.1", setting) if setting.startswith("features.share.") else (setting,)
     with pytest.raises(ConfigError) as caught:
         load_config("emoji", settings=settings)
     message = str(caught.value)
@@ -68,15 +122,18 @@ def test_an_unreadable_file_is_named(tmp_path) -> None:
 
 def test_json_round_trip() -> None:
     config = load_config("emoji", settings=("sae.k=64",))
-    assert parse_config(config.model_dump(mode="json")) == config
+    assert parse_config(config.model_dump(mode="json", by_alias=True)) == config
 
 
-def test_a_repetition_raises_the_seeds_of_splits_saes_and_scoring_only() -> None:
-    config = load_config("emoji", settings=("sae.seed=5", "sae.k=64"))
+def test_a_repetition_raises_every_seed_and_nothing_else() -> None:
+    config = load_config("emoji", settings=("sae.0.seed=5", "sae.k=64"))
     repeated = config.repeated(2)
-    assert (repeated.dataset.seed, repeated.sae.seed, repeated.retrieval.seed) == (2, 7, 2)
+    assert (repeated.dataset.seed, [sae.seed for sae in repeated.sae], repeated.scoring.seed) == (2, [7, 2, 2], 2)
     before, after = config.model_dump(), repeated.model_dump()
-    for section in ("dataset", "sae", "retrieval"):
-        del before[section]["seed"], after[section]["seed"]
+    for values in (before, after):
+        for section in values.values():
+            for one in section if isinstance(section, (list, tuple)) else [section]:
+                if isinstance(one, dict):
+                    one.pop("seed", None)
     assert after == before
     assert config.repeated(0) == config

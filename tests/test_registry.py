@@ -1,4 +1,4 @@
-"""Members come from the package and from entry points alike, are imported when used, and are called as they are found."""
+"""Members come from the package and from entry points alike, and are imported when they are used."""
 
 import sys
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 import json
 
-from pipeline_core.stages import STAGES
+from pipeline_core.pipeline import STAGES
 from tests.stage_hashes import RECORD, current
 
 
@@ -10,7 +10,7 @@ def test_code_and_versions_move_together() -> None:
     recorded = json.loads(RECORD.read_text())
     changed = [name for name, now in current().items() if recorded.get(name) != now]
     assert not changed, (
-        f"the code of the stages {', '.join(changed)} changed: raise their version in pipeline_core/stages.py if their "
+        f"the code of the stages {', '.join(changed)} changed: raise their version in its stage.py if their "
         "output changed for equal inputs; then, either way, record the new state with `make stage-hashes`"
     )
 

@@ -33,10 +33,10 @@ class Registry(Mapping[str, Member]):
 
     Attributes:
         kind: the kind in the singular, as entry points spell it, e.g. ``adaptation``.
-        package: dotted name of the package whose modules are the members.
+        package: dotted name of the package whose modules are the members; None where all come from outside.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str | None = None) -> None:
         """Name the kind; nothing is imported before a member is asked for."""
         self.kind = kind
         self.package = package
@@ -88,6 +88,8 @@ class Registry(Mapping[str, Member]):
 
     @cached_property
     def _inside(self) -> tuple[str, ...]:
+        if self.package is None:
+            return ()
         found = pkgutil.iter_modules(import_module(self.package).__path__)
         return tuple(sorted(module.name for module in found if not module.name.startswith("_")))
 

@@ -1,13 +1,11 @@
-"""The plan of a run: every step with its key, known before anything runs, because fingerprints need no results.
-
-planner.py makes plans; here is what a plan is.
-"""
+"""The plan of a run: every step with its key, known before anything runs, because fingerprints need no results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from pipeline_core.config import AnalysisConfig, ModelConfig, Recipe
+from pipeline_core.config import RunConfig
+from pipeline_core.stage import Stage, Subject
 from pipeline_core.store.artifacts import Status, Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunArtifact
@@ -19,27 +17,23 @@ class Step:
 
     Attributes:
         name: unique in the run, e.g. ``sae/reference-mllm/paper``.
+        maker: the stage that builds it.
         key: what the artifact depends on.
         inputs: role -> name of the step that makes the input.
-        config: the config that it is built by; its seeds are those of the repetition.
-        model: the model concerned, None for the data set and the report.
-        contrastive: the model is a dual encoder.
-        recipe: the SAE recipe concerned, None before and after the SAEs.
+        subject: what it is about, typed by the stage's scope.
         repetition: 0 for the analysis itself; r for what is repeated with every seed raised by r.
     """
 
     name: str
+    maker: Stage[Any]
     key: StageKey
     inputs: Mapping[str, str]
-    config: AnalysisConfig
-    model: ModelConfig | None = None
-    contrastive: bool = False
-    recipe: Recipe | None = None
+    subject: Subject
     repetition: int = 0
 
     @property
     def stage(self) -> str:
-        """The stage that builds it."""
+        """Name of the stage that builds it."""
         return self.key.stage
 
 
@@ -47,17 +41,17 @@ class Step:
 class Plan:
     """The steps of a run by name, inputs before what needs them."""
 
-    config: AnalysisConfig
+    config: RunConfig
     steps: Mapping[str, Step]
 
     def of_stage(self, stage: str, model: str | None = None, repetition: int = 0) -> list[Step]:
         """Return the steps of a stage in one repetition, of one model or of all."""
         return [
-            s
-            for s in self.steps.values()
-            if s.stage == stage
-            and s.repetition == repetition
-            and (model is None or (s.model and s.model.name == model))
+            step
+            for step in self.steps.values()
+            if step.stage == stage
+            and step.repetition == repetition
+            and (model is None or step.subject.model_name == model)
         ]
 
     def status(self, store: Store) -> dict[str, Status]:
@@ -70,11 +64,3 @@ class Plan:
             RunArtifact(name=s.name, stage=s.stage, fingerprint=s.key.short, repetition=s.repetition)
             for s in self.steps.values()
         ]
-
-    def input_folder(self, store: Store, step: Step, role: str) -> Path:
-        """Return the folder of an input artifact.
-
-        Raises:
-            StoreError: it is missing or damaged.
-        """
-        return store.get(self.steps[step.inputs[role]].key).folder

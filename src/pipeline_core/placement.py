@@ -1,0 +1,26 @@
+"""How a run is carried out: what is recorded in manifests, decides no result, and is part of no key."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline_core.settings import Count, Section
+
+
+class Placement(Section):
+    """Where and in which portions the work is done."""
+
+    runner: Literal["prefect", "inline"] = Field(
+        "prefect", description="prefect: tasks in Prefect, with the UI; inline: in this process, without a server."
+    )
+    device: str = Field("cpu", description="cpu, cuda, cuda:1, mps; its kind, not its number, is part of the keys.")
+    threads: Count = Field(2, description="Threads of a step's arithmetic.")
+    workers: Count = Field(1, description="Steps at a time; each takes its own threads.")
+    batch_size: Count = Field(16, description="Samples a forward pass; halved when memory runs out.")
+    shard_size: Count = Field(512, description="Samples a shard of the extraction: what a kill can lose.")
+    checkpoint_steps: Count = Field(10, description="Training steps between checkpoints: what a kill can lose.")
+
+    @property
+    def device_kind(self) -> str:
+        """The kind of device, which results may depend on: cuda of cuda:1."""
+        return self.device.partition(":")[0]

@@ -1,0 +1,89 @@
+"""How one step is carried out, whatever the runner: its stage builds, contracts are checked, the store publishes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline_core.errors import LensError
+from pipeline_core.planner.plan import Plan, Step
+from pipeline_core.stage import Progress, Used, Work
+from pipeline_core.store.artifacts import Artifact, Store
+
+CACHE = ".models"
+"""Folder of the store that holds what can be made again: assembled reference models."""
+
+RETRY_DELAYS = (2.0, 10.0)
+"""Seconds before a step that failed is tried again."""
+
+_PERMANENT = (LensError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_OUT_OF_MEMORY = "OutOfMemoryError"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a step: a reference to its artifact, never the data; ``seconds`` are those of this run."""
+
+    name: str
+    stage: str
+    fingerprint: str
+    cached: bool
+    seconds: float
+
+
+def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[Outcome, Artifact]:
+    """Find or build the artifact of a step whose inputs are in the store.
+
+    Raises:
+        LensError: a user's mistake, a broken contract among them.
+        OSError: input or output failed; the next attempt goes on from what is there.
+    """
+    from pipeline_core.contracts.validation import validate_artifact  # noqa: PLC0415
+    from pipeline_core.threads import limited_threads  # noqa: PLC0415
+
+    step = plan.steps[name]
+    used = used_by(plan, store, step)
+
+    def work_in(folder: Path) -> Work[Any]:
+        return Work(step.subject, used, folder, progress, store.root / CACHE)
+
+    def validate(folder: Path) -> list[dict[str, Any]]:
+        return [asdict(result) for result in validate_artifact(step.stage, folder, step.maker.limits(work_in(folder)))]
+
+    started = time.monotonic()
+    build: Callable[[Path], None] = lambda folder: step.maker.build(work_in(folder))  # noqa: E731
+    with limited_threads(step.subject.placement.threads):
+        artifact, cached = store.materialize(step.key, build, validate, step.subject.placement.model_dump(mode="json"))
+    return Outcome(name, step.stage, artifact.fingerprint, cached, time.monotonic() - started), artifact
+
+
+def used_by(plan: Plan, store: Store, step: Step) -> tuple[Used, ...]:
+    """Return the inputs of a step, in the order of the plan.
+
+    Raises:
+        StoreError: one is missing or damaged.
+    """
+    return tuple(_used(store, role, plan.steps[source]) for role, source in step.inputs.items())
+
+
+def _used(store: Store, role: str, step: Step) -> Used:
+    artifact = store.get(step.key)
+    manifest = artifact.manifest
+    return Used(
+        role,
+        step.name,
+        step.stage,
+        artifact.folder,
+        step.subject,
+        step.repetition,
+        manifest.seconds,
+        manifest.contracts,
+    )
+
+
+def may_pass(error: object) -> bool:
+    """Say whether a failure may pass by itself: input or output, network, device memory; never a user's mistake."""
+    if isinstance(error, _PERMANENT):
+        return False
+    return isinstance(error, OSError) or type(error).__name__ == _OUT_OF_MEMORY

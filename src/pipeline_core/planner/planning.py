@@ -1,0 +1,161 @@
+"""How a config becomes a plan: from each stage's scope, inputs and sections follow its steps and their keys."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pipeline_core.config import RunConfig
+from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.facts import describe_model
+from pipeline_core.models.settings import ModelSettings
+from pipeline_core.pipeline import SAES, STAGES
+from pipeline_core.planner.plan import Plan, Step
+from pipeline_core.settings import Section
+from pipeline_core.stage import Input, ModelSubject, RunSubject, SaeSubject, Scope, Stage, Subject
+from pipeline_core.store.digests import file_digest
+from pipeline_core.store.fingerprint import StageKey
+
+MODEL = "model"
+"""Section of the model that a step runs: which, at what precision."""
+
+
+def plan_analysis(config: RunConfig) -> Plan:
+    """Plan the analysis of every model of ``config`` and the report over them.
+
+    Raises:
+        LensError: the data set or a model cannot be found.
+    """
+    return _Planner(config, "analysis").plan(repetitions=1)
+
+
+def plan_sweep(config: RunConfig) -> Plan:
+    """Plan the analysis, all that is measured beside it, its repetitions with other seeds, and the report over them.
+
+    Raises:
+        LensError: the data set or a model cannot be found.
+    """
+    return _Planner(config, "analysis", "sweep").plan(config.repetitions)
+
+
+class _Planner:
+    """Collects steps; an input is named by its step and enters the key as that step's fingerprint."""
+
+    def __init__(self, config: RunConfig, *parts: str) -> None:
+        self.config = config
+        self.models = [(settings, describe_model(settings)) for settings in config.models]
+        self.stages = [stage for stage in STAGES.values() if stage.part in parts]
+        self.steps: dict[str, Step] = {}
+
+    def plan(self, repetitions: int) -> Plan:
+        """Go through repetitions, models and stages in order; what needs everything comes last."""
+        for repetition in range(repetitions):
+            config = self.config.repeated(repetition)
+            for stage in self._present(repetition, Scope.DATA_SET):
+                self._add(stage, Subject(**self._declared(stage, config)), repetition)
+            for settings, facts in self.models:
+                self._add_model(settings, facts, config, repetition)
+        for stage in self._present(0, Scope.RUN):
+            models = tuple(facts for _, facts in self.models)
+            self._add(stage, RunSubject(**self._declared(stage, self.config), models=models), 0)
+        return Plan(self.config, self.steps)
+
+    def _add_model(self, settings: ModelSettings, facts: ModelFacts, config: RunConfig, repetition: int) -> None:
+        for stage in self._present(repetition, Scope.MODEL, Scope.SAE):
+            declared = self._declared(stage, config, settings)
+            if stage.scope is Scope.MODEL:
+                self._add(stage, ModelSubject(**declared, model=facts), repetition)
+                continue
+            for sae in config.saes(facts):
+                sections = declared["sections"] | ({SAES: sae} if stage.name == SAES else {})
+                about: dict[str, Any] = {**declared, "sections": sections}
+                self._add(stage, SaeSubject(**about, model=facts, sae=sae.name), repetition)
+
+    def _present(self, repetition: int, *scopes: Scope) -> Iterator[Stage[Any]]:
+        wanted = ("own", "only") if repetition else ("shared", "own")
+        return (stage for stage in self.stages if stage.scope in scopes and stage.repetitions in wanted)
+
+    def _declared(self, stage: Stage[Any], config: RunConfig, model: ModelSettings | None = None) -> dict[str, Any]:
+        own = (stage.name,) if stage.settings is not None and stage.name != SAES else ()
+        sections: dict[str, Section] = {path: config.section(path) for path in (*own, *stage.shared)}
+        if stage.runs_model and model is not None:
+            sections[MODEL] = model
+        return {"sections": sections, "placement": config.placement}
+
+    def _add(self, stage: Stage[Any], subject: Subject, repetition: int) -> None:
+        if not stage.applies(subject):
+            return
+        inputs = dict(self._inputs(stage, subject, repetition))
+        key = StageKey(
+            stage.name,
+            stage.version,
+            _settings(stage, subject),
+            {role: self.steps[step].key.fingerprint for role, step in inputs.items()},
+            stage.source(subject),
+            _numerics(stage, subject),
+            _digest(stage.data_files()),
+        )
+        name = _name(stage.name, subject, repetition)
+        self.steps[name] = Step(name, stage, key, inputs, subject, repetition)
+
+    def _inputs(self, stage: Stage[Any], subject: Subject, repetition: int) -> Iterator[tuple[str, str]]:
+        if stage.scope is Scope.RUN:
+            yield from ((name, name) for name in self.steps)
+            return
+        for wanted in stage.inputs:
+            for step in self._makers(wanted, subject, repetition):
+                several = step.maker.scope is Scope.SAE and stage.scope is not Scope.SAE
+                yield f"{wanted.stage}:{step.subject.sae_name}" if several else wanted.stage, step.name
+
+    def _makers(self, wanted: Input, subject: Subject, repetition: int) -> Iterator[Step]:
+        """Yield the steps that make an input: of the same model and autoencoder, where the subject has one."""
+        maker = STAGES[wanted.stage]
+        if repetition and not wanted.of_analysis:
+            maker = next((stage for stage in self.stages if stage.stands_for == wanted.stage), maker)
+        repeated = 0 if wanted.of_analysis or maker.repetitions == "shared" else repetition
+        for step in self.steps.values():
+            if step.maker is maker and step.repetition == repeated and _concerns(step, subject):
+                yield step
+
+
+def _concerns(step: Step, subject: Subject) -> bool:
+    made = step.subject
+    same_model = made.model_name in (None, subject.model_name)
+    return same_model and (made.sae_name is None or subject.sae_name in (None, made.sae_name))
+
+
+def _name(stage: str, subject: Subject, repetition: int) -> str:
+    place = "/".join(part for part in (stage, subject.model_name, subject.sae_name) if part)
+    return f"repetition-{repetition}/{place}" if repetition else place
+
+
+def _settings(stage: Stage[Any], subject: Subject) -> Mapping[str, Any]:
+    """Return the sections of the key; what concerns token states is left out for a model that has none."""
+    tokens = not isinstance(subject, ModelSubject) or subject.model.has_tokens
+    found: dict[str, Any] = {
+        path: section.model_dump(mode="json", by_alias=True)
+        for path, section in subject.sections.items()
+        if tokens or not section.of_tokens
+    }
+    if isinstance(subject, RunSubject):
+        # Inputs have no order, and the first model is the one that the report is about.
+        found["models"] = [model.name for model in subject.models]
+    return found
+
+
+def _numerics(stage: Stage[Any], subject: Subject) -> Mapping[str, Any] | None:
+    if stage.runs_model:
+        versions = {name: metadata.version(name) for name in ("torch", "transformers")}
+        return versions | {"device": subject.placement.device_kind}
+    return {"torch": metadata.version("torch")} if stage.trains else None
+
+
+def _digest(files: Sequence[Path]) -> str | None:
+    """Return one digest over names and contents of the files that decide a stage's output."""
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(f"{file.name}\n{file_digest(file)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,10 @@
+"""Shipped configs, by name."""
+
+from pathlib import Path
+
+PRESETS = Path(__file__).parent
+
+
+def preset_names() -> list[str]:
+    """Return the names of the shipped presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
