@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.run import run_plan, task_runner
+from flows.prefect_runner import run_flow, task_runner
 from pipeline_core.config import AnalysisConfig
 
 
@@ -17,4 +17,4 @@ def analyze(config: AnalysisConfig = AnalysisConfig(compare_with=()), store: str
     Returns:
         The run's id.
     """
-    return run_plan("analyze", config.model_copy(update={"compare_with": ()}), store)
+    return run_flow("analyze", config.model_copy(update={"compare_with": ()}), store)

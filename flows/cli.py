@@ -1,20 +1,25 @@
 """The command ``lens``: run an analysis, query its tables, search its index, look after its store."""
 
 import atexit
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from flows import environment
 from flows.exits import ExitStatus
-from pipeline_core.config import AnalysisConfig, load_config, preset_names
 from pipeline_core.errors import LensError, StoreError
+from pipeline_core.presets import preset_names
+
+if TYPE_CHECKING:
+    from flows.running import FlowName
+    from pipeline_core.config import RunConfig
+    from pipeline_core.planner.plan import Plan
 
 app = typer.Typer(
     name="lens",
@@ -27,8 +32,6 @@ app = typer.Typer(
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
 _debug = False
-
-FlowName = Literal["analyze", "compare", "sweep"]
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="The store's folder.", envvar=environment.STORE)]
 PresetOption = Annotated[str | None, typer.Option(help=f"A shipped config: {', '.join(preset_names())}.")]
@@ -43,6 +46,10 @@ def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the whole
 
 
 ShowOption = Annotated[bool, typer.Option("--show", help="Print the whole config as YAML and stop.")]
+RunnerOption = Annotated[
+    Literal["prefect", "inline"] | None,
+    typer.Option(help="prefect: with server and UI (the default); inline: in this process, without a server."),
+]
 PlanOption = Annotated[bool, typer.Option("--plan", help="Say which steps the store has, and stop.")]
 
 
@@ -52,6 +59,7 @@ def run(
     config: ConfigOption = None,
     settings: SetOption = None,
     store: StoreOption = None,
+    runner: RunnerOption = None,
     show: ShowOption = False,
     plan: PlanOption = False,
 ) -> None:
@@ -60,7 +68,7 @@ def run(
     Without options this is the demo: both reference models on the emoji data set.
     To analyse your own: [bold]lens run --set dataset.name=folder --set dataset.path=FOLDER --set model.name=NAME[/bold]
     """
-    analysis = load_config(preset, config, tuple(settings or ()))
+    analysis = _config(preset, config, settings, runner)
     _carry_out("compare" if analysis.compare_with else "analyze", analysis, store, show, plan)
 
 
@@ -70,15 +78,16 @@ def sweep(
     config: ConfigOption = None,
     settings: SetOption = None,
     store: StoreOption = None,
+    runner: RunnerOption = None,
     show: ShowOption = False,
     plan: PlanOption = False,
 ) -> None:
     """Measure every claim of the paper: layers, poolings, masks, adaptations, removals, attention, costs, three seeds.
 
     It goes on from [bold]lens run[/bold] with the same options: what that stored is not computed again.
-    One seed only: [bold]lens sweep --set sweep.repetitions=1[/bold]
+    One seed only: [bold]lens sweep --set repetitions=1[/bold]
     """
-    _carry_out("sweep", load_config(preset, config, tuple(settings or ())), store, show, plan)
+    _carry_out("sweep", _config(preset, config, settings, runner), store, show, plan)
 
 
 @app.command()
@@ -140,11 +149,11 @@ def score(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, unrounded.")] = False,
 ) -> None:
     """Score any system's TREC run: hit rate, MRR, recall and nDCG, with 95% bootstrap intervals over queries."""
-    from pipeline_core.config import RetrievalConfig
+    from pipeline_core.retrieval.settings import ScoringSettings
     from pipeline_core.retrieval.trec import read_qrels, read_run
     from pipeline_core.retrieval.trec_scoring import score_run
 
-    defaults = RetrievalConfig()
+    defaults = ScoringSettings()
     scores = score_run(read_run(run_file), read_qrels(qrels_file), k or defaults.ks, defaults.bootstrap, defaults.seed)
     if as_csv:
         sys.stdout.write(scores.write_csv())
@@ -162,9 +171,7 @@ def features(
         Literal["attribution", "energy", "bridge_abs", "bridge_diagonal", "modality"],
         typer.Option(help="Largest first."),
     ] = "attribution",
-    sae: Annotated[
-        str | None, typer.Option(help="<model>/<recipe>, e.g. reference-mllm/paper; by default all.")
-    ] = None,
+    sae: Annotated[str | None, typer.Option(help="<model>/<name>, e.g. reference-mllm/paper; by default all.")] = None,
     top: Annotated[int, typer.Option(min=1, max=1000, help="Features to show.")] = 10,
     store: StoreOption = None,
 ) -> None:
@@ -257,6 +264,13 @@ def prune(
         _publish_warehouse(root)
 
 
+def _config(preset: str | None, file: Path | None, settings: list[str] | None, runner: str | None) -> "RunConfig":
+    from pipeline_core.config import load_config
+
+    chosen = [f"placement.runner={runner}"] if runner else []
+    return load_config(preset, file, (*(settings or ()), *chosen))
+
+
 def _existing(store: Path | None) -> Path:
     root = (store or environment.default_store()).resolve()
     if not root.is_dir():
@@ -271,16 +285,20 @@ def _publish_warehouse(root: Path) -> None:
     build_warehouse(root)
 
 
-def _carry_out(flow: FlowName, analysis: AnalysisConfig, store: Path | None, show: bool, plan: bool) -> None:
-    """Show the config, or the plan, or run the flow where the store lacks something; then say what was found."""
+def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show: bool, plan: bool) -> None:
+    """Show the config, or the plan, or run what the store lacks; then say what was found."""
     if show:
-        out.print(yaml.safe_dump(analysis.model_dump(mode="json"), sort_keys=False), markup=False, highlight=False)
+        import yaml
+
+        values = analysis.model_dump(mode="json", by_alias=True)
+        out.print(yaml.safe_dump(values, sort_keys=False), markup=False, highlight=False)
         return
-    from pipeline_core.planner import plan_analysis, plan_sweep
+    from flows.running import plan_flow, record_cached_run
+    from pipeline_core.report.files import REPORT_FILE, read_summary
     from pipeline_core.store.artifacts import Store
 
     place = Store(store or environment.default_store())
-    planned = plan_sweep(analysis) if flow == "sweep" else plan_analysis(analysis)
+    planned = plan_flow(flow, analysis)
     status = planned.status(place)
     if plan:
         out.print(
@@ -291,30 +309,39 @@ def _carry_out(flow: FlowName, analysis: AnalysisConfig, store: Path | None, sho
         )
         return
     if set(status.values()) == {"present"}:
-        from flows.cached import record_cached_run
-
-        record_cached_run(flow, planned, place)
-        out.print(f"All {len(status)} stages were cached: nothing was run, no server was started.")
+        record_cached_run(flow, planned, place.root)
+        out.print(f"All {len(status)} steps were cached: nothing was run, no server was started.")
     else:
-        _run_flow(flow, analysis, place.root)
-    from pipeline_core.report.build import REPORT_FILE, read_summary
-
-    report_folder = place.folder(planned.steps["report"].key)
+        _run(flow, planned, place.root)
+    report_folder = place.folder(planned.of_stage("report")[0].key)
     for line in read_summary(report_folder):
         out.print(f"• {line}", markup=False, highlight=False)
     out.print(f"Report: {report_folder / REPORT_FILE}", markup=False, highlight=False)
 
 
-def _run_flow(flow: FlowName, config: AnalysisConfig, root: Path) -> None:
+def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
+    """Carry out a plan by the runner that its placement names."""
     from flows.terminal import progress_bars
 
-    with progress_bars(err):
+    with progress_bars(err) as listener:
+        if plan.config.placement.runner == "inline":
+            from flows.inline import InlineRunner
+            from flows.running import run_plan
+
+            if not listener:
+                logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+                logging.getLogger(InlineRunner.__module__).setLevel(logging.INFO)
+            run_plan(flow, plan, root, InlineRunner(listener) if listener else InlineRunner())
+            return
         from flows.analyze import analyze
         from flows.compare import compare
         from flows.sweep import sweep
+        from tasks.progress import listeners
 
+        if listener:
+            listeners.append(listener)
         flows = {"analyze": analyze, "compare": compare, "sweep": sweep}
-        flows[flow](config, store=str(root))
+        flows[flow](plan.config, store=str(root))
 
 
 def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.run import run_plan, task_runner
+from flows.prefect_runner import run_flow, task_runner
 from pipeline_core.config import AnalysisConfig
 
 
@@ -17,4 +17,4 @@ def compare(config: AnalysisConfig = AnalysisConfig(), store: str | None = None)
     Returns:
         The run's id.
     """
-    return run_plan("compare", config, store)
+    return run_flow("compare", config, store)

@@ -6,10 +6,11 @@ from pipeline_core.activations.query import embed_text
 from pipeline_core.config import parse_config
 from pipeline_core.errors import QueryError, StoreError
 from pipeline_core.index.search import SearchResult, Target, search
-from pipeline_core.models.registry import load_adapter, model_identity
+from pipeline_core.models.facts import describe_model
+from pipeline_core.models.loading import load_embedder
+from pipeline_core.planner.execution import CACHE
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import read_runs
-from tasks.activations import MODELS
 
 
 def search_text(root: Path, text: str, to: Target, k: int, model: str | None) -> SearchResult:
@@ -25,6 +26,7 @@ def search_text(root: Path, text: str, to: Target, k: int, model: str | None) ->
     Raises:
         StoreError: there is no completed run, or an artifact that it used is missing or damaged.
         QueryError: the run had no such model, the model has changed since, or the text is empty.
+        ConfigError: the run is of an older version, whose config had other fields.
     """
     completed = [run for run in read_runs(root) if run.state == "completed"]
     if not completed:
@@ -40,8 +42,9 @@ def search_text(root: Path, text: str, to: Target, k: int, model: str | None) ->
         Store(root).find(used[name].stage, used[name].fingerprint)
         for name in ("dataset", f"activations/{chosen.name}", f"index/{chosen.name}")
     )
-    if model_identity(chosen) != activations.manifest.source:
+    facts = describe_model(chosen)
+    if facts.identity != activations.manifest.source:
         raise QueryError(f"the model {chosen.name} has changed since the index was built", "run lens run again")
-    adapter = load_adapter(chosen, root / MODELS)
-    vector = embed_text(adapter, text, dataset.folder, config.extraction, config.representation)
+    embedder = load_embedder(chosen, facts, config.placement.device, root / CACHE)
+    vector = embed_text(embedder, text, dataset.folder, config.section("activations"), config.section("representation"))
     return search(index.folder, vector, to, k)

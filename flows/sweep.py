@@ -2,9 +2,8 @@
 
 from prefect import flow
 
-from flows.run import run_plan, task_runner
+from flows.prefect_runner import run_flow, task_runner
 from pipeline_core.config import AnalysisConfig
-from pipeline_core.planner import plan_sweep
 
 
 @flow(name="sweep", task_runner=task_runner(), log_prints=False)
@@ -12,10 +11,10 @@ def sweep(config: AnalysisConfig = AnalysisConfig(), store: str | None = None) -
     """Analyse every model of ``config``, sweep layers, poolings, masks, adaptations and removals, and report on all.
 
     Args:
-        config: everything that decides a result; ``config.sweep.repetitions`` says how many seeds are tried.
+        config: everything that decides a result; ``config.repetitions`` says how many seeds are tried.
         store: the store's folder; by default LENS_STORE, or ``store`` below the working folder.
 
     Returns:
         The run's id.
     """
-    return run_plan("sweep", config, store, plan_sweep)
+    return run_flow("sweep", config, store)

@@ -1,7 +1,7 @@
 """Progress in a terminal: one bar a step."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -9,16 +9,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[None]:
-    """Draw a bar a step while the flow runs; without a terminal, Prefect's log lines tell the progress instead.
+def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Draw a bar a step while a run goes on; yields what is to be told (step, done, in all), None without a terminal.
 
     To be entered before any flow is imported: Prefect reads its log level then.
     """
     if not console.is_terminal:
-        yield
+        yield None
         return
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
-    from tasks.progress import listeners
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -29,8 +28,4 @@ def progress_bars(console: Console) -> Iterator[None]:
                 bars[name] = progress.add_task(name, total=total)
             progress.update(bars[name], completed=done, total=total)
 
-        listeners.append(listen)
-        try:
-            yield
-        finally:
-            listeners.remove(listen)
+        yield listen

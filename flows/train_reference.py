@@ -8,7 +8,7 @@ import typer
 from prefect import flow, get_run_logger
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pipeline_core.dataset.emoji_records import read_emoji_records
+from pipeline_core.dataset.sources.emoji.records import read_emoji_records
 from pipeline_core.reference.training import TrainingPlan, train_reference
 
 CAPTION_STEPS_A_MINUTE = 24

@@ -1,1 +1,1 @@
-"""Prefect tasks, one file a stage."""
+"""Prefect tasks: one generic wrapper around the steps of any stage."""

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+from tasks.pace import LoggedProgress
+
 SECONDS_BETWEEN_UPDATES = 2.0
-SECONDS_BETWEEN_LOGS = 30.0
 
 Listener = Callable[[str, int, int], None]
 listeners: list[Listener] = []
@@ -26,24 +27,20 @@ class Progress:
 
     def __init__(self, name: str, logger: "logging.Logger | logging.LoggerAdapter[logging.Logger]") -> None:
         self._name = name
-        self._logger = logger
+        self._log = LoggedProgress(name, logger)
         self._artifact: UUID | None = None
-        self._started = time.monotonic()
-        self._updated = self._logged = self._started
+        self._updated = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         """Tell that ``done`` of ``total`` units of work are done."""
         for listener in listeners:
             listener(self._name, done, total)
+        self._log(done, total)
         now = time.monotonic()
         if done < total and now - self._updated < SECONDS_BETWEEN_UPDATES:
             return
         self._updated = now
         self._publish(100.0 * done / max(total, 1))
-        if now - self._logged >= SECONDS_BETWEEN_LOGS and done:
-            self._logged = now
-            left = (now - self._started) / done * (total - done)
-            self._logger.info("%s: %d of %d, about %.0f s left", self._name, done, total, left)
 
     def _publish(self, percent: float) -> None:
         if self._artifact is None:

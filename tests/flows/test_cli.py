@@ -55,7 +55,7 @@ def test_a_cached_run_starts_no_server_and_says_so(analysed: Path, pictures: Pat
     before = len(read_runs(analysed))
     done = process("run", *settings(pictures), "--store", str(analysed))
     assert done.returncode == 0, done.stderr
-    assert "All 17 stages were cached" in done.stdout
+    assert "All 17 steps were cached" in done.stdout
     assert "Report: " in done.stdout
     assert "server on http" not in done.stdout + done.stderr
     newest = read_runs(analysed)[-1]
@@ -84,7 +84,7 @@ def test_the_questions_of_the_readme_are_answered(analysed: Path, question: str)
 
 
 def test_the_readme_asks_what_people_ask() -> None:
-    asked = ["feature_summary", "recall", "stage_times", "claims"]
+    asked = ["feature_summary", "recall", "stage_times", "latest.claims"]
     assert [next(t for t in asked if f"from {t}" in question) for question in OF_ANY_RUN] == asked
     assert len(OF_A_SWEEP) == 1
 
@@ -146,7 +146,7 @@ def test_doctor_finds_this_machine_ready(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "--set", "sae.kk=3"), ("sae.kk", "known here")),
+        (("run", "--set", "features.kk=3"), ("features.kk", "known here")),
         (("run", "--set", "model.name=no/such-model"), ("no/such-model",)),
         (("run", "--set", "dataset.name=imagenet"), ("imagenet", "emoji")),
         (("run", "--set", "dataset.name=folder", "--set", "dataset.path=/no/such/folder"), ("/no/such/folder",)),

@@ -11,11 +11,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.context import get_run_context
 
-import tasks.features
+import pipeline_core.features.compute as features
 from flows.compare import compare
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.errors import ContractError, DataError
-from pipeline_core.planner import plan_analysis
+from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.schema.parquet import read_table, write_table
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
@@ -70,7 +70,7 @@ def test_one_other_parameter_rebuilds_only_what_it_affects(store: Path, pictures
 
 
 def test_an_input_output_error_is_retried(store: Path, pictures: Path, config: AnalysisConfig, monkeypatch) -> None:
-    real = tasks.features.compute_features
+    real = features.compute_features
     failures = iter([OSError(5, "Input/output error")])
 
     def flaky(*arguments: object) -> None:
@@ -78,7 +78,7 @@ def test_an_input_output_error_is_retried(store: Path, pictures: Path, config: A
             raise failure
         real(*arguments)
 
-    monkeypatch.setattr(tasks.features, "compute_features", flaky)
+    monkeypatch.setattr(features, "compute_features", flaky)
     states, attempts, error = run_and_watch(small_config(pictures, "features.examples=3"), store)
     assert error is None
     assert set(states.values()) <= {"Completed", "Cached"}
@@ -99,14 +99,14 @@ def test_a_users_mistake_is_not_retried(store: Path, pictures: Path, config: Ana
 
 
 def test_a_broken_contract_publishes_nothing(store: Path, pictures: Path, config: AnalysisConfig, monkeypatch) -> None:
-    real = tasks.features.compute_features
+    real = features.compute_features
 
     def broken(*arguments: object) -> None:
         real(*arguments)
         folder = Path(str(arguments[-1]))
         write_table(folder, "features", read_table(folder, "features").with_columns(energy=pl.lit(-1.0)))
 
-    monkeypatch.setattr(tasks.features, "compute_features", broken)
+    monkeypatch.setattr(features, "compute_features", broken)
     other = small_config(pictures, "features.examples=4")
     states, attempts, error = run_and_watch(other, store)
     assert isinstance(error, ContractError)

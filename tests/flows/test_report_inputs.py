@@ -1,15 +1,16 @@
-"""What the report's task finds in the store, on artifacts that hold nothing but their contracts."""
+"""What the report is told of the artifacts of a run, on artifacts that hold nothing but their contracts."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline_core.plan import Plan
-from pipeline_core.planner import plan_sweep
-from pipeline_core.report.inputs import RunFacts
+from pipeline_core.planner.execution import used_by
+from pipeline_core.planner.plan import Plan
+from pipeline_core.planner.planning import plan_sweep
+from pipeline_core.report.inputs import ReportInputs, inputs_of
+from pipeline_core.stage import Work
 from pipeline_core.store.artifacts import Store
-from tasks.report import report_inputs
 from tests.small import picture_folder, small_config
 
 
@@ -19,7 +20,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def facts(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> RunFacts:
+def inputs(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
     store = Store(tmp_path_factory.mktemp("store"))
 
     def build(folder: Path) -> None:
@@ -31,14 +32,25 @@ def facts(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> RunFacts:
     for step in plan.steps.values():
         if step.stage != "report":
             store.materialize(step.key, build, validate)
-    return report_inputs(plan, store).run
+    report = plan.steps["report"]
+    work = Work(report.subject, used_by(plan, store, report), store.root, lambda done, total: None, store.root)
+    return inputs_of(work)
 
 
-def test_contracts_are_those_of_the_analysis_itself(plan: Plan, facts: RunFacts) -> None:
+def test_contracts_are_those_of_the_analysis_itself(plan: Plan, inputs: ReportInputs) -> None:
     own = [step for step in plan.steps.values() if step.stage != "report" and step.repetition == 0]
-    assert [result["artifact"] for result in facts.contracts] == [step.key.short for step in own]
+    assert [result["artifact"] for result in inputs.run.contracts] == [step.key.short for step in own]
     assert {step.repetition for step in plan.steps.values()} == {0, 1}
 
 
-def test_stages_are_those_of_every_repetition(plan: Plan, facts: RunFacts) -> None:
-    assert [stage.name for stage in facts.stages] == [n for n, s in plan.steps.items() if s.stage != "report"]
+def test_stages_are_those_of_every_repetition(plan: Plan, inputs: ReportInputs) -> None:
+    assert [stage.name for stage in inputs.run.stages] == [n for n, s in plan.steps.items() if s.stage != "report"]
+
+
+def test_every_artifact_is_told_with_what_it_is_about(plan: Plan, inputs: ReportInputs) -> None:
+    told = [(a.stage, a.repetition, a.model, a.sae_id) for a in inputs.artifacts]
+    for step in plan.steps.values():
+        if step.stage != "report":
+            model, sae = step.subject.model_name, step.subject.sae_name
+            assert (step.stage, step.repetition, model, f"{model}/{sae}" if sae else None) in told
+    assert [model.name for model in inputs.models] == ["reference-mllm", "reference-contrastive"]

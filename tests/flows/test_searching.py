@@ -7,7 +7,7 @@ import pytest
 from flows.searching import search_text
 from pipeline_core.config import load_config
 from pipeline_core.errors import QueryError, StoreError
-from pipeline_core.models.registry import model_identity
+from pipeline_core.models.facts import describe_model
 from pipeline_core.store.artifacts import Artifact, Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunArtifact, journalled_run
@@ -39,14 +39,14 @@ def test_a_model_that_has_changed_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_the_same_is_not_refused(tmp_path: Path) -> None:
-    run(tmp_path, model_identity(MODEL))
+    run(tmp_path, describe_model(MODEL).identity)
     with pytest.raises(StoreError, match=r"dataset/\w+ holds no table"):
         search_text(tmp_path, "a red heart", "image", 3, None)
 
 
 @pytest.mark.parametrize("stage", ["dataset", "activations", "index"])
 def test_a_damaged_artifact_is_named(tmp_path: Path, stage: str) -> None:
-    made = run(tmp_path, model_identity(MODEL))
+    made = run(tmp_path, describe_model(MODEL).identity)
     (damaged,) = (a for a in made.values() if a.stage == stage)
     (damaged.folder / "file").write_text("cont")
     with pytest.raises(StoreError, match=f"the artifact {stage}/{damaged.fingerprint} is damaged; run lens run"):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.sweep import sweep
 from pipeline_core.config import AnalysisConfig
-from pipeline_core.planner import plan_sweep
+from pipeline_core.planner.planning import plan_sweep
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import RunRecord, read_runs
@@ -38,17 +38,16 @@ def test_it_builds_nothing_that_the_analysis_stored(record: RunRecord) -> None:
     cached = {a.stage for a in record.artifacts if a.cached}
     assert cached == {"dataset", "activations", "sae", "codes", "features", "retrieval", "index"}
     built = {a.stage for a in record.artifacts if a.cached is False and a.repetition == 0}
-    assert built == {"sweep", "removal", "attention", "efficiency", "report"}
+    assert built == {"grid", "doses", "attention", "efficiency", "report"}
 
 
 def test_a_repetition_runs_no_model_and_scores_the_same_test_split(swept: Path, config: AnalysisConfig) -> None:
     plan, store = plan_sweep(config), Store(swept)
     repeated = {step.stage for step in plan.steps.values() if step.repetition == 1}
-    assert repeated == {"dataset", "sae", "codes", "features", "retrieval", "sweep", "removal"}
+    assert repeated == {"redraw", "sae", "codes", "features", "retrieval", "grid", "doses"}
     samples = [
         read_table(store.folder(step.key), "samples").sort("sample_id")
-        for repetition in (0, 1)
-        for step in plan.of_stage("dataset", repetition=repetition)
+        for step in (*plan.of_stage("dataset"), *plan.of_stage("redraw", repetition=1))
     ]
     own, drawn = (frame["split"] for frame in samples)
     fixed = own.is_in(["train", "test"])
@@ -121,4 +120,4 @@ def test_a_second_sweep_runs_nothing(swept: Path, pictures: Path, record: RunRec
     ]
     done = CliRunner().invoke(app, ["sweep", *settings, "--store", str(swept)])
     assert done.exit_code == 0, done.output
-    assert f"All {len(record.artifacts)} stages were cached" in done.output
+    assert f"All {len(record.artifacts)} steps were cached" in done.output

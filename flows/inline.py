@@ -1,0 +1,71 @@
+"""The runner without a server: one step after the other in this process, for notebooks, tests and machines of CI."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+from pipeline_core.planner.execution import RETRY_DELAYS, Outcome, carry_out, may_pass
+from pipeline_core.planner.plan import Plan
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.journal import LiveRun
+from tasks.pace import LoggedProgress
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[[str, int, int], None]
+"""Called with (step, units of work done, and in all)."""
+
+
+class InlineRunner:
+    """Carries out a plan in this process."""
+
+    def __init__(self, listener: Listener = lambda name, done, total: None) -> None:
+        """Tell the progress of steps to ``listener``."""
+        self._listener = listener
+
+    def __call__(self, plan: Plan, root: Path, run: LiveRun) -> BaseException | None:
+        """Go through the steps in order; those whose inputs failed are left out. Returns the first failure."""
+        store, missing = Store(root), set[str]()
+        failure: BaseException | None = None
+        for name, step in plan.steps.items():
+            if missing & set(step.inputs.values()):
+                missing.add(name)
+                continue
+            try:
+                outcome = self._attempt(plan, name, store)
+            except Exception as error:
+                missing.add(name)
+                failure = failure or error
+                continue
+            run.reach(name, outcome.cached, outcome.seconds)
+        return failure
+
+    def _attempt(self, plan: Plan, name: str, store: Store) -> Outcome:
+        """Carry out a step; what may pass by itself is tried again."""
+        for delay in RETRY_DELAYS:
+            try:
+                return self._once(plan, name, store)
+            except Exception as error:
+                if not may_pass(error):
+                    raise
+                log.warning("%s: %s; tried again in %g s", name, error, delay)
+                Event().wait(delay)
+        return self._once(plan, name, store)
+
+    def _once(self, plan: Plan, name: str, store: Store) -> Outcome:
+        logged = LoggedProgress(name, log)
+
+        def tell(done: int, total: int) -> None:
+            logged(done, total)
+            self._listener(name, done, total)
+
+        outcome, artifact = carry_out(plan, name, store, tell)
+        place = f"{outcome.stage}/{outcome.fingerprint}"
+        if outcome.cached:
+            log.info("%s: %s was in the store", name, place)
+        else:
+            log.info(
+                "%s: %d expectations hold; published %s after %.1f s", name, artifact.n_held, place, outcome.seconds
+            )
+        return outcome

@@ -1,0 +1,118 @@
+"""The runner without a server gives the same tables, tries again what may pass, and imports no more than it needs."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flows.inline import InlineRunner
+from flows.running import run_plan
+from pipeline_core.config import RunConfig
+from pipeline_core.errors import LensError
+from pipeline_core.planner import execution
+from pipeline_core.planner.plan import Plan
+from pipeline_core.planner.planning import plan_analysis
+from pipeline_core.store.diff import diff_runs
+from pipeline_core.store.journal import read_runs
+from tests.small import picture_folder, small_config
+
+HEAVY = ("prefect", "torch", "transformers")
+
+
+def test_it_gives_the_tables_that_prefect_gives(analysed: Path, inline_store: Path) -> None:
+    (own,), (other,) = read_runs(inline_store), read_runs(analysed)
+    differences = diff_runs(analysed, "latest", str(inline_store / "runs" / f"{own.run_id}.json"))
+    shared = {a.name for a in own.artifacts} & {a.name for a in other.artifacts}
+    assert {f"{stage}/reference-contrastive" for stage in ("activations", "retrieval", "index")} < shared
+    assert {d.name for d in differences} & (shared - {"report"}) == set()
+
+
+def test_a_cached_run_starts_neither_prefect_nor_a_model(inline_store: Path, tmp_path: Path) -> None:
+    (run, *_) = read_runs(inline_store)
+    (tmp_path / "config.json").write_text(json.dumps(run.config | {"placement": {"runner": "prefect"}}))
+    script = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('loaded:', [m for m in {HEAVY} if m in sys.modules]))\n"
+        "from flows.cli import app\n"
+        f"app(['run', '--config', {str(tmp_path / 'config.json')!r}, '--store', {str(inline_store)!r}])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "loaded: []" in done.stdout
+    assert "Report: " in done.stdout
+    assert len(read_runs(inline_store)) > 1
+
+
+def test_an_inline_run_imports_no_prefect(tmp_path: Path) -> None:
+    config = small_config(picture_folder(tmp_path / "pictures", 6))
+    (tmp_path / "config.json").write_text(json.dumps(config.model_dump(mode="json", by_alias=True)))
+    script = (
+        "import sys\n"
+        "import flows.inline, flows.running, pipeline_core.planner.planning as planning\n"
+        "from pathlib import Path\n"
+        "from pipeline_core.config import load_config\n"
+        f"planning.plan_analysis(load_config(file=Path({str(tmp_path / 'config.json')!r})))\n"
+        f"print([m for m in {HEAVY} if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=os.environ)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """A plan of the data set alone."""
+    whole = plan_analysis(small_config(picture_folder(tmp_path / "pictures", 12)))
+    return replace(whole, steps={"dataset": whole.steps["dataset"]})
+
+
+def test_an_input_output_error_is_tried_again(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = iter([OSError(5, "Input/output error")])
+    real = type(plan.steps["dataset"].maker).build
+
+    def flaky(*arguments: object) -> None:
+        for failure in failures:
+            raise failure
+        real(*arguments)
+
+    monkeypatch.setattr(type(plan.steps["dataset"].maker), "build", flaky)
+    monkeypatch.setattr("flows.inline.RETRY_DELAYS", (0.0,))
+    record = run_plan("analyze", plan, tmp_path / "store", InlineRunner())
+    assert record.state == "completed"
+
+
+def test_a_users_mistake_is_told_once_and_ends_the_run(plan: Plan, tmp_path: Path, monkeypatch) -> None:
+    attempts = []
+
+    def refuse(*arguments: object) -> None:
+        attempts.append(arguments)
+        raise LensError("the input is wrong", "mend it")
+
+    monkeypatch.setattr(type(plan.steps["dataset"].maker), "build", refuse)
+    with pytest.raises(LensError, match="the input is wrong; mend it"):
+        run_plan("analyze", plan, tmp_path / "store", InlineRunner())
+    assert len(attempts) == 1
+    assert [run.state for run in read_runs(tmp_path / "store")] == ["failed"]
+
+
+def test_steps_go_on_where_another_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config: RunConfig = small_config(picture_folder(tmp_path / "pictures", 12))
+    plan = plan_analysis(config)
+    carried = []
+
+    def carry_out(plan: Plan, name: str, *_: object) -> tuple[execution.Outcome, object]:
+        carried.append(name)
+        if name == "activations/reference-mllm":
+            raise LensError("no", "")
+        step = plan.steps[name]
+        artifact = type("Found", (), {"n_held": 0})
+        return execution.Outcome(name, step.stage, step.key.short, True, 0.0), artifact
+
+    monkeypatch.setattr("flows.inline.carry_out", carry_out)
+    with pytest.raises(LensError, match="no"):
+        run_plan("analyze", plan, tmp_path / "store", InlineRunner())
+    reached = {name for name in plan.steps if "mllm" not in name and name != "report"}
+    assert set(carried) == reached | {"activations/reference-mllm"}
