@@ -1,0 +1,240 @@
+"""The library for notebooks and programs: what the runs of a store made, as arrays, frames and objects.
+
+Nothing here needs Prefect. Models are never loaded; torch is, where an autoencoder encodes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+
+from pipeline_core.activations.analysed import analysed
+from pipeline_core.activations.settings import RepresentationSettings
+from pipeline_core.activations.vectors import Matrix, VectorBlocks, load_embeddings
+from pipeline_core.errors import ConfigError, QueryError, StoreError
+from pipeline_core.grid.settings import GridSettings
+from pipeline_core.retrieval.adaptations import ADAPTATIONS, Scope, adaptation_settings
+from pipeline_core.retrieval.maps import Map, load_maps, unit
+from pipeline_core.retrieval.spectrum import Spectrum, spectrum
+from pipeline_core.schema.parquet import read_table
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.journal import RunRecord, find_run
+
+if TYPE_CHECKING:
+    import duckdb
+    from scipy import sparse
+
+    from pipeline_core.sae.architectures import Sae
+
+
+def open_store(path: str | Path = "store") -> "OpenStore":
+    """Open a store that runs have filled.
+
+    Raises:
+        StoreError: there is no such folder.
+    """
+    root = Path(path).resolve()
+    if not root.is_dir():
+        raise StoreError(f"there is no store {path}", "give the folder that lens run --store wrote to")
+    return OpenStore(root)
+
+
+@dataclass(frozen=True)
+class OpenStore:
+    """A store: its runs, and the warehouse over them."""
+
+    root: Path
+
+    def run(self, name: str = "latest") -> "Run":
+        """Return a run by its id, or the latest.
+
+        Raises:
+            StoreError: there is no such run.
+        """
+        return Run(self, find_run(self.root, name)[1])
+
+    def warehouse(self) -> "duckdb.DuckDBPyConnection":
+        """Return a connection that reads every table and view of ``lens sql --schema``.
+
+        Raises:
+            QueryError: the store has no warehouse yet.
+        """
+        from pipeline_core.warehouse.query import open_warehouse  # noqa: PLC0415 - duckdb
+
+        return open_warehouse(self.root)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: names of models and autoencoders, and what was made of them.
+
+    Wherever a model or an autoencoder may be named, the first of the run, the one studied, is meant otherwise.
+    """
+
+    store: OpenStore
+    record: RunRecord
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The run's models, the one studied first."""
+        return self._named("activations/")
+
+    @property
+    def saes(self) -> tuple[str, ...]:
+        """Its sparse autoencoders, <model>/<name>."""
+        return self._named("sae/")
+
+    def artifact(self, step: str) -> Path:
+        """Return the folder of what a step made, e.g. ``retrieval/<model>``.
+
+        Raises:
+            StoreError: the run had no such step, or its artifact is missing or damaged.
+        """
+        for used in self.record.artifacts:
+            if used.name == step:
+                return Store(self.store.root).find(used.stage, used.fingerprint).folder
+        known = ", ".join(used.name for used in self.record.artifacts)
+        raise StoreError(f"the run {self.record.run_id} had no step {step!r}", f"it had {known}")
+
+    def table(self, step: str, name: str) -> pl.DataFrame:
+        """Return a table that a step wrote; columns are those of docs/tables.md.
+
+        Raises:
+            StoreError: there is no such step or table.
+        """
+        return read_table(self.artifact(step), name)
+
+    def embeddings(self, model: str | None = None, rep_id: str | None = None) -> VectorBlocks:
+        """Return a model's embeddings; ``labels`` names the rows, ``take`` and ``blocks`` give vectors [n, d] float32.
+
+        Args:
+            model: one of ``models``.
+            rep_id: a representation of the table ``representations``; by default the one that was analysed.
+
+        Raises:
+            StoreError: the run had no such model, or no such representation.
+        """
+        activations = self.artifact(f"activations/{model or self.models[0]}")
+        chosen = RepresentationSettings.model_validate(self.record.config["representation"])
+        return load_embeddings(activations, rep_id or analysed(activations, chosen))
+
+    def features(self, sae_id: str | None = None) -> pl.DataFrame:
+        """Return the statistics of an autoencoder's features, the table ``features``.
+
+        Raises:
+            StoreError: the run had no such autoencoder.
+        """
+        return self.table(f"features/{self._sae_id(sae_id)}", "features")
+
+    def sae(self, sae_id: str | None = None) -> "Sae":
+        """Return an autoencoder: ``dictionary`` [S, d], ``encode`` and ``decode`` for torch tensors.
+
+        Raises:
+            StoreError: the run had no such autoencoder.
+            ModelError: its files cannot be read.
+        """
+        from pipeline_core.sae.artifact import read_sae  # noqa: PLC0415 - torch
+
+        return read_sae(self.artifact(f"sae/{self._sae_id(sae_id)}"))
+
+    def codes(self, vectors: Matrix, sae_id: str | None = None) -> "sparse.csr_matrix":
+        """Return the codes [n, S] of vectors [n, d], which may be new, rounded as stored codes are, float32.
+
+        Raises:
+            StoreError: the run had no such autoencoder.
+            ModelError: the vectors are of another width, or a code is beyond float16.
+        """
+        from pipeline_core.codes.encode import encode_vectors  # noqa: PLC0415 - torch
+
+        name = self._sae_id(sae_id)
+        return encode_vectors(self.sae(name), np.asarray(vectors, dtype=np.float32), name)
+
+    def adaptation(self, task_id: str, system: str, model: str | None = None) -> tuple[Map, Map]:
+        """Return a fitted adaptation, its queries' and its candidates' map; ``map.apply(vectors)`` gives unit vectors.
+
+        Args:
+            task_id: a task of the table ``tasks``.
+            system: last part of a system_id of the analysis, e.g. ``realign``; fitted for the test split.
+            model: one of ``models``.
+
+        Raises:
+            StoreError: nothing of the kind was fitted.
+        """
+        folder = self.artifact(f"retrieval/{model or self.models[0]}") / "adaptations"
+        path = folder / f"{task_id}.safetensors"
+        if not path.is_file():
+            known = ", ".join(sorted(file.stem for file in folder.glob("*.safetensors")))
+            raise StoreError(f"nothing was fitted for a task {task_id!r}", f"tasks: {known}")
+        maps = load_maps(path)
+        try:
+            return maps[f"{system}/queries"], maps[f"{system}/candidates"]
+        except KeyError:
+            known = ", ".join(dict.fromkeys(name.rpartition("/")[0] for name in maps))
+            raise StoreError(f"no system {system!r} was fitted for the task {task_id}", f"systems: {known}") from None
+
+    def _named(self, start: str) -> tuple[str, ...]:
+        return tuple(
+            used.name.removeprefix(start)
+            for used in self.record.artifacts
+            if used.repetition == 0 and used.name.startswith(start)
+        )
+
+    def _sae_id(self, sae_id: str | None) -> str:
+        if sae_id is None and not self.saes:
+            raise StoreError(f"the run {self.record.run_id} had no autoencoder", "run with at least one in sae")
+        return sae_id or self.saes[0]
+
+
+def fit_adaptation(
+    name: str, queries: Matrix, candidates: Matrix, settings: Mapping[str, Any] | None = None
+) -> tuple[Map, Map]:
+    """Fit an adaptation on vectors of your own, in no store.
+
+    Args:
+        name: an adaptation of the table ``adaptations`` that is fitted on vectors alone.
+        queries: [q, d], what the queries' side is fitted on.
+        candidates: [n, d], what the candidates' side is fitted on.
+        settings: its section of the config below ``adaptations``, e.g. ``{"beta": 0.3}``; defaults otherwise.
+
+    Returns:
+        the queries' and the candidates' map; ``map.apply(vectors)`` gives unit vectors: inner products are cosines.
+
+    Raises:
+        QueryError: there is no such adaptation, or it needs more than vectors.
+        ConfigError: a setting is unknown or out of range.
+        DataError: too few vectors to fit on.
+    """
+    if name not in ADAPTATIONS:
+        raise QueryError(f"there is no adaptation {name!r}", f"known: {', '.join(ADAPTATIONS)}")
+    given = {name: dict(settings)} if settings else {}
+    try:
+        scope = Scope(queries.shape[1], adaptation_settings().model_validate(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"adaptations.{place} cannot be {first['input']!r}", first["msg"]) from None
+    member = ADAPTATIONS[name]
+    systems = (*member.of_analysis(scope), *member.of_grid(scope, GridSettings()))
+    own = next((system for system in systems if system.control == "none" and system.fit_on), None)
+    if own is None:
+        raise QueryError(f"{name} is not fitted on vectors alone", "take one that lens run fitted: Run.adaptation")
+    return member.fit(own, _Given(queries, candidates))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Statistics of vectors that are given."""
+
+    queries: Matrix
+    candidates: Matrix
+
+    def sides(self, unit_input: bool = False) -> tuple[Spectrum, Spectrum]:
+        queries, candidates = (unit(side) if unit_input else side for side in (self.queries, self.candidates))
+        return spectrum(queries), spectrum(candidates)
+
+    def together(self) -> Spectrum:
+        return spectrum(np.concatenate([self.queries, self.candidates]))
