@@ -1,0 +1,107 @@
+"""A member is named in its own file, and nowhere else in the code: what is said of it elsewhere would go stale.
+
+Contracts, presets, documentation and tests may name members, and so may the SQL of one claim or figure.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline_core.dataset.sources import SOURCES
+from pipeline_core.models.families import FAMILIES
+from pipeline_core.pipeline import STAGES
+from pipeline_core.report.figures import FIGURES
+from pipeline_core.retrieval.adaptations import ADAPTATIONS
+from pipeline_core.sae.architectures import ARCHITECTURES
+from pipeline_core.sae.formats import FORMATS
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "src" / "pipeline_core"
+CODE = sorted(
+    file
+    for folder in ("src", "flows", "tasks")
+    for ending in ("*.py", "*.sql", "*.html", "*.css")
+    for file in (ROOT / folder).rglob(ending)
+)
+
+OWN = {
+    "adaptation": (ADAPTATIONS, "retrieval/adaptations"),
+    "checkpoint_format": (FORMATS, "sae/formats"),
+    "data_set": (SOURCES, "dataset/sources"),
+    "model_family": (FAMILIES, "models/families"),
+    "sae_architecture": (ARCHITECTURES, "sae/architectures"),
+}
+"""The registry of each kind, and the folder of its files."""
+
+PROTAGONISTS = {"identity", "realign"}
+"""Raw embeddings and ReAlign are what the study is about: claims, index, costs and pictures set them side by side."""
+
+WORDS = {"paper", "folder", "reference"}
+"""Names that are plain words too, which mean something else elsewhere."""
+
+ALLOWED = {
+    ("removal", "doses/plan.py"): "the stage doses is the study of this adaptation",
+    ("removal", "report/tables/retrieval.py"): "its systems name the features removed, which others do not have",
+    ("removal", "report/figures/removal.py"): "the figure of that name",
+    ("removal", "report/contents.py"): "the figure of that name",
+    ("mean_removal", "report/recall.py"): "what centring alone gives is the control that ReAlign is read beside",
+    ("mean_removal", "report/sql/cutoffs.sql"): "as in recall.py",
+    ("topk", "sae/architectures/_kind.py"): "the paper's architecture is the default",
+    ("topk", "sae/formats/paper.py"): "the paper's checkpoints are of this architecture",
+    ("emoji", "dataset/sources/__init__.py"): "the embedded data set is the default",
+    ("dual_encoder", "reference/dual.py"): "the model's own type in its config, not the family",
+}
+"""(member, file): why it is named there."""
+
+
+def _strings(file: Path) -> Iterator[str]:
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".py":
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+    else:
+        yield from re.findall(r"'([^'\n]*)'", text)
+        yield from re.findall(r'"([^"\n]*)"', text)
+
+
+def _is_question(file: Path) -> bool:
+    """Say whether a file is the SQL of one claim, one of the paper's items, or one figure."""
+    own = {CORE / "report" / place for place in ("sql/claims", "sql/paper", "sql/sweeps", "figures")}
+    return file.suffix == ".sql" and bool(own & set(file.parents))
+
+
+def _named(kind: str) -> Iterator[tuple[str, str]]:
+    registry, folder = OWN[kind]
+    names = set(registry) - PROTAGONISTS - WORDS
+    for file in CODE:
+        for name in names & set(_strings(file)):
+            own = CORE / folder / name
+            beside = own.parent in file.parents and (file.stem.split(".")[0].startswith(name) or own in file.parents)
+            if not beside and not _is_question(file):
+                yield name, file.relative_to(CORE).as_posix() if CORE in file.parents else file.as_posix()
+
+
+@pytest.mark.parametrize("kind", sorted(OWN))
+def test_no_member_is_named_elsewhere(kind: str) -> None:
+    assert set(_named(kind)) <= set(ALLOWED)
+
+
+def test_no_exception_is_out_of_date() -> None:
+    assert {place for kind in OWN for place in _named(kind)} == set(ALLOWED)
+
+
+def test_no_figure_is_named_elsewhere() -> None:
+    anchors = {f"figure-{name}" for name in FIGURES}
+    for file in CODE:
+        if CORE / "report" / "figures" not in file.parents:
+            assert not anchors & set(_strings(file)), file
+
+
+def test_planner_and_tasks_name_no_stage() -> None:
+    for file in CODE:
+        if {CORE / "planner", ROOT / "tasks"} & set(file.parents):
+            assert not set(STAGES) & set(_strings(file)), file
