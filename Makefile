@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sweep install test test-browser test-long lint types imports format docs stage-hashes train-reference lock clean
+.PHONY: help demo sweep install test test-fast test-browser test-long lint types imports format docs results stage-hashes train-reference lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 test: $(VENV)/.installed-dev ## all tests that need neither a browser nor a cluster (10 minutes at most)
 	$(RUN)/python -m pytest
 
+test-fast: $(VENV)/.installed-dev ## the inner loop: no models, servers or other processes (90 seconds at most)
+	$(RUN)/python -m pytest -m 'not slow and not browser and not long'
+
 test-browser: $(VENV)/.installed-dev ## the report in a real Chromium
 	@command -v chromium >/dev/null || { echo "make test-browser needs chromium: apt-get install chromium"; exit 2; }
 	$(RUN)/python -m pytest -m browser
@@ -58,8 +61,12 @@ format: $(VENV)/.installed-dev ## let ruff rewrite
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-docs: $(VENV)/.installed ## write docs/tables.md anew from the schema
+docs: $(VENV)/.installed ## write docs/tables.md anew from the schema, and docs/stages.md from the stages
 	$(RUN)/python -m pipeline_core.warehouse.document docs/tables.md
+	$(RUN)/python -m pipeline_core.planner.document docs/stages.md
+
+results: $(VENV)/.installed ## write docs/results.md anew from the latest run
+	$(RUN)/python -m flows.results --output docs/results.md
 
 stage-hashes: $(VENV)/.installed-dev ## record that stages give the same output although their code changed
 	$(RUN)/python -m tests.stage_hashes

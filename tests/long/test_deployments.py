@@ -94,7 +94,7 @@ def test_schedules_make_runs(api: httpx.Client, name: str) -> None:
 
 
 def test_a_bad_parameter_is_refused_with_its_name(api: httpx.Client) -> None:
-    body = {"parameters": {"config": {"sae": {"kk": 3}}}}
+    body = {"parameters": {"config": {"features": {"kk": 3}}}}
     answer = api.post(f"/deployments/{deployment(api, 'analyze/model')['id']}/create_flow_run", json=body)
     assert answer.status_code == 409
     assert "kk" in answer.text
