@@ -304,7 +304,7 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
         out.print(
             _table(
                 ["step", "artifact", "in the store"],
-                [(name, f"{step.stage}/{step.key.short}", status[name]) for name, step in planned.steps.items()],
+                [(name, step.key.short, status[name]) for name, step in planned.steps.items()],
             )
         )
         return
