@@ -364,3 +364,14 @@ def main() -> None:
             raise
         err.print(f"lens: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         status.code = 2
+    except Exception as error:
+        if _debug:
+            raise
+        err.print(
+            f"lens: {type(error).__name__}: {error}; this is a fault of the program, and lens --debug shows where",
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        status.code = 1

@@ -1,6 +1,7 @@
 """The config refuses what it cannot run, in one line that names the field."""
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline_core.config import AnalysisConfig, load_config, parse_config
 from pipeline_core.config_moves import MOVED
@@ -137,3 +138,21 @@ def test_a_repetition_raises_every_seed_and_nothing_else() -> None:
                     one.pop("seed", None)
     assert after == before
     assert config.repeated(0) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (("sae.0=3",), "names a whole element of a list"),
+        (("compare_with=[]", "compare_with.name=x"), "goes below an empty list"),
+        (("sae=[{from: '~no-such-user/x'}]",), "is no path"),
+    ],
+)
+def test_settings_below_lists_that_mean_nothing_are_refused(settings: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(settings=settings)
+
+
+def test_a_form_with_fields_of_an_older_layout_is_told_where_they_moved() -> None:
+    with pytest.raises(ValidationError, match=r"older layout: .*retrieval.beta.*adaptations.realign.beta"):
+        AnalysisConfig.model_validate({"retrieval": {"beta": 0.2}})

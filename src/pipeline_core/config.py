@@ -35,6 +35,14 @@ class RunConfig(Section):
     )
     placement: Placement = Field(default_factory=Placement, description="How the run is carried out.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_this_layout(cls, values: Any) -> Any:
+        """Tell fields of an older layout where they moved, whichever way the config came."""
+        if isinstance(values, dict) and (told := moved(values)):
+            raise ValueError(f"the config has fields of an older layout: {told}; rename them (lens run --show)")
+        return values
+
     @model_validator(mode="after")
     def _models_differ(self) -> "RunConfig":
         names = [m.name for m in self.models]
@@ -166,6 +174,12 @@ def _set(values: Any, path: list[str], value: Any, setting: str) -> None:
     field, *rest = path
     if isinstance(values, list):
         named = [one for n, one in enumerate(values) if isinstance(one, dict) and field in (str(n), one.get("name"))]
+        if not values:
+            raise ConfigError(f"the setting {setting!r} goes below an empty list", "give the list itself")
+        if named and not rest:
+            raise ConfigError(
+                f"the setting {setting!r} names a whole element of a list", "name a field of it, or give the list"
+            )
         for one in named or values:
             _set(one, rest if named else path, value, setting)
         return

@@ -20,6 +20,7 @@ from pipeline_core.grid.settings import GridSettings
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, Scope, adaptation_settings
 from pipeline_core.retrieval.maps import Map, load_maps, unit
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
+from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import RunRecord, find_run
@@ -106,6 +107,8 @@ class Run:
         Raises:
             StoreError: there is no such step or table.
         """
+        if name not in TABLES:
+            raise StoreError(f"there is no table {name!r}", "see docs/tables.md, or lens sql --schema")
         return read_table(self.artifact(step), name)
 
     def embeddings(self, model: str | None = None, rep_id: str | None = None) -> VectorBlocks:
@@ -208,6 +211,7 @@ def fit_adaptation(
         ConfigError: a setting is unknown or out of range.
         DataError: too few vectors to fit on.
     """
+    queries, candidates = (np.asarray(side, dtype=np.float32) for side in (queries, candidates))
     if name not in ADAPTATIONS:
         raise QueryError(f"there is no adaptation {name!r}", f"known: {', '.join(ADAPTATIONS)}")
     given = {name: dict(settings)} if settings else {}

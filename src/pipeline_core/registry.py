@@ -5,11 +5,14 @@ that name and holds it as ``MEMBER``. Other distributions add members by entry p
 ``retrieval_lens.<kind>``, ``<name> = "<module>:MEMBER"``.
 """
 
+import hashlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pipeline_core.errors import ConfigError, LensError
@@ -72,6 +75,21 @@ class Registry(Mapping[str, Member]):
             raise ConfigError(f"there is no {words} {name!r}", f"{field} may be {' or '.join(self)}")
         return self[name]
 
+    def identity(self, name: str | None = None) -> str | None:
+        """Return a digest of the code of members from outside, and of SQL beside it; None where there are none.
+
+        Args:
+            name: of this member alone; None: of all.
+        """
+        digest, found = hashlib.sha256(), False
+        for own, entry in self._outside.items():
+            if name in (None, own):
+                found = True
+                for file in _files_of(entry):
+                    content = file.read_bytes()
+                    digest.update(f"{own} {entry.value} {file.name} {len(content)}\n".encode() + content)
+        return digest.hexdigest() if found else None
+
     def _load(self, name: str) -> Member:
         if name in self._inside:
             member: Member = import_module(f"{self.package}.{name}").MEMBER
@@ -80,10 +98,11 @@ class Registry(Mapping[str, Member]):
         place = f"the {self.kind.replace('_', ' ')} {name!r} of {entry.dist.name if entry.dist else entry.value}"
         try:
             member = entry.load()
-        except (ImportError, AttributeError) as error:
+            called = member.name
+        except Exception as error:  # whatever is wrong in code that is not ours
             raise LensError(f"{place} cannot be loaded: {error}", "install it again, or remove it") from error
-        if member.name != name:
-            raise LensError(f"{place} calls itself {member.name!r}", "give the entry point the same name")
+        if called != name:
+            raise LensError(f"{place} calls itself {called!r}", "give the entry point the same name")
         return member
 
     @cached_property
@@ -103,3 +122,15 @@ class Registry(Mapping[str, Member]):
                 "give it another name",
             )
         return dict(sorted(found.items()))
+
+
+def _files_of(entry: EntryPoint) -> tuple[Path, ...]:
+    """Return the module of a member and its SQL; nothing where it cannot be found, which is told when it is loaded."""
+    try:
+        spec = find_spec(entry.module)
+    except Exception:  # it imports the packages around the module, whose code is not ours
+        return ()
+    if spec is None or spec.origin is None:
+        return ()
+    module = Path(spec.origin)
+    return (module, *sorted(module.parent.glob(f"{entry.name}*.sql")))

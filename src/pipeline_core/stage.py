@@ -175,6 +175,7 @@ class Stage(ABC, Generic[About]):
         shared: dotted paths of further sections, each used whole.
         inputs: the stages that it reads from.
         part: the flow that it belongs to: of every analysis, or of the sweep.
+        kinds: kinds of members, as ``Registry`` calls them, whose code from outside decides its output.
         repetitions: ``shared``: done once; ``own``: in every repetition anew; ``only``: in repetitions, in the place of
             the stage ``stands_for``.
         runs_model: its output depends on the libraries and the kind of device that a model runs on.
@@ -189,6 +190,7 @@ class Stage(ABC, Generic[About]):
     settings: ClassVar[Any] = None
     shared: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[Input, ...]] = ()
+    kinds: ClassVar[tuple[str, ...]] = ()
     part: ClassVar[Literal["analysis", "sweep"]] = "analysis"
     repetitions: ClassVar[Literal["shared", "own", "only"]] = "shared"
     stands_for: ClassVar[str | None] = None

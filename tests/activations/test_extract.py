@@ -42,8 +42,9 @@ def run(
     folder: Path,
     progress: Callable[[int, int], None] = silent,
     settings: ActivationsSettings = SETTINGS,
+    shard_size: int = SHARD_SIZE,
 ) -> None:
-    shards = plan_shards(dataset, embedder.facts.prompts, batch_size=5, shard_size=SHARD_SIZE)
+    shards = plan_shards(dataset, embedder.facts.prompts, batch_size=5, shard_size=shard_size)
     done, total = 0, sum(len(shard.requests) for shard in shards)
 
     def advance(count: int) -> None:
@@ -183,6 +184,15 @@ def test_a_resumed_extraction_equals_an_uninterrupted_one(
     assert contents(folder) == contents(extracted)
     assert kept.stat().st_ino == before
     assert reported[-1][0] == reported[-1][1] and reported == sorted(reported)
+
+
+@pytest.mark.parametrize("other", [SHARD_SIZE // 2, SHARD_SIZE + 3])
+def test_an_extraction_that_goes_on_with_other_shards_keeps_none_that_holds_something_else(
+    extracted: Path, llava: GenerativeEmbedder, dataset_folder: Path, tmp_path: Path, other: int
+) -> None:
+    run(llava, dataset_folder, tmp_path, shard_size=other)
+    run(llava, dataset_folder, tmp_path)
+    assert contents(tmp_path) == contents(extracted)
 
 
 def test_an_interrupted_extraction_loses_only_the_shard_in_flight(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_core.config import RunConfig
+from pipeline_core.errors import ConfigError
 from pipeline_core.models import facts
 from pipeline_core.pipeline import STAGES
 from pipeline_core.planner import planning
@@ -196,3 +197,38 @@ def test_a_model_is_described_once_a_plan(config: RunConfig, monkeypatch: pytest
     monkeypatch.setattr(planning, "describe_model", counted)
     plan_sweep(config)
     assert asked == [MLLM, DUAL]
+
+
+def test_the_order_of_autoencoders_is_that_of_the_report(config: RunConfig) -> None:
+    turned = config.model_copy(update={"sae": config.sae[::-1]})
+    one, other = plan_analysis(config), plan_analysis(turned)
+    assert {n: s.key for n, s in one.steps.items() if n != "report"} == {
+        n: s.key for n, s in other.steps.items() if n != "report"
+    }
+    assert one.steps["report"].key != other.steps["report"].key
+
+
+def test_members_from_outside_change_what_they_decide(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = plan_sweep(config)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    keys = []
+    for number, kind in enumerate(("adaptation", "figure")):
+        info = tmp_path / f"outside{number}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: outside{number}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[retrieval_lens.{kind}]\nmine = outside_{kind}:MEMBER\n")
+        for text in ("MEMBER = 1", "MEMBER = 2"):
+            (tmp_path / f"outside_{kind}.py").write_text(text)
+            planned = plan_sweep(config)
+            changed = {s.stage for n, s in planned.steps.items() if s.key != plain.steps[n].key}
+            keys.append(planned.steps["report"].key.fingerprint)
+            assert changed == {"adaptation": {"retrieval", "grid", "doses", "report"}, "figure": changed}[kind]
+    assert len({*keys, plain.steps["report"].key.fingerprint}) == 5
+
+
+def test_autoencoders_that_are_for_no_model_are_refused(pictures: Path) -> None:
+    config = small_config(pictures, "sae=[{from: nowhere}]", "model.name=reference-contrastive", "compare_with=[]")
+    with pytest.raises(ConfigError, match="no autoencoder of the list sae is for reference-contrastive; set states: v"):
+        plan_analysis(config)

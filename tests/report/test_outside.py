@@ -9,16 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipeline_core.errors import LensError
-from pipeline_core.placement import Placement
 from pipeline_core.report.build import REPORT_FILE, build_report
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.figures import FIGURES, in_order
-from pipeline_core.report.files import outside_figures
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.settings import ReportSettings
-from pipeline_core.report.stage import STAGE
 from pipeline_core.schema.parquet import read_table
-from pipeline_core.stage import RunSubject
 from tests.report.test_page import outline
 from tests.report.world import RunWorld
 from tests.sae.outside import installed
@@ -80,15 +76,15 @@ def test_it_is_in_order_and_gone_when_it_is_removed(added: Path) -> None:
 
 def test_without_figures_from_outside_nothing_tells_of_them() -> None:
     assert NAME not in FIGURES
-    assert outside_figures() is None
+    assert FIGURES.identity() is None
 
 
 def test_a_changed_figure_or_question_is_another_page(added: Path) -> None:
-    first = outside_figures()
+    first = FIGURES.identity()
     added.write_text(PAGE.read_text(encoding="utf-8") + "\n# changed")
-    second = outside_figures()
+    second = FIGURES.identity()
     (added.parent / f"{NAME}.sql").write_text("select 1")
-    assert len({first, second, outside_figures()}) == 3
+    assert len({first, second, FIGURES.identity()}) == 3
     assert None not in (first, second)
 
 
@@ -120,7 +116,7 @@ def test_a_figure_with_nothing_to_draw_is_left_out(
 
 def test_one_that_is_not_there_is_told_when_it_is_loaded(tmp_path: Path) -> None:
     with installed(FIGURES, tmp_path, "lost", "no_such_package.figure:MEMBER"):
-        assert STAGE.source(RunSubject(sections={}, placement=Placement(), models=())) is not None
+        assert FIGURES.identity() is not None
         with pytest.raises(LensError, match="the figure 'lost' of lost cannot be loaded"):
             in_order()
 

@@ -86,6 +86,21 @@ def test_runs_are_not_published_over_other_artifacts(grown: Path) -> None:
     assert query(grown, "SELECT count(DISTINCT artifact) FROM embeddings").rows == ((3,),)
 
 
+@pytest.mark.parametrize("damage", ["gone", "damaged"])
+def test_runs_mend_a_warehouse_that_cannot_be_read(grown: Path, damage: str) -> None:
+    kept = contents(grown)
+    file = current_warehouse(grown)
+    file.unlink() if damage == "gone" else file.write_bytes(b"nothing")
+    publish_runs(grown)
+    assert contents(grown) == kept
+
+
+def test_tables_of_a_stage_that_is_gone_are_left_out(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "TABLES", {name: table for name, table in TABLES.items() if name != "tokens"})
+    build_warehouse(grown)
+    assert query(grown, "SELECT count(*) FROM tokens").rows == ((0,),)
+
+
 def contents(root: Path) -> dict[str, list[tuple[object, ...]]]:
     with open_warehouse(root) as connection:
         return {name: sorted(connection.table(name).fetchall(), key=repr) for name in TABLES}

@@ -39,12 +39,20 @@ def join(parts: Sequence[Embedded]) -> Embedded:
 
 def is_written(folder: Path, shard: Shard) -> bool:
     """Say whether a shard's files are there, can be read and have an embedding for each request and representation."""
-    files = (folder / "representations.parquet", *(_file(folder, table, shard.number) for table in _SHARDED))
+    representations, tokens, embeddings = (
+        folder / "representations.parquet",
+        *(_file(folder, table, shard.number) for table in ("tokens", "embeddings")),
+    )
     try:
-        n_representations, n_embeddings, _ = (pq.read_metadata(file).num_rows for file in files)
+        n_representations = pq.read_metadata(representations).num_rows
+        pq.read_metadata(tokens)
+        written = pq.read_table(embeddings, columns=["sample_id", "prompt_id"])
     except (OSError, pa.ArrowInvalid):
         return False
-    return bool(n_embeddings == n_representations * len(shard.requests))
+    # Another size of shards puts other requests under the same number.
+    asked = [(request.sample_id, request.prompt_id) for request in shard.requests]
+    found = zip(*(written.column(name).to_pylist() for name in ("sample_id", "prompt_id")), strict=True)
+    return sorted(found) == sorted(asked * n_representations)
 
 
 def write_shard(folder: Path, shard: Shard, representations: pl.DataFrame, embedded: Embedded) -> None:
@@ -75,7 +83,7 @@ def write_shard(folder: Path, shard: Shard, representations: pl.DataFrame, embed
 
 
 def seal_shards(folder: Path, shards: Sequence[Shard]) -> None:
-    """See that every shard is written, and remove what writing them left.
+    """See that every shard is written, and remove what writing them left, or a build with other shards.
 
     Raises:
         StoreError: one is missing.
@@ -83,6 +91,10 @@ def seal_shards(folder: Path, shards: Sequence[Shard]) -> None:
     missing = [shard.number for shard in shards if not is_written(folder, shard)]
     if missing:
         raise StoreError(f"shard {missing[0]} of {folder} is not written", "run the activations stage again")
+    planned = {_file(folder, table, shard.number) for table in _SHARDED for shard in shards}
+    for table in _SHARDED:
+        for file in set((folder / table).glob("*.parquet")) - planned:
+            file.unlink()
     shutil.rmtree(folder / _WORK_FOLDER, ignore_errors=True)
 
 

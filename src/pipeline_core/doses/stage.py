@@ -13,6 +13,7 @@ class Doses(ModelStage):
     about = "Removes features by share, rank, one at a time and cumulatively, and every control as far."
     settings = DoseSettings
     shared = ("representation", "scoring", "adaptations")
+    kinds = ("adaptation",)
     inputs = (Input("dataset"), Input("activations"), Input("sae"), Input("features"))
     part = "sweep"
     repetitions = "own"

@@ -13,6 +13,7 @@ class Grid(ModelStage):
     about = "Scores every layer, pooling and mask, and every adaptation of the analysed representation; runs no model."
     settings = GridSettings
     shared = ("representation", "scoring", "adaptations")
+    kinds = ("adaptation",)
     inputs = (Input("dataset"), Input("activations"))
     part = "sweep"
     repetitions = "own"

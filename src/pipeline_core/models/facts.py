@@ -50,6 +50,8 @@ def _facts(
     settings: ModelSettings, family: Family, identity: str, place: str, revision: str | None = None
 ) -> ModelFacts:
     traits = family.traits(settings.name)
+    outside = FAMILIES.identity(family.name)
+    identity = identity if outside is None else f"{identity} by {family.name} {outside}"
     return ModelFacts(
         settings.name,
         family.name,

@@ -1,17 +1,18 @@
 """How a config becomes a plan: from each stage's scope, inputs and sections follow its steps and their keys."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from pipeline_core.config import RunConfig
+from pipeline_core.errors import ConfigError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.pipeline import SAES, STAGES
 from pipeline_core.planner.plan import Plan, Step
+from pipeline_core.registry import Registry
 from pipeline_core.settings import Section
 from pipeline_core.stage import Input, ModelSubject, RunSubject, SaeSubject, Scope, Stage, Subject
 from pipeline_core.store.digests import file_digest
@@ -47,6 +48,12 @@ class _Planner:
         self.models = [(settings, describe_model(settings)) for settings in config.models]
         self.stages = [stage for stage in STAGES.values() if stage.part in parts]
         self.steps: dict[str, Step] = {}
+        if getattr(config, SAES) and not any(config.saes(facts) for _, facts in self.models):
+            names = ", ".join(facts.name for _, facts in self.models)
+            states = "tokens" if self.models[0][1].has_tokens else "vectors"
+            raise ConfigError(
+                f"no autoencoder of the list {SAES} is for {names}", f"set states: {states} in an element"
+            )
 
     def plan(self, repetitions: int) -> Plan:
         """Go through repetitions, models and stages in order; what needs everything comes last."""
@@ -90,11 +97,12 @@ class _Planner:
         key = StageKey(
             stage.name,
             stage.version,
-            _settings(stage, subject),
+            # Inputs of the key have no order; what a run lists first is what its report is about.
+            _settings(subject) | ({"steps": [*self.steps]} if stage.scope is Scope.RUN else {}),
             {role: self.steps[step].key.fingerprint for role, step in inputs.items()},
             stage.source(subject),
             _numerics(stage, subject),
-            _digest(stage.data_files()),
+            _digest(stage),
         )
         name = _name(stage.name, subject, repetition)
         self.steps[name] = Step(name, stage, key, inputs, subject, repetition)
@@ -130,18 +138,14 @@ def _name(stage: str, subject: Subject, repetition: int) -> str:
     return f"repetition-{repetition}/{place}" if repetition else place
 
 
-def _settings(stage: Stage[Any], subject: Subject) -> Mapping[str, Any]:
+def _settings(subject: Subject) -> dict[str, Any]:
     """Return the sections of the key; what concerns token states is left out for a model that has none."""
     tokens = not isinstance(subject, ModelSubject) or subject.model.has_tokens
-    found: dict[str, Any] = {
+    return {
         path: section.model_dump(mode="json", by_alias=True)
         for path, section in subject.sections.items()
         if tokens or not section.of_tokens
     }
-    if isinstance(subject, RunSubject):
-        # Inputs have no order, and the first model is the one that the report is about.
-        found["models"] = [model.name for model in subject.models]
-    return found
 
 
 def _numerics(stage: Stage[Any], subject: Subject) -> Mapping[str, Any] | None:
@@ -151,11 +155,15 @@ def _numerics(stage: Stage[Any], subject: Subject) -> Mapping[str, Any] | None:
     return {"torch": metadata.version("torch")} if stage.trains else None
 
 
-def _digest(files: Sequence[Path]) -> str | None:
-    """Return one digest over names and contents of the files that decide a stage's output."""
-    if not files:
+def _digest(stage: Stage[Any]) -> str | None:
+    """Return one digest over the package's data files, and code from outside, that decide a stage's output."""
+    files = sorted(stage.data_files())
+    outside = [(kind, identity) for kind in stage.kinds if (identity := Registry[Any](kind).identity())]
+    if not (files or outside):
         return None
     digest = hashlib.sha256()
-    for file in sorted(files):
+    for file in files:
         digest.update(f"{file.name}\n{file_digest(file)}\n".encode())
+    for kind, identity in outside:
+        digest.update(f"{kind}\n{identity}\n".encode())
     return digest.hexdigest()

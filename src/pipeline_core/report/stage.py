@@ -14,18 +14,13 @@ class Report(RunStage):
     about = "Writes the page, the verdicts on the paper's claims, and every table as text to copy."
     settings = ReportSettings
     shared = ("dataset",)
+    kinds = ("adaptation", "figure")
 
     def data_files(self) -> Sequence[Path]:
         """Return queries, templates, the claims' rules and the paper's figures."""
         from pipeline_core.report.files import report_data_files
 
         return report_data_files()
-
-    def source(self, subject: RunSubject) -> str | None:
-        """Return the identity of the figures from outside: they change the page as those of the package do."""
-        from pipeline_core.report.files import outside_figures
-
-        return outside_figures()
 
     def summary(self, folder: Path) -> str:
         """Return the findings, line by line, and where the page is."""

@@ -12,6 +12,7 @@ class Retrieval(ModelStage):
     about = "Scores every task by raw, adapted and ablated embeddings, with intervals, tests and controls."
     settings = RetrievalSettings
     shared = ("representation", "scoring", "adaptations")
+    kinds = ("adaptation",)
     inputs = (Input("dataset"), Input("activations"), Input("sae"), Input("features"))
     repetitions = "own"
 

@@ -58,7 +58,10 @@ class BroughtSae(Section):
 
 def _absolute(source: str) -> Path:
     # Not resolved: a hub's cache links readable names to files that are called as their digests.
-    return Path(source).expanduser().absolute()
+    try:
+        return Path(source).expanduser().absolute()
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"{source} is no path: {error}") from None
 
 
 def _choose(value: Any, handler: ValidatorFunctionWrapHandler) -> SaeSettings | BroughtSae:

@@ -57,6 +57,9 @@ def _artifact(name: str, left: Artifact, right: Artifact) -> Iterator[Difference
         yield Difference(name, "holds other tables")
         return
     for table in left.manifest.rows:
+        if table not in TABLES:
+            yield Difference(name, f"table {table} is of a stage that is not installed")
+            continue
         for problem in _table(TABLES[table], left.folder, right.folder):
             yield Difference(name, problem)
     for file in sorted({f.path for a in (left, right) for f in a.manifest.files if f.path.endswith(WEIGHTS)}):

@@ -57,7 +57,6 @@ def publish_runs(store_root: Path) -> Path:
     filled anew. Where the current version was made from anything else than what there is now, all is built.
 
     Raises:
-        ContractError: the run records contradict themselves.
         StoreError: a run record cannot be read.
     """
     store = Store(store_root)
@@ -68,9 +67,14 @@ def publish_runs(store_root: Path) -> Path:
         if pointer is None or (pointer.root, pointer.made_of) != (str(store.root), made_of):
             return _build(store, artifacts, aside)
         write_runs(aside, read_runs(store.root))
-        shutil.copyfile(aside.parent / pointer.file, aside / _DATABASE)
-        with duckdb.connect(aside / _DATABASE) as connection:
-            refill(connection, {name: table_files(aside, name) for name in OF_RUNS})
+        try:
+            shutil.copyfile(aside.parent / pointer.file, aside / _DATABASE)
+            with duckdb.connect(aside / _DATABASE) as connection:
+                refill(connection, {name: table_files(aside, name) for name in OF_RUNS})
+        except (OSError, duckdb.Error) as error:
+            log.warning("the warehouse is built anew, because %s cannot be read: %s", pointer.file, error)
+            (aside / _DATABASE).unlink(missing_ok=True)
+            return _build(store, artifacts, aside)
         return _publish(store, aside, made_of)
 
 
@@ -96,6 +100,7 @@ def _publish(store: Store, aside: Path, made_of: str) -> Path:
 def _made_of(artifacts: Sequence[Artifact]) -> str:
     values = {
         "schema": SCHEMA_VERSION,
+        "tables": {table.name: [c.name for c in table.columns] for table in TABLES.values()},
         "sql": [file.read_text(encoding="utf-8") for file in SQL],
         "fixed": {name: rows().to_dicts() for name, rows in FIXED.items()},
         "artifacts": sorted(artifact.fingerprint for artifact in artifacts),
@@ -121,6 +126,9 @@ def _parts(artifacts: Sequence[Artifact], own: Path) -> dict[str, list[Part]]:
         parts[table.name].append(Part("", tuple(table_files(own, table.name))))
     for artifact in artifacts:
         for name in artifact.manifest.rows:
+            if name not in parts:
+                log.warning("%s is of a stage that is not installed: its table is left out", name)
+                continue
             parts[name].append(Part(artifact.fingerprint, tuple(table_files(artifact.folder, name))))
     return parts
 
