@@ -24,8 +24,8 @@ HEAVY = ("prefect", "torch", "transformers")
 
 
 def test_it_gives_the_tables_that_prefect_gives(analysed: Path, inline_store: Path) -> None:
-    (own,), (other,) = read_runs(inline_store), read_runs(analysed)
-    differences = diff_runs(analysed, "latest", str(inline_store / "runs" / f"{own.run_id}.json"))
+    (own, *_), (other, *_) = read_runs(inline_store), read_runs(analysed)
+    differences = diff_runs(analysed, other.run_id, str(inline_store / "runs" / f"{own.run_id}.json"))
     shared = {a.name for a in own.artifacts} & {a.name for a in other.artifacts}
     assert {f"{stage}/reference-contrastive" for stage in ("activations", "retrieval", "index")} < shared
     assert {d.name for d in differences} & (shared - {"report"}) == set()
