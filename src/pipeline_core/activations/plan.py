@@ -12,11 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline_core.activations.vectors import PLAIN_PROMPT
 from pipeline_core.errors import DataError
 from pipeline_core.schema.parquet import read_table
-
-NO_PROMPT = "none"
-"""Prompt of models that follow none."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def needed_requests(tables: DatasetTables, prompts: bool) -> list[Request]:
         raise DataError(f"no task has samples of modality {modality}", "give the data set a task that uses them")
     pairs = pl.concat([queries, candidates.select(columns), training.select(columns)])
     if not prompts:
-        pairs = pairs.with_columns(prompt_id=pl.lit(NO_PROMPT))
+        pairs = pairs.with_columns(prompt_id=pl.lit(PLAIN_PROMPT))
     instructions = tables.prompts.select("prompt_id", instruction="text")
     return [
         Request(
