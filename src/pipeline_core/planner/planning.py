@@ -47,6 +47,7 @@ class _Planner:
         self.config = config
         self.models = [(settings, describe_model(settings)) for settings in config.models]
         self.stages = [stage for stage in STAGES.values() if stage.part in parts]
+        self.data = {stage.name: _digest(stage) for stage in self.stages}
         self.steps: dict[str, Step] = {}
         if getattr(config, SAES) and not any(config.saes(facts) for _, facts in self.models):
             names = ", ".join(facts.name for _, facts in self.models)
@@ -102,7 +103,7 @@ class _Planner:
             {role: self.steps[step].key.fingerprint for role, step in inputs.items()},
             stage.source(subject),
             _numerics(stage, subject),
-            _digest(stage),
+            self.data[stage.name],
         )
         name = _name(stage.name, subject, repetition)
         self.steps[name] = Step(name, stage, key, inputs, subject, repetition)
