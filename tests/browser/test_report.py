@@ -78,7 +78,7 @@ def test_the_keyboard_reaches_everything(browser: Browser, report: Path) -> None
         summary.focus()
         page.keyboard.press("Enter")
         assert page.locator("#figure-recall pre").is_visible()
-        assert "from retrieval_metrics" in page.locator("#figure-recall pre").inner_text()
+        assert "retrieval_metrics m" in page.locator("#figure-recall pre").inner_text()
         scrolling = page.locator(".scroll")
         assert all(scrolling.nth(n).get_attribute("tabindex") == "0" for n in range(scrolling.count()))
 
