@@ -249,6 +249,10 @@ class Partitioned(ABC, Generic[About, Part]):
         """Return the units of work in a part."""
 
     @abstractmethod
+    def is_built(self, work: Work[About], partition: Part) -> bool:
+        """Say whether a part is there, built by another worker or before an interruption."""
+
+    @abstractmethod
     def builder(self, work: Work[About]) -> Callable[[Part, Callable[[int], None]], None]:
         """Load what the parts that one worker builds share, and return what builds a part, telling units done."""
 
@@ -256,10 +260,13 @@ class Partitioned(ABC, Generic[About, Part]):
     def seal(self, work: Work[About], partitions: Sequence[Part]) -> None:
         """Make the parts, all of them built, one artifact."""
 
-    def build(self, work: Work[About]) -> None:
-        """Build the parts in turn, and seal them."""
-        partitions = self.partitions(work)
-        total, done = sum(self.size(part) for part in partitions), 0
+    def build_share(self, work: Work[About], parts: Sequence[Part]) -> None:
+        """Build those of some parts that are not there, as one worker, and tell the progress among them."""
+        missing = [part for part in parts if not self.is_built(work, part)]
+        if not missing:
+            return
+        total = sum(self.size(part) for part in parts)
+        done = total - sum(self.size(part) for part in missing)
 
         def advance(count: int) -> None:
             nonlocal done
@@ -267,9 +274,14 @@ class Partitioned(ABC, Generic[About, Part]):
             work.progress(done, total)
 
         build_part = self.builder(work)
-        for part in partitions:
+        for part in missing:
             build_part(part, advance)
-        self.seal(work, partitions)
+
+    def build(self, work: Work[About]) -> None:
+        """Build the parts and seal them."""
+        parts = self.partitions(work)
+        self.build_share(work, parts)
+        self.seal(work, parts)
 
 
 class DataSetStage(Stage[Subject]):

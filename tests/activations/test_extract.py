@@ -54,7 +54,10 @@ def run(
 
     with limited_threads(1):
         for shard in shards:
-            build_shard(embedder, dataset, settings, shard, folder, advance)
+            if is_written(folder, shard):
+                advance(len(shard.requests))
+            else:
+                build_shard(embedder, dataset, settings, shard, folder, advance)
     seal_shards(folder, shards)
 
 

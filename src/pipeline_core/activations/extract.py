@@ -13,7 +13,7 @@ import polars as pl
 from pipeline_core.activations.embed import embed_halving, sample_input
 from pipeline_core.activations.plan import DatasetTables, Shard, plan_extraction
 from pipeline_core.activations.settings import ActivationsSettings
-from pipeline_core.activations.shards import is_written, join, write_shard
+from pipeline_core.activations.shards import join, write_shard
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.models.embedder import Embedder
 
@@ -41,7 +41,7 @@ def build_shard(
     folder: Path,
     advance: Callable[[int], None],
 ) -> None:
-    """Write one shard unless it is there; several may be built at once, and ``seal_shards`` ends them.
+    """Write one shard; several may be built at once, and ``seal_shards`` ends them.
 
     Args:
         embedder: the loaded model.
@@ -56,9 +56,6 @@ def build_shard(
         DataError: a sample's picture cannot be read, or its text not be prepared.
         ModelError: the model gives values that are not finite, or a sample does not fit the memory.
     """
-    if is_written(folder, shard):
-        advance(len(shard.requests))
-        return
     representations = embedder.representations(settings.layer)
     parts = []
     with ImageReader(dataset) as reader, embedder.remembering_pictures():

@@ -38,8 +38,14 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
         """Return the number of embeddings requested of a shard."""
         return len(partition.requests)
 
+    def is_built(self, work: Work[ModelSubject], partition: "Shard") -> bool:
+        """Say whether the files of a shard are there and whole."""
+        from pipeline_core.activations.shards import is_written
+
+        return is_written(work.folder, partition)
+
     def builder(self, work: Work[ModelSubject]) -> "Callable[[Shard, Callable[[int], None]], None]":
-        """Load the model; what is returned writes one shard, unless an interrupted build left it."""
+        """Load the model; what is returned writes one shard."""
         from pipeline_core.activations.extract import build_shard
         from pipeline_core.models.loading import load_embedder
 

@@ -43,10 +43,7 @@ def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[
     from pipeline_core.threads import limited_threads  # noqa: PLC0415
 
     step = plan.steps[name]
-    used = used_by(plan, store, step)
-
-    def work_in(folder: Path) -> Work[Any]:
-        return Work(step.subject, used, folder, progress, store.root / CACHE)
+    work_in = _workshop(plan, step, store, progress)
 
     def validate(folder: Path) -> list[dict[str, Any]]:
         return [asdict(result) for result in validate_artifact(step.stage, folder, step.maker.limits(work_in(folder)))]
@@ -56,6 +53,30 @@ def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[
     with limited_threads(step.subject.placement.threads):
         artifact, cached = store.materialize(step.key, build, validate, step.subject.placement.model_dump(mode="json"))
     return Outcome(name, step.stage, artifact.fingerprint, cached, time.monotonic() - started), artifact
+
+
+def build_share(plan: Plan, name: str, store: Store, share: int, of: int, progress: Progress) -> None:
+    """Build every ``of``-th part of a step that is built in parts, from number ``share``, as one of ``of`` workers.
+
+    Workers need no lock and may be on other machines that see the store. ``carry_out`` ends the step: it builds what
+    none of them did, and seals the parts.
+
+    Raises:
+        LensError: a user's mistake.
+        OSError: input or output failed.
+    """
+    from pipeline_core.threads import limited_threads  # noqa: PLC0415
+
+    step = plan.steps[name]
+    assert step.parts, f"{step.stage} is built whole"
+    work = _workshop(plan, step, store, progress)(store.unfinished(step.key))
+    with limited_threads(step.subject.placement.threads):
+        step.parts.build_share(work, step.parts.partitions(work)[share::of])
+
+
+def _workshop(plan: Plan, step: Step, store: Store, progress: Progress) -> Callable[[Path], Work[Any]]:
+    used = used_by(plan, store, step)
+    return lambda folder: Work(step.subject, used, folder, progress, store.root / CACHE)
 
 
 def used_by(plan: Plan, store: Store, step: Step) -> tuple[Used, ...]:

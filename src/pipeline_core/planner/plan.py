@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_core.config import RunConfig
-from pipeline_core.stage import Stage, Subject
+from pipeline_core.stage import Partitioned, Stage, Subject
 from pipeline_core.store.artifacts import Status, Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunArtifact
@@ -35,6 +35,11 @@ class Step:
     def stage(self) -> str:
         """Name of the stage that builds it."""
         return self.key.stage
+
+    @property
+    def parts(self) -> Partitioned[Any, Any] | None:
+        """Its stage, if it is built in parts that several workers may share; see ``execution.build_share``."""
+        return self.maker if isinstance(self.maker, Partitioned) else None
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,12 @@ class Store:
         """Return where the artifact of ``key`` is or will be."""
         return self.root / key.stage / key.short
 
+    def unfinished(self, key: StageKey) -> Path:
+        """Return the folder, made when needed, that the artifact of ``key`` is built in; builds resume from it."""
+        partial = self.root / key.stage / f".partial-{key.short}"
+        partial.mkdir(parents=True, exist_ok=True)
+        return partial
+
     def status(self, key: StageKey) -> Status:
         """Say whether the artifact is there with every file at its recorded size. Changes nothing."""
         return self._status(self.folder(key))
@@ -170,8 +176,7 @@ class Store:
             if status == "damaged":
                 aside = self.set_aside(folder)
                 log.warning("%s/%s was damaged: set aside as %s and built anew", key.stage, key.short, aside)
-            partial = folder.parent / f".partial-{key.short}"
-            partial.mkdir(parents=True, exist_ok=True)
+            partial = self.unfinished(key)
             started = time.monotonic()
             build(partial)
             contracts = tuple(validate(partial)) if validate else ()

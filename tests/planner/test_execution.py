@@ -1,0 +1,62 @@
+"""Steps that are built in parts: workers share them without a lock, and whoever seals them builds none twice."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipeline_core.models import loading
+from pipeline_core.planner.execution import build_share, carry_out
+from pipeline_core.planner.plan import Plan
+from pipeline_core.planner.planning import plan_analysis
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.digests import file_digest
+from tests.small import picture_folder, small_config
+
+STEP = "activations/reference-contrastive"
+
+
+def silent(done: int, total: int) -> None:
+    """Take progress and say nothing."""
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    pictures = picture_folder(tmp_path_factory.mktemp("data") / "pictures", 12)
+    return plan_analysis(
+        small_config(pictures, "model.name=reference-contrastive", "compare_with=[]", "placement.shard_size=8")
+    )
+
+
+def store_with_data(plan: Plan, root: Path) -> Store:
+    store = Store(root)
+    carry_out(plan, "dataset", store, silent)
+    return store
+
+
+def test_a_step_knows_whether_it_is_built_in_parts(plan: Plan) -> None:
+    assert {name for name, step in plan.steps.items() if step.parts} == {STEP}
+
+
+@pytest.mark.slow
+def test_parts_that_workers_share_make_the_artifact_of_one_worker(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, shared = (store_with_data(plan, tmp_path / name) for name in ("alone", "shared"))
+    whole, _ = carry_out(plan, STEP, alone, silent)
+    told: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
+    with ThreadPoolExecutor(2) as workers:
+        jobs = [
+            workers.submit(build_share, plan, STEP, shared, n, 2, lambda *done, n=n: told[n].append(done)) for n in told
+        ]
+    for job in jobs:
+        job.result()
+    assert all(steps[-1][0] == steps[-1][1] > 0 for steps in told.values())
+    # All parts are there: sealing them loads no model.
+    monkeypatch.delattr(loading, "load_embedder")
+    sealed, artifact = carry_out(plan, STEP, shared, silent)
+    assert (sealed.fingerprint, sealed.cached) == (whole.fingerprint, False)
+    parts = [file.path for file in artifact.manifest.files if file.path.startswith("embeddings/")]
+    assert len(parts) > 2
+    for file in artifact.manifest.files:
+        assert file_digest(alone.folder(plan.steps[STEP].key) / file.path) == file.sha256
