@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pipeline_core.activations.extract import build_shard, plan_shards
-from pipeline_core.activations.plan import DatasetTables, needed_requests
+from pipeline_core.activations.plan import DatasetTables, needed_requests, training_order
 from pipeline_core.activations.settings import ActivationsSettings
 from pipeline_core.activations.shards import half_scale, is_written, seal_shards
 from pipeline_core.activations.vectors import VectorBlocks, analysis_representation, load_embeddings, token_batches
@@ -24,6 +24,7 @@ from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.representations import MASKS, POOLINGS
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
+from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.threads import limited_threads
 from tests.models import tiny
@@ -196,6 +197,18 @@ def test_an_extraction_that_goes_on_with_other_shards_keeps_none_that_holds_some
     run(llava, dataset_folder, tmp_path, shard_size=other)
     run(llava, dataset_folder, tmp_path)
     assert contents(tmp_path) == contents(extracted)
+
+
+@pytest.mark.parametrize("other", [SHARD_SIZE // 2, SHARD_SIZE + 3])
+def test_an_autoencoder_takes_its_states_in_one_order_however_they_were_cut_into_shards(
+    extracted: Path, llava: GenerativeEmbedder, dataset_folder: Path, tmp_path: Path, other: int
+) -> None:
+    run(llava, dataset_folder, tmp_path, shard_size=other)
+    order = training_order(DatasetTables.read(dataset_folder), llava.facts.prompts)
+    one, same = (map_tokens(folder, tmp_path / f"{n}.npy", order) for n, folder in enumerate((extracted, tmp_path)))
+    np.testing.assert_allclose(one.halves, same.halves, atol=2e-3)
+    unordered = (map_tokens(folder, tmp_path / f"{n}-.npy") for n, folder in enumerate((extracted, tmp_path)))
+    assert not np.allclose(*(tokens.halves for tokens in unordered), atol=0.1)
 
 
 def test_an_interrupted_extraction_loses_only_the_shard_in_flight(

@@ -16,6 +16,9 @@ from pipeline_core.activations.vectors import PLAIN_PROMPT
 from pipeline_core.errors import DataError
 from pipeline_core.schema.parquet import read_table
 
+_ORDER = 512
+"""Requests that ``training_order`` puts in order together, whatever the size of shards."""
+
 
 @dataclass(frozen=True)
 class DatasetTables:
@@ -80,9 +83,24 @@ def plan_extraction(tables: DatasetTables, prompts: bool, shard_size: int, batch
     Raises:
         DataError: a training sample's modality occurs in no task, so that no instruction is known for it.
     """
-    requests = sorted(needed_requests(tables, prompts), key=lambda r: (_digest(r), r.sample_id, r.prompt_id))
-    chunks = [requests[start : start + shard_size] for start in range(0, len(requests), shard_size)]
+    chunks = _chunks(needed_requests(tables, prompts), shard_size)
     return tuple(Shard(number, _batches(chunk, batch_size)) for number, chunk in enumerate(chunks))
+
+
+def training_order(tables: DatasetTables, prompts: bool) -> pl.DataFrame:
+    """Return the order in which an autoencoder takes the states of samples: that of shards of one fixed size.
+
+    How an extraction was cut into shards is a matter of placement, which no result may hang on.
+
+    Returns:
+        Columns sample_id and prompt_id, a row a request.
+
+    Raises:
+        DataError: as in ``plan_extraction``.
+    """
+    chunks = _chunks(needed_requests(tables, prompts), _ORDER)
+    ordered = [pair for chunk in chunks for pair in sorted((r.sample_id, r.prompt_id) for r in chunk)]
+    return pl.DataFrame(ordered, {"sample_id": pl.String, "prompt_id": pl.String}, orient="row")
 
 
 def needed_requests(tables: DatasetTables, prompts: bool) -> list[Request]:
@@ -146,6 +164,11 @@ def default_prompts(tasks: pl.DataFrame) -> Mapping[str, str]:
         .unique("modality", keep="first", maintain_order=True)
     )
     return dict(ranked.select("modality", "prompt_id").iter_rows())
+
+
+def _chunks(requests: Sequence[Request], size: int) -> list[list[Request]]:
+    ordered = sorted(requests, key=lambda r: (_digest(r), r.sample_id, r.prompt_id))
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
 def _batches(requests: Sequence[Request], batch_size: int) -> tuple[tuple[Request, ...], ...]:

@@ -13,7 +13,7 @@ class Sae(SaeStage):
     name = "sae"
     about = "Trains a sparse autoencoder on stored states, or brings one that was trained elsewhere."
     settings = Saes
-    inputs = (Input("activations"),)
+    inputs = (Input("dataset", of_analysis=True), Input("activations"))
     repetitions = "own"
     trains = True
 
@@ -34,6 +34,7 @@ class Sae(SaeStage):
 
     def build(self, work: Work[SaeSubject]) -> None:
         """Write the autoencoder; an interrupted training goes on from its last checkpoint."""
+        from pipeline_core.activations.plan import DatasetTables, training_order
         from pipeline_core.sae.bring import bring_sae
         from pipeline_core.sae.trainer import train_sae
 
@@ -43,7 +44,8 @@ class Sae(SaeStage):
             bring_sae(settings, activations, model, work.folder, work.progress)
         else:
             threads, steps = placement.threads, placement.checkpoint_steps
-            train_sae(activations, settings, model, work.folder, threads, steps, work.progress)
+            order = training_order(DatasetTables.read(work.input("dataset")), work.subject.model.prompts)
+            train_sae(activations, settings, model, work.folder, threads, steps, work.progress, order)
 
 
 def _settings(subject: SaeSubject) -> SaeSettings | BroughtSae:

@@ -13,7 +13,7 @@ import torch
 
 from pipeline_core.activations.vectors import representations, token_batches
 from pipeline_core.errors import DataError
-from pipeline_core.schema.parquet import table_files
+from pipeline_core.schema.parquet import read_table, table_files
 
 _BLOCK = 16384
 _FEWEST = 2
@@ -47,8 +47,13 @@ class TokenMap:
             yield self.halves[start : start + _BLOCK]
 
 
-def map_tokens(activations: Path, path: Path) -> TokenMap:
+def map_tokens(activations: Path, path: Path, order: pl.DataFrame | None = None) -> TokenMap:
     """Decode the token states of an activations artifact into a memory map at ``path``, unless a whole one is there.
+
+    Args:
+        activations: an activations artifact.
+        path: where the map is or will be.
+        order: sample_id and prompt_id, in the order that their states are to have; by default that of the artifact.
 
     Raises:
         DataError: there are fewer than two states, too few to have a variance.
@@ -61,20 +66,31 @@ def map_tokens(activations: Path, path: Path) -> TokenMap:
     scales = (pc.max(pq.read_table(file, columns=["scale"])["scale"]).as_py() for file in files)
     scale = float(max(s for s in scales if s is not None))
     if not path.is_file():
-        _decode(activations, path, n_tokens, scale)
+        _decode(activations, path, scale, _places(activations, n_tokens, order))
     return TokenMap(path, scale, np.load(path, mmap_mode="r"))
 
 
-def _decode(activations: Path, path: Path, n_tokens: int, scale: float) -> None:
+def _places(activations: Path, n_tokens: int, order: pl.DataFrame | None) -> npt.NDArray[np.int64]:
+    """Return the row in the map of each state, in stored order; the states of a sample stay in theirs."""
+    if order is None:
+        return np.arange(n_tokens)
+    stored = read_table(activations, "tokens", order.columns)
+    numbers = stored.join(order.with_row_index("number"), on=order.columns, how="left", maintain_order="left")
+    places = np.empty(n_tokens, dtype=np.int64)
+    places[np.argsort(numbers["number"].to_numpy(), kind="stable")] = np.arange(n_tokens)
+    return places
+
+
+def _decode(activations: Path, path: Path, scale: float, places: npt.NDArray[np.int64]) -> None:
     unfinished = path.with_suffix(".partial")
     halves: np.memmap[tuple[int, ...], np.dtype[np.float16]] | None = None
     filled = 0
     for batch in token_batches(activations):
         if halves is None:
-            halves = np.lib.format.open_memmap(unfinished, "w+", np.float16, (n_tokens, batch.shape[1]))
-        halves[filled : filled + len(batch)] = batch / np.float32(scale)
+            halves = np.lib.format.open_memmap(unfinished, "w+", np.float16, (len(places), batch.shape[1]))
+        halves[places[filled : filled + len(batch)]] = batch / np.float32(scale)
         filled += len(batch)
-    assert halves is not None and filled == n_tokens
+    assert halves is not None and filled == len(places)
     halves.flush()
     unfinished.replace(path)
 

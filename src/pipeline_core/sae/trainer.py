@@ -30,6 +30,7 @@ def train_sae(
     threads: int,
     checkpoint_steps: int,
     progress: Callable[[int, int], None],
+    order: pl.DataFrame | None = None,
 ) -> None:
     """Train on the token states of an activations artifact; write weights, cfg.json and the table sae_training.
 
@@ -49,6 +50,7 @@ def train_sae(
         threads: of torch's arithmetic.
         checkpoint_steps: steps between checkpoints: what a kill can lose.
         progress: called with (steps done, steps in all) after every step.
+        order: of the samples whose states are trained on, before each epoch draws its own; see ``map_tokens``.
 
     Raises:
         DataError: there are too few token states.
@@ -57,7 +59,7 @@ def train_sae(
     if _finished(folder):
         return
     with limited_threads(threads):
-        tokens = map_tokens(activations, folder / STATES)
+        tokens = map_tokens(activations, folder / STATES, order)
         mean = tokens.mean()
         state = _start(mean, settings)
         state.restore(folder)
