@@ -122,16 +122,18 @@ def sql(
 
 @app.command()
 def search(
-    text: Annotated[str, typer.Argument(help='What to look for, e.g. "a red heart".')],
+    text: Annotated[str | None, typer.Argument(help='What to look for, e.g. "a red heart".')] = None,
+    image: Annotated[Path | None, typer.Option(help="A picture to look for, or to look for with the words.")] = None,
     to: Annotated[Literal["image", "text", "any"], typer.Option(help="What to find.")] = "image",
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="Hits to show.")] = 5,
     model: Annotated[str | None, typer.Option(help="Model; by default the one that the latest run studied.")] = None,
     store: StoreOption = None,
 ) -> None:
-    """Search the index with words: hits of the raw embeddings and of the realigned ones, side by side."""
-    from flows.searching import search_text
+    """Search the index with words, a picture, or both: hits of raw and of realigned embeddings, side by side."""
+    from flows.searching import search_run
+    from pipeline_core.activations.query import Question
 
-    hits = search_text(_existing(store), text, to, k, model)
+    hits = search_run(_existing(store), Question(text, image), to, k, model)
     rows = [
         (str(rank), str(before), str(after))
         for rank, (before, after) in enumerate(zip(hits.raw, hits.realign, strict=True), start=1)

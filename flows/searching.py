@@ -1,10 +1,11 @@
-"""A search with words: the text embedded by the model of a run, looked up in that run's index."""
+"""A search: words, a picture or both, embedded by the model of a run and looked up in that run's index."""
 
 from pathlib import Path
 
-from pipeline_core.activations.query import embed_text
+from pipeline_core.activations.query import Question, embed_question
 from pipeline_core.config import parse_config
 from pipeline_core.errors import QueryError, StoreError
+from pipeline_core.index.items import group_name
 from pipeline_core.index.search import SearchResult, Target, search
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.loading import load_embedder
@@ -13,21 +14,22 @@ from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import read_runs
 
 
-def search_text(root: Path, text: str, to: Target, k: int, model: str | None) -> SearchResult:
+def search_run(root: Path, question: Question, to: Target, k: int, model: str | None) -> SearchResult:
     """Search the index of the latest completed run.
 
     Args:
         root: the store.
-        text: what is looked for.
+        question: what is looked for.
         to: modality of the answers.
         k: hits a variant.
         model: one of the run's models; by default the one that it studied.
 
     Raises:
         StoreError: there is no completed run, or an artifact that it used is missing or damaged.
-        QueryError: the run had no such model, the model has changed since, or the text is empty.
+        QueryError: the run had no such model, the model has changed since, or the question cannot be embedded.
         ConfigError: the run is of an older version, whose config had other fields.
     """
+    modality = question.modality
     completed = [run for run in read_runs(root) if run.state == "completed"]
     if not completed:
         raise StoreError(f"the store {root} has no completed run", "run lens run")
@@ -46,5 +48,6 @@ def search_text(root: Path, text: str, to: Target, k: int, model: str | None) ->
     if facts.identity != activations.manifest.source:
         raise QueryError(f"the model {chosen.name} has changed since the index was built", "run lens run again")
     embedder = load_embedder(chosen, facts, config.placement.device, root / CACHE)
-    vector = embed_text(embedder, text, dataset.folder, config.section("activations"), config.section("representation"))
-    return search(index.folder, vector, to, k)
+    sections = config.section("activations"), config.section("representation")
+    vector, prompt_id = embed_question(embedder, question, dataset.folder, *sections)
+    return search(index.folder, vector, to, k, group_name(modality, prompt_id))

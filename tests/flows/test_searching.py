@@ -1,13 +1,16 @@
-"""A search refuses a model or an index that is no longer what the run used, before it loads the model."""
+"""A search finds what was stored, and refuses a model or an index that is no longer what the run used."""
 
 from pathlib import Path
 
 import pytest
 
-from flows.searching import search_text
+from flows.searching import search_run
+from pipeline_core.activations.query import Question
 from pipeline_core.config import load_config
+from pipeline_core.dataset.images import ImageReader
 from pipeline_core.errors import QueryError, StoreError
 from pipeline_core.models.facts import describe_model
+from pipeline_core.schema.parquet import read_table
 from pipeline_core.store.artifacts import Artifact, Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunArtifact, journalled_run
@@ -35,13 +38,13 @@ def run(root: Path, source: str) -> dict[str, Artifact]:
 def test_a_model_that_has_changed_is_refused(tmp_path: Path) -> None:
     run(tmp_path, "reference:other")
     with pytest.raises(QueryError, match=f"the model {MODEL.name} has changed since the index was built; run lens run"):
-        search_text(tmp_path, "a red heart", "image", 3, None)
+        search_run(tmp_path, Question("a red heart"), "image", 3, None)
 
 
 def test_a_model_that_is_the_same_is_not_refused(tmp_path: Path) -> None:
     run(tmp_path, describe_model(MODEL).identity)
     with pytest.raises(StoreError, match=r"dataset/\w+ holds no table"):
-        search_text(tmp_path, "a red heart", "image", 3, None)
+        search_run(tmp_path, Question("a red heart"), "image", 3, None)
 
 
 @pytest.mark.parametrize("stage", ["dataset", "activations", "index"])
@@ -50,4 +53,44 @@ def test_a_damaged_artifact_is_named(tmp_path: Path, stage: str) -> None:
     (damaged,) = (a for a in made.values() if a.stage == stage)
     (damaged.folder / "file").write_text("cont")
     with pytest.raises(StoreError, match=f"the artifact {stage}/{damaged.fingerprint} is damaged; run lens run"):
-        search_text(tmp_path, "a red heart", "image", 3, None)
+        search_run(tmp_path, Question("a red heart"), "image", 3, None)
+
+
+@pytest.fixture(scope="module")
+def picture(inline_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """One of the run's own pictures: its sample id, and a file of it."""
+    dataset = Store(inline_store).find("dataset", next((inline_store / "dataset").iterdir()).name).folder
+    row = read_table(dataset, "samples").filter(modality="image").sort("sample_id").row(7, named=True)
+    file = tmp_path_factory.mktemp("picture") / "some picture.png"
+    with ImageReader(dataset) as reader:
+        reader.open(row["image_ref"]).save(file)
+    return row["sample_id"], file
+
+
+def test_a_picture_finds_itself(inline_store: Path, picture: tuple[str, Path]) -> None:
+    sample, file = picture
+    found = search_run(inline_store, Question(picture=file), "image", 3, None)
+    assert [hits[0].sample_id for hits in (found.raw, found.realign)] == [sample] * 2
+    assert found.raw[0].score == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_caption_finds_itself(inline_store: Path, picture: tuple[str, Path]) -> None:
+    _, file = picture
+    (nearest, *_) = search_run(inline_store, Question(picture=file), "image", 1, None).raw
+    found = search_run(inline_store, Question(nearest.text), "text", 1, None).raw[0]
+    assert (found.text, found.score) == (nearest.text, pytest.approx(1.0, abs=1e-3))
+
+
+@pytest.mark.parametrize(
+    ("question", "problem"),
+    [
+        (Question(), "there is nothing to search for"),
+        (Question("  "), "there is nothing to search for"),
+        (Question(picture=Path("no/such.png")), r"no/such\.png cannot be read: No such file or directory"),
+        (Question(picture=Path(__file__)), r"test_searching\.py cannot be read: it is no picture"),
+        (Question("with a hat", Path(__file__)), "no task of the run has samples of modality image_text; it has im"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_told(inline_store: Path, question: Question, problem: str) -> None:
+    with pytest.raises(QueryError, match=problem):
+        search_run(inline_store, question, "image", 3, None)

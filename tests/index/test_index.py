@@ -20,6 +20,7 @@ from tests.index.conftest import Artifacts
 
 SCORING = ScoringSettings(), RealignSettings()
 SETTINGS = IndexSettings(queries=10), *SCORING
+TEXTS = "text:text"
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["prompts", "dual encoder"])
@@ -44,7 +45,7 @@ def test_raw_hits_are_those_of_cosine_search(built: tuple[Artifacts, Path]) -> N
     images = {s: v for (s, _), v in artifacts.vectors.items() if s.startswith("image")}
     cosines = {s: float(v @ query / np.linalg.norm(v) / np.linalg.norm(query)) for s, v in images.items()}
     expected = sorted(cosines, key=lambda s: (-cosines[s], s))[:5]
-    result = search(folder, query, "image", 5)
+    result = search(folder, query, "image", 5, TEXTS)
     assert _ids(result.raw) == expected
     assert [hit.score for hit in result.raw] == pytest.approx([cosines[s] for s in expected], abs=1e-5)
     assert result.raw[0].text == f"thing {int(expected[0][-5:])}"
@@ -67,13 +68,15 @@ def test_realigned_hits_follow_the_papers_equation(built: tuple[Artifacts, Path]
     query = _query(artifacts, "text:00004")
     scores = (whitened(query[None], support) @ whitened(images, images).T)[0]
     expected = [names[i] for i in np.argsort(-scores)[:5]]
-    assert _ids(search(folder, query, "image", 5).realign) == expected
+    assert _ids(search(folder, query, "image", 5, TEXTS).realign) == expected
 
 
 def test_realign_finds_the_right_picture_where_raw_does_not(built: tuple[Artifacts, Path]) -> None:
     artifacts, folder = built
     numbers = range(0, 60, 3)
-    results: list[SearchResult] = [search(folder, _query(artifacts, f"text:{i:05d}"), "image", 1) for i in numbers]
+    results: list[SearchResult] = [
+        search(folder, _query(artifacts, f"text:{i:05d}"), "image", 1, TEXTS) for i in numbers
+    ]
     right = [f"image:{i:05d}" for i in numbers]
     raw = sum(r.raw[0].sample_id == s for r, s in zip(results, right, strict=True))
     realign = sum(r.realign[0].sample_id == s for r, s in zip(results, right, strict=True))
@@ -83,11 +86,11 @@ def test_realign_finds_the_right_picture_where_raw_does_not(built: tuple[Artifac
 def test_answers_are_of_the_modality_asked_for_and_never_mere_queries(built: tuple[Artifacts, Path]) -> None:
     artifacts, folder = built
     query = _query(artifacts, "text:phrase")
-    texts = search(folder, query, "text", 100).raw
+    texts = search(folder, query, "text", 100, TEXTS).raw
     assert {hit.modality for hit in texts} == {"text"}
     assert "text:phrase" not in _ids(texts)
     assert len(texts) == 60
-    assert {hit.modality for hit in search(folder, query, "any", 100).raw} == {"image", "text"}
+    assert {hit.modality for hit in search(folder, query, "any", 100, TEXTS).raw} == {"image", "text"}
 
 
 def test_recall_of_a_scan_is_one(built: tuple[Artifacts, Path]) -> None:
@@ -103,7 +106,7 @@ def test_recall_of_a_scan_is_one(built: tuple[Artifacts, Path]) -> None:
 def test_a_vector_of_another_model_is_refused(built: tuple[Artifacts, Path]) -> None:
     _, folder = built
     with pytest.raises(QueryError, match="16"):
-        search(folder, np.ones(7, dtype=np.float32), "image", 5)
+        search(folder, np.ones(7, dtype=np.float32), "image", 5, TEXTS)
 
 
 @pytest.mark.parametrize("pattern", ["lance/raw.lance/data/*", "lance/realign.lance/_versions/*.manifest"])
@@ -121,14 +124,14 @@ def test_a_damaged_index_is_told_in_one_line(
     with pytest.raises(
         StoreError, match=r"the index's table \w+ cannot be read: .*; run lens verify --repair"
     ) as caught:
-        search(copy, _query(artifacts, "text:00004"), "image", 5)
+        search(copy, _query(artifacts, "text:00004"), "image", 5, TEXTS)
     assert "\n" not in str(caught.value)
 
 
 def test_a_query_of_a_kind_that_was_never_fitted_is_refused(built: tuple[Artifacts, Path]) -> None:
     artifacts, folder = built
     with pytest.raises(QueryError, match="image"):
-        search(folder, _query(artifacts, "image:00000"), "image", 5, group="image:image")
+        search(folder, _query(artifacts, "image:00000"), "image", 5, "image:image")
 
 
 def test_an_interrupted_build_is_replaced_and_tables_are_equal(make: Callable[..., Artifacts], tmp_path: Path) -> None:

@@ -1,39 +1,78 @@
-"""A new text as a query: embedded under the representation that was analysed, exactly as the stored samples were."""
+"""A new text, picture, or both as a query: embedded under the representation analysed, as the stored samples were."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_core.activations.plan import DatasetTables, default_prompts
 from pipeline_core.activations.settings import ActivationsSettings, RepresentationSettings
 from pipeline_core.activations.vectors import Matrix
+from pipeline_core.dataset.images import DECODING_ERRORS, decode
 from pipeline_core.errors import QueryError
 from pipeline_core.models.embedder import Embedder
 from pipeline_core.models.representations import chosen_representation
 from pipeline_core.models.samples import SampleInput
 
 
-def embed_text(
-    embedder: Embedder, text: str, dataset: Path, settings: ActivationsSettings, representation: RepresentationSettings
-) -> Matrix:
-    """Return the raw embedding [d] of a text, under the instruction that the data set gives single texts.
+@dataclass(frozen=True)
+class Question:
+    """What is looked for: words, a picture, or a picture with words.
+
+    Attributes:
+        text: the words, or None.
+        picture: an image file, or None.
+    """
+
+    text: str | None = None
+    picture: Path | None = None
+
+    @property
+    def modality(self) -> str:
+        """What the data set calls samples of its kind.
+
+        Raises:
+            QueryError: there are neither words nor a picture.
+        """
+        parts = [part for part, given in (("image", self.picture), ("text", (self.text or "").strip())) if given]
+        if not parts:
+            raise QueryError("there is nothing to search for", 'give words, e.g. lens search "a red heart", or --image')
+        return "_".join(parts)
+
+
+def embed_question(
+    embedder: Embedder,
+    question: Question,
+    dataset: Path,
+    settings: ActivationsSettings,
+    representation: RepresentationSettings,
+) -> tuple[Matrix, str]:
+    """Return the raw embedding [d] of a question, and the id of the instruction that it was embedded under.
+
+    It is the instruction that the data set gives single samples of the question's modality.
 
     Args:
         embedder: the model.
-        text: what is looked for.
-        dataset: folder of the dataset artifact, whose instruction is used.
+        question: what is looked for.
+        dataset: folder of the dataset artifact.
         settings: decide the layer.
         representation: decides pooling and mask.
 
     Raises:
-        QueryError: the text is empty.
+        QueryError: the question is empty, its picture cannot be read, or no task has samples of its modality.
     """
-    if not text.strip():
-        raise QueryError("the text to search for is empty", 'give some words, e.g. lens search "a red heart"')
-    tables = DatasetTables.read(dataset)
-    prompt = default_prompts(tables.tasks)["text"]
-    instruction = dict(tables.prompts.select("prompt_id", "text").iter_rows())[prompt]
-    sample = SampleInput("query", prompt, text=text, instruction=instruction)
+    modality, tables = question.modality, DatasetTables.read(dataset)
+    prompts = default_prompts(tables.tasks)
+    if modality not in prompts:
+        raise QueryError(f"no task of the run has samples of modality {modality}", f"it has {', '.join(prompts)}")
+    instruction = dict(tables.prompts.select("prompt_id", "text").iter_rows())[prompts[modality]]
+    image = None
+    if question.picture is not None:
+        try:
+            image = decode(question.picture.read_bytes())
+        except DECODING_ERRORS as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no picture"
+            raise QueryError(f"{question.picture} cannot be read: {reason}", "name a picture file") from None
+    sample = SampleInput("query", prompts[modality], image, question.text or None, instruction)
     wanted = chosen_representation(
         embedder.representations(settings.layer), representation.pooling, representation.mask
     )
-    vector: Matrix = embedder.embed([sample], [wanted], ()).vectors[0, 0]
-    return vector
+    return embedder.embed([sample], [wanted], ()).vectors[0, 0], prompts[modality]

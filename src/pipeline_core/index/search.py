@@ -49,7 +49,7 @@ class SearchResult:
     realign: tuple[Hit, ...]
 
 
-def search(index: Path, vector: Matrix, to: Target, k: int, group: str = "text:text") -> SearchResult:
+def search(index: Path, vector: Matrix, to: Target, k: int, group: str) -> SearchResult:
     """Search with one embedding.
 
     Args:
