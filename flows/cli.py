@@ -134,11 +134,12 @@ def search(
     from pipeline_core.activations.query import Question
 
     hits = search_run(_existing(store), Question(text, image), to, k, model)
-    rows = [
-        (str(rank), str(before), str(after))
-        for rank, (before, after) in enumerate(zip(hits.raw, hits.realign, strict=True), start=1)
-    ]
-    out.print(_table(["rank", "raw", "ReAlign"], rows))
+    columns = {"raw": hits.raw, "ReAlign": hits.realign}
+    shown = {name: found for name, found in columns.items() if found is not None}
+    ranks = enumerate(zip(*shown.values(), strict=True), start=1)
+    out.print(_table(["rank", *shown], [(str(rank), *map(str, found)) for rank, found in ranks]))
+    if hits.realign is None:
+        out.print("ReAlign: not fitted to such questions, of which the data set has none in the support split")
 
 
 @app.command()

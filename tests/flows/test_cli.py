@@ -154,7 +154,7 @@ def test_doctor_finds_this_machine_ready(tmp_path: Path) -> None:
         (("sql", "selec 1"), ("lens sql --schema",)),
         (("sql", "drop table runs"), ("only read",)),
         (("sql", "select * from read_csv('/etc/passwd')"), ("disabled",)),
-        (("search", " "), ("empty",)),
+        (("search", " "), ("nothing to search for",)),
         (("search", "x", "--model", "none"), ("none", "reference-mllm")),
         (("features", "--sae", "none"), ("none", "reference-mllm/paper")),
         (("diff", "a", "b"), ("no run 'a'",)),

@@ -128,10 +128,12 @@ def test_a_damaged_index_is_told_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_query_of_a_kind_that_was_never_fitted_is_refused(built: tuple[Artifacts, Path]) -> None:
+def test_a_question_of_a_kind_that_was_never_fitted_is_answered_by_raw_embeddings(
+    built: tuple[Artifacts, Path],
+) -> None:
     artifacts, folder = built
-    with pytest.raises(QueryError, match="image"):
-        search(folder, _query(artifacts, "image:00000"), "image", 5, "image:image")
+    found = search(folder, _query(artifacts, "image:00000"), "image", 5, "image:image")
+    assert (found.raw[0].sample_id, found.realign) == ("image:00000", None)
 
 
 def test_an_interrupted_build_is_replaced_and_tables_are_equal(make: Callable[..., Artifacts], tmp_path: Path) -> None:

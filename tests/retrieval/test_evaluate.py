@@ -58,6 +58,28 @@ def test_centring_and_realign_undo_the_modality_gap(results: Path):
         assert value(results, system)["low"] > 0.6, system
 
 
+def test_a_task_without_support_queries_loses_what_is_fitted_on_them_and_nothing_else(
+    study: Study, results: Path, tmp_path: Path
+):
+    task = "t2i"
+    dataset = shutil.copytree(study.dataset, tmp_path / "dataset")
+    lost = (pl.col("task_id") == task) & (pl.col("split") == "support")
+    write_table(dataset, "queries", read_table(dataset, "queries").filter(~lost))
+    without = run(replace(study, dataset=dataset), tmp_path / "retrieval")
+    systems = read_table(results, "systems")
+    fitted = systems.filter(pl.col("fit_on").is_in(["candidates", "support", "joint"]))["system_id"].implode()
+    assert_frame_equal(read_table(without, "systems"), systems)
+    for name in ("retrieval_metrics", "retrieval_ranks", "retrieval_hits", "removal_effects", "comparisons"):
+        named = pl.col("system_id").is_in(fitted)
+        if name == "comparisons":
+            named |= pl.col("baseline_id").is_in(fitted)
+        kept = read_table(results, name).filter(~(named & (pl.col("task_id") == task)))
+        columns = [column for column in kept.columns if column != "q"]  # corrected over fewer tests
+        assert_frame_equal(read_table(without, name).select(columns), kept.select(columns))
+    maps = load_maps(without / "adaptations" / f"{task}.safetensors")
+    assert {name.partition("/")[0] for name in maps} == {"realign-code-transductive", "removal-paper"}
+
+
 def test_shuffled_pairs_stay_at_chance(results: Path):
     rows = read_table(results, "retrieval_metrics").filter(system_id="model/realign-shuffled_pairs", metric="hit_rate")
     for row in rows.iter_rows(named=True):

@@ -103,14 +103,15 @@ def test_each_query_is_looked_up_under_its_own_prompt(study: Study, tmp_path: Pa
     assert pool.query_prompts == tuple("own" if query.endswith("0") else "text" for query in pool.query_ids)
 
 
-def test_a_benchmark_may_lack_validation_but_not_support(study: Study, tmp_path: Path):
+def test_a_benchmark_may_lack_every_split_but_test(study: Study, tmp_path: Path):
     queries = read_table(study.dataset, "queries")
-    (tmp_path / "one").mkdir()
-    tested = with_changed(study, tmp_path / "one", queries=queries.filter(pl.col("split") != "validation"))
-    for problem in problems(tested, [5]):
-        assert [pool.split for pool in problem.scored] == ["test"]
-    for split in ("support", "test"):
-        (tmp_path / split).mkdir()
-        lacking = with_changed(study, tmp_path / split, queries=queries.filter(pl.col("split") != split))
-        with pytest.raises(DataError, match=f"^task i2i has no queries in the split {split}; judge some there, or"):
-            problems(lacking, [5])
+    for lost, splits in (("validation", ["support", "test"]), ("support", ["validation", "test"])):
+        (tmp_path / lost).mkdir()
+        tested = with_changed(study, tmp_path / lost, queries=queries.filter(pl.col("split") != lost))
+        for problem in problems(tested, [5]):
+            assert [*problem.pools] == splits
+            assert [pool.split for pool in problem.scored] == [split for split in splits if split != "support"]
+    (tmp_path / "test").mkdir()
+    lacking = with_changed(study, tmp_path / "test", queries=queries.filter(pl.col("split") != "test"))
+    with pytest.raises(DataError, match=r"^task i2i has no queries in the split test; judge some there, or"):
+        problems(lacking, [5])

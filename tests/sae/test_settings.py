@@ -63,7 +63,6 @@ def test_the_schema_lets_an_architectures_fields_pass() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ([], "at least 1"),
         ([{"name": "a", "k": 65, "features": 64}], "k is 65, which must not exceed features, 64"),
         ([{"name": "a", "kk": 3}], "there is no field 'kk'; known here: architecture, batch_size"),
         ([{"from": "x", "features": 3}], "there is no field 'features'; known here: from, k, name, states"),
@@ -84,6 +83,10 @@ def test_what_cannot_be_is_refused(given: list[object], told: str) -> None:
         LIST.validate_python(given)
     first = error.value.errors()[0]
     assert told in first["msg"]
+
+
+def test_an_analysis_may_do_without_autoencoders() -> None:
+    assert LIST.validate_python([]) == ()
 
 
 def test_a_mistake_is_placed_at_its_field() -> None:

@@ -50,7 +50,10 @@ def select_rows(codes: Codes, dataset: Path) -> Selection:
         .sort("image_id", "text_id")
     )
     if pairs.is_empty():
-        raise DataError("no matched pair lies in the splits train and support", "give the data set pairs there")
+        raise DataError(
+            "no matched pair lies in the splits train and support",
+            "give the data set pairs there, or do without autoencoders (sae=[])",
+        )
     return Selection(_rows(images["row"]), _rows(texts["row"]), _rows(pairs["image_row"]), _rows(pairs["text_row"]))
 
 

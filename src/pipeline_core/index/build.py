@@ -10,8 +10,7 @@ import pyarrow as pa
 from lancedb.index import HnswSq, IvfFlat
 
 from pipeline_core.activations.vectors import Matrix, load_embeddings
-from pipeline_core.errors import DataError
-from pipeline_core.index.items import Items, find_items, support_queries
+from pipeline_core.index.items import Items, asked_groups, find_items, support_queries
 from pipeline_core.index.measure import measure_recall
 from pipeline_core.index.search import DATABASE, QUERY_SIDE
 from pipeline_core.index.settings import IndexSettings
@@ -37,7 +36,8 @@ def build_index(
     """Write the database ``lance``, the queries' side of ReAlign, and the table ``index_recall``.
 
     ReAlign's candidate sets are all items of one modality and prompt; its query side is fitted on the support split's
-    queries of one modality and prompt, and is saved so that new texts can be searched for.
+    queries of one modality and prompt, and is saved so that what is new can be searched for. Questions of a kind that
+    has no support queries are answered by raw embeddings alone.
 
     Args:
         activations: artifact with the embeddings.
@@ -49,8 +49,7 @@ def build_index(
         folder: where to write; what an interrupted build left of the database is replaced.
 
     Raises:
-        DataError: a modality has fewer than two items, or fewer than two queries in the support split; or no task has
-            queries in support and in test.
+        DataError: a modality has fewer than two items, or one query alone in the support split.
     """
     embeddings = load_embeddings(activations, rep_id)
     items = find_items(embeddings, dataset)
@@ -62,7 +61,7 @@ def build_index(
     shutil.rmtree(folder / DATABASE, ignore_errors=True)
     database = lancedb.connect(str(folder / DATABASE))
     variants: dict[str, tuple[Matrix, dict[str, Map]]] = {
-        "raw": (unit(items.vectors), dict.fromkeys(sides, Identity())),
+        "raw": (unit(items.vectors), dict.fromkeys(asked_groups(embeddings, dataset), Identity())),
         "realign": (_realigned(items, paper), sides),
     }
     rows = []
@@ -70,11 +69,6 @@ def build_index(
         table, kind = _store(database, variant, items.frame, stored, settings)
         measured = measure_recall(table, items, stored, query_sides, embeddings, dataset, settings.queries, scoring.ks)
         rows += [{**row, "rep_id": embeddings.rep_id, "adaptation": variant, "kind": kind} for row in measured]
-    if not rows:
-        raise DataError(
-            "no task has queries in both the splits support and test, which the index is fitted and measured on",
-            "judge some there, or draw the splits of more samples or by another seed",
-        )
     write_table(folder, "index_recall", pl.DataFrame(rows))
 
 

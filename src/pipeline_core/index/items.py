@@ -68,6 +68,12 @@ def find_items(embeddings: VectorBlocks, dataset: Path) -> Items:
     return Items(frame.select(COLUMNS), embeddings.take(frame["row"].to_numpy()))
 
 
+def asked_groups(embeddings: VectorBlocks, dataset: Path) -> set[str]:
+    """Return the groups of the tasks' queries, controls apart."""
+    tasks = read_table(dataset, "tasks").filter(pl.col("control") == "none")
+    return {group_of(embeddings, *pair) for pair in tasks.select("query_modality", "query_prompt_id").iter_rows()}
+
+
 def support_queries(embeddings: VectorBlocks, dataset: Path) -> dict[str, Matrix]:
     """Return the raw vectors of the support split's queries, by group: what the query side is fitted on."""
     tasks = read_table(dataset, "tasks").filter(pl.col("control") == "none")

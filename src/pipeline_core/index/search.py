@@ -43,10 +43,10 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Answers before and after ReAlign, best first."""
+    """Answers before and after ReAlign, best first; ``realign`` is None where it was not fitted to such questions."""
 
     raw: tuple[Hit, ...]
-    realign: tuple[Hit, ...]
+    realign: tuple[Hit, ...] | None
 
 
 def search(index: Path, vector: Matrix, to: Target, k: int, group: str) -> SearchResult:
@@ -60,21 +60,19 @@ def search(index: Path, vector: Matrix, to: Target, k: int, group: str) -> Searc
         group: modality and prompt of the query, which decide its side of ReAlign; dual encoders have no prompts.
 
     Raises:
-        QueryError: the vector has another width than the index, or the index knows no such queries.
+        QueryError: the vector has another width than the index.
         StoreError: the index cannot be read.
     """
     sides = query_sides(index)
     if group not in sides:
         group = group_name(group.partition(":")[0], PLAIN_PROMPT)
-    if group not in sides:
-        raise QueryError(f"the index knows no queries of kind {group}", f"known: {', '.join(sorted(sides))}")
     condition = None if to == "any" else f"modality = '{to}'"
-    adapted: dict[str, Map] = {"raw": Identity(), "realign": sides[group]}
-    found = {
-        variant: nearest(open_variant(index, variant), side.apply(vector[None])[0], condition, k * _PROMPTS_A_SAMPLE)
-        for variant, side in adapted.items()
-    }
-    return SearchResult(_hits(found["raw"], k), _hits(found["realign"], k))
+
+    def answers(variant: str, side: Map) -> tuple[Hit, ...]:
+        query = side.apply(vector[None])[0]
+        return _hits(nearest(open_variant(index, variant), query, condition, k * _PROMPTS_A_SAMPLE), k)
+
+    return SearchResult(answers("raw", Identity()), answers("realign", sides[group]) if group in sides else None)
 
 
 def query_sides(index: Path) -> dict[str, Map]:

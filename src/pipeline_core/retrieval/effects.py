@@ -32,14 +32,15 @@ def removal_effects(
     Args:
         model: the model, first part of every system id.
         raw: what every removal is compared with.
-        removals: systems that remove a set; scored already, as raw is.
+        removals: systems that remove a set; scored already, as raw is, or left out of the task.
         singles: features that are removed alone, and searched for here.
         vectors: raw vectors of the task.
         scored: how the systems scored on the task's pool.
         k: cut-off of the hit rate, the task's primary one.
         settings: numbers of resamples and permutations, seed.
     """
-    sets = [(_columns(model, system), _hits(scored, model, system, k)) for system in removals]
+    kept = [system for system in removals if system_id(model, system) in scored.scores]
+    sets = [(_columns(model, system), _hits(scored, model, system, k)) for system in kept]
     alone = [
         (_columns(model, of.system, feature_id), _hits_without(basis, vectors, scored.pool, k))
         for of in singles

@@ -82,6 +82,10 @@ class TaskVectors:
             self._rows[split, "candidates"] = embeddings.rows_of(pool.candidate_ids, candidate_prompt_id)
         self._vectors = {part: embeddings.take(rows) for part, rows in self._rows.items()}
 
+    def can_fit(self, system: System) -> bool:
+        """Say whether the task has the queries that a system is fitted on."""
+        return SUPPORT[0] in self._rows or not system.needs_support
+
     def of(self, split: str, side: Side) -> Matrix:
         """Return the raw vectors of one side of a split."""
         return self._vectors[split, side]

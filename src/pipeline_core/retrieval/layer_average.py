@@ -66,12 +66,10 @@ class LayerAverages:
                 self._means[key] = cosines
 
     def results(self, model: str, pool: Pool, depth: int) -> dict[str, SearchResult]:
-        """Rank one pool by the means, by system id, once all layers are in; a task that was left out has no results."""
-        if pool.task_id not in self.tasks:
-            return {}
+        """Rank one pool by the means, by system id, once all layers are in; what was left out has no results."""
+        keys = {(system.short, pool.task_id, pool.split): system_id(model, system) for system in self._systems}
         return {
-            system_id(model, system): rank(
-                self._means[system.short, pool.task_id, pool.split], pool.relevant, pool.excluded, depth
-            )
-            for system in self._systems
+            name: rank(self._means[key], pool.relevant, pool.excluded, depth)
+            for key, name in keys.items()
+            if key in self._means
         }

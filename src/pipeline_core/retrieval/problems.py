@@ -11,7 +11,10 @@ FITTED = "support"
 """The split that statistics of queries come from."""
 
 SCORED = ("validation", "test")
-"""The splits that systems are scored on; a benchmark may lack the first."""
+"""The splits that systems are scored on."""
+
+NEEDED = "test"
+"""The split that a task must have: without the others it loses what is fitted, or chosen, on them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def problems(dataset: Path, ks: Sequence[int]) -> tuple[Problem, ...]:
         ks: cut-offs; a task's primary one is added to its own.
 
     Raises:
-        DataError: a task has no queries in support or test, or no candidates or nothing relevant in a split.
+        DataError: a task has no queries in test, or no candidates or nothing relevant in a split.
     """
     judgements = Judgements(dataset)
     return tuple(
@@ -56,10 +59,10 @@ def problems(dataset: Path, ks: Sequence[int]) -> tuple[Problem, ...]:
 
 
 def _pools(judgements: Judgements, task_id: str) -> dict[str, Pool]:
-    needed = [split for split in SCORED if split == "test" or judgements.asks_in(task_id, split)]
-    pools = {split: judgements.pool(task_id, split) for split in (FITTED, *needed)}
-    for split in needed:
-        if not len(pools[split].judged):
+    splits = [split for split in (FITTED, *SCORED) if split == NEEDED or judgements.asks_in(task_id, split)]
+    pools = {split: judgements.pool(task_id, split) for split in splits}
+    for split in splits:
+        if split in SCORED and not len(pools[split].judged):
             raise DataError(
                 f"no query of task {task_id} in the split {split} has a relevant candidate",
                 "give each query a relevant candidate of its split",

@@ -15,7 +15,7 @@ from pipeline_core.retrieval.systems import system_id
 def run_systems(
     model: str, systems: Iterable[System], vectors: TaskVectors, pool: Pool, depth: int
 ) -> dict[str, SearchResult]:
-    """Search one pool by every system.
+    """Search one pool by every system that the task has queries to fit on.
 
     Args:
         model: the model, first part of every system id.
@@ -37,7 +37,7 @@ def run_systems(
 
 
 def adapted(systems: Iterable[System], vectors: TaskVectors, split: str) -> Iterator[tuple[System, Matrix, Matrix]]:
-    """Yield each system, fitted for a split, with queries [q, r] and candidates [n, r].
+    """Yield each system that can be fitted, fitted for a split, with queries [q, r] and candidates [n, r].
 
     Their inner products are its cosines; neither need be of unit norm. One pair of matrices is made at a time.
 
@@ -46,7 +46,7 @@ def adapted(systems: Iterable[System], vectors: TaskVectors, split: str) -> Iter
     """
     queries, candidates = vectors.of(split, "queries"), vectors.of(split, "candidates")
     families: dict[Hashable, list[System]] = {}
-    for system in systems:
+    for system in filter(vectors.can_fit, systems):
         key = system.adaptation, ADAPTATIONS[system.adaptation].kin(system)
         families.setdefault(key, []).append(system)
     for family in families.values():
@@ -57,7 +57,7 @@ def adapted(systems: Iterable[System], vectors: TaskVectors, split: str) -> Iter
 def save_fitted(folder: Path, systems: Iterable[System], vectors: TaskVectors) -> None:
     """Write ``<task>.safetensors``: systems as fitted for the test split, ``<short>/queries`` and ``.../candidates``.
 
-    What fits nothing (the raw embedding) is left out.
+    What fits nothing (the raw embedding) is left out, and what the task has no queries to fit on.
 
     Raises:
         DataError: too few vectors to fit on.
@@ -65,7 +65,7 @@ def save_fitted(folder: Path, systems: Iterable[System], vectors: TaskVectors) -
     fitted = {
         f"{system.short}/{side}": own
         for system in systems
-        if system.fit_on is not None or system.basis is not None
+        if (system.fit_on is not None or system.basis is not None) and vectors.can_fit(system)
         for side, own in zip(SIDES, fit(system, vectors, "test"), strict=True)
     }
     save_maps(folder / f"{vectors.task_id}.safetensors", fitted)

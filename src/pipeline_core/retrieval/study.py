@@ -4,6 +4,7 @@ One representation is in memory at a time, and a task's scores only until its la
 chosen here: every system listed beforehand is scored and kept, and test is scored once.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pipeline_core.retrieval.effects import removal_effects
 from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors
 from pipeline_core.retrieval.judgements import Pool, shuffled
 from pipeline_core.retrieval.layer_average import LayerAverages
-from pipeline_core.retrieval.problems import Problem, problems
+from pipeline_core.retrieval.problems import FITTED, Problem, problems
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.running import run_systems, save_fitted
 from pipeline_core.retrieval.scoring import Scored, comparison_rows, families, joined, metric_rows, rank_rows, score
@@ -26,6 +27,8 @@ from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.systems import system_id, systems_table
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import write_table
+
+log = logging.getLogger(__name__)
 
 Keep = Callable[[int, Pool, Mapping[str, SearchResult]], None]
 """Takes the number of a task, its test pool, and the results of the systems that are judged by it."""
@@ -93,6 +96,8 @@ def score_study(
 ) -> None:
     """Score a study's systems and write the tables of its stage.
 
+    A task without queries in the support split loses the systems that are fitted on them, and no others.
+
     Effects (each removal against raw) and comparisons are of the test split; each of the two tables is one family of
     tests for tasks and one for their controls, so that the q of a task does not depend on how many controls it has.
     Beside the tables are the maps of ``study.saved``, but not of controls: ``adaptations/<task>.safetensors``.
@@ -112,6 +117,9 @@ def score_study(
     """
     tasks = [problem for problem in problems(dataset, scoring.ks) if study.controls or problem.control == "none"]
     groups = study.by_representation()
+    unsupported = ", ".join(problem.task_id for problem in tasks if FITTED not in problem.pools)
+    if unsupported:
+        log.warning("no support queries: systems that are fitted on them are left out of %s", unsupported)
     run = _Run(study, scoring, LayerAverages(study.combined, tasks))
     (folder / "adaptations").mkdir(exist_ok=True)
     last, done = [*groups][-1], 0
@@ -165,7 +173,8 @@ class _Run:
     ) -> dict[str, SearchResult]:
         judged = [system for system in members if system.control == control]
         results = run_systems(self._study.model, judged, vectors, pool, self._depth(problem))
-        self._add(problem, pool, control, results)
+        if results:
+            self._add(problem, pool, control, results)
         return results
 
     def _add(self, problem: Problem, pool: Pool, control: str, results: dict[str, SearchResult]) -> None:

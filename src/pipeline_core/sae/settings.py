@@ -97,8 +97,8 @@ def _names_differ(saes: tuple[SaeSettings | BroughtSae, ...]) -> tuple[SaeSettin
 AnySae = Annotated[SerializeAsAny[SaeSettings | BroughtSae], WrapValidator(_choose)]
 """Settings of one autoencoder: ``{from: PATH}`` is brought, anything else is trained here."""
 
-Saes = Annotated[tuple[AnySae, ...], Field(min_length=1), AfterValidator(_names_differ)]
-"""Settings of all autoencoders of an analysis; names differ among those for the same states."""
+Saes = Annotated[tuple[AnySae, ...], AfterValidator(_names_differ)]
+"""Settings of all autoencoders of an analysis, which may do without; names differ among those for the same states."""
 
 DEFAULT_SAES: tuple[SaeSettings | BroughtSae, ...] = TypeAdapter(Saes).validate_python(
     (

@@ -62,7 +62,10 @@ def map_tokens(activations: Path, path: Path, order: pl.DataFrame | None = None)
     files = table_files(activations, "tokens")
     n_tokens = sum(pq.read_metadata(file).num_rows for file in files)
     if n_tokens < _FEWEST:
-        raise DataError(f"{n_tokens} token states cannot train an autoencoder", "give the train split more samples")
+        raise DataError(
+            f"the train split has {n_tokens} token states, too few to train an autoencoder on",
+            "give it more samples, bring an autoencoder (sae.0.from), or do without (sae=[])",
+        )
     scales = (pc.max(pq.read_table(file, columns=["scale"])["scale"]).as_py() for file in files)
     scale = float(max(s for s in scales if s is not None))
     if not path.is_file():

@@ -59,6 +59,11 @@ class System:
     rep_ids: tuple[str, ...] = ()
     basis: Matrix | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def needs_support(self) -> bool:
+        """Whether it is fitted on queries of the support split, which a benchmark may lack."""
+        return self.fit_on not in (None, "test_queries")
+
 
 Compared = tuple[System, System]
 """A system and the baseline that it is tested against."""
