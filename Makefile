@@ -61,9 +61,10 @@ format: $(VENV)/.installed-dev ## let ruff rewrite
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-docs: $(VENV)/.installed ## write docs/tables.md anew from the schema, and docs/stages.md from the stages
+docs: $(VENV)/.installed-dev ## write docs/tables.md anew from the schema, docs/stages.md from the stages, docs/rooms.md from imports
 	$(RUN)/python -m pipeline_core.warehouse.document docs/tables.md
 	$(RUN)/python -m pipeline_core.planner.document docs/stages.md
+	$(RUN)/python -m tests.rooms
 
 results: $(VENV)/.installed ## write docs/results.md anew from the latest run
 	$(RUN)/python -m flows.results --output docs/results.md
