@@ -3,7 +3,7 @@
 Stages of other distributions follow, by entry points of the group ``retrieval_lens.stage``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline_core.activations import stage as activations
@@ -13,6 +13,7 @@ from pipeline_core.codes import stage as codes
 from pipeline_core.dataset import stage as dataset
 from pipeline_core.doses import stage as doses
 from pipeline_core.efficiency import stage as efficiency
+from pipeline_core.errors import LensError
 from pipeline_core.features import stage as features
 from pipeline_core.grid import stage as grid
 from pipeline_core.index import stage as index
@@ -43,9 +44,6 @@ _INSIDE: tuple[Stage[Any], ...] = (
     report.STAGE,
 )
 
-STAGES: Mapping[str, Stage[Any]] = {stage.name: stage for stage in (*_INSIDE, *Registry("stage").values())}
-"""Every stage by name, inputs before what reads from them."""
-
 SHARED: Mapping[str, type[Section]] = {
     "representation": RepresentationSettings,
     "adaptations": adaptation_settings(),
@@ -53,8 +51,39 @@ SHARED: Mapping[str, type[Section]] = {
 }
 """Sections of the config that belong to no stage alone, by name."""
 
+_OTHERS = frozenset({"model", "compare_with", "repetitions", "placement"})
+"""Fields of the config that are no section of stages."""
+
 SAES = sae.STAGE.name
 """The section that is a list: one element an autoencoder."""
+
+
+def with_outside(inside: Sequence[Stage[Any]], outside: Iterable[Stage[Any]]) -> dict[str, Stage[Any]]:
+    """Return stages by name, those from outside behind the others, inputs before what reads from them.
+
+    Raises:
+        LensError: a stage from outside reads from one that there is not, or from itself through others, or its name is
+            that of another stage or section.
+    """
+    stages = {stage.name: stage for stage in inside}
+    waiting = {stage.name: stage for stage in outside}
+    if taken := sorted(waiting.keys() & (stages.keys() | SHARED.keys() | _OTHERS)):
+        raise LensError(f"the stage {taken[0]!r} from outside is called as a section of the config", "rename it")
+    while waiting:
+        ready = [name for name, stage in waiting.items() if {wanted.stage for wanted in stage.inputs} <= stages.keys()]
+        if not ready:
+            name, stage = next(iter(waiting.items()))
+            missing = sorted({wanted.stage for wanted in stage.inputs} - stages.keys())
+            raise LensError(
+                f"the stage {name!r} from outside reads from {', '.join(missing)}, which no stage before it makes",
+                f"name stages of {', '.join(stages)}",
+            )
+        stages |= {name: waiting.pop(name) for name in ready}
+    return stages
+
+
+STAGES: Mapping[str, Stage[Any]] = with_outside(_INSIDE, Registry[Stage[Any]]("stage").values())
+"""Every stage by name, inputs before what reads from them."""
 
 for _stage in STAGES.values():
     add_tables(_stage.tables)
