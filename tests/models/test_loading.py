@@ -1,16 +1,47 @@
 """A model loaded as a user's folder is: what cannot be loaded, or not there, is told in one line."""
 
+import json
+import logging
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AlignConfig, AlignModel, AutoModelForImageTextToText
 
 from pipeline_core.errors import ModelError
 from pipeline_core.models.embedder import AttendingEmbedder
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.loading import load_embedder
+from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
 from tests.models import tiny
+
+HEAD = "language_model.lm_head.weight"
+QUERY = "language_model.model.layers.0.self_attn.q_proj.weight"
+KEY = "language_model.model.layers.0.self_attn.k_proj.weight"
+
+
+def changed(folder: Path, copy: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> Path:
+    """Copy a model with its weights changed."""
+    shutil.copytree(folder, copy)
+    weights = load_file(copy / "model.safetensors")
+    change(weights)
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    return copy
+
+
+def vectors(folder: Path) -> Any:
+    """Embed a picture and a text with the model of a folder."""
+    embedder = tiny.load(folder)
+    representation = embedder.representations(None)[0]
+    samples = [SampleInput("p", "none", tiny.picture(0)), SampleInput("t", "none", None, "a red heart")]
+    return embedder.embed(samples, [representation], ()).vectors
 
 
 def test_a_folder_without_weights_is_told_in_one_line(tmp_path: Path) -> None:
@@ -52,3 +83,89 @@ def test_the_facts_decide_attention_and_precision(llava_folder: Path, tmp_path: 
 def test_what_attends_can_be_asked_for(llava_folder: Path, tmp_path: Path) -> None:
     assert isinstance(tiny.load(llava_folder), AttendingEmbedder)
     assert not isinstance(tiny.load(tiny.save_clip(tmp_path)), AttendingEmbedder)
+
+
+def test_missing_weights_are_told_and_counted_never_random(llava_folder: Path, tmp_path: Path) -> None:
+    folder = changed(llava_folder, tmp_path / "lame", lambda weights: (weights.pop(QUERY), weights.pop(HEAD)))
+    with pytest.raises(ModelError, match=r"lacks 1 of the weights .*layers\.0\.self_attn\.q_proj\.weight; ") as caught:
+        tiny.load(folder)
+    assert "\n" not in str(caught.value) and "lm_head" not in str(caught.value)
+
+
+def test_weights_of_another_shape_are_told(llava_folder: Path, tmp_path: Path) -> None:
+    folder = changed(llava_folder, tmp_path / "other", lambda weights: weights.update({KEY: torch.zeros(3, 3)}))
+    with pytest.raises(ModelError, match=r"1 of the weights .*config does not give: .*k_proj\.weight \[3, 3\]; use"):
+        tiny.load(folder)
+
+
+def test_a_dual_encoder_without_its_projection_is_refused_but_not_without_the_scale_of_its_loss(tmp_path: Path) -> None:
+    clip = tiny.save_clip(tmp_path / "clip")
+    bare = changed(clip, tmp_path / "bare", lambda weights: weights.pop("visual_projection.weight"))
+    with pytest.raises(ModelError, match=r"lacks 1 of the weights that embedding needs: visual_projection\.weight"):
+        tiny.load(bare)
+    scaleless = changed(clip, tmp_path / "scaleless", lambda weights: weights.pop("logit_scale"))
+    np.testing.assert_allclose(vectors(scaleless), vectors(clip), atol=1e-5)
+
+
+def headless(folder: Path, copy: Path) -> None:
+    AutoModelForImageTextToText.from_pretrained(folder).model.save_pretrained(copy)
+
+
+def newer(folder: Path, copy: Path) -> None:
+    weights = AutoModelForImageTextToText.from_pretrained(folder).state_dict()
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+
+
+def sharded(folder: Path, copy: Path) -> None:
+    AutoModelForImageTextToText.from_pretrained(folder).save_pretrained(copy, max_shard_size="20KB")
+    assert len(list(copy.glob("model-*.safetensors"))) > 2
+
+
+def pickled(folder: Path, copy: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), copy / "pytorch_model.bin")
+
+
+def pickled_in_shards(folder: Path, copy: Path) -> None:
+    weights, half = load_file(folder / "model.safetensors"), {}
+    for n, key in enumerate(weights):
+        half.setdefault(f"pytorch_model-{n % 2}.bin", {})[key] = weights[key]
+    for name, part in half.items():
+        torch.save(part, copy / name)
+    index = {"metadata": {}, "weight_map": {key: name for name, part in half.items() for key in part}}
+    (copy / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("save", [headless, newer, sharded, pickled, pickled_in_shards])
+def test_every_layout_of_weights_gives_the_same_vectors(save: Any, llava_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(llava_folder, copy, ignore=shutil.ignore_patterns("*.safetensors"))
+    save(llava_folder, copy)
+    np.testing.assert_allclose(vectors(copy), vectors(llava_folder), atol=1e-5)
+
+
+def test_tied_weights_are_not_missing(llava_folder: Path, tmp_path: Path) -> None:
+    folder = changed(llava_folder, tmp_path / "tied", lambda weights: weights.pop(HEAD))
+    config = json.loads((folder / "config.json").read_text())
+    tied = config | {"tie_word_embeddings": True, "text_config": config["text_config"] | {"tie_word_embeddings": True}}
+    (folder / "config.json").write_text(json.dumps(tied))
+    np.testing.assert_allclose(vectors(folder), vectors(llava_folder), atol=1e-5)
+
+
+@pytest.mark.parametrize(("files", "named"), [("token*", "tokenizer.json"), ("processor_config.json", "preprocessor_")])
+def test_a_missing_file_beside_the_weights_is_named(files: str, named: str, llava_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(llava_folder, copy, ignore=shutil.ignore_patterns(files))
+    with pytest.raises(ModelError, match=f"cannot be loaded: there is no {named}"):
+        tiny.load(copy)
+
+
+def test_attention_falls_back_where_a_model_has_no_other_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tiny.save_clip(tmp_path)
+    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    AlignModel(AlignConfig(text_config=text | {"vocab_size": 500})).save_pretrained(folder)
+    with caplog.at_level(logging.WARNING):
+        embedder = tiny.load(folder)
+    assert embedder.facts.attention == "eager"
+    assert f"{folder} has no sdpa attention: it runs with eager" in caplog.messages
