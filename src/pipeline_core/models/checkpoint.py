@@ -1,12 +1,14 @@
 """The files of a checkpoint, looked at before anything is loaded: they are there, and they are whole."""
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline_core.errors import ModelError
 
-CONFIG = "config.json"
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
 _SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
 _PICTURES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZERS = (
@@ -18,6 +20,7 @@ _TOKENIZERS = (
     "sentencepiece.bpe.model",
     "tekken.json",
 )
+_PRECISIONS = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 _WHOLE = "give the whole folder that save_pretrained wrote, or download the model again"
 
 
@@ -67,6 +70,21 @@ def check_tensors(model: str, file: Path) -> None:
         raise broken(model, f"{file.name} is damaged ({error})") from error
 
 
+def precision(model: str, folder: Path, config: Mapping[str, Any]) -> str:
+    """Return the precision that a checkpoint was saved in: what its config says, else its first weights.
+
+    Raises:
+        ModelError: neither says, or it is not one to run with.
+    """
+    told = config.get("dtype") or config.get("torch_dtype") or _stored(folder)
+    if told not in _PRECISIONS.values():
+        raise ModelError(
+            f"the precision of the model {model} cannot be told" + (f" ({told})" if told else ""),
+            f"set model.dtype to {', '.join(_PRECISIONS.values())}",
+        )
+    return str(told)
+
+
 def read_json(model: str, file: Path) -> dict[str, Any]:
     """Read one of the files that describe a model.
 
@@ -87,6 +105,17 @@ def read_json(model: str, file: Path) -> dict[str, Any]:
 def broken(model: str, what: str) -> ModelError:
     """Return the error that tells what is wrong with the files of a model."""
     return ModelError(f"the model {model!r} cannot be loaded: {what}", _WHOLE)
+
+
+def _stored(folder: Path) -> str | None:
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+
+    with suppress(SafetensorError, OSError, StopIteration):
+        file = next(iter(sorted(folder.glob("*.safetensors"))))
+        with safe_open(file, framework="np") as opened:
+            stored = (opened.get_slice(key).get_dtype() for key in opened.keys())  # noqa: SIM118
+            return next(_PRECISIONS[name] for name in stored if name in _PRECISIONS)
+    return None
 
 
 def _shards(model: str, index: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from pipeline_core.errors import ModelError
 from pipeline_core.model_facts import Kind
 from pipeline_core.models import prompts
 from pipeline_core.models.checkpoint import check_files
+from pipeline_core.models.hub import fetch
 from pipeline_core.models.representations import AttentionKind
 from pipeline_core.models.samples import SampleInput
 
@@ -96,7 +97,8 @@ class TransformersFamily(Family):
         """Load processor and model, and bring the model to the device."""
         from transformers import AutoConfig  # noqa: PLC0415
 
-        place = self.place(facts, cache)
+        here = facts if facts.revision is None else replace(facts, place=str(fetch(facts.place, facts.revision)))
+        place = self.place(here, cache)
         if Path(place).is_dir():
             check_files(facts.name, Path(place))
         common = {"revision": facts.revision, "trust_remote_code": settings.trust_remote_code}
@@ -124,7 +126,7 @@ class TransformersFamily(Family):
         return self.load_model(facts, place, {**common, "dtype": facts.dtype, "attn_implementation": attention})
 
     def place(self, facts: "ModelFacts", cache: Path) -> str:
-        """Return what a model is loaded from: its folder, or its name on the hub.
+        """Return what a model is loaded from: its folder; those of the hub are on this machine by then.
 
         It is asked before anything is loaded: here a family makes transformers know classes of its own, and puts models
         that it brings together below ``cache``.
