@@ -36,10 +36,16 @@ def changed(folder: Path, copy: Path, change: Callable[[dict[str, torch.Tensor]]
     return copy
 
 
+def reconfigure(folder: Path, **values: Any) -> None:
+    """Change a model's config."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | values))
+
+
 def vectors(folder: Path) -> Any:
     """Embed a picture and a text with the model of a folder."""
     embedder = tiny.load(folder)
-    representation = embedder.representations(None)[0]
+    representation = embedder.representations(None)[-1]
     samples = [SampleInput("p", "none", tiny.picture(0)), SampleInput("t", "none", None, "a red heart")]
     return embedder.embed(samples, [representation], ()).vectors
 
@@ -146,8 +152,8 @@ def test_every_layout_of_weights_gives_the_same_vectors(save: Any, llava_folder:
 def test_tied_weights_are_not_missing(llava_folder: Path, tmp_path: Path) -> None:
     folder = changed(llava_folder, tmp_path / "tied", lambda weights: weights.pop(HEAD))
     config = json.loads((folder / "config.json").read_text())
-    tied = config | {"tie_word_embeddings": True, "text_config": config["text_config"] | {"tie_word_embeddings": True}}
-    (folder / "config.json").write_text(json.dumps(tied))
+    tied = {"tie_word_embeddings": True}
+    reconfigure(folder, **tied, text_config=config["text_config"] | tied)
     np.testing.assert_allclose(vectors(folder), vectors(llava_folder), atol=1e-5)
 
 
@@ -169,3 +175,28 @@ def test_attention_falls_back_where_a_model_has_no_other_and_says_so(
         embedder = tiny.load(folder)
     assert embedder.facts.attention == "eager"
     assert f"{folder} has no sdpa attention: it runs with eager" in caplog.messages
+
+
+def test_eight_bit_weights_are_loaded_with_their_scales(llava_folder: Path, tmp_path: Path) -> None:
+    def scaled(weights: dict[str, torch.Tensor], plain: bool) -> None:
+        for key in [key for key in weights if key.startswith("language_model") and key.endswith("_proj.weight")]:
+            scale = weights[key].abs().max() / 448
+            eighth = (weights[key] / scale).to(torch.float8_e4m3fn)
+            weights[key] = eighth.float() * scale if plain else eighth
+            if not plain:
+                weights[key.replace(".weight", ".weight_scale_inv")] = scale.reshape(1, 1)
+
+    plain = changed(llava_folder, tmp_path / "plain", lambda weights: scaled(weights, plain=True))
+    folder = changed(llava_folder, tmp_path / "fp8", lambda weights: scaled(weights, plain=False))
+    kept = ["vision_tower", "multi_modal_projector", "lm_head"]
+    fp8 = {"quant_method": "fp8", "weight_block_size": [128, 128], "modules_to_not_convert": kept}
+    reconfigure(folder, quantization_config=fp8)
+    np.testing.assert_allclose(vectors(folder), vectors(plain), atol=1e-5)
+
+
+def test_a_package_that_quantised_weights_need_is_named(llava_folder: Path, tmp_path: Path) -> None:
+    folder = changed(llava_folder, tmp_path / "four", lambda weights: None)
+    reconfigure(folder, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    with pytest.raises(ModelError, match=r"requires bitsandbytes.*; install the package that it names") as caught:
+        tiny.load(folder)
+    assert "\n" not in str(caught.value)

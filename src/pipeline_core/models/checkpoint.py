@@ -32,6 +32,8 @@ def check_files(model: str, folder: Path) -> None:
     Raises:
         ModelError: a file is missing or damaged.
     """
+    if (folder / ADAPTER).is_file():
+        raise broken(model, f"{folder} holds an adapter and a whole model: one of {ADAPTER} and {CONFIG} must go")
     for choice in (_TOKENIZERS, _PICTURES):
         if not any((folder / name).is_file() for name in choice):
             raise broken(model, f"there is no {choice[0]} (nor {', '.join(choice[1:])}) in {folder}")

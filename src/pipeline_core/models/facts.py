@@ -3,6 +3,7 @@
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from pipeline_core.errors import ModelError
@@ -14,6 +15,8 @@ from pipeline_core.models.hub import locate
 from pipeline_core.models.remembered import recall, remember
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.store.fingerprint import folder_digest
+
+_LONGEST = 300  # characters of an error of some library
 
 
 def describe_model(settings: ModelSettings) -> ModelFacts:
@@ -59,7 +62,13 @@ def pinned(settings: ModelSettings, facts: ModelFacts) -> ModelSettings:
 def not_loaded(name: str, error: Exception) -> ModelError:
     """Return the error that tells in one line why a model cannot be read or loaded."""
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return ModelError(f"the model {name!r} cannot be loaded ({reason})", _remedy())
+    if isinstance(error, UnpicklingError):
+        reason, remedy = "its weights are a pickle that holds more than weights", "convert them to safetensors"
+    elif isinstance(error, ImportError):
+        remedy = "install the package that it names"
+    else:
+        remedy = _remedy()
+    return ModelError(f"the model {name!r} cannot be loaded ({reason[:_LONGEST]})", remedy)
 
 
 def _find(name: str, revision: str | None) -> tuple[Path, Place]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core.errors import ModelError
-from pipeline_core.model_facts import Kind
+from pipeline_core.model_facts import Kind, Place
 from pipeline_core.models import prompts
 from pipeline_core.models.checkpoint import check_files
 from pipeline_core.models.hub import fetch
@@ -97,8 +97,7 @@ class TransformersFamily(Family):
         """Load processor and model, and bring the model to the device."""
         from transformers import AutoConfig  # noqa: PLC0415
 
-        here = facts if facts.revision is None else replace(facts, place=str(fetch(facts.place, facts.revision)))
-        place = self.place(here, cache)
+        place = self.place(replace(facts, place=fetch(Place(facts.place, facts.revision))), cache)
         if Path(place).is_dir():
             check_files(facts.name, Path(place))
         common = {"revision": facts.revision, "trust_remote_code": settings.trust_remote_code}
@@ -114,6 +113,10 @@ class TransformersFamily(Family):
             log.warning("%s has no %s attention: it runs with %s", facts.name, facts.attention, _PLAIN)
             facts = replace(facts, attention=_PLAIN)
             model = self._load_model(facts, place, common, config)
+        if facts.adapter is not None:
+            from pipeline_core.models.adapter import merge_adapter  # noqa: PLC0415
+
+            merge_adapter(model, facts.name, Path(fetch(facts.adapter)))
         try:
             model = model.to(device)
         except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline_core.errors import ModelError
+from pipeline_core.model_facts import Place
 
 # Without the copies that repositories hold in other formats, at other precisions or in folders below.
 _DESCRIBING = ("*.json", "*.txt", "*.model", "*.jinja", "*.py")
@@ -43,19 +44,22 @@ def locate(name: str, revision: str | None, *files: str) -> tuple[Path, str]:
         raise absent
 
 
-def fetch(name: str, commit: str) -> Path:
-    """Return the folder of a model at a commit, with all that it is loaded from; what is missing is downloaded.
+def fetch(place: Place) -> str:
+    """Return where on this machine a checkpoint is; what is missing of one on the hub is downloaded.
 
     Raises:
         ModelError: it may not or cannot be had.
     """
+    name, commit = place
+    if commit is None:
+        return name
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
     with _told(name, commit, f"all files of the model {name}"):
         folder = Path(snapshot_download(name, revision=commit, allow_patterns=[*_DESCRIBING, *_SAFE]))
         if not any(folder.glob("*.safetensors")):
             snapshot_download(name, revision=commit, allow_patterns=[*_PICKLED])
-    return folder
+    return str(folder)
 
 
 @contextmanager
