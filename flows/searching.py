@@ -35,18 +35,18 @@ def search_run(root: Path, question: Question, to: Target, k: int, model: str | 
         raise StoreError(f"the store {root} has no completed run", "run lens run")
     run = completed[-1]
     config = parse_config(run.config)
-    models = {m.name: m for m in ((config.model,) if run.flow == "analyze" else config.models)}
-    chosen = models.get(model or config.model.name)
+    models = {m.label: m for m in ((config.model,) if run.flow == "analyze" else config.models)}
+    chosen = models.get(model or config.model.label)
     if chosen is None:
         raise QueryError(f"the latest run had no model {model!r}", f"it had {', '.join(models)}")
     used = {artifact.name: artifact for artifact in run.artifacts}
     dataset, activations, index = (
         Store(root).find(used[name].stage, used[name].fingerprint)
-        for name in ("dataset", f"activations/{chosen.name}", f"index/{chosen.name}")
+        for name in ("dataset", f"activations/{chosen.label}", f"index/{chosen.label}")
     )
     facts = describe_model(chosen)
     if facts.identity != activations.manifest.source:
-        raise QueryError(f"the model {chosen.name} has changed since the index was built", "run lens run again")
+        raise QueryError(f"the model {chosen.label} has changed since the index was built", "run lens run again")
     embedder = load_embedder(chosen, facts, config.placement.device, root / CACHE)
     sections = config.section("activations"), config.section("representation")
     vector, prompt_id = embed_question(embedder, question, dataset.folder, *sections)

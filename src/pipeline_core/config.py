@@ -45,9 +45,9 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _models_differ(self) -> "RunConfig":
-        names = [m.name for m in self.models]
-        if len(set(names)) < len(names):
-            raise ValueError(f"model and compare_with name a model twice: {', '.join(names)}")
+        labels = [m.label for m in self.models]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"model and compare_with name a model twice: {', '.join(labels)}; give one an alias")
         return self
 
     @property

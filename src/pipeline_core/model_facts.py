@@ -1,9 +1,16 @@
 """What a plan knows of a model before it is loaded."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["generative", "contrastive"]
+
+
+class Place(NamedTuple):
+    """Where a checkpoint is: an absolute folder, or a name on the hub and its commit."""
+
+    name: str
+    commit: str | None
 
 
 @dataclass(frozen=True)
@@ -11,18 +18,19 @@ class ModelFacts:
     """What planning, loading and reporting need to know of a model.
 
     Attributes:
-        name: the model, as in the settings; it names the model in every table.
+        name: the model in every table: its alias in the settings, or its name there.
         family: the family that loads it.
         kind: generative or contrastive, for display.
         has_tokens: it gives token states, hence layers, poolings, masks and attention.
         prompts: it follows instructions; others embed a sample once, under the prompt ``none``.
         identity: what keys know it by: the digest of a reference model's parts or of a local folder's files, or name
             and commit of a model from the hub.
-        place: what it is loaded from: an absolute folder, or its name.
+        place: what it is loaded from: an absolute folder, or its name; of a low-rank adapter, its base model.
         revision: the commit of a model from the hub, so that what is planned and what is loaded hours later are the
             same although a branch may have moved.
         dtype: precision of the forward pass.
         attention: attention implementation that it runs with.
+        adapter: the low-rank adapter that is merged into it, if it is one.
     """
 
     name: str
@@ -35,3 +43,4 @@ class ModelFacts:
     revision: str | None
     dtype: str
     attention: str
+    adapter: Place | None = None

@@ -1,5 +1,6 @@
 """What is told of a model before it is loaded: kinds, families, identities, commits, and errors of one line."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 from transformers import BertConfig
 
 from pipeline_core.errors import ModelError
-from pipeline_core.models.facts import ModelFacts, describe_model
+from pipeline_core.models.facts import ModelFacts, describe_model, pinned
 from pipeline_core.models.settings import ModelSettings
 from tests.models import tiny
-
-COMMIT, OTHER = "0123456789abcdef0123456789abcdef01234567", "fedcba9876543210fedcba9876543210fedcba98"
 
 
 def describe(name: Path | str, **options: Any) -> ModelFacts:
@@ -134,51 +134,43 @@ assert not libraries(), name
     assert first.removesuffix(" 2\n") == second.removesuffix(" 0\n")
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What is told of hub models without a network, from a cache as the hub's own client lays it out.
-
-    It holds one model, whose main branch is at a commit.
-    """
-    folder = tmp_path_factory.mktemp("hub")
-    model = folder / "models--somebody--clip"
-    tiny.save_clip(model / "blobs")
-    for commit in (COMMIT, OTHER):
-        snapshot = model / "snapshots" / commit
-        snapshot.mkdir(parents=True)
-        for blob in (model / "blobs").iterdir():
-            (snapshot / blob.name).symlink_to(blob)
-    (model / "refs").mkdir()
-    (model / "refs" / "main").write_text(COMMIT)
-    code = f"""
-from pathlib import Path
-from pipeline_core.errors import ModelError
-from pipeline_core.models.loading import load_embedder
-main = describe_model(ModelSettings(name="somebody/clip"))
-pinned = ModelSettings(name="somebody/clip", revision={OTHER!r})
-print(main)
-print(describe_model(pinned))
-embedder = load_embedder(pinned, describe_model(pinned), "cpu", Path())
-print(embedder.facts.revision, embedder.representations(None)[0].rep_id)
-try:
-    describe_model(ModelSettings(name="somebody/else"))
-except ModelError as error:
-    print(error)
-"""
-    return ask_apart(code, HF_HUB_CACHE=str(folder), HF_HUB_OFFLINE="1").splitlines()
+def test_auto_is_the_precision_of_the_checkpoint(tmp_path: Path, llava_folder: Path) -> None:
+    config = json.loads((llava_folder / "config.json").read_text())
+    shutil.copytree(llava_folder, tmp_path, dirs_exist_ok=True)
+    for told in ({"dtype": "bfloat16"}, {"torch_dtype": "bfloat16"}):
+        rest = {key: value for key, value in config.items() if key != "dtype"}
+        (tmp_path / "config.json").write_text(json.dumps(rest | told))
+        assert describe(tmp_path, dtype="auto").dtype == "bfloat16"
+    (tmp_path / "config.json").write_text(json.dumps(rest))
+    halved = {key: value.half() for key, value in load_file(tmp_path / "model.safetensors").items()}
+    save_file(halved, tmp_path / "model.safetensors", {"format": "pt"})
+    assert describe(tmp_path, dtype="auto").dtype == "float16"
+    assert describe("reference-mllm", dtype="auto").dtype == "float32"
+    with pytest.raises(ModelError, match=r"precision of the model .* cannot be told; set model\.dtype"):
+        describe(without_weights(tmp_path), dtype="auto")
+    (tmp_path / "config.json").write_text(json.dumps(rest | {"dtype": "float64"}))
+    with pytest.raises(ModelError, match=r"cannot be told \(float64\); set model\.dtype"):
+        describe(tmp_path, dtype="auto")
 
 
-def test_a_hub_model_is_known_by_the_commit_that_its_branch_names(told: list[str]) -> None:
-    assert f"identity='hub:somebody/clip@{COMMIT}', place='somebody/clip', revision='{COMMIT}'" in told[0]
-    assert "family='dual_encoder'" in told[0]
+def test_auto_and_the_precision_itself_are_one_key(tmp_path: Path) -> None:
+    folder = tiny.save_clip(tmp_path)
+    told, auto = (ModelSettings(name=str(folder), dtype=dtype) for dtype in ("float32", "auto"))
+    assert pinned(auto, describe_model(auto)) == pinned(told, describe_model(told))
 
 
-def test_a_hub_model_may_be_pinned_and_is_loaded_at_its_commit(told: list[str]) -> None:
-    assert f"identity='hub:somebody/clip@{OTHER}'" in told[1]
-    assert told[2] == f"{OTHER} somebody/clip/model"
+def test_what_is_kept_of_a_relative_path_leads_there_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.save_clip(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    given = ModelSettings(name="mine")
+    kept = pinned(given, describe_model(given))
+    monkeypatch.chdir("/")
+    assert (kept.name, kept.label) == (str(tmp_path.resolve() / "mine"), "mine")
+    assert describe_model(kept).name == "mine"
 
 
-def test_a_hub_model_that_is_not_there_is_told_in_one_line(told: list[str]) -> None:
-    assert len(told) == 4
-    assert told[3].startswith("the model 'somebody/else' cannot be loaded (")
-    assert "or a Hugging Face name that this machine can reach" in told[3]
+def test_an_alias_is_what_tables_call_a_model() -> None:
+    facts = describe("reference-mllm", alias="halved", dtype="bfloat16")
+    assert (facts.name, facts.place, facts.family) == ("halved", "reference-mllm", "reference")

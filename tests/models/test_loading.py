@@ -1,16 +1,53 @@
 """A model loaded as a user's folder is: what cannot be loaded, or not there, is told in one line."""
 
+import json
+import logging
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AlignConfig, AlignModel, AutoModelForImageTextToText
 
 from pipeline_core.errors import ModelError
 from pipeline_core.models.embedder import AttendingEmbedder
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.loading import load_embedder
+from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
 from tests.models import tiny
+
+HEAD = "language_model.lm_head.weight"
+QUERY = "language_model.model.layers.0.self_attn.q_proj.weight"
+KEY = "language_model.model.layers.0.self_attn.k_proj.weight"
+
+
+def changed(folder: Path, copy: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> Path:
+    """Copy a model with its weights changed."""
+    shutil.copytree(folder, copy)
+    weights = load_file(copy / "model.safetensors")
+    change(weights)
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    return copy
+
+
+def reconfigure(folder: Path, **values: Any) -> None:
+    """Change a model's config."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | values))
+
+
+def vectors(folder: Path) -> Any:
+    """Embed a picture and a text with the model of a folder."""
+    embedder = tiny.load(folder)
+    representation = embedder.representations(None)[-1]
+    samples = [SampleInput("p", "none", tiny.picture(0)), SampleInput("t", "none", None, "a red heart")]
+    return embedder.embed(samples, [representation], ()).vectors
 
 
 def test_a_folder_without_weights_is_told_in_one_line(tmp_path: Path) -> None:
@@ -52,3 +89,114 @@ def test_the_facts_decide_attention_and_precision(llava_folder: Path, tmp_path: 
 def test_what_attends_can_be_asked_for(llava_folder: Path, tmp_path: Path) -> None:
     assert isinstance(tiny.load(llava_folder), AttendingEmbedder)
     assert not isinstance(tiny.load(tiny.save_clip(tmp_path)), AttendingEmbedder)
+
+
+def test_missing_weights_are_told_and_counted_never_random(llava_folder: Path, tmp_path: Path) -> None:
+    folder = changed(llava_folder, tmp_path / "lame", lambda weights: (weights.pop(QUERY), weights.pop(HEAD)))
+    with pytest.raises(ModelError, match=r"lacks 1 of the weights .*layers\.0\.self_attn\.q_proj\.weight; ") as caught:
+        tiny.load(folder)
+    assert "\n" not in str(caught.value) and "lm_head" not in str(caught.value)
+
+
+def test_weights_of_another_shape_are_told(llava_folder: Path, tmp_path: Path) -> None:
+    folder = changed(llava_folder, tmp_path / "other", lambda weights: weights.update({KEY: torch.zeros(3, 3)}))
+    with pytest.raises(ModelError, match=r"1 of the weights .*config does not give: .*k_proj\.weight \[3, 3\]; use"):
+        tiny.load(folder)
+
+
+def test_a_dual_encoder_without_its_projection_is_refused_but_not_without_the_scale_of_its_loss(tmp_path: Path) -> None:
+    clip = tiny.save_clip(tmp_path / "clip")
+    bare = changed(clip, tmp_path / "bare", lambda weights: weights.pop("visual_projection.weight"))
+    with pytest.raises(ModelError, match=r"lacks 1 of the weights that embedding needs: visual_projection\.weight"):
+        tiny.load(bare)
+    scaleless = changed(clip, tmp_path / "scaleless", lambda weights: weights.pop("logit_scale"))
+    np.testing.assert_allclose(vectors(scaleless), vectors(clip), atol=1e-5)
+
+
+def headless(folder: Path, copy: Path) -> None:
+    AutoModelForImageTextToText.from_pretrained(folder).model.save_pretrained(copy)
+
+
+def newer(folder: Path, copy: Path) -> None:
+    weights = AutoModelForImageTextToText.from_pretrained(folder).state_dict()
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+
+
+def sharded(folder: Path, copy: Path) -> None:
+    AutoModelForImageTextToText.from_pretrained(folder).save_pretrained(copy, max_shard_size="20KB")
+    assert len(list(copy.glob("model-*.safetensors"))) > 2
+
+
+def pickled(folder: Path, copy: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), copy / "pytorch_model.bin")
+
+
+def pickled_in_shards(folder: Path, copy: Path) -> None:
+    weights, half = load_file(folder / "model.safetensors"), {}
+    for n, key in enumerate(weights):
+        half.setdefault(f"pytorch_model-{n % 2}.bin", {})[key] = weights[key]
+    for name, part in half.items():
+        torch.save(part, copy / name)
+    index = {"metadata": {}, "weight_map": {key: name for name, part in half.items() for key in part}}
+    (copy / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("save", [headless, newer, sharded, pickled, pickled_in_shards])
+def test_every_layout_of_weights_gives_the_same_vectors(save: Any, llava_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(llava_folder, copy, ignore=shutil.ignore_patterns("*.safetensors"))
+    save(llava_folder, copy)
+    np.testing.assert_allclose(vectors(copy), vectors(llava_folder), atol=1e-5)
+
+
+def test_tied_weights_are_not_missing(llava_folder: Path, tmp_path: Path) -> None:
+    folder = changed(llava_folder, tmp_path / "tied", lambda weights: weights.pop(HEAD))
+    config = json.loads((folder / "config.json").read_text())
+    tied = {"tie_word_embeddings": True}
+    reconfigure(folder, **tied, text_config=config["text_config"] | tied)
+    np.testing.assert_allclose(vectors(folder), vectors(llava_folder), atol=1e-5)
+
+
+@pytest.mark.parametrize(("files", "named"), [("token*", "tokenizer.json"), ("processor_config.json", "preprocessor_")])
+def test_a_missing_file_beside_the_weights_is_named(files: str, named: str, llava_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(llava_folder, copy, ignore=shutil.ignore_patterns(files))
+    with pytest.raises(ModelError, match=f"cannot be loaded: there is no {named}"):
+        tiny.load(copy)
+
+
+def test_attention_falls_back_where_a_model_has_no_other_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tiny.save_clip(tmp_path)
+    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    AlignModel(AlignConfig(text_config=text | {"vocab_size": 500})).save_pretrained(folder)
+    with caplog.at_level(logging.WARNING):
+        embedder = tiny.load(folder)
+    assert embedder.facts.attention == "eager"
+    assert f"{folder} has no sdpa attention: it runs with eager" in caplog.messages
+
+
+def test_eight_bit_weights_are_loaded_with_their_scales(llava_folder: Path, tmp_path: Path) -> None:
+    def scaled(weights: dict[str, torch.Tensor], plain: bool) -> None:
+        for key in [key for key in weights if key.startswith("language_model") and key.endswith("_proj.weight")]:
+            scale = weights[key].abs().max() / 448
+            eighth = (weights[key] / scale).to(torch.float8_e4m3fn)
+            weights[key] = eighth.float() * scale if plain else eighth
+            if not plain:
+                weights[key.replace(".weight", ".weight_scale_inv")] = scale.reshape(1, 1)
+
+    plain = changed(llava_folder, tmp_path / "plain", lambda weights: scaled(weights, plain=True))
+    folder = changed(llava_folder, tmp_path / "fp8", lambda weights: scaled(weights, plain=False))
+    kept = ["vision_tower", "multi_modal_projector", "lm_head"]
+    fp8 = {"quant_method": "fp8", "weight_block_size": [128, 128], "modules_to_not_convert": kept}
+    reconfigure(folder, quantization_config=fp8)
+    np.testing.assert_allclose(vectors(folder), vectors(plain), atol=1e-5)
+
+
+def test_a_package_that_quantised_weights_need_is_named(llava_folder: Path, tmp_path: Path) -> None:
+    folder = changed(llava_folder, tmp_path / "four", lambda weights: None)
+    reconfigure(folder, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    with pytest.raises(ModelError, match=r"requires bitsandbytes.*; install the package that it names") as caught:
+        tiny.load(folder)
+    assert "\n" not in str(caught.value)

@@ -1,27 +1,29 @@
 """What is known of a model before it is loaded: told once a plan, from its config at most, never from its weights."""
 
-import json
-from functools import partial
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from pipeline_core.errors import ModelError
-from pipeline_core.model_facts import ModelFacts
+from pipeline_core.model_facts import ModelFacts, Place
+from pipeline_core.models.checkpoint import ADAPTER, CONFIG, broken, precision, read_json
 from pipeline_core.models.families import FAMILIES
 from pipeline_core.models.family import Family
+from pipeline_core.models.hub import locate
 from pipeline_core.models.remembered import recall, remember
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.store.fingerprint import folder_digest
 
-_CONFIG = "config.json"
+_LONGEST = 300  # characters of an error of some library
 
 
 def describe_model(settings: ModelSettings) -> ModelFacts:
     """Find out what a model is.
 
-    Neither torch nor transformers is imported for a model that comes with a family, for a folder whose model type a
-    family names, or where one of its type was described before.
+    Neither torch nor transformers is imported for a model that comes with a family, for one whose model type a family
+    names, or where one of its type was described before.
 
     Args:
         settings: which model.
@@ -29,50 +31,99 @@ def describe_model(settings: ModelSettings) -> ModelFacts:
     Raises:
         ModelError: the model cannot be found, its commit not be told, or no family knows what to do with it.
     """
-    facts = partial(_facts, settings)
     for family in FAMILIES.values():
         if settings.name in family.brings:
-            return facts(family, family.brings[settings.name](), settings.name)
-    folder = Path(settings.name)
-    if folder.is_dir():
-        return facts(_family(settings, folder / _CONFIG), f"folder:{folder_digest(folder)}", str(folder.resolve()))
-    file, commit = _from_hub(settings)
-    return facts(_family(settings, file), f"hub:{settings.name}@{commit}", settings.name, commit)
+            place = Place(settings.name, None)
+            dtype = "float32" if settings.dtype == "auto" else settings.dtype
+            return _facts(settings, family, family.brings[settings.name](), place, dtype)
+    folder, place = _find(settings.name, settings.revision)
+    if (folder / CONFIG).is_file():
+        return _described(settings, folder, place)
+    tuned = read_json(settings.name, folder / ADAPTER)
+    base, commit = tuned.get("base_model_name_or_path"), tuned.get("revision")
+    if not isinstance(base, str) or not isinstance(commit, str | None):
+        raise broken(settings.name, f"{ADAPTER} names no base model")
+    try:
+        facts = _described(settings, *_find(base, commit))
+    except ModelError as error:
+        raise ModelError(f"the adapter {settings.name} needs its base: {error.problem}", error.remedy) from error
+    return replace(facts, identity=f"{_identity(folder, place)} over {facts.identity}", adapter=place)
+
+
+def pinned(settings: ModelSettings, facts: ModelFacts) -> ModelSettings:
+    """Return the settings of a model with all told that was left open: where it is, at which commit and precision."""
+    place = facts.adapter or Place(facts.place, facts.revision)
+    alias = None if facts.name == place.name else facts.name
+    return settings.model_copy(
+        update={"name": place.name, "alias": alias, "revision": place.commit, "dtype": facts.dtype}
+    )
 
 
 def not_loaded(name: str, error: Exception) -> ModelError:
     """Return the error that tells in one line why a model cannot be read or loaded."""
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return ModelError(f"the model {name!r} cannot be loaded ({reason})", _remedy())
+    if isinstance(error, UnpicklingError):
+        reason, remedy = "its weights are a pickle that holds more than weights", "convert them to safetensors"
+    elif isinstance(error, ImportError):
+        remedy = "install the package that it names"
+    else:
+        remedy = _remedy()
+    return ModelError(f"the model {name!r} cannot be loaded ({reason[:_LONGEST]})", remedy)
 
 
-def _facts(
-    settings: ModelSettings, family: Family, identity: str, place: str, revision: str | None = None
-) -> ModelFacts:
+def _find(name: str, revision: str | None) -> tuple[Path, Place]:
+    """Return the folder in which a checkpoint's config is, and the checkpoint's place."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        folder = folder.resolve()
+        return folder, Place(str(folder), None)
+    # Every model of the hub is "owner/name", so other names are slips that need not wait for the network.
+    if name.count("/") != 1 or name.startswith(("/", ".", "~")):
+        raise ModelError(f"there is no model {name!r}", _remedy())
+    folder, commit = locate(name, revision, CONFIG, ADAPTER)
+    return folder, Place(name, commit)
+
+
+def _described(settings: ModelSettings, folder: Path, place: Place) -> ModelFacts:
+    config = read_json(settings.name, folder / CONFIG)
+    family = _family(settings, config)
+    dtype = precision(settings.name, folder, config) if settings.dtype == "auto" else settings.dtype
+    return _facts(settings, family, _identity(folder, place), place, dtype)
+
+
+def _identity(folder: Path, place: Place) -> str:
+    try:
+        return f"folder:{folder_digest(folder)}" if place.commit is None else f"hub:{place.name}@{place.commit}"
+    except OSError as error:
+        raise not_loaded(place.name, error) from error
+
+
+def _facts(settings: ModelSettings, family: Family, identity: str, place: Place, dtype: str) -> ModelFacts:
     traits = family.traits(settings.name)
     outside = FAMILIES.identity(family.name)
-    identity = identity if outside is None else f"{identity} by {family.name} {outside}"
     return ModelFacts(
-        settings.name,
+        settings.label,
         family.name,
         traits.kind,
         traits.has_tokens,
         traits.prompts,
-        identity,
-        place,
-        revision,
-        settings.dtype,
+        identity if outside is None else f"{identity} by {family.name} {outside}",
+        place.name,
+        place.commit,
+        dtype,
         settings.attention,
     )
 
 
-def _family(settings: ModelSettings, config_file: Path) -> Family:
+def _family(settings: ModelSettings, config: dict[str, Any]) -> Family:
     """Return the family that names the config's model type, or the general one that recognises it.
 
     A kind that is set leaves out families of the other.
     """
-    config = _read(settings, config_file)
-    model_type, architectures = str(config.get("model_type", "")), tuple(config.get("architectures") or ())
+    model_type, architectures = str(config.get("model_type", "")), config.get("architectures") or []
+    if not isinstance(architectures, list):
+        raise broken(settings.name, f"architectures in {CONFIG} is no list")
+    architectures = tuple(map(str, architectures))
     serving = [family for family in FAMILIES.values() if model_type in family.model_types or family.general]
     of_kind = [family for family in serving if settings.kind in ("auto", family.traits(settings.name).kind)]
     named = [family for family in of_kind if not family.general]
@@ -90,36 +141,6 @@ def _family(settings: ModelSettings, config_file: Path) -> Family:
         )
     remember(key, family.name)
     return family
-
-
-def _read(settings: ModelSettings, file: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise not_loaded(settings.name, error) from error
-    if not isinstance(config, dict):
-        raise not_loaded(settings.name, ValueError(f"{file.name} holds no object"))
-    return config
-
-
-def _from_hub(settings: ModelSettings) -> tuple[Path, str]:
-    """Return the file of a hub model's config, and the commit that it is of."""
-    # Every model of the hub is "owner/name", so other names are slips that need not wait for the network.
-    if settings.name.count("/") != 1 or settings.name.startswith(("/", ".")):
-        raise ModelError(f"there is no model {settings.name!r}", _remedy())
-    from transformers.utils.hub import cached_file, extract_commit_hash  # noqa: PLC0415
-
-    try:
-        file = cached_file(settings.name, _CONFIG, revision=settings.revision)
-    except (OSError, ValueError) as error:
-        raise not_loaded(settings.name, error) from error
-    # transformers no longer notes the commit in the config that it reads; the cached file's path has it.
-    commit = extract_commit_hash(file, None)
-    if commit is None:
-        raise ModelError(
-            f"the commit of the model {settings.name} cannot be told", "give model.revision, or a local folder"
-        )
-    return Path(file), commit
 
 
 def _remedy() -> str:

@@ -3,16 +3,19 @@
 A member of ``families`` is an object of one of these classes, or of a subclass that overrides what is otherwise in it.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core.errors import ModelError
-from pipeline_core.model_facts import Kind
+from pipeline_core.model_facts import Kind, Place
 from pipeline_core.models import prompts
+from pipeline_core.models.checkpoint import check_files
+from pipeline_core.models.hub import fetch
 from pipeline_core.models.representations import AttentionKind
 from pipeline_core.models.samples import SampleInput
 
@@ -23,7 +26,11 @@ if TYPE_CHECKING:
     from pipeline_core.models.embedder import Embedder
     from pipeline_core.models.settings import ModelSettings
 
+log = logging.getLogger(__name__)
+
 _DEVICES = "set placement.device to cpu, or to a cuda or mps device that this machine has"
+_PLAIN = "eager"  # every model has this attention
+_UNATTENDED = "does not support an attention implementation"
 
 
 @dataclass(frozen=True)
@@ -80,20 +87,36 @@ class TransformersFamily(Family):
 
     @abstractmethod
     def load_model(self, facts: "ModelFacts", place: str, options: Mapping[str, Any]) -> Any:
-        """Load a model with its weights; errors are those of transformers."""
+        """Load a model with its weights; other errors are those of transformers.
+
+        Raises:
+            ModelError: weights that embedding needs are not there.
+        """
 
     def load(self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path) -> "Embedder":
         """Load processor and model, and bring the model to the device."""
         from transformers import AutoConfig  # noqa: PLC0415
 
-        place = self.place(facts, cache)
+        place = self.place(replace(facts, place=fetch(Place(facts.place, facts.revision))), cache)
+        if Path(place).is_dir():
+            check_files(facts.name, Path(place))
         common = {"revision": facts.revision, "trust_remote_code": settings.trust_remote_code}
         processor = self.load_processor(place, common)
         if settings.max_pixels is not None:
             self.limit_pixels(facts.name, processor, settings.max_pixels)
-        attention = _text_attention(AutoConfig.from_pretrained(place, **common), facts.attention)
-        options = common | {"dtype": facts.dtype, "attn_implementation": attention}
-        model = self.load_model(facts, place, options)
+        config = AutoConfig.from_pretrained(place, **common)
+        try:
+            model = self._load_model(facts, place, common, config)
+        except ValueError as error:
+            if facts.attention == _PLAIN or _UNATTENDED not in str(error):
+                raise
+            log.warning("%s has no %s attention: it runs with %s", facts.name, facts.attention, _PLAIN)
+            facts = replace(facts, attention=_PLAIN)
+            model = self._load_model(facts, place, common, config)
+        if facts.adapter is not None:
+            from pipeline_core.models.adapter import merge_adapter  # noqa: PLC0415
+
+            merge_adapter(model, facts.name, Path(fetch(facts.adapter)))
         try:
             model = model.to(device)
         except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
@@ -101,8 +124,12 @@ class TransformersFamily(Family):
             raise ModelError(f"{facts.name} cannot run on the device {device!r}: {reason}", _DEVICES) from None
         return self.embedder(facts, model, processor)
 
+    def _load_model(self, facts: "ModelFacts", place: str, common: Mapping[str, Any], config: Any) -> Any:
+        attention = _text_attention(config, facts.attention)
+        return self.load_model(facts, place, {**common, "dtype": facts.dtype, "attn_implementation": attention})
+
     def place(self, facts: "ModelFacts", cache: Path) -> str:
-        """Return what a model is loaded from: its folder, or its name on the hub.
+        """Return what a model is loaded from: its folder; those of the hub are on this machine by then.
 
         It is asked before anything is loaded: here a family makes transformers know classes of its own, and puts models
         that it brings together below ``cache``.
@@ -152,7 +179,9 @@ class GenerativeFamily(TransformersFamily):
         """Load it as a model that generates text from pictures."""
         from transformers import AutoModelForImageTextToText  # noqa: PLC0415
 
-        return AutoModelForImageTextToText.from_pretrained(place, **options)
+        from pipeline_core.models.weights import load_whole  # noqa: PLC0415
+
+        return load_whole(AutoModelForImageTextToText, facts.name, place, options)
 
     def attention_kind(self, config: Any) -> AttentionKind:
         """Tell from a model's config what a token can see."""
@@ -225,7 +254,9 @@ class DualEncoderFamily(TransformersFamily):
         """Load it without any head."""
         from transformers import AutoModel  # noqa: PLC0415
 
-        return AutoModel.from_pretrained(place, **options)
+        from pipeline_core.models.weights import load_whole  # noqa: PLC0415
+
+        return load_whole(AutoModel, facts.name, place, options)
 
     def text_options(self) -> dict[str, Any]:
         """Return how the tokenizer is to pad."""

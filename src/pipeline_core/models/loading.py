@@ -26,5 +26,6 @@ def load_embedder(settings: ModelSettings, facts: ModelFacts, device: str, cache
         return FAMILIES[facts.family].load(settings, facts, device, cache)
     except LensError:
         raise
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError) as error:
+    except Exception as error:
+        # Whatever a folder holds, and whatever its reading raises in some library, it is the folder that is wrong.
         raise not_loaded(facts.name, error) from error

@@ -11,11 +11,23 @@ class ModelSettings(Section):
     """A model to embed with."""
 
     name: str = Field("reference-mllm", description="A reference model, a Hugging Face name, or a local folder.")
+    alias: str | None = Field(
+        None, min_length=1, description="What tables call it; by default its name. Needed where one is named twice."
+    )
     kind: Literal["auto", "generative", "contrastive"] = Field(
         "auto", description="What the model is taken for; auto asks its config."
     )
-    revision: str | None = Field(None, description="Hub revision.")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Precision of the forward pass.")
-    attention: Literal["sdpa", "eager"] = Field("sdpa", description="Attention implementation.")
+    revision: str | None = Field(None, description="Branch, tag or commit on the hub.")
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] = Field(
+        "float32", description="Precision of the forward pass; auto is that of the checkpoint."
+    )
+    attention: Literal["sdpa", "eager"] = Field(
+        "sdpa", description="Attention implementation; eager where the model has no sdpa."
+    )
     max_pixels: Count | None = Field(None, description="Pixel limit of models with variable resolution.")
     trust_remote_code: bool = Field(False, description="Run code that comes with the model.")
+
+    @property
+    def label(self) -> str:
+        """What tables call the model."""
+        return self.alias or self.name

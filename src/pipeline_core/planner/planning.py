@@ -8,7 +8,7 @@ from typing import Any
 from pipeline_core.config import RunConfig
 from pipeline_core.errors import ConfigError
 from pipeline_core.model_facts import ModelFacts
-from pipeline_core.models.facts import describe_model
+from pipeline_core.models.facts import describe_model, pinned
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.pipeline import SAES, STAGES
 from pipeline_core.planner.plan import Plan, Step
@@ -44,8 +44,11 @@ class _Planner:
     """Collects steps; an input is named by its step and enters the key as that step's fingerprint."""
 
     def __init__(self, config: RunConfig, *parts: str) -> None:
-        self.config = config
-        self.models = [(settings, describe_model(settings)) for settings in config.models]
+        described = [(settings, describe_model(settings)) for settings in config.models]
+        self.models = [(pinned(settings, facts), facts) for settings, facts in described]
+        model, *others = (settings for settings, _ in self.models)
+        # What is kept of a run says what it ran, wherever it was started and whatever a branch became since.
+        self.config = config.model_copy(update={"model": model, "compare_with": tuple(others)})
         self.stages = [stage for stage in STAGES.values() if stage.part in parts]
         self.data = {stage.name: _digest(stage) for stage in self.stages}
         self.steps: dict[str, Step] = {}
@@ -88,7 +91,8 @@ class _Planner:
         own = (stage.name,) if stage.settings is not None and stage.name != SAES else ()
         sections: dict[str, Section] = {path: config.section(path) for path in (*own, *stage.shared)}
         if stage.runs_model and model is not None:
-            sections[MODEL] = model
+            # Where it is changes nothing: its identity, and what tables call it, are all that a result depends on.
+            sections[MODEL] = model.model_copy(update={"name": model.label, "alias": None})
         return {"sections": sections, "placement": config.placement}
 
     def _add(self, stage: Stage[Any], subject: Subject, repetition: int) -> None:

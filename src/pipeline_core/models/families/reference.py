@@ -27,13 +27,13 @@ class _Reference(TransformersFamily):
         return self._like[model].traits(model)
 
     def place(self, facts: "ModelFacts", cache: Path) -> str:
-        return str(names.resolve_reference(facts.name, cache))
+        return str(names.resolve_reference(facts.place, cache))
 
     def load_model(self, facts: "ModelFacts", place: str, options: Mapping[str, Any]) -> Any:
-        return self._like[facts.name].load_model(facts, place, options)
+        return self._like[facts.place].load_model(facts, place, options)
 
     def embedder(self, facts: "ModelFacts", model: Any, processor: Any) -> "Embedder":
-        return self._like[facts.name].embedder(facts, model, processor)
+        return self._like[facts.place].embedder(facts, model, processor)
 
 
 MEMBER = _Reference()

@@ -1,0 +1,87 @@
+"""Low-rank adapters (LoRA), merged into the model that they were trained over: W + scale B A."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from pipeline_core.errors import ModelError
+from pipeline_core.models.checkpoint import ADAPTER, broken, read_json
+
+_WEIGHTS, _PICKLED = "adapter_model.safetensors", "adapter_model.bin"
+_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+# What changes more than single matrices by a product of two, or by another scale.
+_BEYOND = (
+    "alpha_pattern",
+    "fan_in_fan_out",
+    "layer_replication",
+    "lora_bias",
+    "modules_to_save",
+    "trainable_token_indices",
+    "use_dora",
+    "use_qalora",
+)
+
+
+def merge_adapter(model: Any, name: str, folder: Path) -> None:
+    """Add the product of each pair of matrices to the weights they adapt, as float32 (Hu et al. 2021, section 4.1).
+
+    Modules may be called as in any layout of the base's checkpoints that transformers knows.
+
+    Args:
+        model: the base model of transformers.
+        name: what errors call the adapter.
+        folder: of the adapter, as peft saves it.
+
+    Raises:
+        ModelError: files are missing, the adapter does more than that, or it does not fit the model.
+    """
+    told = read_json(name, folder / ADAPTER)
+    beyond = [key for key in _BEYOND if told.get(key)] + ["bias"] * (told.get("bias", "none") != "none")
+    if told.get("peft_type") != "LORA" or beyond:
+        raise _unfit(name, f"it is of the kind {told.get('peft_type')} with {', '.join(beyond) or 'no scale'}")
+    tensors = _tensors(name, folder)
+    weights = dict(model.named_parameters())
+    pairs = {key.removesuffix(_DOWN) for key in tensors if key.endswith(_DOWN)}
+    if set(tensors) != {pair + end for pair in pairs for end in (_DOWN, _UP)} or not pairs:
+        raise _unfit(name, "it holds other tensors than pairs of lora_A and lora_B")
+    for pair in sorted(pairs):
+        weight = weights.get(_key(model, f"{pair}.weight"))
+        down, up = tensors[pair + _DOWN].float(), tensors[pair + _UP].float()
+        if weight is None or (up.shape[0], down.shape[-1]) != weight.shape or up.shape[-1] != down.shape[0]:
+            raise _unfit(name, f"{pair} is no matrix of its base, or of another shape")
+        rank = down.shape[0]
+        scale = told["lora_alpha"] / (math.sqrt(rank) if told.get("use_rslora") else rank)
+        weight.data = (weight.data.float() + scale * (up @ down)).to(weight.dtype)
+
+
+def _tensors(name: str, folder: Path) -> Mapping[str, torch.Tensor]:
+    if (folder / _WEIGHTS).is_file():
+        tensors = load_file(folder / _WEIGHTS)
+    elif (folder / _PICKLED).is_file():
+        tensors = torch.load(folder / _PICKLED, map_location="cpu", weights_only=True)
+    else:
+        raise broken(name, f"there is no {_WEIGHTS} (nor {_PICKLED}) in {folder}")
+    return {key.removeprefix("base_model.model."): tensor for key, tensor in tensors.items()}
+
+
+def _key(model: Any, key: str) -> str:
+    """Return what the model calls a weight that may be called as in an older checkpoint."""
+    from transformers.conversion_mapping import get_model_conversion_mapping  # noqa: PLC0415
+    from transformers.core_model_loading import WeightConverter, rename_source_key  # noqa: PLC0415
+
+    known = get_model_conversion_mapping(model)
+    converters = [one for one in known if isinstance(one, WeightConverter)]
+    renamings = [one for one in known if not isinstance(one, WeightConverter)]
+    renamed, _ = rename_source_key(key, renamings, converters, model.base_model_prefix, model.state_dict())
+    return str(renamed)
+
+
+def _unfit(name: str, why: str) -> ModelError:
+    return ModelError(
+        f"the adapter {name} cannot be merged into its base model: {why}",
+        "merge it with the package peft (merge_and_unload) and save the whole model",
+    )

@@ -1,0 +1,49 @@
+"""A model with the weights of its checkpoint: one that embedding needs and that is not there is told, never random."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline_core.errors import ModelError
+
+_SHOWN = 3
+
+
+def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) -> Any:
+    """Load a model, and look at what transformers reports of its weights.
+
+    What lies outside of the base model, as the head of a language model does, need not be there: checkpoints saved from
+    base classes have none, and embedding never uses it. Nor do the scalars of a dual encoder's loss.
+
+    Args:
+        auto: the class of transformers to load with, such as ``AutoModel``.
+        model: what errors call it.
+        place: its folder, or its name on the hub.
+        options: of ``from_pretrained``.
+
+    Raises:
+        ModelError: weights that embedding needs are missing, or have other shapes than the config says.
+    """
+    loaded, report = auto.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
+    other = [f"{key} {list(has)}" for key, has, _ in sorted(report["mismatched_keys"]) if _is_needed(loaded, key)]
+    if other:
+        raise ModelError(
+            f"{len(other)} of the weights of {model} have shapes that its config does not give: {_some(other)}",
+            "use the config.json that they were saved with",
+        )
+    missing = [key for key in sorted(report["missing_keys"]) if _is_needed(loaded, key)]
+    if missing:
+        raise ModelError(
+            f"the checkpoint of {model} lacks {len(missing)} of the weights that embedding needs: {_some(missing)}",
+            "use the whole checkpoint of the class that its config names: they would be random numbers",
+        )
+    return loaded
+
+
+def _is_needed(model: Any, key: str) -> bool:
+    if model.base_model is not model:
+        return key.startswith(f"{model.base_model_prefix}.")
+    return "." in key or model.state_dict()[key].numel() > 1
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
