@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tokenizers import normalizers
 from transformers import AutoModelForImageTextToText
 
-from pipeline_core.errors import DataError, ModelError
+from pipeline_core.errors import ModelError
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.hooks import find_decoder
 from pipeline_core.models.prefix import shared_prefix
@@ -31,7 +33,7 @@ def states_of(embedder: GenerativeEmbedder, samples: list[SampleInput]) -> list[
     batch = embedder.prepare(samples)
     layers: list[torch.Tensor] = []
     embedder.run(batch, lambda _, states: layers.append(states.clone()))
-    stacked = torch.stack(layers).numpy()
+    stacked = torch.stack(layers).float().numpy()
     return [stacked[:, row, : len(roles)] for row, roles in enumerate(batch.roles)]
 
 
@@ -148,9 +150,25 @@ def test_pictures_change_their_sample_and_no_other(llava: GenerativeEmbedder) ->
     assert (difference[roles == IMAGE] > 1e-3).all()
 
 
-def test_text_with_the_image_placeholder_is_refused(llava: GenerativeEmbedder) -> None:
-    with pytest.raises(DataError, match="sample odd cannot be prepared"):
-        llava.prepare([SampleInput("odd", "p", tiny.picture(0), "look: <image>", INSTRUCTION)])
+@pytest.mark.parametrize("image", [None, tiny.picture(0)], ids=["text", "both"])
+def test_markers_in_words_stay_words(llava: GenerativeEmbedder, image: Image.Image | None) -> None:
+    sample = SampleInput("odd", "p", image, "a <image> of<|im_end|>\n<|im_start|>user", INSTRUCTION)
+    assert words(llava, sample, TEXT) == "a < image> of< |im_end|>\n< |im_start|>user"
+    assert words(llava, sample, IMAGE) == "<image>" * (tiny.N_PATCHES if image else 0)
+    tokenized = llava.prepare([sample]).samples[0]
+    own = torch.isin(tokenized.tokens["input_ids"][0], torch.tensor(llava._processor.tokenizer.all_special_ids))
+    assert not own[torch.from_numpy(tokenized.roles == TEXT)].any()
+
+
+def test_accents_and_control_signs_of_their_own_belong_to_the_text(llava_folder: Path) -> None:
+    """A tokenizer that composes accents tells of the letter alone which token holds it."""
+    embedder = tiny.load(llava_folder)
+    assert isinstance(embedder, GenerativeEmbedder)
+    embedder._processor.tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace("\x07", "")]
+    )
+    sample = SampleInput("s", "p", None, "cafe\u0301 \x07 nai\u0308ve", INSTRUCTION)
+    assert words(embedder, sample, TEXT) == "caf\u00e9  na\u00efve"
 
 
 def test_a_template_that_changes_the_words_is_refused(llava_folder: Path) -> None:

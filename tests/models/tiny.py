@@ -68,7 +68,7 @@ def tokenizer(**special: str) -> PreTrainedTokenizerFast:
     core.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=400,
-        special_tokens=["<pad>", "<eos>", "<|im_start|>", "<|im_end|>", "<image>"],
+        special_tokens=["<pad>", "<eos>", "<|im_start|>", "<|im_end|>", "<image>", "<unk>"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

@@ -14,6 +14,7 @@ from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import DualEncoderFamily
 from pipeline_core.models.pictures import PictureMemory
+from pipeline_core.models.prompts import marker_pattern, without_markers
 from pipeline_core.models.representations import Representation, model_representation
 from pipeline_core.models.samples import IMAGE, TEXT, Role, SampleInput
 
@@ -33,6 +34,7 @@ class ContrastiveEmbedder:
         self._model = model.eval().requires_grad_(False)
         self._processor = processor
         self._text_options = family.text_options()
+        self._markers = marker_pattern(processor)
         self._pictures = PictureMemory()
 
     def representations(self, layer: int | None) -> tuple[Representation, ...]:
@@ -107,8 +109,9 @@ class ContrastiveEmbedder:
     def _text_vectors(self, samples: list[SampleInput]) -> dict[str, torch.Tensor]:
         if not samples:
             return {}
+        texts = [without_markers(self._markers, s.text or "") for s in samples]
         inputs = self._processor.tokenizer(
-            [s.text for s in samples], truncation=True, padding_side="right", return_tensors="pt", **self._text_options
+            texts, truncation=True, padding_side="right", return_tensors="pt", **self._text_options
         )
         vectors = self._call(self._model.get_text_features, inputs)
         return {s.sample_id: vector for s, vector in zip(samples, vectors, strict=True)}

@@ -138,9 +138,9 @@ class TransformersFamily(Family):
 
     def load_processor(self, place: str, options: Mapping[str, Any]) -> Any:
         """Load the processor: pictures go through Pillow, so that torchvision is not needed."""
-        from transformers import AutoProcessor  # noqa: PLC0415
+        from pipeline_core.models.processors import load_processor  # noqa: PLC0415
 
-        return AutoProcessor.from_pretrained(place, backend="pil", **options)
+        return load_processor(place, options)
 
     def limit_pixels(self, model: str, processor: Any, max_pixels: int) -> None:
         """Set the number of pixels that a picture is brought down to.
@@ -185,7 +185,9 @@ class GenerativeFamily(TransformersFamily):
 
     def attention_kind(self, config: Any) -> AttentionKind:
         """Tell from a model's config what a token can see."""
-        bidirectional = getattr(config.get_text_config(), "use_bidirectional_attention", False)
+        bidirectional = getattr(config.get_text_config(), "use_bidirectional_attention", None)
+        if bidirectional == "vision":
+            return "picture"
         return "bidirectional" if bidirectional else "causal"
 
     def picture_ids(self, config: Any, processor: Any) -> frozenset[int]:
@@ -208,19 +210,52 @@ class GenerativeFamily(TransformersFamily):
         """
         return prompts.find_spans(rendered, sample)
 
-    def split_features(self, output: Any, n_pictures: int) -> "Sequence[torch.Tensor] | None":
-        """Return each picture's features of what the picture tower gave, or None if they are not told apart."""
+    def split_features(self, output: Any, n_tokens: Sequence[int]) -> "Sequence[torch.Tensor] | None":
+        """Return each picture's features [parts, tokens, width] of what the picture tower gave.
+
+        They follow one another as the pictures' tokens do, whatever shape they come in. The first part enters the
+        decoder; ``deepstack_features``, which some models add to later layers, follow it.
+
+        Args:
+            output: what ``get_image_features`` returned.
+            n_tokens: tokens of each picture.
+
+        Returns:
+            One tensor a picture, or None if they are not told apart.
+        """
+        import torch  # noqa: PLC0415
+
+        known = {"last_hidden_state", "pooler_output", "hidden_states", "attentions", "deepstack_features"}
+        if not known.issuperset(output) or getattr(output, "pooler_output", None) is None:
+            return None
+        parts = [_rows(part) for part in (output.pooler_output, *(getattr(output, "deepstack_features", None) or ()))]
+        if any(part.shape != (sum(n_tokens), parts[0].shape[1]) for part in parts):
+            return None
+        return torch.stack(parts).split(list(n_tokens), dim=1)
+
+    def join_features(self, features: "Sequence[torch.Tensor]", listed: bool) -> dict[str, Any]:
+        """Return the argument that gives a model the features of its pictures instead of their pixels.
+
+        Args:
+            features: of each picture, as ``split_features`` returned them.
+            listed: the model's tower gives a list of pictures, not one tensor.
+        """
+        import torch  # noqa: PLC0415
         from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: PLC0415
 
-        # A subclass carries more than the features, such as the extra ones that Qwen3-VL adds to its layers.
-        features = output.pooler_output if type(output) is BaseModelOutputWithPooling else None
-        return features if isinstance(features, list | tuple) and len(features) == n_pictures else None
+        first = [picture[0] for picture in features]
+        output = BaseModelOutputWithPooling(pooler_output=first if listed else torch.cat(first))
+        output.deepstack_features = [[picture[n] for picture in features] for n in range(1, len(features[0]))]
+        return {"mm_encoder_outputs": {"image": output}}
 
-    def join_features(self, features: "Sequence[torch.Tensor]") -> dict[str, Any]:
-        """Return the argument that gives a model the features of its pictures instead of their pixels."""
-        from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: PLC0415
 
-        return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features)}}
+def _rows(features: "torch.Tensor | Sequence[torch.Tensor]") -> "torch.Tensor":
+    """Return features as rows [tokens, width]: they come as one tensor, or as one a picture."""
+    import torch  # noqa: PLC0415
+
+    if isinstance(features, torch.Tensor):
+        return features.reshape(-1, features.shape[-1])
+    return torch.cat([picture.reshape(-1, picture.shape[-1]) for picture in features])
 
 
 def _text_attention(found: Any, attention: str) -> str | dict[str, str]:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,12 +17,14 @@ from pipeline_core.models.grids import ImageGrid, image_grid
 from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, visiting
 from pipeline_core.models.pictures import PictureMemory
 from pipeline_core.models.pooling import pool, token_mask
-from pipeline_core.models.prefix import keeps_plain_cache, shared_prefix
+from pipeline_core.models.prefix import PLAIN_ARGUMENTS, keeps_plain_cache, shared_prefix
+from pipeline_core.models.prompts import marker_pattern
 from pipeline_core.models.representations import MASKS, Representation, pooled_representations
 from pipeline_core.models.samples import IMAGE, ROLES, Role, SampleInput
-from pipeline_core.models.tokens import Inputs, TokenBatch, TokenizedSample, collate, tokenize
+from pipeline_core.models.tokens import Inputs, Speech, TokenBatch, TokenizedSample, collate, takes_texts, tokenize
 
 _NEVER_PASSED = frozenset({"labels"})  # they would make the model compute logits and a loss
+_KINDS = "mm_token_type_ids"  # whether a token is of a text or a picture: it decides nothing but the token's place
 
 
 class GenerativeEmbedder:
@@ -56,11 +58,17 @@ class GenerativeEmbedder:
         self._base = model.base_model.eval().requires_grad_(False)
         self._decoder = find_decoder(self._base, self.n_layers)
         self._processor = processor
-        self._picture_ids = family.picture_ids(model.config, processor)
         self._pad_id: int = processor.tokenizer.pad_token_id or 0
         self._accepted = frozenset(inspect.signature(self._base.forward).parameters) - _NEVER_PASSED
+        picture_ids = family.picture_ids(model.config, processor)
+        self._speech = Speech(
+            family, processor, picture_ids, self._accepted, takes_texts(processor), marker_pattern(processor)
+        )
         self._reuses_prefix = self.attention_kind == "causal" and keeps_plain_cache(text_config)
+        self._plain = PLAIN_ARGUMENTS | ({_KINDS} if self._has_places else frozenset())
         self._pictures = PictureMemory()
+        self._tells_features = "mm_encoder_outputs" in self._accepted
+        self._lists_features = False
 
     def representations(self, layer: int | None) -> tuple[Representation, ...]:
         """Return every layer's mean over all tokens, and all poolings and masks of the analysis layer.
@@ -121,10 +129,7 @@ class GenerativeEmbedder:
             DataError: the processor refuses a sample.
             ModelError: the roles of a sample's tokens cannot be told.
         """
-        tokenized = [
-            tokenize(self._family, self._processor, sample, self._picture_ids, self._accepted) for sample in samples
-        ]
-        return collate(tokenized, self._pad_id)
+        return collate([tokenize(self._speech, sample) for sample in samples], self._pad_id)
 
     def run(self, batch: TokenBatch, visit: LayerVisitor) -> None:
         """Run the model and hand each layer's states [batch, tokens, width] to ``visit`` as they arise.
@@ -145,16 +150,18 @@ class GenerativeEmbedder:
             # MPS has no float64, which pooling sums in.
             visit(layer, states.cpu() if states.device.type == "mps" else states)
 
-        tokens = self._token_arguments(batch)
+        tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
         with torch.inference_mode():
-            if self._reuses_prefix and (length := shared_prefix(batch)):
-                start = {name: value[:1, :length] for name, value in tokens.items()}
+            tokens |= self._places(tokens, vision)
+            if self._reuses_prefix and (length := shared_prefix(batch, self._plain)):
+                start = {name: value[..., :1, :length] for name, value in tokens.items()}
                 with visiting(self._decoder, lambda _, states: prefix.append(states)):
                     cache = self._base(**start, use_cache=True, return_dict=True).past_key_values
                 cache.batch_repeat_interleave(len(batch.samples))
-                tokens |= {"input_ids": tokens["input_ids"][:, length:], "past_key_values": cache}
+                remainder = {name: value[..., length:] for name, value in tokens.items() if name != "attention_mask"}
+                tokens |= remainder | {"past_key_values": cache}
             with visiting(self._decoder, visit_whole):
-                self._base(**tokens, **self._vision_arguments(batch), use_cache=bool(prefix), return_dict=True)
+                self._base(**tokens, **vision, use_cache=bool(prefix), return_dict=True)
         if visited != list(range(self.n_layers + 1)):
             raise ModelError(f"{self.facts.name} does not pass through each of its layers once", "use another model")
 
@@ -173,10 +180,9 @@ class GenerativeEmbedder:
             attended.append(layer)
             visit(layer, weights.cpu() if weights.device.type == "mps" else weights)
 
+        tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
         with torch.inference_mode(), attending(self._decoder, visit_weights):
-            self._base(
-                **self._token_arguments(batch), **self._vision_arguments(batch), use_cache=False, return_dict=True
-            )
+            self._base(**tokens, **self._places(tokens, vision), **vision, use_cache=False, return_dict=True)
         if not attended:
             raise AttentionError(
                 f"{self.facts.name} does not return its attention weights",
@@ -207,36 +213,70 @@ class GenerativeEmbedder:
     def _token_arguments(self, batch: TokenBatch) -> dict[str, Any]:
         return {name: self._to_device(value) for name, value in batch.tokens.items()}
 
+    @property
+    def _has_places(self) -> bool:
+        return hasattr(self._base, "get_rope_index")
+
+    def _places(self, tokens: Inputs, vision: Inputs) -> Inputs:
+        """Return where tokens lie in time and space, for models that have such positions and samples with pictures.
+
+        Such models keep what they knew of the batch before, and would place this one by it.
+        """
+        if self._has_places:
+            self._base.rope_deltas = None
+        if not self._has_places or not vision:
+            return {}
+        accepted = inspect.signature(self._base.get_rope_index).parameters
+        known = {name: value for name, value in (tokens | vision).items() if name in accepted}
+        return {"position_ids": self._base.get_rope_index(**known)[0]}
+
     def _vision_arguments(self, batch: TokenBatch) -> dict[str, Any]:
         pictured = [sample for sample in batch.samples if sample.vision]
         if not pictured:
             return {}
-        arguments: dict[str, Any] = self._stack(pictured)
         keys = [sample.sample.image_key for sample in pictured]
-        features = self._pictures.features(keys, lambda new: self._features([pictured[n] for n in new]))
+        with torch.inference_mode():
+            features = self._pictures.features(keys, lambda new: self._features([pictured[n] for n in new]))
         if features is not None:
-            del arguments["pixel_values"]
-            arguments |= self._family.join_features(features)
-        return arguments
+            others = self._stack(pictured, [name for name in pictured[0].vision if not name.startswith("pixel")])
+            return others | self._family.join_features(features, self._lists_features)
+        if len(_by_shape(pictured)) > 1:
+            raise ModelError(
+                f"{self.facts.name} takes no pictures of several sizes together", "set placement.batch_size to 1"
+            )
+        return self._stack(pictured, pictured[0].vision)
 
     def _features(self, pictured: Sequence[TokenizedSample]) -> Sequence[torch.Tensor] | None:
-        """Return each picture's features, or None if the model does not give them picture by picture."""
-        if "mm_encoder_outputs" not in self._accepted:
-            return None
-        accepted = inspect.signature(self._base.get_image_features).parameters
-        arguments = {name: value for name, value in self._stack(pictured).items() if name in accepted}
-        output = self._base.get_image_features(**arguments, return_dict=True)
-        return self._family.split_features(output, len(pictured))
+        """Return each picture's features, those of one shape together, or None if they are not told apart."""
+        found: dict[int, torch.Tensor] = {}
+        for rows in _by_shape(pictured) if self._tells_features else ():
+            group = [pictured[row] for row in rows]
+            accepted = inspect.signature(self._base.get_image_features).parameters
+            output = self._base.get_image_features(
+                **self._stack(group, [name for name in group[0].vision if name in accepted]), return_dict=True
+            )
+            split = self._family.split_features(output, [int((sample.roles == IMAGE).sum()) for sample in group])
+            if split is None:
+                self._tells_features = False  # so that the tower runs once a picture from now on
+                break
+            self._lists_features = isinstance(output.pooler_output, list | tuple)
+            found |= dict(zip(rows, split, strict=True))
+        return [found[row] for row in range(len(pictured))] if self._tells_features else None
 
-    def _stack(self, pictured: Sequence[TokenizedSample]) -> Inputs:
-        return {
-            name: self._to_device(torch.cat([sample.vision[name] for sample in pictured]))
-            for name in pictured[0].vision
-        }
+    def _stack(self, pictured: Sequence[TokenizedSample], names: Iterable[str]) -> Inputs:
+        return {name: self._to_device(torch.cat([sample.vision[name] for sample in pictured])) for name in names}
 
     def _to_device(self, value: torch.Tensor) -> torch.Tensor:
         dtype = self._base.dtype if value.is_floating_point() else value.dtype
         return value.to(self._base.device, dtype)
+
+
+def _by_shape(pictured: Sequence[TokenizedSample]) -> list[list[int]]:
+    """Return the positions of samples whose pictures can be stacked, group by group."""
+    groups: dict[tuple[torch.Size, ...], list[int]] = defaultdict(list)
+    for row, sample in enumerate(pictured):
+        groups[tuple(value.shape[1:] for value in sample.vision.values())].append(row)
+    return list(groups.values())
 
 
 def _kept_states(batch: TokenBatch, states: torch.Tensor, token_roles: Sequence[Role]) -> list[TokenStates]:

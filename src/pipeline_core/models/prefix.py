@@ -9,7 +9,8 @@ from transformers.cache_utils import DynamicLayer
 from pipeline_core.models.samples import TEMPLATE
 from pipeline_core.models.tokens import TokenBatch
 
-_PLAIN_ARGUMENTS = frozenset({"input_ids", "attention_mask"})
+PLAIN_ARGUMENTS = frozenset({"input_ids", "attention_mask"})
+"""What lets earlier tokens be computed by themselves; further arguments a token, such as token types, may not."""
 
 
 def keeps_plain_cache(text_config: Any) -> bool:
@@ -18,13 +19,12 @@ def keeps_plain_cache(text_config: Any) -> bool:
     return all(type(layer) is DynamicLayer for layer in layers)
 
 
-def shared_prefix(batch: TokenBatch) -> int:
+def shared_prefix(batch: TokenBatch, plain: frozenset[str] = PLAIN_ARGUMENTS) -> int:
     """Return the number of leading template tokens that are equal in all samples; 0 if nothing is to be gained.
 
-    Nothing is gained with one sample, and models with further arguments a token, such as token types, may not let
-    earlier tokens be computed by themselves.
+    Nothing is gained with one sample, or where a batch has other arguments a token than those that are ``plain``.
     """
-    if len(batch.samples) == 1 or batch.tokens.keys() != _PLAIN_ARGUMENTS:
+    if len(batch.samples) == 1 or not plain.issuperset(batch.tokens):
         return 0
     template = min(int(np.argmax(np.append(roles[:-1] != TEMPLATE, True))) for roles in batch.roles)
     ids = batch.tokens["input_ids"][:, :template]

@@ -1,5 +1,6 @@
 """The prompt of a sample: the user turn of the model's chat template holds image, text, instruction on a new line."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,24 @@ def find_spans(rendered: str, sample: SampleInput) -> Spans:
         )
     end = start + len(words)
     return Spans(text=(start, start + len(text)), instruction=(end - len(instruction), end))
+
+
+def marker_pattern(processor: Any) -> re.Pattern[str]:
+    """Return what finds a model's own markers in words: special tokens, and what its template or processor writes."""
+    template = str(getattr(processor, "chat_template", None) or processor.tokenizer.chat_template or "")
+    added = processor.tokenizer.added_tokens_decoder.values()
+    own = {token.content for token in added if token.special or token.content in template}
+    own |= {value for name, value in vars(processor).items() if name.endswith("_token") and isinstance(value, str)}
+    markers = sorted((token for token in own if len(token.strip()) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, markers)) or r"(?!)")
+
+
+def without_markers(markers: re.Pattern[str], words: str) -> str:
+    """Break a model's own markers by a blank: ``<image>`` becomes ``< image>``.
+
+    Else they would end the turn, or ask for a picture that is not there.
+    """
+    return markers.sub(lambda found: f"{found[0][0]} {found[0][1:]}", words)
 
 
 def _parts(sample: SampleInput) -> tuple[str, str]:

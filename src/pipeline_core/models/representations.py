@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-AttentionKind = Literal["causal", "prefix", "bidirectional"]
-"""What a token could see: earlier tokens, also the whole prefix, or everything."""
+AttentionKind = Literal["causal", "picture", "prefix", "bidirectional"]
+"""What a token could see: earlier tokens, also those of its own picture, also the whole prefix, or everything."""
 
 Pooling = Literal["mean", "last", "max", "min"]
 Mask = Literal["all", "no_image", "no_prompt", "content"]

@@ -1,7 +1,10 @@
 """Samples as token batches: each sample is tokenised by itself, its tokens get roles, and padding goes on the right."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import torch
 
 from pipeline_core.errors import DataError, ModelError
 from pipeline_core.models.family import GenerativeFamily
-from pipeline_core.models.prompts import Span, Spans
+from pipeline_core.models.prompts import Span, Spans, without_markers
 from pipeline_core.models.samples import IMAGE, PROMPT, TEMPLATE, TEXT, Roles, SampleInput
 
 Inputs = dict[str, torch.Tensor]
@@ -50,38 +53,64 @@ class TokenBatch:
         return tuple(sample.roles for sample in self.samples)
 
 
-def tokenize(
-    family: GenerativeFamily, processor: Any, sample: SampleInput, picture_ids: frozenset[int], accepted: frozenset[str]
-) -> TokenizedSample:
-    """Apply chat template, image processor and tokenizer to one sample, and find the role of each token.
+@dataclass(frozen=True)
+class Speech:
+    """How a model is spoken to.
 
-    A text goes through the tokenizer alone: some processors would add a picture to it.
-
-    Args:
+    Attributes:
         family: the model's, which lays out the prompt.
         processor: the model's transformers processor, with a fast tokenizer.
-        sample: the sample.
         picture_ids: ids of the tokens that stand for parts of a picture.
         accepted: names of the arguments that the model takes; the processor's other outputs are left out.
+        takes_texts: the processor takes a text without a picture; others leave it to the tokenizer.
+        markers: finds the model's own markers, which words are not to hold.
+    """
+
+    family: GenerativeFamily
+    processor: Any
+    picture_ids: frozenset[int]
+    accepted: frozenset[str]
+    takes_texts: bool
+    markers: re.Pattern[str]
+
+
+def takes_texts(processor: Any) -> bool:
+    """Say whether a processor takes a text alone; some demand a picture, or would add one."""
+    try:
+        processor(text=["a"], return_tensors="pt")
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return False
+    return True
+
+
+def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
+    """Apply chat template, image processor and tokenizer to one sample, and find the role of each token.
 
     Raises:
-        DataError: the processor refuses the sample, e.g. because its text holds the image placeholder.
+        DataError: the processor refuses the sample, or its words hold a special token that cannot be broken.
         ModelError: a token's origin cannot be told, or a picture became no token.
     """
-    rendered = family.render(processor, sample)
+    plain = [words and without_markers(speech.markers, words) for words in (sample.text, sample.instruction)]
+    sample = replace(sample, text=plain[0], instruction=plain[1])
+    rendered = speech.family.render(speech.processor, sample)
     try:
-        expanded, outputs = _apply(processor, sample, rendered, family.text_options)
-    except (ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        expanded, outputs = _apply(speech, sample, rendered)
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise DataError(f"sample {sample.sample_id} cannot be prepared: {reason}", "correct or remove it") from None
     offsets = [(int(start), int(end)) for start, end in outputs.pop("offset_mapping")[0]]
-    roles = _roles(sample, expanded, family.spans(expanded, sample), offsets)
+    roles = _roles(sample, expanded, speech.family.spans(expanded, sample), offsets)
+    ids = outputs["input_ids"][0]
+    pictures = torch.isin(ids, torch.tensor(sorted(speech.picture_ids))).numpy()
+    if bool(np.isin(roles[pictures], (TEXT, PROMPT)).any()) or (sample.image is None and pictures.any()):
+        raise DataError(f"the words of sample {sample.sample_id} hold a picture's token", "correct or remove it")
     if sample.image is not None:
-        pictures = torch.isin(outputs["input_ids"][0], torch.tensor(sorted(picture_ids))).numpy()
         if not pictures.any():
             raise ModelError(f"the picture of sample {sample.sample_id} became no token", "check the model's processor")
         roles[pictures] = IMAGE
-    outputs = {name: value for name, value in outputs.items() if name in accepted and isinstance(value, torch.Tensor)}
+    outputs = {
+        name: value for name, value in outputs.items() if name in speech.accepted and isinstance(value, torch.Tensor)
+    }
     length = outputs["input_ids"].shape
     tokens = {name: value for name, value in outputs.items() if value.shape[:2] == length}
     vision = {name: value for name, value in outputs.items() if name not in tokens}
@@ -91,51 +120,60 @@ def tokenize(
 def collate(samples: Sequence[TokenizedSample], pad_id: int) -> TokenBatch:
     """Pad samples on the right, whatever side the tokenizer prefers, and stack them.
 
-    Right padding leaves positions and causal attention of the real tokens as they are without it.
+    Right padding leaves positions and causal attention of the real tokens as they are without it. What a processor
+    gives for pictures only, such as kinds of tokens, is zero in texts.
     """
     width = max(len(sample.roles) for sample in samples)
-    tokens = {
-        name: torch.cat(
-            [
-                torch.nn.functional.pad(
-                    sample.tokens[name], (0, width - len(sample.roles)), value=pad_id if name == "input_ids" else 0
-                )
-                for sample in samples
-            ]
-        )
-        for name in samples[0].tokens.keys() & _names_in_all(samples)
-    }
+    names = list(dict.fromkeys(name for sample in samples for name in sample.tokens))
+    tokens = {name: torch.cat([_padded(sample, name, width, pad_id) for sample in samples]) for name in names}
     return TokenBatch(tuple(samples), tokens)
 
 
-def _names_in_all(samples: Sequence[TokenizedSample]) -> frozenset[str]:
-    return frozenset.intersection(*(frozenset(sample.tokens) for sample in samples))
+def _padded(sample: TokenizedSample, name: str, width: int, pad_id: int) -> torch.Tensor:
+    values = sample.tokens.get(name, torch.zeros_like(sample.tokens["input_ids"]))
+    missing = (0, width - len(sample.roles))
+    return torch.nn.functional.pad(values, missing, value=pad_id if name == "input_ids" else 0)
 
 
-def _apply(
-    processor: Any, sample: SampleInput, rendered: str, text_options: Mapping[str, Any]
-) -> tuple[str, dict[str, Any]]:
+def _apply(speech: Speech, sample: SampleInput, rendered: str) -> tuple[str, dict[str, Any]]:
     """Return the text that was tokenised, its image placeholders expanded, and the outputs with offsets into it."""
+    processor = speech.processor
     bos = processor.tokenizer.bos_token
     options = {
         "return_offsets_mapping": True,
         "return_tensors": "pt",
         "add_special_tokens": not (bos and rendered.startswith(bos)),
     }
-    if sample.image is None:
-        return rendered, dict(processor.tokenizer(rendered, **text_options, **options))
-    _, texts, *_ = processor.prepare_inputs_layout(images=[sample.image], text=[rendered])
-    outputs = dict(processor(images=[sample.image], text=[rendered], return_text_replacement_offsets=True, **options))
-    return _expand(texts[0], outputs.pop("text_replacement_offsets")[0]), outputs
+    if sample.image is None and not speech.takes_texts:
+        return rendered, dict(processor.tokenizer([rendered], **speech.family.text_options, **options))
+    pictures = {} if sample.image is None else {"images": [sample.image]}
+    with _listening(processor) as heard:
+        outputs = dict(processor(text=[rendered], **pictures, **options))
+    return heard[-1], outputs
 
 
-def _expand(text: str, replacements: Sequence[Mapping[str, Any]]) -> str:
-    parts, position = [], 0
-    for replacement in replacements:
-        start, end = replacement["span"]
-        parts += [text[position:start], replacement["replacement"]]
-        position = end
-    return "".join([*parts, text[position:]])
+@contextmanager
+def _listening(processor: Any) -> Iterator[list[str]]:
+    """Collect the texts that a processor hands to its tokenizer: what it adds and expands can be seen only there."""
+    tokenizer, heard = processor.tokenizer, list[str]()
+    processor.tokenizer = _Listener(tokenizer, heard)
+    try:
+        yield heard
+    finally:
+        processor.tokenizer = tokenizer
+
+
+class _Listener:
+    def __init__(self, tokenizer: Any, heard: list[str]) -> None:
+        self._tokenizer = tokenizer
+        self._heard = heard
+
+    def __call__(self, text: Any, *args: Any, **options: Any) -> Any:
+        self._heard += [text] if isinstance(text, str) else text
+        return self._tokenizer(text, *args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
 
 
 def _roles(sample: SampleInput, expanded: str, spans: Spans, offsets: Sequence[Span]) -> Roles:
@@ -153,9 +191,14 @@ def _check_cover(sample: SampleInput, expanded: str, span: Span, offsets: Sequen
     covered = np.zeros(len(expanded) + 1, dtype=bool)
     for start, end in offsets:
         covered[start:end] = True
-    missing = [n for n in range(*span) if not covered[n] and not expanded[n].isspace()]
+    missing = [n for n in range(*span) if not covered[n] and not _may_vanish(expanded[n])]
     if missing:
         raise ModelError(
             f"the tokenizer does not tell which tokens hold character {missing[0]} of sample {sample.sample_id}",
             "use a model with a fast tokenizer that keeps offsets",
         )
+
+
+def _may_vanish(character: str) -> bool:
+    """Say whether a tokenizer may drop a character, or melt it into the one before: blanks, accents, control signs."""
+    return character.isspace() or bool(unicodedata.combining(character)) or unicodedata.category(character)[0] == "C"

@@ -21,7 +21,7 @@ TABLES: tuple[Table, ...] = (
             ),
             column("pooling", STRING, "mean | last | max | min; 'model' for dual encoders"),
             column("mask", STRING, "tokens pooled: all | no_image | no_prompt | content"),
-            column("attention_kind", STRING, "causal | prefix | bidirectional: what the pooled tokens could see"),
+            column("attention_kind", STRING, "what a token could see: causal | picture | prefix | bidirectional"),
             column(
                 "at_analysis_layer", BOOL, "its layer is the one whose token states train SAEs; true for dual encoders"
             ),

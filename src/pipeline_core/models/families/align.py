@@ -1,0 +1,11 @@
+"""ALIGN: pictures through EfficientNet, texts through BERT."""
+
+from pipeline_core.models.family import DualEncoderFamily
+
+
+class _Align(DualEncoderFamily):
+    name = "align"
+    model_types = frozenset({"align"})
+
+
+MEMBER = _Align()

@@ -1,0 +1,23 @@
+"""Chameleon: pictures become words of a codebook, and its processor ends a turn by a separator."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline_core.models.family import GenerativeFamily
+
+if TYPE_CHECKING:
+    import torch
+
+
+class _Chameleon(GenerativeFamily):
+    name = "chameleon"
+    model_types = frozenset({"chameleon"})
+
+    def split_features(self, output: Any, n_tokens: Sequence[int]) -> "Sequence[torch.Tensor] | None":
+        from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: PLC0415
+
+        # The codebook's own outputs, which come with the features, enter no decoder.
+        return super().split_features(BaseModelOutputWithPooling(pooler_output=output.pooler_output), n_tokens)
+
+
+MEMBER = _Chameleon()

@@ -1,0 +1,101 @@
+"""What every family of dual encoders must hold, on a tiny model of its real classes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, BlipForImageTextRetrieval
+
+from pipeline_core.errors import ModelError
+from pipeline_core.models.contrastive import ContrastiveEmbedder
+from pipeline_core.models.families import FAMILIES
+from pipeline_core.models.samples import SampleInput
+from tests.models import tiny
+from tests.models.test_conformance import picture
+from tests.models.tiny_duals import DUAL
+from tests.models.tiny_families import Tiny, save
+
+IMAGE = SampleInput("image", "none", picture(0, (50, 40)))
+TEXT = SampleInput("text", "none", None, "a red heart")
+SAMPLES = [
+    IMAGE,
+    TEXT,
+    SampleInput("both", "none", picture(1, (64, 32)), "with dark skin tone"),
+    SampleInput("tall", "none", picture(2, (30, 90))),
+    SampleInput("long", "none", None, "two small dogs with dark skin tone " * 3),
+]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A tiny model and what it was made of."""
+
+    made: Tiny
+    folder: Path
+    embedder: ContrastiveEmbedder
+    kind: Any
+
+
+@pytest.fixture(scope="module", params=DUAL)
+def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Member:
+    made = DUAL[request.param]
+    kind = BlipForImageTextRetrieval if made.family == "blip" else AutoModel
+    folder = save(tmp_path_factory.mktemp(request.param), made, kind)
+    embedder = tiny.load(folder, attention=made.attention)
+    assert isinstance(embedder, ContrastiveEmbedder)
+    return Member(made, folder, embedder, kind)
+
+
+def test_it_is_served_by_its_family(member: Member) -> None:
+    assert member.embedder.facts.family == member.made.family
+
+
+@torch.inference_mode()
+def test_vectors_are_the_model_s_own(member: Member) -> None:
+    model = member.kind.from_pretrained(member.folder, attn_implementation="eager").eval()
+    processor = member.embedder._processor
+    pixels = processor.image_processor(images=[IMAGE.image], return_tensors="pt")
+    words = dict(processor.tokenizer([TEXT.text], return_tensors="pt", return_token_type_ids=False))
+    if member.made.family == "siglip":
+        missing = (0, 64 - words["input_ids"].shape[1])
+        words = {"input_ids": torch.nn.functional.pad(words["input_ids"], missing, value=0)}
+    if member.made.family == "blip":
+        image = model.vision_proj(model.vision_model(**pixels).last_hidden_state[:, 0])
+        text = model.text_proj(model.text_encoder(**words).last_hidden_state[:, 0])
+    else:
+        image = model.get_image_features(**pixels).pooler_output
+        text = model.get_text_features(**words).pooler_output
+    np.testing.assert_allclose(member.embedder.vectors([IMAGE, TEXT]), torch.cat([image, text]).numpy(), atol=1e-5)
+
+
+def test_vectors_do_not_depend_on_the_batch(member: Member) -> None:
+    alone = np.concatenate([member.embedder.vectors([sample]) for sample in SAMPLES])
+    np.testing.assert_allclose(member.embedder.vectors(SAMPLES), alone, atol=1e-4)
+    with member.embedder.remembering_pictures():
+        for _ in range(2):
+            np.testing.assert_allclose(member.embedder.vectors(SAMPLES), alone, atol=1e-4)
+    assert np.abs(alone[1] - alone[4]).max() > 1e-3
+
+
+def test_the_model_s_own_markers_stay_words(member: Member) -> None:
+    """An end marker in the middle would be where some of these models pool."""
+    tokenizer = member.embedder._processor.tokenizer
+    sample = SampleInput("odd", "none", None, f"a red {tokenizer.eos_token} heart <|im_end|>")
+    broken = SampleInput("broken", "none", None, "a red < eos> heart < |im_end|>")
+    assert tokenizer.eos_token == "<eos>"
+    np.testing.assert_array_equal(*member.embedder.vectors([sample, broken]))
+
+
+def test_every_family_has_a_tiny_model() -> None:
+    contrastive = {name for name, family in FAMILIES.items() if family.traits("reference-mllm").kind == "contrastive"}
+    general = {name for name, family in FAMILIES.items() if family.general}
+    assert {made.family for made in DUAL.values()} == contrastive - general
+
+
+def test_a_captioning_blip_is_refused(tmp_path: Path) -> None:
+    made = DUAL["blip"]
+    with pytest.raises(ModelError, match="class BlipModel, which gives no two vectors"):
+        tiny.load(save(tmp_path, made, AutoModel), attention="eager")
