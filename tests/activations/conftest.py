@@ -38,6 +38,7 @@ def task(task_id: str, query: tuple[str, str], candidate: tuple[str, str]) -> di
         "candidate_modality": candidate[0],
         "query_prompt_id": query[1],
         "candidate_prompt_id": candidate[1],
+        "pool_id": task_id,
         "primary_k": 5,
         "control": "none",
         "control_of": None,
@@ -67,7 +68,7 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             side: held_out.filter(pl.col("modality") == of_task[f"{side}_modality"]) for side in ("query", "candidate")
         }
         queries.append(of_side["query"].select("sample_id", "split", query_id="sample_id", **asked))
-        candidates.append(of_side["candidate"].select("sample_id", "split", **ids))
+        candidates.append(of_side["candidate"].select("sample_id", "split", pool_id=ids["task_id"]))
     write_table(folder, "samples", table)
     write_table(folder, "tasks", pl.DataFrame(tasks, schema_overrides={"control_of": pl.String}))
     write_table(folder, "queries", pl.concat(queries))

@@ -66,7 +66,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     candidates = [
         held_out.filter(pl.col("modality") == of_task["candidate_modality"]).select(
-            "sample_id", "split", task_id=pl.lit(of_task["task_id"])
+            "sample_id", "split", pool_id=pl.lit(of_task["pool_id"])
         )
         for of_task in tasks
     ]

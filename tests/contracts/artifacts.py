@@ -52,6 +52,7 @@ def task(task_id: str, task_type: str, query: str, candidate: str, control: str,
         "candidate_modality": candidate,
         "query_prompt_id": "text",
         "candidate_prompt_id": "image",
+        "pool_id": "t2i",
         "primary_k": 5,
         "control": control,
         "control_of": of,
@@ -84,9 +85,8 @@ DATASET: Tables = {
         {"task_id": "it2i_text_only", "query_id": "q1", "sample_id": "edit:fox", "split": "test", "prompt_id": "none"},
     ],
     "candidates": [
-        {"task_id": task_id, "split": "test", "sample_id": sample}
-        for task_id in ("t2i", "it2i", "it2i_text_only")
-        for sample in ("image:dog", "image:fox")
+        {"pool_id": "t2i", "split": split, "sample_id": sample}
+        for split, sample in (("test", "image:dog"), (None, "image:fox"))
     ],
     "exclusions": [{"task_id": "it2i", "query_id": "q1", "sample_id": "image:fox"}],
     "qrels": [

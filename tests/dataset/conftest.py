@@ -22,6 +22,10 @@ class Built:
     def __getitem__(self, name: str) -> pl.DataFrame:
         return self.tables[name]
 
+    def searched(self) -> pl.DataFrame:
+        """The candidates (task_id, split, sample_id) of each task, whether or not it shares its pool."""
+        return self["candidates"].join(self["tasks"], on="pool_id").select("task_id", "split", "sample_id")
+
 
 def build_and_read(settings: DatasetSettings, folder: Path) -> Built:
     """Build a data set into a new folder and read its tables."""

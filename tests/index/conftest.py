@@ -66,6 +66,7 @@ def _write(root: Path, prompts: bool, n: int) -> Artifacts:
         "candidate_modality": "image",
         "query_prompt_id": "text",
         "candidate_prompt_id": "image",
+        "pool_id": "pictures",
         "primary_k": 5,
         "control": "none",
         "control_of": None,
@@ -86,7 +87,7 @@ def _write(root: Path, prompts: bool, n: int) -> Artifacts:
             }
             for i in held_out
         ],
-        "candidates": [{"task_id": "t2i", "split": split[i], "sample_id": f"image:{i:05d}"} for i in held_out],
+        "candidates": [{"pool_id": "pictures", "split": split[i], "sample_id": f"image:{i:05d}"} for i in held_out],
     }
     _tables(dataset, tables)
     representation = {

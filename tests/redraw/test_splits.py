@@ -94,9 +94,9 @@ def test_a_seed_decides_and_decides_alike(emoji: Built, redrawn: Built, tmp_path
 
 def test_pools_hold_what_was_held_out_and_lies_there_now(emoji: Built, redrawn: Built) -> None:
     splits = redrawn["samples"].select("sample_id", "split")
-    expected = emoji["candidates"].filter(held_out).select("task_id", "sample_id").join(splits, on="sample_id")
+    expected = emoji["candidates"].filter(held_out).select("pool_id", "sample_id").join(splits, on="sample_id")
     pools = redrawn["candidates"].filter(held_out)
-    assert set(pools.select("task_id", "sample_id", "split").rows()) == set(expected.rows())
+    assert set(pools.select("pool_id", "sample_id", "split").rows()) == set(expected.rows())
     assert len(pools) == len(expected)
 
 
@@ -109,7 +109,7 @@ def test_every_query_keeps_an_answer_and_few_are_dropped(emoji: Built, redrawn: 
 
 
 def test_judgements_within_a_pool_are_kept(emoji: Built, redrawn: Built) -> None:
-    pools = redrawn["candidates"]
+    pools = redrawn.searched()
     for name in ("qrels", "exclusions"):
         before = emoji[name].join(redrawn["queries"].select(*KEY, "split"), on=KEY)
         before = before.join(pools, on=["task_id", "split", "sample_id"], how="semi")
@@ -120,7 +120,7 @@ def test_judgements_within_a_pool_are_kept(emoji: Built, redrawn: Built) -> None
 def test_controls_follow_their_tasks(redrawn: Built) -> None:
     text = redrawn["samples"].select("sample_id", "text", sample_split="split")
     for task_id, task in redrawn["tasks"].filter(pl.col("control") != "none").select("task_id", "control_of").rows():
-        for name in ("qrels", "exclusions", "candidates"):
+        for name in ("qrels", "exclusions"):
             mine, its = (redrawn[name].filter(task_id=t).drop("task_id") for t in (task_id, task))
             assert mine.equals(its), (task_id, name)
         mine, its = (redrawn["queries"].filter(task_id=t).sort("query_id") for t in (task_id, task))
@@ -133,12 +133,11 @@ def test_controls_follow_their_tasks(redrawn: Built) -> None:
 
 
 def test_what_is_asked_and_found_was_embedded_before(emoji: Built, redrawn: Built) -> None:
-    prompts = {"queries": "query_prompt_id", "candidates": "candidate_prompt_id"}
     embedded, needed = (
         {
             row
-            for name, prompt in prompts.items()
-            for row in built[name].join(built["tasks"], on="task_id").select("sample_id", prompt).rows()
+            for table, side in ((built["queries"], "query"), (built.searched(), "candidate"))
+            for row in table.join(built["tasks"], on="task_id").select("sample_id", f"{side}_prompt_id").rows()
         }
         for built in (emoji, redrawn)
     )
@@ -174,13 +173,25 @@ def test_equal_captions_that_come_together_are_both_right(pictures: FolderSettin
     assert shared.group_by("split").len()["len"].max() > 1
 
 
+def test_a_pool_that_every_split_searches_stays_and_is_judged_alike(
+    pictures: FolderSettings, tmp_path: Path, build
+) -> None:
+    first = build(pictures, tmp_path / "first")
+    of_all = pl.lit(None, pl.String).alias("split")
+    write_table(first.folder, "candidates", first["candidates"].with_columns(of_all))
+    moved = redraw(first, 1, tmp_path / "redrawn")
+    assert moved["candidates"].equals(first["candidates"].with_columns(of_all).sort("pool_id", "sample_id"))
+    assert moved["qrels"].join(moved["queries"], on=KEY).filter(split="validation").height > 10
+    assert [result for result in check_artifact("dataset", moved.folder) if not result.success] == []
+
+
 def test_an_exclusion_outweighs_a_judgement_of_equal_content(pictures: FolderSettings, tmp_path: Path, build) -> None:
     first = build(pictures, tmp_path / "first")
     shared = first["samples"].filter(held_out, text="a picture")["sample_id"]
     barred = first["queries"].filter(held_out, task_id="i2t").select(*KEY, sample_id=pl.lit(shared[0]))
     write_table(first.folder, "exclusions", barred)
     moved = redraw(first, 1, tmp_path / "redrawn")
-    pools = moved["candidates"].filter(held_out, task_id="i2t").filter(pl.col("sample_id").is_in(shared.implode()))
+    pools = moved.searched().filter(held_out, task_id="i2t").filter(pl.col("sample_id").is_in(shared.implode()))
     expected = moved["queries"].filter(task_id="i2t").drop("sample_id").join(pools, on=["task_id", "split"])
     assert set(moved["exclusions"].rows()) == set(expected.select(*KEY, "sample_id").rows())
     assert not set(moved["qrels"].filter(task_id="i2t")["sample_id"]) & set(shared)

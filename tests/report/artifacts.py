@@ -143,6 +143,7 @@ def _dataset(folder: Path, hostile: bool) -> Path:
             candidate_modality=candidate,
             query_prompt_id=query,
             candidate_prompt_id=candidate,
+            pool_id=task_id,
             primary_k=5,
             control=control,
             control_of=None if control == "none" else "it2i",
@@ -151,7 +152,7 @@ def _dataset(folder: Path, hostile: bool) -> Path:
         for n in range(QUERIES):
             key = {"task_id": task_id, "query_id": f"q{n:03d}"}
             rows.add("queries", **key, sample_id=f"{query}:{n:03d}", split="test", prompt_id=query)
-            rows.add("candidates", task_id=task_id, split="test", sample_id=f"{candidate}:{n:03d}")
+            rows.add("candidates", pool_id=task_id, split="test", sample_id=f"{candidate}:{n:03d}")
             rows.add("qrels", **key, sample_id=f"{candidate}:{n:03d}", relevance=1)
     rows.add("prompts", prompt_id="text", text="Summarize the above sentence in one word:")
     rows.add("quarantine", row="17", reason="the picture cannot be read")

@@ -221,7 +221,7 @@ def _compared(systems: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def _tasks() -> Iterator[dict[str, Any]]:
     for name, (task_type, modality, k, control) in TASKS.items():
-        prompts = {"query_prompt_id": "query", "candidate_prompt_id": "candidate"}
+        prompts = {"query_prompt_id": "query", "candidate_prompt_id": "candidate", "pool_id": name}
         told = {"control": control, "control_of": None if control == "none" else "it2i", "description": name}
         sides = {"query_modality": modality, "candidate_modality": "image"}
         yield {"task_id": name, "task_type": task_type, "primary_k": k, **sides, **prompts, **told}

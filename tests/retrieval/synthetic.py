@@ -50,7 +50,7 @@ def _write_dataset(folder: Path, ids: list[tuple[str, str]]) -> None:
         for task, kind in (("t2i", "text"), ("i2i", "image")):
             asked = {"task_id": task, "query_id": key, "sample_id": f"{kind}:{key}", "split": split}
             queries.append(asked | {"prompt_id": kind})
-            candidates.append({"task_id": task, "split": split, "sample_id": f"image:{key}"})
+            candidates.append({"pool_id": task, "split": split, "sample_id": f"image:{key}"})
         qrels.append({"task_id": "t2i", "query_id": key, "sample_id": f"image:{key}", "relevance": 1})
         exclusions.append({"task_id": "i2i", "query_id": key, "sample_id": f"image:{key}"})
         qrels += [
@@ -66,6 +66,7 @@ def _write_dataset(folder: Path, ids: list[tuple[str, str]]) -> None:
             "candidate_modality": "image",
             "query_prompt_id": modality,
             "candidate_prompt_id": "image",
+            "pool_id": task,
             "primary_k": 5,
             "control": "none",
             "control_of": None,
@@ -175,7 +176,7 @@ def write_sweep_study(root: Path) -> Study:
 
 def _add_control(dataset: Path) -> None:
     control = {"task_id": pl.lit("t2i_text_only")}
-    for name in ("tasks", "queries", "candidates", "qrels"):
+    for name in ("tasks", "queries", "qrels"):
         table = read_table(dataset, name)
         own = table.filter(task_id="t2i").with_columns(**control)
         if name == "tasks":

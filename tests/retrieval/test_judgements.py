@@ -40,7 +40,8 @@ def test_a_relevant_candidate_that_is_excluded_does_not_count(study: Study, tmp_
 def test_a_control_whose_queries_share_a_phrase_keeps_the_families_of_its_task(study: Study, tmp_path):
     phrase = {"sample_id": "phrase:test", "modality": "text", "text": "in red", "group": "phrase:test", "split": "test"}
     control = pl.lit("t2i_text_only").alias("task_id")
-    for name in ("tasks", "queries", "candidates", "exclusions", "qrels"):
+    write_table(tmp_path, "candidates", read_table(study.dataset, "candidates"))
+    for name in ("tasks", "queries", "exclusions", "qrels"):
         rows = read_table(study.dataset, name)
         copies = rows.filter(task_id="t2i").with_columns(control)
         if name == "queries":

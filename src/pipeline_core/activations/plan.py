@@ -111,7 +111,7 @@ def needed_requests(tables: DatasetTables, prompts: bool) -> list[Request]:
     """
     columns = ["sample_id", "prompt_id"]
     queries = tables.queries.select(columns)
-    candidates = tables.candidates.join(tables.tasks, on="task_id").select("sample_id", prompt_id="candidate_prompt_id")
+    candidates = tables.candidates.join(tables.tasks, on="pool_id").select("sample_id", prompt_id="candidate_prompt_id")
     train = tables.samples.filter(pl.col("split") == "train")
     training = train.select(
         "sample_id", prompt_id=pl.col("modality").replace_strict(default_prompts(tables.tasks), default=None)

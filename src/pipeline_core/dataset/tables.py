@@ -52,7 +52,10 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
     references = _references(dataset, folder)
     _write(folder, "samples", [_sample_row(sample, references) for sample in dataset.samples])
     _write(folder, "pairs", [(image, text, splits[image]) for image, text in dataset.pairs])
-    _write(folder, "tasks", [_task_row(task) for task in dataset.tasks])
+    # Tasks that search the same share a pool, called as the first of them.
+    pools: dict[tuple[tuple[str | None, tuple[str, ...]], ...], str] = {}
+    pool_ids = [pools.setdefault(tuple(task.candidates.items()), task.task_id) for task in dataset.tasks]
+    _write(folder, "tasks", [_task_row(*pair) for pair in zip(dataset.tasks, pool_ids, strict=True)])
     queries = [(task.task_id, query) for task in dataset.tasks for query in task.queries]
     _write(
         folder,
@@ -63,11 +66,8 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
             for q in task.queries
         ],
     )
-    _write(
-        folder,
-        "candidates",
-        [(task.task_id, split, i) for task in dataset.tasks for split, pool in task.candidates.items() for i in pool],
-    )
+    searched = [(pool_id, split, ids) for pool, pool_id in pools.items() for split, ids in pool]
+    _write(folder, "candidates", [(pool_id, split, i) for pool_id, split, ids in searched for i in ids])
     _write(folder, "exclusions", [(task_id, q.query_id, i) for task_id, q in queries for i in q.excluded])
     _write(folder, "qrels", [(task_id, q.query_id, *judged) for task_id, q in queries for judged in q.relevant.items()])
     _write(folder, "prompts", list(dataset.prompts.items()))
@@ -97,7 +97,7 @@ def _picture_columns(picture: Picture | None, references: dict[Path, str]) -> tu
     return references[picture.path], picture.sha256, picture.width, picture.height
 
 
-def _task_row(task: Task) -> tuple[object, ...]:
+def _task_row(task: Task, pool_id: str) -> tuple[object, ...]:
     return (
         task.task_id,
         task.task_type,
@@ -105,6 +105,7 @@ def _task_row(task: Task) -> tuple[object, ...]:
         task.candidate_modality,
         task.query_prompt_id,
         task.candidate_prompt_id,
+        pool_id,
         PRIMARY_K,
         task.control,
         task.control_of,

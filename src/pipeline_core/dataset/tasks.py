@@ -74,7 +74,7 @@ class Task:
         candidate_prompt_id: instruction for the candidates.
         description: the task in one sentence.
         queries: queries of all splits.
-        candidates: sample ids of each split's pool.
+        candidates: sample ids of each split's pool; under None, of one that every split searches.
         control: what a control's queries keep of the composed query.
         control_of: the task that this is the control of.
     """
@@ -86,7 +86,7 @@ class Task:
     candidate_prompt_id: str
     description: str
     queries: tuple[Query, ...]
-    candidates: Mapping[str, tuple[str, ...]]
+    candidates: Mapping[str | None, tuple[str, ...]]
     control: Literal["none", "image_only", "text_only"] = "none"
     control_of: str | None = None
 
@@ -103,10 +103,13 @@ def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Ta
     Two flags of one look, or two names with the same keywords, cannot be told apart by any model: judging one of
     them wrong would measure luck. An exclusion outweighs a judgement.
     """
-    ids_of: dict[tuple[str, Content], list[str]] = defaultdict(list)
+    ids_of: dict[tuple[str | None, Content], list[str]] = defaultdict(list)
     for split, pool in task.candidates.items():
         for sample_id in pool:
             ids_of[split, samples[sample_id].content].append(sample_id)
+
+    def searched(query: Query) -> str | None:
+        return query.split if query.split in task.candidates else None
 
     def asked(query: Query) -> tuple[str, Content, str | None]:
         return query.split, samples[query.sample_id].content, query.prompt_id
@@ -119,11 +122,11 @@ def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Ta
             found[content] = max(grade, found.get(content, 0))
 
     def judged(query: Query) -> Query:
-        excluded = {i for e in query.excluded for i in ids_of.get((query.split, samples[e].content), ())}
+        excluded = {i for e in query.excluded for i in ids_of.get((searched(query), samples[e].content), ())}
         relevant = {
             i: grade
             for content, grade in answers[asked(query)].items()
-            for i in ids_of.get((query.split, content), ())
+            for i in ids_of.get((searched(query), content), ())
             if i not in excluded
         }
         return replace(query, relevant=relevant, excluded=frozenset(excluded))

@@ -45,7 +45,7 @@ def find_items(embeddings: VectorBlocks, dataset: Path) -> Items:
     """
     samples = read_table(dataset, "samples")
     tasks, pairs = read_table(dataset, "tasks"), read_table(dataset, "pairs")
-    asked = read_table(dataset, "candidates").join(tasks, on="task_id")
+    asked = read_table(dataset, "candidates").join(tasks, on="pool_id")
     candidates = asked.select("sample_id", prompt_id="candidate_prompt_id").unique()
     members = pl.concat([pairs.select(sample_id="image_id"), pairs.select(sample_id="text_id")]).unique()
     is_candidate = pl.struct("sample_id", "prompt_id").is_in(candidates.to_struct("pair").implode()) | (

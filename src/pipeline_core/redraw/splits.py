@@ -91,10 +91,13 @@ def _moved(tables: Tables, splits: dict[str, str]) -> Tables:
     families = tables["tasks"].select("task_id", family=pl.col("control_of").fill_null(pl.col("task_id")))
 
     candidates = held_out["candidates"].drop("split").unique().join(split_of, on="sample_id")
+    of_all = fixed["candidates"].filter(pl.col("split").is_null()).drop("split")
+    searched = pl.concat([candidates, of_all.join(pl.DataFrame({"split": HELD_OUT}), how="cross")], how="diagonal")
+    searched = searched.join(tables["tasks"].select("task_id", "pool_id"), on="pool_id")
     queries = _follow(held_out["queries"], families, _contents(samples))
     plain = queries.join(tables["tasks"].filter(control="none"), on="task_id", how="semi")
     qrels, exclusions = _judged_alike(
-        held_out["qrels"], held_out["exclusions"], plain, candidates, _contents(samples).drop("split")
+        held_out["qrels"], held_out["exclusions"], plain, searched, _contents(samples).drop("split")
     )
     qrels, exclusions = (
         table.rename({"task_id": "family"}).join(families, on="family").drop("family") for table in (qrels, exclusions)
@@ -111,8 +114,8 @@ def _moved(tables: Tables, splits: dict[str, str]) -> Tables:
 
 
 def _parted(tables: Tables) -> tuple[Tables, Tables]:
-    """Return the rows of train and test, which stay, and those of support and validation."""
-    held_out = pl.col("split").is_in(HELD_OUT)
+    """Return the rows of train, test and all splits, which stay, and those of support and validation."""
+    held_out = pl.col("split").is_in(HELD_OUT).fill_null(value=False)
     with_split = {name: tables[name] for name in ("candidates", "pairs", "queries")}
     fixed = {name: table.filter(~held_out) for name, table in with_split.items()}
     parted = {name: table.filter(held_out) for name, table in with_split.items()}

@@ -9,6 +9,7 @@ class Redraw(DataSetStage):
 
     name = "redraw"
     about = "Draws the support and validation splits of a data set anew, for a repetition."
+    version = 2
     shared = ("dataset",)
     inputs = (Input("dataset", of_analysis=True),)
     part = "sweep"

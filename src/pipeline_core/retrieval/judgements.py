@@ -77,6 +77,7 @@ class Judgements:
     def __init__(self, dataset: Path) -> None:
         """Read the tables of a dataset artifact."""
         self.tasks = read_table(dataset, "tasks").sort("task_id")
+        self._pool_ids = dict(self.tasks.select("task_id", "pool_id").iter_rows())
         self._queries = read_table(dataset, "queries")
         self._candidates = read_table(dataset, "candidates")
         self._exclusions = read_table(dataset, "exclusions")
@@ -95,7 +96,9 @@ class Judgements:
         """
         task, here = pl.col("task_id") == task_id, pl.col("split") == split
         queries = self._queries.filter(task, here).sort("query_id").with_row_index("query")
-        candidates = self._candidates.filter(task, here).sort("sample_id").with_row_index("candidate")
+        pool = pl.col("pool_id") == self._pool_ids[task_id]
+        candidates = self._candidates.filter(pool, here | pl.col("split").is_null()).sort("sample_id")
+        candidates = candidates.with_row_index("candidate")
         for rows, name in ((queries, "queries"), (candidates, "candidates")):
             if rows.is_empty():
                 raise DataError(

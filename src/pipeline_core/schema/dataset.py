@@ -44,6 +44,7 @@ TABLES: tuple[Table, ...] = (
             column("candidate_modality", STRING, "modality of the candidates"),
             column("query_prompt_id", STRING, "instruction for queries without one of their own"),
             column("candidate_prompt_id", STRING, "instruction for candidates"),
+            column("pool_id", STRING, "what is searched, as in candidates; tasks that search the same share it"),
             column("primary_k", SMALL, "cut-off that the task is usually reported at"),
             column("control", STRING, "none | image_only | text_only: what it keeps of the composed query"),
             nullable("control_of", STRING, "task that this is the control of"),
@@ -68,9 +69,13 @@ TABLES: tuple[Table, ...] = (
     Table(
         "candidates",
         "dataset",
-        "Candidate pool of each task and split.",
-        ("task_id", "split", "sample_id"),
-        (TASK, SPLIT, SAMPLE),
+        "What tasks search: each pool once, whichever tasks share it.",
+        ("pool_id", "split", "sample_id"),
+        (
+            column("pool_id", STRING, "pool, called as the first task that searches it"),
+            nullable("split", STRING, "split whose queries search it; NULL: all, as in a corpus without splits"),
+            SAMPLE,
+        ),
         also_by=REDRAWN,
     ),
     Table(

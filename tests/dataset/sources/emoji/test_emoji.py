@@ -59,14 +59,14 @@ def test_every_judged_or_excluded_sample_is_a_candidate_of_its_split(emoji):
     for name in ("qrels", "exclusions"):
         judged = emoji[name].join(emoji["queries"].drop("sample_id"), on=["task_id", "query_id"], how="left")
         assert judged["split"].null_count() == 0
-        missing = judged.join(emoji["candidates"], on=["task_id", "split", "sample_id"], how="anti")
+        missing = judged.join(emoji.searched(), on=["task_id", "split", "sample_id"], how="anti")
         assert missing.is_empty(), name
 
 
 def test_samples_of_tasks_have_the_task_s_modality_and_split(emoji):
     samples = emoji["samples"].select("sample_id", "modality", sample_split="split")
-    for name, modality in (("queries", "query_modality"), ("candidates", "candidate_modality")):
-        used = emoji[name].join(emoji["tasks"], on="task_id").join(samples, on="sample_id", how="left")
+    for table, modality in ((emoji["queries"], "query_modality"), (emoji.searched(), "candidate_modality")):
+        used = table.join(emoji["tasks"], on="task_id").join(samples, on="sample_id", how="left")
         assert (used["modality"] == used[modality]).all()
         assert (used["sample_split"] == used["split"]).all()
 
@@ -80,7 +80,7 @@ def test_every_query_has_a_relevant_candidate_that_is_not_excluded(emoji):
 def test_a_query_s_own_picture_is_excluded_where_it_is_a_candidate(emoji):
     looks = emoji["samples"].select("sample_id", "sha256")
     seen = emoji["queries"].join(looks, on="sample_id").drop_nulls("sha256")
-    pool = emoji["candidates"].join(looks, on="sample_id").drop_nulls("sha256")
+    pool = emoji.searched().join(looks, on="sample_id").drop_nulls("sha256")
     own = seen.join(pool, on=["task_id", "split", "sha256"], suffix="_candidate")
     assert set(own["task_id"]) == {
         "i2i", "it2i", "it2i_image_only", "it2it", "it2it_image_only",
@@ -99,7 +99,8 @@ def test_a_query_s_own_picture_is_excluded_where_it_is_a_candidate(emoji):
 def test_controls_keep_one_part_and_change_nothing_else(emoji, composed, kept, modality):
     control = emoji["tasks"].filter(control=kept, control_of=composed).row(0, named=True)
     assert (control["query_modality"], control["query_prompt_id"]) == (modality, modality)
-    for name in ("qrels", "exclusions", "candidates"):
+    assert control["pool_id"] == emoji["tasks"].filter(task_id=composed)["pool_id"].item()
+    for name in ("qrels", "exclusions"):
         tables = [emoji[name].filter(task_id=t).drop("task_id") for t in (composed, control["task_id"])]
         assert tables[0].equals(tables[1])
     both = emoji["queries"].filter(task_id=composed).join(
@@ -115,7 +116,16 @@ def test_controls_keep_one_part_and_change_nothing_else(emoji, composed, kept, m
 
 
 def test_pools(emoji):
-    sizes = emoji["candidates"].group_by("task_id", "split").len()
+    assert dict(emoji["tasks"].filter(pl.col("pool_id") != pl.col("task_id")).select("task_id", "pool_id").rows()) == {
+        "it2i": "i2i",
+        "it2it": "t2it",
+        **{
+            f"{task}_{kept}": pool
+            for task, pool in (("it2i", "i2i"), ("it2t", "it2t"), ("it2it", "t2it"))
+            for kept in ("image_only", "text_only")
+        },
+    }
+    sizes = emoji.searched().group_by("task_id", "split").len()
     sizes = {(task, split): n for task, split, n in sizes.iter_rows()}
     assert sizes["t2i", "test"] == sizes["i2t", "test"] == 382
     assert sizes["i2i", "test"] == sizes["it2i", "test"] == sizes["it2it", "test"] == sizes["it2t", "test"] == 724

@@ -28,7 +28,7 @@ def test_given_splits_and_groups_are_kept(root: Path, read: Read) -> None:
         for i, name in enumerate(names)
         for sample in (f"image:{name}", f"text:{name}#1")
     }
-    assert set(built["candidates"].filter(task_id="t2i").select("split", "sample_id").iter_rows()) == {
+    assert set(built.searched().filter(task_id="t2i").select("split", "sample_id").iter_rows()) == {
         (SPLITS[i // 2], f"image:{name}") for i, name in enumerate(names) if i >= 2
     }
     assert set(built["pairs"].iter_rows()) == {

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.dataset.prompts import PROMPTS
 from pipeline_core.dataset.sources.folder import FolderSettings
 from tests.dataset.conftest import Built
@@ -55,7 +56,7 @@ def test_a_benchmark_with_a_test_split_alone(root: Path, read: Read) -> None:
         ("query:q1", "query:q1", "test", "text"),
         ("query:q2", "query:q2", "test", "text"),
     }
-    assert rows(built, "candidates", "split", "sample_id") == {("test", f"corpus:{i}") for i in "abc"}
+    assert rows(built, "candidates", "split", "sample_id") == {(None, f"corpus:{i}") for i in "abc"}
     assert set(built["samples"]["split"]) == {"test"}
     assert rows(built, "pairs", "image_id", "text_id", "split") == {
         ("corpus:a", "query:q1", "test"),
@@ -77,9 +78,8 @@ def test_every_split_asks_the_whole_corpus_and_training_asks_nothing(root: Path,
     )
     built = read()
     assert rows(built, "queries", "query_id", "split") == {("query:q2", "support"), ("query:q3", "test")}
-    assert rows(built, "candidates", "split", "sample_id") == {
-        (split, f"corpus:{i}") for split in ("support", "test") for i in "abcd"
-    }
+    assert rows(built, "candidates", "split", "sample_id") == {(None, f"corpus:{i}") for i in "abcd"}
+    assert [result for result in check_artifact("dataset", built.folder) if not result.success] == []
     # What answers in several splits, and what answers nothing, is kept furthest from training.
     splits = {"query:q1": "train", "query:q2": "support", "query:q3": "test"}
     splits |= {"corpus:a": "test", "corpus:b": "support", "corpus:c": "test", "corpus:d": "test"}
@@ -115,9 +115,10 @@ def test_own_prompts_and_task_names(root: Path, read: Read) -> None:
         ("queries_t2i", "query:q3", "corpus:a", 1),
         ("queries_t2i", "query:q4", "corpus:b", 1),
     }
-    assert rows(built, "candidates", "task_id", "sample_id") == {
-        (name, sample) for name in ("shape_t2i", "queries_t2i") for sample in ("corpus:a", "corpus:b")
-    }
+    assert dict(built["tasks"].select("task_id", "pool_id").rows()) == dict.fromkeys(
+        ("shape_t2i", "queries_t2i"), "queries_t2i"
+    )
+    assert rows(built, "candidates", "pool_id", "sample_id") == {("queries_t2i", f"corpus:{i}") for i in "ab"}
 
 
 def test_pictures_with_texts_ask_and_have_controls(root: Path, read: Read) -> None:
@@ -284,9 +285,8 @@ def test_captioned_pictures_are_the_corpus(root: Path, read: Read) -> None:
     write(root, texts("q1", "q2"), test=["q1 ./00.png 2", "q1 01.png 1"], train=["q2 02.png 1", "q2 00.png 1"])
     built = read()
     assert set(built["tasks"]["task_id"]) == {"i2t", "t2i", "queries_t2i"}
-    assert rows(built, "candidates", "split", "sample_id") >= {("test", f"image:{name}") for name in names}
-    found = built["candidates"].filter(task_id="queries_t2i")
-    assert set(found.select("split", "sample_id").iter_rows()) == {("test", f"image:{name}") for name in names}
+    found = built.searched().filter(task_id="queries_t2i")
+    assert set(found.select("split", "sample_id").iter_rows()) == {(None, f"image:{name}") for name in names}
     assert rows(built, "qrels", *JUDGED) >= {
         ("queries_t2i", "query:q1", "image:00.png", 2),
         ("queries_t2i", "query:q1", "image:01.png", 1),

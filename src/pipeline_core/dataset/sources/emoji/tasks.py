@@ -9,7 +9,7 @@ from pipeline_core.dataset.sources.emoji.records import EmojiRecord
 from pipeline_core.dataset.sources.emoji.samples import EmojiSamples
 from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Task, as_control, judge_equal_content_equally
 
-Pools = Mapping[str, tuple[str, ...]]
+Pools = Mapping[str | None, tuple[str, ...]]
 
 
 def _pools(records: Iterable[EmojiRecord], sample_of: Callable[[EmojiRecord], str | None]) -> Pools:

@@ -159,7 +159,7 @@ def caption_tasks(samples: Mapping[str, Sample], pairs: Iterable[tuple[str, str]
         modality: tuple(Query(i, i, samples[i].split, relevant) for i, relevant in found.items())
         for modality, found in answers.items()
     }
-    pools = {
+    pools: dict[str, dict[str | None, tuple[str, ...]]] = {
         modality: {split: tuple(i for i in found if samples[i].split == split) for split in EVALUATED_SPLITS}
         for modality, found in answers.items()
     }

@@ -99,7 +99,7 @@ def judged_tasks(judged: Judged, documents: Mapping[str, Sample]) -> JudgedTasks
             else _PLAIN_PROMPTS[candidate_modality],
             f"Own queries: {_words(query_modality)} to {_words(candidate_modality)}, among the whole corpus.",
             queries,
-            {split: tuple(pool) for split in EVALUATED_SPLITS if any(query.split == split for query in queries)},
+            {None: tuple(pool)},
         )
         task = judge_equal_content_equally(task, made.samples)
         made.tasks.append(task)
