@@ -20,7 +20,7 @@ from pipeline_core.report.tables import Cell, Heading, Table, analysis_tables, p
 from pipeline_core.report.tables.claim_numbers import claim_table
 from pipeline_core.report.tables.table import bounded, count
 from pipeline_core.report.text import points, points_interval
-from pipeline_core.warehouse.paper.reference import DATA
+from pipeline_core.warehouse.paper import paper_values
 from tests.report.artifacts import HOSTILE
 
 NASTY = (
@@ -205,7 +205,7 @@ def test_the_papers_recall_is_a_share_as_this_runs_is(claim_inputs: ReportInputs
     recall = [name for name in read.columns if name.startswith("R@")]
     values = read.select(recall).unpivot()["value"].drop_nulls()
     assert values.max() < 1
-    theirs = float(pl.read_csv(DATA / "table_pooling.csv").filter(pooling="last token")["MSCOCO R@10"].max())
+    theirs = paper_values().filter(dataset="MSCOCO image->text", setting="last token", quantity="R@10")["value"].max()
     assert round(theirs / 100, 6) in values.to_list()
 
 

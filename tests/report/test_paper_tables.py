@@ -16,7 +16,7 @@ from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.tables import Table, paper_tables
 from pipeline_core.report.tables.table import seeded
 from pipeline_core.schema.parquet import write_table
-from pipeline_core.warehouse.paper.reference import DATA
+from pipeline_core.warehouse.paper import paper_values
 from tests.report.claim_artifacts import (
     CONTRASTIVE,
     GENERATIVE,
@@ -72,9 +72,8 @@ def written(values: Sequence[float], write: Callable[[float], str] = "{:.1f}".fo
     return write(float(np.mean(values))), f"{low} to {high}" if low != high else ""
 
 
-def printed_in(file: str, **where: str) -> dict[str, float]:
-    row = pl.read_csv(DATA / file).filter(**where).row(0, named=True)
-    return {name: value for name, value in row.items() if isinstance(value, float)}
+def printed_in(**where: str) -> dict[str, float]:
+    return dict(paper_values().filter(**where).select("quantity", "value").iter_rows())
 
 
 def texts(table: Table) -> list[list[tuple[str, str]]]:
@@ -122,14 +121,12 @@ def test_the_mean_over_the_tasks_is_that_of_each_seed(tables: dict[str, Table], 
 def test_the_papers_range_spans_its_models_and_data_sets(
     tables: dict[str, Table], task: str, query: str, candidate: str
 ) -> None:
-    theirs = pl.read_csv(DATA / "table_zero_shot.csv").filter(query=query, candidate=candidate)
+    theirs = paper_values().filter(pl.col("dataset").str.ends_with(f" {query}->{candidate}"), item="Table 3")
     (row,) = (row for row in tables["zero-shot"].rows if row[0].small.startswith(f"{task},"))
-    for cell, columns in zip(
-        row[-3:],
-        (["CLIP", "SigLIP"], [c for c in theirs.columns if "base" in c], [c for c in theirs.columns if "ReAlign" in c]),
-        strict=True,
-    ):
-        values = theirs.select(columns).to_numpy()
+    contrastive = pl.col("model").is_in(["CLIP", "SigLIP"])
+    systems = (contrastive, ~contrastive & (pl.col("setting") == "base"), pl.col("setting") == "ReAlign")
+    for cell, system in zip(row[-3:], systems, strict=True):
+        values = theirs.filter(system)["value"].to_numpy()
         low, high = (float(bound) for bound in cell.text.split(" to "))
         assert (low, high, cell.small) == (values.min(), values.max(), f"{values.size} values")
 
@@ -181,22 +178,18 @@ def test_removal_stands_beside_the_base(tables: dict[str, Table], claim_world: W
 
 
 @pytest.mark.parametrize(
-    ("anchor", "file", "names", "heading"),
+    ("anchor", "item", "setting"),
     [
-        ("poolings", "table_pooling.csv", {"pooling": "last token"}, "MSCOCO"),
-        ("whitening", "table_whitening.csv", {"whitening": "ZCA"}, "MSCOCO"),
-        ("removal-recall", "table_removal.csv", {"setting": "top-attribution concepts removed"}, ""),
+        ("poolings", "Table 5", "last token"),
+        ("whitening", "Table 8", "ZCA"),
+        ("removal-recall", "Table 2", "top-attribution concepts removed"),
     ],
 )
-def test_the_papers_rows_are_as_printed(
-    tables: dict[str, Table], anchor: str, file: str, names: dict[str, str], heading: str
-) -> None:
-    models = pl.read_csv(DATA / file)["model"]
-    model = next(name for name in models if name.startswith("Qwen3"))
-    row = row_of(tables[anchor], "Qwen3-VL-8B", *names.values(), paper=True)
-    theirs = printed_in(file, model=model, **names)
+def test_the_papers_rows_are_as_printed(tables: dict[str, Table], anchor: str, item: str, setting: str) -> None:
+    row = row_of(tables[anchor], "Qwen3-VL-8B", setting, paper=True)
+    theirs = printed_in(item=item, model="Qwen3-VL-8B", dataset="MSCOCO image->text", setting=setting)
     for k in (1, 5, 10):
-        assert float(row[f"R@{k}", "picture → text, i2t"][0]) == theirs[f"{heading} R@{k}".strip()]
+        assert float(row[f"R@{k}", "picture → text, i2t"][0]) == theirs[f"R@{k}"]
 
 
 def test_fine_tuned_models_stand_beside_realign(tables: dict[str, Table], claim_world: World) -> None:
@@ -235,7 +228,7 @@ def test_overlaps_are_of_every_share_and_reduction(
         triples = [claim_world.overlaps[r, sae_id, share, reduction] for r in REPETITIONS]
         assert row["all three", ""] == written(triples, "{:.3f}".format)
         assert row["energy, bridge", ""] == ("0.500", "")
-    theirs = printed_in("table_overlap.csv", model="CLIP")
+    theirs = printed_in(item="Table 1", model="CLIP")
     row = row_of(tables["overlaps"], "CLIP", paper=True)
     assert float(row["energy, attribution", ""][0]) == theirs["J(energy;attribution)"]
     assert float(row["all three", ""][0]) == theirs["triple_overlap"]
