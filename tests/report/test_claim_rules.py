@@ -8,7 +8,7 @@ import pytest
 
 from pipeline_core.report import claims as module
 from pipeline_core.report.claim_rules import Part, load_claims
-from pipeline_core.warehouse.paper.reference import paper_values
+from pipeline_core.warehouse.paper import paper_values
 
 PARTS = {part.part: part for claim in load_claims() for part in claim.parts}
 

@@ -13,11 +13,12 @@ import pytest
 
 from pipeline_core.report import build
 from pipeline_core.report.claim_rules import load_claims
-from pipeline_core.report.claims import PartVerdict, Verdicts, claim_tables, judge, read_verdicts
+from pipeline_core.report.claims import claim_tables, judge, read_verdicts
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.files import read_summary
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.settings import ReportSettings
+from pipeline_core.report.verdicts import PartVerdict, Verdicts
 from pipeline_core.schema.parquet import conform, read_table
 from tests.report.claim_artifacts import (
     BETAS,

@@ -6,10 +6,10 @@ import pytest
 
 from pipeline_core.report.build import _environment
 from pipeline_core.report.claim_rules import Claim, Part
-from pipeline_core.report.claims import Verdicts, judge
+from pipeline_core.report.claims import judge
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.verdicts import Measurement, judge_claim, judge_part
+from pipeline_core.report.verdicts import Measurement, Verdicts, judge_claim, judge_part
 
 HOSTILE = "<b>bold</b> & co"
 PAGE = '{% import "claims.html" as made %}{{ made.claims(verdicts) }}'

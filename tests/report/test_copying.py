@@ -16,11 +16,11 @@ from pipeline_core.report import copying
 from pipeline_core.report.claims import judge
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.tables import Cell, Heading, Table, analysis_tables, paper_tables
+from pipeline_core.report.tables import Cell, Heading, ReportTable, analysis_tables, paper_tables
 from pipeline_core.report.tables.claim_numbers import claim_table
 from pipeline_core.report.tables.table import bounded, count
 from pipeline_core.report.text import points, points_interval
-from pipeline_core.warehouse.paper.reference import DATA
+from pipeline_core.warehouse.paper import paper_values
 from tests.report.artifacts import HOSTILE
 
 NASTY = (
@@ -41,16 +41,16 @@ SPECIAL = r"\{}&%$#_~^<>|" + '"'
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.just(" "), max_size=20)
 
 
-def table_of(*texts: str, small: str = "", strong: bool = False) -> Table:
+def table_of(*texts: str, small: str = "", strong: bool = False) -> ReportTable:
     headings = [Heading("what | is", numeric=False), Heading("the 95% interval", "low & high", numeric=False)]
-    return Table("nasty", "A & B", "50% | more", headings, [[Cell("row"), Cell(t, small, strong)] for t in texts])
+    return ReportTable("nasty", "A & B", "50% | more", headings, [[Cell("row"), Cell(t, small, strong)] for t in texts])
 
 
-def read_csv(table: Table) -> pl.DataFrame:
+def read_csv(table: ReportTable) -> pl.DataFrame:
     return pl.read_csv(io.StringIO(copying.csv(table)), infer_schema_length=None)
 
 
-def all_tables(inputs: ReportInputs) -> list[Table]:
+def all_tables(inputs: ReportInputs) -> list[ReportTable]:
     with Facts(inputs) as facts:
         claims = judge(facts, inputs).claims
         return [*paper_tables(inputs, facts), *analysis_tables(inputs, facts), *map(claim_table, claims)]
@@ -148,7 +148,7 @@ def test_small_print_is_in_brackets_and_what_stands_out_does() -> None:
 
 def test_rows_of_the_paper_come_last() -> None:
     headings = [Heading("a", numeric=False), Heading("b", numeric=False)]
-    table = Table("t", "c", "s", headings, [[Cell("1"), Cell("2")]], (), [[Cell("3"), Cell("4")]])
+    table = ReportTable("t", "c", "s", headings, [[Cell("1"), Cell("2")]], (), [[Cell("3"), Cell("4")]])
     assert copying.csv(table) == "a,b\n1,2\n3,4\n"
     assert read_markdown(copying.markdown(table)) == [["a", "b"], ["1", "2"], ["3", "4"]]
 
@@ -160,7 +160,7 @@ def test_numbers_are_copied_with_all_digits_that_count_and_their_limits_beside()
         [Cell("c"), Cell("–"), Cell("–")],
         [Cell("d"), Cell("1 to 2", low=0.01, high=0.02), count(0)],
     ]
-    table = Table("t", "c", "s", headings, rows)
+    table = ReportTable("t", "c", "s", headings, rows)
     assert copying.csv(table).splitlines() == [
         "system,change (95% interval),change (95% interval) low,change (95% interval) high,n",
         "a (b),-0.0971234,-0.139,0.3,12345",
@@ -173,7 +173,7 @@ def test_numbers_are_copied_with_all_digits_that_count_and_their_limits_beside()
 
 @pytest.mark.parametrize("rows", [[], [[Cell("–")]]])
 def test_a_column_of_nothing_has_no_limits(rows: list[list[Cell]]) -> None:
-    assert copying.csv(Table("t", "c", "s", [Heading("n")], rows)).splitlines()[0] == "n"
+    assert copying.csv(ReportTable("t", "c", "s", [Heading("n")], rows)).splitlines()[0] == "n"
 
 
 def test_every_numeric_column_of_the_report_reads_as_numbers(swept: ReportInputs, claim_inputs: ReportInputs) -> None:
@@ -205,7 +205,7 @@ def test_the_papers_recall_is_a_share_as_this_runs_is(claim_inputs: ReportInputs
     recall = [name for name in read.columns if name.startswith("R@")]
     values = read.select(recall).unpivot()["value"].drop_nulls()
     assert values.max() < 1
-    theirs = float(pl.read_csv(DATA / "table_pooling.csv").filter(pooling="last token")["MSCOCO R@10"].max())
+    theirs = paper_values().filter(dataset="MSCOCO image->text", setting="last token", quantity="R@10")["value"].max()
     assert round(theirs / 100, 6) in values.to_list()
 
 

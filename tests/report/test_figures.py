@@ -30,10 +30,10 @@ def test_a_density_is_the_mirrored_sum_of_kernels() -> None:
     np.testing.assert_allclose(modality_density(scores, weights), expected, rtol=1e-6)
 
 
-def test_panels_of_one_recipe_stand_side_by_side(inputs: ReportInputs) -> None:
+def test_panels_of_one_name_stand_side_by_side(inputs: ReportInputs) -> None:
     with Facts(inputs) as facts:
         panels = density.density_panels(inputs, FIGURES["density"].ask(facts).rows, facts.ask("energy_split").rows)
-    assert [(p.model_name, p.recipe) for p in panels] == [
+    assert [(p.sae.model, p.sae.name) for p in panels] == [
         ("reference-mllm", "paper"),
         ("reference-contrastive", "paper"),
         ("reference-mllm", "centred"),

@@ -13,10 +13,10 @@ import pytest
 from pipeline_core.report import facts as facts_module
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.tables import Table, paper_tables
+from pipeline_core.report.tables import ReportTable, paper_tables
 from pipeline_core.report.tables.table import seeded
 from pipeline_core.schema.parquet import write_table
-from pipeline_core.warehouse.paper.reference import DATA
+from pipeline_core.warehouse.paper import paper_values
 from tests.report.claim_artifacts import (
     CONTRASTIVE,
     GENERATIVE,
@@ -37,7 +37,7 @@ ANCHORS += ["cost", "whitening"]
 
 
 @pytest.fixture(scope="module")
-def tables(claim_inputs: ReportInputs) -> dict[str, Table]:
+def tables(claim_inputs: ReportInputs) -> dict[str, ReportTable]:
     return tables_of(claim_inputs)
 
 
@@ -50,12 +50,12 @@ def warehouse(
         yield connection
 
 
-def tables_of(inputs: ReportInputs) -> dict[str, Table]:
+def tables_of(inputs: ReportInputs) -> dict[str, ReportTable]:
     with Facts(inputs) as facts:
         return {table.anchor: table for table in paper_tables(inputs, facts)}
 
 
-def row_of(table: Table, *start: str, paper: bool = False) -> dict[tuple[str, str], tuple[str, str]]:
+def row_of(table: ReportTable, *start: str, paper: bool = False) -> dict[tuple[str, str], tuple[str, str]]:
     """Return the one row that starts so: (text, small print) by the heading's."""
     (found,) = (
         row
@@ -72,12 +72,11 @@ def written(values: Sequence[float], write: Callable[[float], str] = "{:.1f}".fo
     return write(float(np.mean(values))), f"{low} to {high}" if low != high else ""
 
 
-def printed_in(file: str, **where: str) -> dict[str, float]:
-    row = pl.read_csv(DATA / file).filter(**where).row(0, named=True)
-    return {name: value for name, value in row.items() if isinstance(value, float)}
+def printed_in(**where: str) -> dict[str, float]:
+    return dict(paper_values().filter(**where).select("quantity", "value").iter_rows())
 
 
-def texts(table: Table) -> list[list[tuple[str, str]]]:
+def texts(table: ReportTable) -> list[list[tuple[str, str]]]:
     return [[(cell.text, cell.small) for cell in row] for row in table.rows]
 
 
@@ -93,14 +92,14 @@ def test_the_warehouse_gives_the_same_rows(
         same_rows(facts.ask(f"paper/{name}", **({"item": "Table 8"} if name == "printed" else {})), warehouse)
 
 
-def test_all_tables_are_there_in_the_papers_order(tables: dict[str, Table]) -> None:
+def test_all_tables_are_there_in_the_papers_order(tables: dict[str, ReportTable]) -> None:
     assert list(tables) == ANCHORS
     for table in tables.values():
         assert {len(row) for row in table.all_rows} == {len(table.headings)}
 
 
 @pytest.mark.parametrize("task", SCORED)
-def test_zero_shot_recall_is_that_of_the_metrics(tables: dict[str, Table], claim_world: World, task: str) -> None:
+def test_zero_shot_recall_is_that_of_the_metrics(tables: dict[str, ReportTable], claim_world: World, task: str) -> None:
     (row,) = (row for row in tables["zero-shot"].rows if row[0].small.startswith(f"{task}, R@{TASKS[task][2]}"))
     headings = [(heading.text, heading.small) for heading in tables["zero-shot"].headings]
     cells = {place: (cell.text, cell.small) for place, cell in zip(headings, row, strict=True)}
@@ -110,7 +109,7 @@ def test_zero_shot_recall_is_that_of_the_metrics(tables: dict[str, Table], claim
     assert cells["chance", ""] == ("10.0", "")
 
 
-def test_the_mean_over_the_tasks_is_that_of_each_seed(tables: dict[str, Table], claim_world: World) -> None:
+def test_the_mean_over_the_tasks_is_that_of_each_seed(tables: dict[str, ReportTable], claim_world: World) -> None:
     found = row_of(tables["zero-shot"], "mean over the tasks")["raw", GENERATIVE]
     assert found == written([100 * claim_world.mean_hit(r, "raw") for r in REPETITIONS])
 
@@ -120,28 +119,26 @@ def test_the_mean_over_the_tasks_is_that_of_each_seed(tables: dict[str, Table], 
     [("t2i", "text", "image"), ("i2t", "image", "text"), ("it2i", "image+text", "image")],
 )
 def test_the_papers_range_spans_its_models_and_data_sets(
-    tables: dict[str, Table], task: str, query: str, candidate: str
+    tables: dict[str, ReportTable], task: str, query: str, candidate: str
 ) -> None:
-    theirs = pl.read_csv(DATA / "table_zero_shot.csv").filter(query=query, candidate=candidate)
+    theirs = paper_values().filter(pl.col("dataset").str.ends_with(f" {query}->{candidate}"), item="Table 3")
     (row,) = (row for row in tables["zero-shot"].rows if row[0].small.startswith(f"{task},"))
-    for cell, columns in zip(
-        row[-3:],
-        (["CLIP", "SigLIP"], [c for c in theirs.columns if "base" in c], [c for c in theirs.columns if "ReAlign" in c]),
-        strict=True,
-    ):
-        values = theirs.select(columns).to_numpy()
+    contrastive = pl.col("model").is_in(["CLIP", "SigLIP"])
+    systems = (contrastive, ~contrastive & (pl.col("setting") == "base"), pl.col("setting") == "ReAlign")
+    for cell, system in zip(row[-3:], systems, strict=True):
+        values = theirs.filter(system)["value"].to_numpy()
         low, high = (float(bound) for bound in cell.text.split(" to "))
         assert (low, high, cell.small) == (values.min(), values.max(), f"{values.size} values")
 
 
-def test_the_best_of_a_task_stands_out(tables: dict[str, Table]) -> None:
+def test_the_best_of_a_task_stands_out(tables: dict[str, ReportTable]) -> None:
     for row in tables["zero-shot"].rows:
         own = [cell for cell in row[1:-4] if cell.text != "–"]
         assert [cell for cell in own if cell.strong] == [max(own, key=lambda cell: float(cell.text))]
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_poolings_are_raw_and_of_all_tokens(tables: dict[str, Table], claim_world: World, pooling: str) -> None:
+def test_poolings_are_raw_and_of_all_tokens(tables: dict[str, ReportTable], claim_world: World, pooling: str) -> None:
     row = row_of(tables["poolings"], GENERATIVE, "last token" if pooling == "last" else pooling)
     assert row["R@10", "picture → text, i2t"] == written(own_percent(claim_world, f"{pooling}-all/raw", "i2t"))
     assert row["R@5", "picture + text → picture, it2i"] == written(
@@ -165,41 +162,39 @@ def test_poolings_are_raw_and_of_all_tokens(tables: dict[str, Table], claim_worl
         ("ReAlign, joint statistics", "realign-b0.1-joint"),
     ],
 )
-def test_whitenings_are_told_apart(tables: dict[str, Table], claim_world: World, setting: str, short: str) -> None:
+def test_whitenings_are_told_apart(
+    tables: dict[str, ReportTable], claim_world: World, setting: str, short: str
+) -> None:
     row = row_of(tables["whitening"], GENERATIVE, setting)
     assert row["R@10", "picture → text, i2t"] == written(own_percent(claim_world, f"adaptations/{short}", "i2t"))
 
 
-def test_removal_stands_beside_the_base(tables: dict[str, Table], claim_world: World) -> None:
+def test_removal_stands_beside_the_base(tables: dict[str, ReportTable], claim_world: World) -> None:
     for setting, short in (
         ("base", "raw"),
-        ("top-attribution features removed, paper recipe", "removal-paper-attribution"),
-        ("top-attribution features removed, centred recipe", "removal-centred-attribution"),
+        ("top-attribution features removed, SAE paper", "removal-paper-attribution"),
+        ("top-attribution features removed, SAE centred", "removal-centred-attribution"),
     ):
         row = row_of(tables["removal-recall"], GENERATIVE, setting)
         assert row["R@10", "picture → text, i2t"] == written(own_percent(claim_world, short, "i2t"))
 
 
 @pytest.mark.parametrize(
-    ("anchor", "file", "names", "heading"),
+    ("anchor", "item", "setting"),
     [
-        ("poolings", "table_pooling.csv", {"pooling": "last token"}, "MSCOCO"),
-        ("whitening", "table_whitening.csv", {"whitening": "ZCA"}, "MSCOCO"),
-        ("removal-recall", "table_removal.csv", {"setting": "top-attribution concepts removed"}, ""),
+        ("poolings", "Table 5", "last token"),
+        ("whitening", "Table 8", "ZCA"),
+        ("removal-recall", "Table 2", "top-attribution concepts removed"),
     ],
 )
-def test_the_papers_rows_are_as_printed(
-    tables: dict[str, Table], anchor: str, file: str, names: dict[str, str], heading: str
-) -> None:
-    models = pl.read_csv(DATA / file)["model"]
-    model = next(name for name in models if name.startswith("Qwen3"))
-    row = row_of(tables[anchor], "Qwen3-VL-8B", *names.values(), paper=True)
-    theirs = printed_in(file, model=model, **names)
+def test_the_papers_rows_are_as_printed(tables: dict[str, ReportTable], anchor: str, item: str, setting: str) -> None:
+    row = row_of(tables[anchor], "Qwen3-VL-8B", setting, paper=True)
+    theirs = printed_in(item=item, model="Qwen3-VL-8B", dataset="MSCOCO image->text", setting=setting)
     for k in (1, 5, 10):
-        assert float(row[f"R@{k}", "picture → text, i2t"][0]) == theirs[f"{heading} R@{k}".strip()]
+        assert float(row[f"R@{k}", "picture → text, i2t"][0]) == theirs[f"R@{k}"]
 
 
-def test_fine_tuned_models_stand_beside_realign(tables: dict[str, Table], claim_world: World) -> None:
+def test_fine_tuned_models_stand_beside_realign(tables: dict[str, ReportTable], claim_world: World) -> None:
     rows = [[cell.text for cell in row[1:3]] + [row[0].small, row[3].text] for row in tables["fine-tuned"].rows]
     for task in SCORED:
         place = f"{task}, R@{TASKS[task][2]}"
@@ -227,7 +222,7 @@ def test_the_model_studied_is_realigned_even_where_it_is_fine_tuned_itself(claim
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_overlaps_are_of_every_share_and_reduction(
-    tables: dict[str, Table], claim_world: World, reduction: str
+    tables: dict[str, ReportTable], claim_world: World, reduction: str
 ) -> None:
     sae_id = f"{GENERATIVE}/paper"
     for share, words in ((0.005, "0.5%"), (0.01, "1.0%"), (0.05, "5.0%")):
@@ -235,13 +230,13 @@ def test_overlaps_are_of_every_share_and_reduction(
         triples = [claim_world.overlaps[r, sae_id, share, reduction] for r in REPETITIONS]
         assert row["all three", ""] == written(triples, "{:.3f}".format)
         assert row["energy, bridge", ""] == ("0.500", "")
-    theirs = printed_in("table_overlap.csv", model="CLIP")
+    theirs = printed_in(item="Table 1", model="CLIP")
     row = row_of(tables["overlaps"], "CLIP", paper=True)
     assert float(row["energy, attribution", ""][0]) == theirs["J(energy;attribution)"]
     assert float(row["all three", ""][0]) == theirs["triple_overlap"]
 
 
-def test_energy_is_held_by_the_first_features_that_reach_it(tables: dict[str, Table], claim_world: World) -> None:
+def test_energy_is_held_by_the_first_features_that_reach_it(tables: dict[str, ReportTable], claim_world: World) -> None:
     sae_id = f"{GENERATIVE}/paper"
     row = row_of(tables["energy"], sae_id)
     for level, heading in ((0.5, "50% of the energy"), (0.9, "90% of the energy"), (0.99, "99% of the energy")):
@@ -254,7 +249,7 @@ def test_energy_is_held_by_the_first_features_that_reach_it(tables: dict[str, Ta
     assert row_of(tables["energy"], "CLIP", paper=True)["99% of the energy", ""] == ("4.5%", "")
 
 
-def test_densities_are_shares_by_count_and_by_energy(tables: dict[str, Table], claim_world: World) -> None:
+def test_densities_are_shares_by_count_and_by_energy(tables: dict[str, ReportTable], claim_world: World) -> None:
     sae_id = f"{GENERATIVE}/paper"
     row = row_of(tables["densities"], sae_id)
     counts, energies = [], []
@@ -309,7 +304,7 @@ def test_the_mean_over_the_tasks_is_of_cut_offs_that_every_task_has(
     assert set(rows.filter(k=10)["task_id"]) == set(SCORED) - {"t2i"}
 
 
-def test_costs_are_those_of_fitting_and_applying(tables: dict[str, Table], claim_world: World) -> None:
+def test_costs_are_those_of_fitting_and_applying(tables: dict[str, ReportTable], claim_world: World) -> None:
     row = row_of(tables["cost"], GENERATIVE, "8", "100,000")
     adaptation = sum(claim_world.seconds[name, 100_000] for name in ("fit", "apply"))
     assert row["ReAlign, ms", ""][0] == f"{1000 * adaptation:,.0f}"
@@ -324,7 +319,7 @@ def test_one_seed_has_no_range(claim_run: RunWorld) -> None:
     assert not any("seeds" in table.statement for table in tables.values())
 
 
-def test_several_seeds_say_how_many(tables: dict[str, Table]) -> None:
+def test_several_seeds_say_how_many(tables: dict[str, ReportTable]) -> None:
     said = "Mean over 2 seeds, with the range that they span."
     assert all(said in table.statement for name, table in tables.items() if name != "cost")
 

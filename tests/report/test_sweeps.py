@@ -19,7 +19,7 @@ from sklearn.isotonic import isotonic_regression
 
 from pipeline_core.report import axes
 from pipeline_core.report import facts as facts_module
-from pipeline_core.report.build import Placed, _environment
+from pipeline_core.report.build import Shown, _environment
 from pipeline_core.report.chart import HEIGHT, WIDTH, Charts, Level, Panel, Point, Series, draw, extent, spread
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.figures import FIGURES, SWEEPS, Drawing, in_order
@@ -45,7 +45,7 @@ NUMBER = r"-?\d+(?:\.\d+)?"
 
 
 @pytest.fixture(scope="module")
-def figures(swept: ReportInputs) -> dict[str, Placed]:
+def figures(swept: ReportInputs) -> dict[str, Shown]:
     return figures_of(swept)
 
 
@@ -56,24 +56,24 @@ def warehouse(swept: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> 
         yield connection
 
 
-def figures_of(inputs: ReportInputs, settings: ReportSettings | None = None) -> dict[str, Placed]:
+def figures_of(inputs: ReportInputs, settings: ReportSettings | None = None) -> dict[str, Shown]:
     with Facts(inputs) as facts, Pictures(inputs.dataset) as pictures:
         summary = summary_of(inputs, facts, Verdicts(()))
         drawing = Drawing(inputs, facts, settings or ReportSettings(), pictures, summary)
         found = [(figure, figure.draw(drawing)) for figure in in_order() if figure.section == SWEEPS]
-    return {figure.name: Placed(figure, drawn) for figure, drawn in found if drawn is not None}
+    return {figure.name: Shown(figure, drawn) for figure, drawn in found if drawn is not None}
 
 
-def panels_of(figure: Placed) -> list[Panel]:
+def panels_of(figure: Shown) -> list[Panel]:
     assert isinstance(figure.drawn.content, Charts)
     return [panel for row in figure.drawn.content.rows for panel in row.panels]
 
 
-def charted(figures: dict[str, Placed]) -> list[Panel]:
+def charted(figures: dict[str, Shown]) -> list[Panel]:
     return [panel for figure in figures.values() if figure.figure.template == "charts" for panel in panels_of(figure)]
 
 
-def render(*figures: Placed) -> str:
+def render(*figures: Shown) -> str:
     page = (
         _environment().from_string('{% import "figures.html" as f %}{{ f.figures(figures) }}').render(figures=figures)
     )
@@ -97,7 +97,7 @@ def mean_hit(run: RunWorld, study: str, **system: object) -> dict[str, float]:
     return dict(means.iter_rows())
 
 
-def test_every_figure_has_an_anchor_a_statement_and_sql(figures: dict[str, Placed]) -> None:
+def test_every_figure_has_an_anchor_a_statement_and_sql(figures: dict[str, Shown]) -> None:
     assert tuple(figures) == ANCHORS
     for figure in figures.values():
         assert re.search(r"\d", figure.drawn.statement)
@@ -112,7 +112,7 @@ def test_the_warehouse_gives_the_same_rows(
         same_rows(facts.ask(name), warehouse)
 
 
-def test_marks_lie_inside_their_panels_and_lines_run_to_the_right(figures: dict[str, Placed]) -> None:
+def test_marks_lie_inside_their_panels_and_lines_run_to_the_right(figures: dict[str, Shown]) -> None:
     panels = charted(figures)
     assert len(panels) > 30
     for panel in panels:
@@ -126,7 +126,7 @@ def test_marks_lie_inside_their_panels_and_lines_run_to_the_right(figures: dict[
             assert across == sorted(set(across))
 
 
-def test_ticks_are_in_order_on_their_axes(figures: dict[str, Placed]) -> None:
+def test_ticks_are_in_order_on_their_axes(figures: dict[str, Shown]) -> None:
     for panel in charted(figures):
         for axis in (panel.x, panel.y):
             places = [tick.at for tick in axis.ticks]
@@ -135,7 +135,7 @@ def test_ticks_are_in_order_on_their_axes(figures: dict[str, Placed]) -> None:
             assert 0 <= places[0] <= places[-1] <= 1
 
 
-def test_labels_beside_a_panel_do_not_collide(figures: dict[str, Placed]) -> None:
+def test_labels_beside_a_panel_do_not_collide(figures: dict[str, Shown]) -> None:
     most = 0
     for panel in charted(figures):
         tops = [label.top for label in panel.labels]
@@ -217,7 +217,7 @@ def test_points_that_are_not_sure_are_hollow() -> None:
     assert not marks.band
 
 
-def test_bands_are_ranges_over_repetitions(figures: dict[str, Placed], swept_run: RunWorld) -> None:
+def test_bands_are_ranges_over_repetitions(figures: dict[str, Shown], swept_run: RunWorld) -> None:
     assert all(marks.band for panel in panels_of(figures["layers"]) for marks in panel.marks)
     alone = figures_of(replace(swept_run, repetitions=()).told())
     assert tuple(alone) == ANCHORS
@@ -225,7 +225,7 @@ def test_bands_are_ranges_over_repetitions(figures: dict[str, Placed], swept_run
     assert not any("<small>" in part for part in re.findall(r"<td.*?</td>", render(alone["poolings"])))
 
 
-def test_layers_name_the_best_and_the_last(figures: dict[str, Placed], swept_run: RunWorld) -> None:
+def test_layers_name_the_best_and_the_last(figures: dict[str, Shown], swept_run: RunWorld) -> None:
     raw = mean_hit(swept_run, "layers", adaptation="identity")
     realign = mean_hit(swept_run, "layers", adaptation="realign", fit_on="candidates")
     assert max(raw, key=lambda name: raw[name]) == f"reference-mllm/L{BEST_LAYER}/raw"
@@ -237,14 +237,14 @@ def test_layers_name_the_best_and_the_last(figures: dict[str, Placed], swept_run
     assert f"ReAlign at {DEPTH} ({percent(whitened)}; the last)" in statement
 
 
-def test_layers_have_a_panel_a_task_and_the_other_models_level(figures: dict[str, Placed]) -> None:
+def test_layers_have_a_panel_a_task_and_the_other_models_level(figures: dict[str, Shown]) -> None:
     mean, *tasks = panels_of(figures["layers"])
     assert len(tasks) == len(SCORED)
     assert any("reference-contrastive, raw" in label.text for label in mean.labels)
     assert [label for _, label in mean.key[:4]] == ["raw", "mean removed, support", "ReAlign", "ReAlign, support"]
 
 
-def test_poolings_show_every_cell(figures: dict[str, Placed], swept_run: RunWorld) -> None:
+def test_poolings_show_every_cell(figures: dict[str, Shown], swept_run: RunWorld) -> None:
     (view,) = figures["poolings"].drawn.content
     means = mean_hit(swept_run, "poolings", adaptation="identity")
     raw = view.grids[0]
@@ -264,7 +264,7 @@ def test_poolings_show_every_cell(figures: dict[str, Placed], swept_run: RunWorl
     )
 
 
-def test_a_cell_that_was_not_swept_says_so(figures: dict[str, Placed]) -> None:
+def test_a_cell_that_was_not_swept_says_so(figures: dict[str, Shown]) -> None:
     figure = figures["poolings"]
     (view,) = figure.drawn.content
     grid = replace(view.grids[0], rows={**view.grids[0].rows, "min": (None, None, None, None)})
@@ -272,7 +272,7 @@ def test_a_cell_that_was_not_swept_says_so(figures: dict[str, Placed]) -> None:
     assert page.count("<td>not swept</td>") == 4
 
 
-def test_betas_show_four_lines_and_every_rival(figures: dict[str, Placed], swept_run: RunWorld) -> None:
+def test_betas_show_four_lines_and_every_rival(figures: dict[str, Shown], swept_run: RunWorld) -> None:
     mean = panels_of(figures["beta"])[0]
     assert len(mean.marks) == 4
     names = {label.text.partition(" ")[2] for label in mean.labels}
@@ -291,7 +291,7 @@ def test_betas_show_four_lines_and_every_rival(figures: dict[str, Placed], swept
     assert expected in figures["beta"].drawn.statement
 
 
-def test_doses_have_rows_of_panels_for_each_recipe(figures: dict[str, Placed]) -> None:
+def test_doses_have_rows_of_panels_for_each_recipe(figures: dict[str, Shown]) -> None:
     assert isinstance(figures["removal"].drawn.content, Charts)
     rows = figures["removal"].drawn.content.rows
     assert [len(row.panels) for row in rows] == [3, 4] * len(RECIPES)
@@ -305,7 +305,7 @@ def test_doses_have_rows_of_panels_for_each_recipe(figures: dict[str, Placed]) -
 
 
 def test_the_share_of_the_analysis_is_stated_beside_every_control(
-    figures: dict[str, Placed], swept_run: RunWorld
+    figures: dict[str, Shown], swept_run: RunWorld
 ) -> None:
     effects = pl.concat(
         table(models[0].doses, "removal_effects").filter(sae_id="reference-mllm/paper")
@@ -370,7 +370,7 @@ def test_what_does_not_raise_recall_is_no_distractor(gain: float, written: str) 
 def test_a_share_that_was_left_out_is_said_and_without_any_the_other_doses_stay(
     swept_run: RunWorld, tmp_path: Path
 ) -> None:
-    def without(dose: str) -> Placed:
+    def without(dose: str) -> Shown:
         kept = []
         for number, models in enumerate((swept_run.models, *swept_run.repetitions)):
             removal = models[0].doses
@@ -394,7 +394,7 @@ def test_a_share_that_was_left_out_is_said_and_without_any_the_other_doses_stay(
     assert [len(row.panels) for row in all_of_them.drawn.content.rows] == [4] * len(RECIPES)
 
 
-def test_single_features_are_filled_where_the_test_says_so(figures: dict[str, Placed], swept_run: RunWorld) -> None:
+def test_single_features_are_filled_where_the_test_says_so(figures: dict[str, Shown], swept_run: RunWorld) -> None:
     effects = table(swept_run.models[0].doses, "removal_effects")
     alone = effects.filter(sae_id="reference-mllm/paper", selection="single", task_id="t2i")
     panel = panels_of(figures["removal"])[5]
@@ -404,7 +404,7 @@ def test_single_features_are_filled_where_the_test_says_so(figures: dict[str, Pl
     assert marks.hollow.count("M") == alone.filter(pl.col("q") >= 0.05).height > 0
 
 
-def test_cost_is_set_against_one_search(figures: dict[str, Placed]) -> None:
+def test_cost_is_set_against_one_search(figures: dict[str, Shown]) -> None:
     # 0.05 + 4 + 6 seconds for adaptation, 12.0005 for search.
     expected = (
         "At 1,000,000 candidates of reference-mllm's width (576), ReAlign takes 10.1 s, 0.84 times one search (12 s)."
@@ -417,7 +417,7 @@ def test_cost_is_set_against_one_search(figures: dict[str, Placed]) -> None:
     assert memory.title == "Peak memory, MiB"
 
 
-def test_attention_leaves_out_roles_that_a_modality_lacks(figures: dict[str, Placed]) -> None:
+def test_attention_leaves_out_roles_that_a_modality_lacks(figures: dict[str, Shown]) -> None:
     panels = panels_of(figures["attention"])
     assert [(panel.title, len(panel.marks)) for panel in panels] == [
         *[("Pictures", 3)] * 2,
@@ -432,7 +432,7 @@ def test_attention_leaves_out_roles_that_a_modality_lacks(figures: dict[str, Pla
 
 @pytest.mark.parametrize("source", ["last", "pooled"])
 def test_quadrants_state_the_excess_with_its_interval(
-    figures: dict[str, Placed], swept_run: RunWorld, source: str
+    figures: dict[str, Shown], swept_run: RunWorld, source: str
 ) -> None:
     rows = table(swept_run.models[0].attention, "attention_quadrants").filter(source=source)
     samples = rows.group_by("sample_id", "quadrant").agg(pl.col("mass", "control").mean())
@@ -494,7 +494,7 @@ def test_a_dual_encoder_alone_has_betas_and_costs(swept_run: RunWorld) -> None:
     assert set(figures_of(alone.told())) == {"beta", "cost"}
 
 
-def test_the_page_is_well_formed_with_words_for_every_drawing(figures: dict[str, Placed]) -> None:
+def test_the_page_is_well_formed_with_words_for_every_drawing(figures: dict[str, Shown]) -> None:
     parsed = Outline()
     parsed.feed(render(*figures.values()))
     assert parsed.open == []
@@ -504,7 +504,7 @@ def test_the_page_is_well_formed_with_words_for_every_drawing(figures: dict[str,
     assert len(parsed.of("caption")) == len(parsed.of("table"))
 
 
-def test_lines_of_one_figure_differ_in_dashes_or_thickness_and_not_in_tone_alone(figures: dict[str, Placed]) -> None:
+def test_lines_of_one_figure_differ_in_dashes_or_thickness_and_not_in_tone_alone(figures: dict[str, Shown]) -> None:
     sheet = (Path(str(facts_module._SQL)).parent / "templates" / "figures.css").read_text(encoding="utf-8")
     looks = {}
     for selectors, rule in re.findall(r"^(\.line-[^{]*)\{([^}]*--tone[^}]*)\}", sheet, re.MULTILINE):
@@ -520,7 +520,7 @@ def test_names_stay_text(hostile_run: RunWorld, tmp_path: Path) -> None:
     found = figures_of(with_sweeps(hostile_run, tmp_path, repetitions=0).told())
     figure = copy(found["layers"].figure)
     figure.title = HOSTILE
-    nasty = Placed(figure, replace(found["layers"].drawn, statement=HOSTILE, note=HOSTILE))
+    nasty = Shown(figure, replace(found["layers"].drawn, statement=HOSTILE, note=HOSTILE))
     level = Level(HOSTILE, "line-raw", 0.5)
     axis = axes.linear([0, 1], "{:g}".format, HOSTILE)
     panel = draw(HOSTILE, HOSTILE, [], axis, axis, percent, [level])

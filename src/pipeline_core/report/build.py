@@ -21,13 +21,13 @@ from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.pictures import Pictures
 from pipeline_core.report.settings import ReportSettings
 from pipeline_core.report.summary import summary_of
-from pipeline_core.report.tables import Table, analysis_tables, paper_tables
+from pipeline_core.report.tables import ReportTable, analysis_tables, paper_tables
 from pipeline_core.report.tables.claim_numbers import claim_table
 from pipeline_core.schema.parquet import write_table
 
 
 @dataclass(frozen=True)
-class Placed:
+class Shown:
     """A figure, and what it shows of this run."""
 
     figure: Figure
@@ -82,21 +82,21 @@ def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -
     write_table(folder, "models", model_rows(inputs))
 
 
-def drawn_sections(drawing: Drawing) -> dict[str, list[Placed]]:
+def drawn_sections(drawing: Drawing) -> dict[str, list[Shown]]:
     """Return the figures that the run has something to draw of by section, in their order.
 
     Raises:
         DataError: a picture that is shown cannot be read.
     """
-    sections: dict[str, list[Placed]] = {FINDINGS: [], SWEEPS: []}
+    sections: dict[str, list[Shown]] = {FINDINGS: [], SWEEPS: []}
     for figure in in_order():
         drawn = figure.draw(drawing)
         if drawn is not None:
-            sections.setdefault(figure.section, []).append(Placed(figure, drawn))
+            sections.setdefault(figure.section, []).append(Shown(figure, drawn))
     return sections
 
 
-def _write_texts(tables: Iterable[Table], folder: Path) -> None:
+def _write_texts(tables: Iterable[ReportTable], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for table in tables:
         for ending, written in copying.texts(table).items():

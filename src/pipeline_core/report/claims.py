@@ -14,14 +14,11 @@ from pipeline_core.report.verdicts import (
     ClaimVerdict,
     Measurement,
     PartVerdict,
-    Verdict,
     Verdicts,
     judge_claim,
     judge_part,
 )
 from pipeline_core.schema import TABLES
-
-__all__ = ["ClaimVerdict", "PartVerdict", "Verdict", "Verdicts", "claim_tables", "judge", "read_verdicts"]
 
 _DIGITS = 12
 """Decimals that are kept: further digits of a mean depend on the order that rows were added in."""
@@ -137,16 +134,7 @@ def _part_row(part: PartVerdict) -> dict[str, Any]:
 
 def _case_rows(part: PartVerdict) -> list[dict[str, Any]]:
     return [
-        {
-            "case": case.name,
-            "repetition": measured.repetition,
-            "value": measured.value,
-            "low": measured.low,
-            "high": measured.high,
-            "q": measured.q,
-            "passed": passed,
-            "timed": part.rule.timed,
-        }
+        {**vars(measured), "passed": passed, "timed": part.rule.timed}
         for case in part.cases
         for measured, passed in zip(case.measurements, case.passes, strict=True)
     ]

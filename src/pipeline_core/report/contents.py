@@ -24,7 +24,7 @@ FIGURES_HERE = None
 
 
 @dataclass(frozen=True)
-class Item:
+class PaperItem:
     """A figure or table of the paper: what it shows, the claim that it supports, where the report shows the same."""
 
     name: str
@@ -50,7 +50,7 @@ class Item:
 class Row:
     """An item as it is here: the counterparts that exist; ``missing`` is the reason where there are none."""
 
-    item: Item
+    item: PaperItem
     claim: ClaimVerdict
     counterparts: tuple[Counterpart, ...]
     missing: str = ""
@@ -61,63 +61,63 @@ def _table(name: str, words: str) -> Counterpart:
 
 
 ITEMS = (
-    Item(
+    PaperItem(
         "Figure 1",
         "composed retrieval: generative models far below a small contrastive one",
         1,
         (_table("composed", "composed queries by model"), FIGURES_HERE),
     ),
-    Item("Figure 2", "densities of modality scores", 2, (FIGURES_HERE, _table("densities", "as numbers"))),
-    Item("Figure 3", "cumulative energy of features", 3, (FIGURES_HERE, _table("energy", "as numbers"))),
-    Item("Figure 4", "recall without image tokens, without prompt tokens", 5, (FIGURES_HERE,), swept=True),
-    Item("Figure 5", "recall by layer", 12, (FIGURES_HERE,), swept=True),
-    Item("Figure 6", "recall by shrinkage beta", 8, (FIGURES_HERE,), swept=True),
-    Item(
+    PaperItem("Figure 2", "densities of modality scores", 2, (FIGURES_HERE, _table("densities", "as numbers"))),
+    PaperItem("Figure 3", "cumulative energy of features", 3, (FIGURES_HERE, _table("energy", "as numbers"))),
+    PaperItem("Figure 4", "recall without image tokens, without prompt tokens", 5, (FIGURES_HERE,), swept=True),
+    PaperItem("Figure 5", "recall by layer", 12, (FIGURES_HERE,), swept=True),
+    PaperItem("Figure 6", "recall by shrinkage beta", 8, (FIGURES_HERE,), swept=True),
+    PaperItem(
         "Table 1",
         "overlap of the top-1% sets by energy, bridge and attribution",
         4,
         (_table("overlaps", "overlaps"), FIGURES_HERE),
     ),
-    Item(
+    PaperItem(
         "Table 2",
         "recall with the top-attribution features removed",
         6,
         (_table("removal-recall", "recall before and after"), FIGURES_HERE, _table("removal", "controls and tests")),
     ),
-    Item(
+    PaperItem(
         "Tables 3 and 9",
         "zero-shot recall on every task, raw and with ReAlign",
         7,
         (_table("zero-shot", "every task"), FIGURES_HERE),
     ),
-    Item(
+    PaperItem(
         "Table 4",
         "fine-tuned embedders beside ReAlign",
         10,
         (_table("fine-tuned", "fine-tuned embedders"), FIGURES_HERE),
     ),
-    Item(
+    PaperItem(
         "Table 5",
         "poolings: mean, last token, max, min",
         11,
         (_table("poolings", "recall by pooling"), FIGURES_HERE),
         swept=True,
     ),
-    Item(
+    PaperItem(
         "Table 7",
         "time and memory of ReAlign and of search",
         9,
         (_table("cost", "time and memory"), FIGURES_HERE),
         swept=True,
     ),
-    Item(
+    PaperItem(
         "Table 8",
         "PCA and ZCA whitening beside ReAlign",
         8,
         (_table("whitening", "whitenings and their rivals"), FIGURES_HERE),
         swept=True,
     ),
-    Item("Attention maps", "where the model looks", 13, (FIGURES_HERE,), swept=True),
+    PaperItem("Attention maps", "where the model looks", 13, (FIGURES_HERE,), swept=True),
 )
 """Everything in the paper that shows numbers or pictures, in its order."""
 
@@ -137,7 +137,7 @@ def shown_in(rows: Collection[Row]) -> dict[int, tuple[Counterpart, ...]]:
     return {claim: tuple(places.values()) for claim, places in found.items()}
 
 
-def _row(inputs: ReportInputs, item: Item, claim: ClaimVerdict, anchors: Collection[str]) -> Row:
+def _row(inputs: ReportInputs, item: PaperItem, claim: ClaimVerdict, anchors: Collection[str]) -> Row:
     found = tuple(place for place in item.counterparts if place.anchor in anchors)
     if found:
         return Row(item, claim, found)

@@ -4,7 +4,7 @@ import csv as csv_format
 import io
 import re
 
-from pipeline_core.report.tables.table import Cell, Heading, Table
+from pipeline_core.report.tables.table import Cell, Heading, ReportTable
 
 FORMATS = {"md": "Markdown", "tex": "LaTeX", "csv": "CSV"}
 """Ending of the file: name of the format."""
@@ -32,12 +32,12 @@ _LATEX_SPECIAL = {
 }
 
 
-def texts(table: Table) -> dict[str, str]:
+def texts(table: ReportTable) -> dict[str, str]:
     """Return a table in every format, by the ending of its file."""
     return {"md": markdown(table), "tex": latex(table), "csv": csv(table)}
 
 
-def markdown(table: Table) -> str:
+def markdown(table: ReportTable) -> str:
     """Write a table as GitHub-flavoured Markdown: caption, statement, and one line a row."""
     rule = ["---:" if heading.numeric else "---" for heading in table.headings]
     rows = [[_markdown(said(heading)) for heading in table.headings], rule]
@@ -46,7 +46,7 @@ def markdown(table: Table) -> str:
     return "\n".join([f"**{_markdown(table.caption)}.** {_markdown(table.statement)}", "", *lines, ""])
 
 
-def latex(table: Table) -> str:
+def latex(table: ReportTable) -> str:
     """Write a table as a LaTeX float; it needs the package booktabs, and T1 fonts for quotes."""
     columns = "".join("r" if heading.numeric else "l" for heading in table.headings)
     rows = [[_emphasised(cell, _latex(said(cell)), r"\textbf{{{}}}") for cell in row] for row in table.all_rows]
@@ -69,7 +69,7 @@ def latex(table: Table) -> str:
     )
 
 
-def csv(table: Table) -> str:
+def csv(table: ReportTable) -> str:
     """Write headings and rows as CSV (RFC 4180 but for its line ends, which are those of Unix).
 
     A numeric column holds its cells' numbers, to ten digits and in the unit of the table's SQL, and nothing where there

@@ -14,13 +14,13 @@ TABLES_FOLDER = "tables"
 
 _HERE = Path(__file__).parent
 _WAREHOUSE = Path(warehouse.__path__[0])
-_DATA = {".sql", ".html", ".css", ".js", ".yaml", ".csv"}
+_DATA = {".sql", ".html", ".css", ".js", ".yaml"}
 
 
 def report_data_files() -> Sequence[Path]:
     """Return queries, templates, the claims' rules, the paper's figures, and the views of the warehouse."""
-    found = (file for folder in (_HERE, _WAREHOUSE / "paper") for file in folder.rglob("*") if file.suffix in _DATA)
-    return sorted((*found, *(_WAREHOUSE / name for name in ("latest.sql", "views.sql"))))
+    found = (file for file in _HERE.rglob("*") if file.suffix in _DATA)
+    return sorted((*found, *(_WAREHOUSE / name for name in ("latest.sql", "views.sql", "paper_values.csv"))))
 
 
 def read_summary(folder: Path) -> list[str]:

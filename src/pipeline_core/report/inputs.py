@@ -33,6 +33,16 @@ class ReportedModel:
 
 
 @dataclass(frozen=True)
+class ReportedSae:
+    """A sparse autoencoder: its id, its name within its model, and the model with its place in the run."""
+
+    sae_id: str
+    name: str
+    place: int
+    model: str
+
+
+@dataclass(frozen=True)
 class StageFact:
     """One stage of the run: its name there, its artifact, and the seconds that it took to build, in whichever run."""
 
@@ -82,9 +92,18 @@ class ReportInputs:
         return self.models[1:]
 
     @property
-    def sae_ids(self) -> tuple[str, ...]:
+    def saes(self) -> tuple[ReportedSae, ...]:
         """All sparse autoencoders, in the order of the models."""
-        return tuple(sae_id for model in self.models for sae_id in model.saes)
+        return tuple(
+            ReportedSae(sae_id, sae_id.rpartition("/")[2], place, model.name)
+            for place, model in enumerate(self.models)
+            for sae_id in model.saes
+        )
+
+    @property
+    def sae_ids(self) -> list[str]:
+        """Their ids, in the same order."""
+        return [sae.sae_id for sae in self.saes]
 
     @cached_property
     def dataset(self) -> Path:

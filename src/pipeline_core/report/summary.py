@@ -56,25 +56,19 @@ def summary_of(inputs: ReportInputs, facts: Facts, verdicts: Verdicts) -> Summar
     """Read what was found from tables that are open already, beside the verdicts on the claims."""
     tasks = recall_by_task(inputs, facts.ask("recall").rows)
     split, concentration = facts.ask("energy_split").rows, facts.ask("energy_concentration").rows
-    order = {sae_id: n for n, sae_id in enumerate(inputs.sae_ids)}
-    seats = sorted(
-        split.join(concentration, on="sae_id").iter_rows(named=True),
-        key=lambda row: order.get(row["sae_id"], len(order)),
-    )
+    seats = {row["sae_id"]: row for row in split.join(concentration, on="sae_id").iter_rows(named=True)}
     return Summary(
         inputs.studied.name,
         tasks,
         next((task for task in tasks if task.task_type == HEADLINE_TYPE), tasks[0] if tasks else None),
         tuple(
             EnergySeat(
-                row["sae_id"],
-                row["image_energy"],
-                row["shared_energy"],
-                row["text_energy"],
-                row["n_features"],
-                row["feature_share"],
+                sae_id,
+                *(row[name] for name in ("image_energy", "shared_energy", "text_energy")),
+                *(row[name] for name in ("n_features", "feature_share")),
             )
-            for row in seats
+            for sae_id in inputs.sae_ids
+            if (row := seats.get(sae_id))
         ),
         verdicts,
     )

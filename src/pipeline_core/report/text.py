@@ -1,7 +1,5 @@
 """Numbers and names as the report writes them."""
 
-from pipeline_core.report.inputs import ReportInputs
-
 _MODALITIES = {"i": "picture", "t": "text", "it": "picture + text"}
 
 
@@ -50,13 +48,3 @@ def task_title(task_type: str) -> str:
     """Spell out a task type: it->i is picture + text → picture."""
     query, _, candidate = task_type.partition("->")
     return f"{_MODALITIES.get(query, query)} → {_MODALITIES.get(candidate, candidate)}"
-
-
-def recipe_of(sae_id: str) -> str:
-    """Return the recipe in <model>/<name>."""
-    return sae_id.rpartition("/")[2]
-
-
-def model_of(inputs: ReportInputs, sae_id: str) -> int:
-    """Return the place of the model that an SAE belongs to."""
-    return next(n for n, model in enumerate(inputs.models) if sae_id in model.saes)

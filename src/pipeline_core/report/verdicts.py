@@ -163,7 +163,8 @@ def judge_part(rule: Part, measured: Iterable[Measurement], sql: str | None, why
         why_missing: the reason to give when nothing was measured.
     """
     ordered = sorted(measured, key=lambda m: (m.case, m.repetition))
-    cases = tuple(_case(rule, name, tuple(own)) for name, own in groupby(ordered, key=lambda m: m.case))
+    by_case = ((name, tuple(own)) for name, own in groupby(ordered, key=lambda m: m.case))
+    cases = tuple(CaseVerdict(name, own, tuple(m.passes(rule) for m in own)) for name, own in by_case)
     if not cases:
         return PartVerdict(rule, (), sql, why_missing, "not measurable here", 0, None)
     passed = sum(case.passed for case in cases)
@@ -198,10 +199,6 @@ def _statistic(claim: ClaimVerdict, part: PartVerdict) -> str:
     if said.startswith("the same"):
         said = f"{claim.parts[claim.parts.index(part) - 1].rule.statistic}; {said}"
     return f"{said[0].upper()}{said[1:]}"
-
-
-def _case(rule: Part, name: str, own: tuple[Measurement, ...]) -> CaseVerdict:
-    return CaseVerdict(name, own, tuple(m.passes(rule) for m in own))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from pipeline_core.schema.parquet import write_table
 from pipeline_core.store.artifacts import Artifact
 from pipeline_core.store.fingerprint import canonical_json
 from pipeline_core.store.journal import RunRecord
-from pipeline_core.warehouse.paper.reference import paper_values
+from pipeline_core.warehouse.paper import paper_values
 
 FIXED = {"adaptations": adaptations_table, "paper_values": paper_values}
 """Tables that are the same for every run, and what gives their rows."""

@@ -9,8 +9,8 @@ import polars as pl
 from scipy.stats import gaussian_kde
 
 from pipeline_core.report.figures._kind import FINDINGS, Drawing, Drawn, Figure
-from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.text import model_of, percent, recipe_of
+from pipeline_core.report.inputs import ReportedSae, ReportInputs
+from pipeline_core.report.text import percent
 
 BANDWIDTH = 0.04
 """Standard deviation of the kernel: the same for every curve, so that shapes can be compared."""
@@ -27,9 +27,7 @@ Curve = npt.NDArray[np.float64]
 class DensityPanel:
     """One SAE: paths of the two densities, and the split of its energy (a row of ``energy_split.sql``)."""
 
-    model: int
-    model_name: str
-    recipe: str
+    sae: ReportedSae
     by_count: str
     by_energy: str
     split: dict[str, Any]
@@ -48,7 +46,7 @@ def modality_density(modality: Curve, weights: Curve) -> Curve:
 
 
 def density_panels(inputs: ReportInputs, modality: pl.DataFrame, split: pl.DataFrame) -> tuple[DensityPanel, ...]:
-    """Return a panel for each SAE with live features, models of one recipe side by side, all on one scale.
+    """Return a panel for each SAE with live features, models with one of a name side by side, all on one scale.
 
     Args:
         inputs: the report's inputs.
@@ -60,19 +58,12 @@ def density_panels(inputs: ReportInputs, modality: pl.DataFrame, split: pl.DataF
         scores, energy = rows["modality"].to_numpy(), rows["energy"].to_numpy()
         curves[str(sae_id)] = modality_density(scores, np.ones_like(energy)), modality_density(scores, energy)
     highest = max((float(curve.max()) for pair in curves.values() for curve in pair), default=1.0)
-    order = [sae_id for sae_id in inputs.sae_ids if sae_id in curves]
-    recipes = list(dict.fromkeys(recipe_of(sae_id) for sae_id in order))
+    drawn = [sae for sae in inputs.saes if sae.sae_id in curves]
+    names = [sae.name for sae in drawn]
     splits = {row["sae_id"]: row for row in split.iter_rows(named=True)}
     return tuple(
-        DensityPanel(
-            model_of(inputs, sae_id),
-            inputs.models[model_of(inputs, sae_id)].name,
-            recipe_of(sae_id),
-            _path(curves[sae_id][0], highest),
-            _path(curves[sae_id][1], highest),
-            splits[sae_id],
-        )
-        for sae_id in sorted(order, key=lambda sae_id: recipes.index(recipe_of(sae_id)))
+        DensityPanel(sae, *(_path(curve, highest) for curve in curves[sae.sae_id]), splits[sae.sae_id])
+        for sae in sorted(drawn, key=lambda sae: names.index(sae.name))
     )
 
 
@@ -82,8 +73,8 @@ def _path(curve: Curve, highest: float) -> str:
 
 
 def _statement(panels: tuple[DensityPanel, ...]) -> str:
-    leading = [panel for panel in panels if panel.recipe == panels[0].recipe]
-    found = [f"{percent(panel.split['text_energy'], 0)} in {panel.model_name}" for panel in leading]
+    leading = [panel for panel in panels if panel.sae.name == panels[0].sae.name]
+    found = [f"{percent(panel.split['text_energy'], 0)} in {panel.sae.model}" for panel in leading]
     return f"Features that serve texts hold {', '.join(found)} of the energy."
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from pipeline_core.report.figures._kind import FINDINGS, Drawing, Drawn, Figure
-from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.text import model_of, percent, recipe_of
+from pipeline_core.report.inputs import ReportedSae, ReportInputs
+from pipeline_core.report.text import percent
 
 WIDTH, TOP, BASE = 320.0, 8.0, 168.0
 """Drawing units: the share of features, on a logarithmic axis, spans the width; the share of energy goes up."""
@@ -27,9 +27,7 @@ _ACROSS = ((1e-4, "0.01%"), (1e-3, "0.1%"), (1e-2, "1%"), (1e-1, "10%"), (1.0, "
 class EnergyCurve:
     """One SAE's curve, and where it reaches 99%: (x, y) in drawing units, number and share of features."""
 
-    model: int
-    model_name: str
-    recipe: str
+    sae: ReportedSae
     path: str
     mark: tuple[float, float]
     n_features: int
@@ -55,28 +53,16 @@ def energy_curves(inputs: ReportInputs, curve: pl.DataFrame, concentration: pl.D
     """
     reached = {row["sae_id"]: row for row in concentration.iter_rows(named=True)}
     found = []
-    for sae_id in filter(reached.__contains__, inputs.sae_ids):
-        rows = curve.filter(pl.col("sae_id") == sae_id)
+    for sae in (sae for sae in inputs.saes if sae.sae_id in reached):
+        rows = curve.filter(pl.col("sae_id") == sae.sae_id)
         shares, energies = rows["feature_share"].to_numpy(), rows["energy_share"].to_numpy()
         # Ranks are far denser on the right of a logarithmic axis than a line needs.
         wanted = np.unique(
             np.searchsorted(shares, np.geomspace(shares[0], shares[-1], _POINTS)).clip(0, len(shares) - 1)
         )
-        row = reached[sae_id]
-        found.append(
-            EnergyCurve(
-                model_of(inputs, sae_id),
-                inputs.models[model_of(inputs, sae_id)].name,
-                recipe_of(sae_id),
-                "M"
-                + "L".join(
-                    f"{across(s):.1f} {up(e):.1f}" for s, e in zip(shares[wanted], energies[wanted], strict=True)
-                ),
-                (across(row["feature_share"]), up(0.99)),
-                row["n_features"],
-                row["feature_share"],
-            )
-        )
+        n_features, share = (reached[sae.sae_id][name] for name in ("n_features", "feature_share"))
+        points = (f"{across(s):.1f} {up(e):.1f}" for s, e in zip(shares[wanted], energies[wanted], strict=True))
+        found.append(EnergyCurve(sae, "M" + "L".join(points), (across(share), up(0.99)), n_features, share))
     return tuple(found)
 
 
@@ -91,8 +77,8 @@ def up(energy_share: float) -> float:
 
 
 def _statement(curves: tuple[EnergyCurve, ...]) -> str:
-    leading = [curve for curve in curves if curve.recipe == curves[0].recipe]
-    found = [f"{percent(curve.feature_share)} of the features in {curve.model_name}" for curve in leading]
+    leading = [curve for curve in curves if curve.sae.name == curves[0].sae.name]
+    found = [f"{percent(curve.feature_share)} of the features in {curve.sae.model}" for curve in leading]
     return f"99% of the energy is held by {', '.join(found)}."
 
 

@@ -16,7 +16,7 @@ MASKS = {"all": "all tokens", "no_image": "no image", "no_prompt": "no instructi
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """Mean hit rate over the tasks with its range over the repetitions; ``shade`` is its share of the grid's best."""
 
     value: float
@@ -32,7 +32,7 @@ class Grid:
 
     title: str
     masks: tuple[str, ...]
-    rows: Mapping[str, tuple[Cell | None, ...]]
+    rows: Mapping[str, tuple[GridCell | None, ...]]
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ def _grid(method: Method) -> Grid:
     rows = {(row["pooling"], row["mask"]): row for row in method.rows.iter_rows(named=True)}
     best = max((row["value"] for row in rows.values()), default=0.0)
 
-    def cell(pooling: str, mask: str) -> Cell | None:
+    def cell(pooling: str, mask: str) -> GridCell | None:
         row = rows.get((pooling, mask))
         if row is None:
             return None
         value = row["value"]
-        return Cell(value, row["low"], row["high"], value / best if best else 0.0, value == best)
+        return GridCell(value, row["low"], row["high"], value / best if best else 0.0, value == best)
 
     columns = tuple(MASKS.values())
     return Grid(method.label, columns, {pooling: tuple(cell(pooling, mask) for mask in MASKS) for pooling in POOLINGS})

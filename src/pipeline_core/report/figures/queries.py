@@ -13,7 +13,7 @@ from pipeline_core.report.text import task_title
 
 
 @dataclass(frozen=True)
-class Item:
+class ShownSample:
     """A sample as the reader sees it; ``relevant`` marks right answers."""
 
     sample_id: str
@@ -27,17 +27,17 @@ class MovedQuery:
     """A query, one relevant candidate, the first answers before and after, and the ranks of the first right one."""
 
     title: str
-    query: Item
-    wanted: Item
-    before: Sequence[Item]
-    after: Sequence[Item]
+    query: ShownSample
+    wanted: ShownSample
+    before: Sequence[ShownSample]
+    after: Sequence[ShownSample]
     rank_before: int
     rank_after: int
 
 
-def _item(row: Mapping[str, Any], pictures: Pictures) -> Item:
+def _item(row: Mapping[str, Any], pictures: Pictures) -> ShownSample:
     image = pictures.uri(row["image_ref"]) if row["image_ref"] is not None else None
-    return Item(row["sample_id"], row["text"], image, row.get("relevant", False))
+    return ShownSample(row["sample_id"], row["text"], image, row.get("relevant", False))
 
 
 class Queries(Figure):
@@ -62,7 +62,7 @@ class Queries(Figure):
         fell = moves.rows.filter(pl.col("gain") < 0).head(shown // 4)
         rose = moves.rows.filter(pl.col("gain") > 0).head(shown - fell.height)
 
-        def items(rows: pl.DataFrame) -> list[Item]:
+        def items(rows: pl.DataFrame) -> list[ShownSample]:
             return [_item(row, drawing.pictures) for row in rows.iter_rows(named=True)]
 
         def shown_query(row: Mapping[str, Any]) -> MovedQuery:

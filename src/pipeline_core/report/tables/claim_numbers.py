@@ -1,13 +1,13 @@
 """The numbers behind a verdict as a table to copy: every case of every part, seed by seed."""
 
-from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, count, quantity
+from pipeline_core.report.tables.table import NOTHING, Cell, Heading, ReportTable, count, quantity
 from pipeline_core.report.text import probability
 from pipeline_core.report.verdicts import ClaimVerdict, Measurement, PartVerdict
 
 
-def claim_table(claim: ClaimVerdict) -> Table:
+def claim_table(claim: ClaimVerdict) -> ReportTable:
     """Return the numbers of one claim; a part without cases has a row that says why."""
-    return Table(
+    return ReportTable(
         f"claim-{claim.rule.claim:02d}",
         f"Claim {claim.rule.claim}: {claim.rule.statement.removesuffix('.')}",
         f"{claim.rule.paper}. Verdict: {claim.verdict}. {claim.reason}",

@@ -5,29 +5,29 @@ from collections.abc import Iterable
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.tables import machinery, paper_features, paper_recall, retrieval, sweeps
-from pipeline_core.report.tables.paper_recall import FINE_TUNED
-from pipeline_core.report.tables.table import Table
+from pipeline_core.report.tables.paper_recall import COMPOSED, FINE_TUNED, POOLINGS, REMOVAL, WHITENINGS, by_cutoff
+from pipeline_core.report.tables.table import ReportTable
 
 
-def paper_tables(inputs: ReportInputs, facts: Facts) -> list[Table]:
+def paper_tables(inputs: ReportInputs, facts: Facts) -> list[ReportTable]:
     """Return the counterparts of the paper's tables, and of those of its figures that have numbers."""
     return _filled(
         (
             paper_recall.zero_shot_table(inputs, facts),
-            paper_recall.composed_table(inputs, facts),
+            by_cutoff(COMPOSED, inputs, facts),
             paper_features.density_table(inputs, facts),
             paper_features.energy_table(inputs, facts),
             paper_features.overlap_table(inputs, facts),
-            paper_recall.removal_table(inputs, facts),
+            by_cutoff(REMOVAL, inputs, facts),
             paper_recall.fine_tuned_table(facts),
-            paper_recall.pooling_table(inputs, facts),
+            by_cutoff(POOLINGS, inputs, facts),
             paper_features.cost_table(inputs, facts),
-            paper_recall.whitening_table(inputs, facts),
+            by_cutoff(WHITENINGS, inputs, facts),
         )
     )
 
 
-def analysis_tables(inputs: ReportInputs, facts: Facts) -> list[Table]:
+def analysis_tables(inputs: ReportInputs, facts: Facts) -> list[ReportTable]:
     """Return the tables of the analysis itself and of its sweeps, and of how the run went."""
     scores = facts.ask("recall")
     return _filled(
@@ -54,6 +54,6 @@ def analysis_tables(inputs: ReportInputs, facts: Facts) -> list[Table]:
     )
 
 
-def _filled(tables: Iterable[Table]) -> list[Table]:
+def _filled(tables: Iterable[ReportTable]) -> list[ReportTable]:
     """Leave out tables without rows of this run, but for fine-tuned embedders: few runs have any beside them."""
     return [table for table in tables if len(table.headings) > 1 and (table.rows or table.anchor == FINE_TUNED)]

@@ -7,7 +7,7 @@ from pipeline_core.report.tables.table import (
     NOTHING,
     Cell,
     Heading,
-    Table,
+    ReportTable,
     count,
     over_seeds,
     printed,
@@ -28,7 +28,7 @@ _SET_WORDS = ("energy, attribution", "energy, bridge", "attribution, bridge", "a
 _THIRDS = ("pictures", "both", "texts")
 
 
-def density_table(inputs: ReportInputs, facts: Facts) -> Table:
+def density_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return Figure 2 as numbers: shares of features and of energy by whom the features serve."""
     answer = facts.ask("paper/densities")
     found = {(row["sae_id"], row["served"]): row for row in answer.rows.iter_rows(named=True)}
@@ -43,7 +43,7 @@ def density_table(inputs: ReportInputs, facts: Facts) -> Table:
         ]
         for sae_id in _in_order(inputs, answer.rows["sae_id"].unique().to_list())
     ]
-    return Table(
+    return ReportTable(
         "densities",
         "Whom the features serve, as Figure 2",
         "Shares of the live features, and of the energy, in each third of the modality scores: below 1/3 pictures, "
@@ -57,7 +57,7 @@ def density_table(inputs: ReportInputs, facts: Facts) -> Table:
     )
 
 
-def energy_table(inputs: ReportInputs, facts: Facts) -> Table:
+def energy_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return Figure 3 as numbers: how few features hold the energy."""
     answer, paper = facts.ask("paper/energy"), facts.ask("paper/printed", item="Figure 3")
     found = {(row["sae_id"], row["energy_share"]): row for row in answer.rows.iter_rows(named=True)}
@@ -73,7 +73,7 @@ def energy_table(inputs: ReportInputs, facts: Facts) -> Table:
         ]
         for row in paper.rows.iter_rows(named=True)
     ]
-    return Table(
+    return ReportTable(
         "energy",
         "How few features hold the energy, as Figure 3",
         f"Share of all features that holds so much of the energy; dead features count among all.{over_seeds(answer)}",
@@ -84,7 +84,7 @@ def energy_table(inputs: ReportInputs, facts: Facts) -> Table:
     )
 
 
-def overlap_table(inputs: ReportInputs, facts: Facts) -> Table:
+def overlap_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return Table 1: overlaps of the top sets at every share and reduction of the bridge matrix."""
     answer, paper = facts.ask("paper/overlaps"), facts.ask("paper/printed", item="Table 1")
     found = {
@@ -114,7 +114,7 @@ def overlap_table(inputs: ReportInputs, facts: Facts) -> Table:
         ]
         for model in dict.fromkeys(model for model, _ in theirs)
     ]
-    return Table(
+    return ReportTable(
         "overlaps",
         "Overlap of the top features by energy, attribution and bridge, as Table 1",
         "Jaccard index of the sets, 0 to 1, for each way to reduce the bridge matrix to one number a feature."
@@ -132,7 +132,7 @@ def overlap_table(inputs: ReportInputs, facts: Facts) -> Table:
     )
 
 
-def cost_table(inputs: ReportInputs, facts: Facts) -> Table:
+def cost_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return Table 7: time and memory of ReAlign beside those of one search."""
     answer, paper = facts.ask("paper/efficiency"), facts.ask("paper/printed", item="Table 7")
     measured = ("realign_ms", "realign_mib", "search_ms", "search_mib")
@@ -160,7 +160,7 @@ def cost_table(inputs: ReportInputs, facts: Facts) -> Table:
         ]
         for model in dict.fromkeys(model for model, *_ in theirs)
     ]
-    return Table(
+    return ReportTable(
         "cost",
         "Cost of ReAlign beside that of one search, as Table 7",
         "Wall time and peak memory above what was held before, synthetic vectors of each model's width; ReAlign: "
@@ -186,5 +186,4 @@ def _printed_share(share: float) -> str:
 
 def _in_order(inputs: ReportInputs, sae_ids: list[str]) -> list[str]:
     """Sort autoencoders as the models list them, the model studied first."""
-    listed = list(inputs.sae_ids)
-    return sorted(sae_ids, key=listed.index)
+    return sorted(sae_ids, key=inputs.sae_ids.index)

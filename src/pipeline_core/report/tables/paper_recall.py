@@ -1,14 +1,15 @@
 """The paper's tables of recall with this run's numbers in their layout, and the paper's own rows below."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from pipeline_core.report.facts import Answer, Facts
+from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.recall import place_of
-from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, over_seeds, printed, quantity, seeded
+from pipeline_core.report.tables.table import NOTHING, Cell, Heading, ReportTable, over_seeds, printed, quantity, seeded
 from pipeline_core.report.text import in_percent, task_title
 
 CUTOFFS = (1, 5, 10)
@@ -18,62 +19,47 @@ OF_PAPER = "the paper"
 FINE_TUNED = "fine-tuned"
 MEAN = "mean over the tasks"
 
-
-def composed_table(inputs: ReportInputs, facts: Facts) -> Table:
-    """Return Figure 1's numbers: raw recall of composed queries by model."""
-    return _by_cutoff(
-        inputs,
-        facts,
-        "composed",
-        "Figure 1",
-        "Composed queries: recall of raw embeddings, as Figure 1",
-        facts.ask("paper/raw"),
-        ("it->i",),
-    )
+_MEAN_AND_THREE = (None, "i->t", "i->i", "it->i")
 
 
-def removal_table(inputs: ReportInputs, facts: Facts) -> Table:
-    """Return Table 2: recall with the subspace of the top-attribution features removed."""
-    return _by_cutoff(
-        inputs,
-        facts,
-        "removal-recall",
-        "Table 2",
-        "Top-attribution features removed, as Table 2",
-        facts.ask("paper/removal"),
-        ("i->t",),
-    )
+@dataclass(frozen=True)
+class ByCutoff:
+    """A table of models and settings by directions and cut-offs; direction None is the mean over the tasks.
+
+    Attributes:
+        anchor: id of its place.
+        item: the paper's table or figure.
+        caption: its own.
+        question: what its rows answer, below ``sql/paper``.
+        directions: in the order of the columns.
+        note: how it is to be read.
+    """
+
+    anchor: str
+    item: str
+    caption: str
+    question: str
+    directions: tuple[str | None, ...]
+    note: str = ""
 
 
-def pooling_table(inputs: ReportInputs, facts: Facts) -> Table:
-    """Return Table 5: recall of raw embeddings by pooling."""
-    return _by_cutoff(
-        inputs,
-        facts,
-        "poolings",
-        "Table 5",
-        "Poolings, raw embeddings, as Table 5",
-        facts.ask("paper/poolings"),
-        (None, "i->t", "i->i", "it->i"),
-    )
+COMPOSED = ByCutoff(
+    "composed", "Figure 1", "Composed queries: recall of raw embeddings, as Figure 1", "raw", ("it->i",)
+)
+REMOVAL = ByCutoff("removal-recall", "Table 2", "Top-attribution features removed, as Table 2", "removal", ("i->t",))
+POOLINGS = ByCutoff("poolings", "Table 5", "Poolings, raw embeddings, as Table 5", "poolings", _MEAN_AND_THREE)
+WHITENINGS = ByCutoff(
+    "whitening",
+    "Table 8",
+    "Whitenings and their rivals, as Table 8",
+    "whitening",
+    _MEAN_AND_THREE,
+    " By the candidates' statistics, or joint ones of both sides: the paper's PCA compares two different bases, so "
+    "that the fair form of it is the joint one.",
+)
 
 
-def whitening_table(inputs: ReportInputs, facts: Facts) -> Table:
-    """Return Table 8: recall by adaptation."""
-    return _by_cutoff(
-        inputs,
-        facts,
-        "whitening",
-        "Table 8",
-        "Whitenings and their rivals, as Table 8",
-        facts.ask("paper/whitening"),
-        (None, "i->t", "i->i", "it->i"),
-        " By the candidates' statistics, or joint ones of both sides: the paper's PCA compares two different bases, so "
-        "that the fair form of it is the joint one.",
-    )
-
-
-def zero_shot_table(inputs: ReportInputs, facts: Facts) -> Table:
+def zero_shot_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return Tables 3 and 9: every task, each model raw and with ReAlign, beside the paper's range."""
     answer, ranges = facts.ask("paper/zero_shot"), facts.ask("paper/printed_zero_shot")
     found = {(row["task_id"], row["model"], row["adaptation"]): row for row in answer.rows.iter_rows(named=True)}
@@ -99,7 +85,7 @@ def zero_shot_table(inputs: ReportInputs, facts: Facts) -> Table:
         rows.append(
             [title, *cells, quantity(chance, in_percent), *(_range(papers.get((task_type, s))) for s, _ in theirs)]
         )
-    return Table(
+    return ReportTable(
         "zero-shot",
         "Zero-shot recall on every task, as Tables 3 and 9",
         "Percent, each task at its own cut-off; ReAlign by the candidates' statistics; the best of this run in bold. "
@@ -115,7 +101,7 @@ def zero_shot_table(inputs: ReportInputs, facts: Facts) -> Table:
     )
 
 
-def fine_tuned_table(facts: Facts) -> Table:
+def fine_tuned_table(facts: Facts) -> ReportTable:
     """Return Table 4: embedders fine-tuned for retrieval beside ReAlign; the paper's rows alone if there are none."""
     answer, paper = facts.ask("paper/fine_tuned"), facts.ask("paper/printed", item="Table 4")
     tasks = {task: number for number, task in enumerate(_tasks(answer.rows))}
@@ -140,7 +126,7 @@ def fine_tuned_table(facts: Facts) -> Table:
         for row in theirs
     ]
     said = over_seeds(answer) if own else " None of this run's models is one: the rows are the paper's."
-    return Table(
+    return ReportTable(
         FINE_TUNED,
         "Embedders fine-tuned for retrieval beside ReAlign, as Table 4",
         f"Percent. Fine-tuned models as they are, ReAlign on the model studied.{said}",
@@ -156,20 +142,11 @@ def fine_tuned_table(facts: Facts) -> Table:
     )
 
 
-def _by_cutoff(
-    inputs: ReportInputs,
-    facts: Facts,
-    anchor: str,
-    item: str,
-    caption: str,
-    answer: Answer,
-    directions: tuple[str | None, ...],
-    note: str = "",
-) -> Table:
-    """Return a table of models and settings by directions and cut-offs; direction None is the mean over the tasks."""
-    paper = facts.ask("paper/printed", item=item)
-    wanted = answer.rows.filter(pl.col("task_type").is_in(directions, nulls_equal=True))
-    columns = [task for direction in directions for task in _tasks_of(wanted, direction)]
+def by_cutoff(layout: ByCutoff, inputs: ReportInputs, facts: Facts) -> ReportTable:
+    """Return one of the tables by cut-off, the best of each model's settings in bold."""
+    answer, paper = facts.ask(f"paper/{layout.question}"), facts.ask("paper/printed", item=layout.item)
+    wanted = answer.rows.filter(pl.col("task_type").is_in(layout.directions, nulls_equal=True))
+    columns = [task for direction in layout.directions for task in _tasks_of(wanted, direction)]
     places = [(task, direction, k) for task, direction in columns for k in CUTOFFS]
     rows = []
     for model in inputs.models:
@@ -203,10 +180,10 @@ def _by_cutoff(
         ]
         for model, setting in dict.fromkeys(key[:2] for key in theirs)
     ]
-    return Table(
-        anchor,
-        caption,
-        f"Percent; the best of each model's settings in bold.{note}{over_seeds(answer)}",
+    return ReportTable(
+        layout.anchor,
+        layout.caption,
+        f"Percent; the best of each model's settings in bold.{layout.note}{over_seeds(answer)}",
         [
             Heading("model", numeric=False),
             Heading("setting", numeric=False),

@@ -1,6 +1,6 @@
 """Tables of the analysis itself: hit rates, comparisons and removals, with their intervals and tests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -9,7 +9,7 @@ from pipeline_core.report.claim_rules import SIGNIFICANT
 from pipeline_core.report.facts import Answer
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.recall import RAW, place_of, role_of
-from pipeline_core.report.tables.table import NOTHING, Cell, Heading, Table, bounded, count, quantity
+from pipeline_core.report.tables.table import NOTHING, Cell, Heading, ReportTable, bounded, count, listed, quantity
 from pipeline_core.report.text import (
     interval,
     percent,
@@ -21,7 +21,7 @@ from pipeline_core.report.text import (
 )
 
 
-def recall_table(inputs: ReportInputs, place: int, answer: Answer, controls: bool) -> Table:
+def recall_table(inputs: ReportInputs, place: int, answer: Answer, controls: bool) -> ReportTable:
     """Return the hit rates of one model's named systems, tasks as columns.
 
     Args:
@@ -55,7 +55,7 @@ def recall_table(inputs: ReportInputs, place: int, answer: Answer, controls: boo
         [Cell("candidates"), *(count(task["n_candidates"]) for task in tasks)],
     ]
     kind = "controls: the composed query's picture or text alone" if controls else "all tasks"
-    return Table(
+    return ReportTable(
         f"recall-{place}{'-controls' if controls else ''}",
         f"Hit rate, {model.name}, {kind}",
         "Percent of queries with a relevant candidate among the first k (the literature's Recall@k), test split; below "
@@ -69,7 +69,7 @@ def recall_table(inputs: ReportInputs, place: int, answer: Answer, controls: boo
     )
 
 
-def cutoff_table(answer: Answer) -> Table:
+def cutoff_table(answer: Answer) -> ReportTable:
     """Return the hit rates of the story's systems at every cut-off (``cutoffs.sql``)."""
     ks = answer.rows["k"].unique().sort().to_list()
     rows = []
@@ -86,7 +86,7 @@ def cutoff_table(answer: Answer) -> Table:
             rows.append(
                 [Cell(task_title(first["task_type"]), first["task_id"]), Cell(first["label"], first["model"]), *cells]
             )
-    return Table(
+    return ReportTable(
         "cutoffs",
         "Hit rate at every cut-off",
         "Percent of queries with a relevant candidate among the first k, test split, with 95% intervals.",
@@ -96,56 +96,49 @@ def cutoff_table(answer: Answer) -> Table:
     )
 
 
-def comparison_table(answer: Answer) -> Table:
+def comparison_table(answer: Answer) -> ReportTable:
     """Return the paired comparisons (``comparisons.sql``)."""
     significant = answer.rows.filter(pl.col("q") < SIGNIFICANT).height
-    rows = [
-        [Cell(row["label"], f"{row['model']}, against {row['baseline_label']}"), *_tested(row)]
-        for row in answer.rows.iter_rows(named=True)
-    ]
-    return Table(
+    return listed(
         "comparisons",
         "Paired comparisons of systems",
-        f"Differences of hit rates in percentage points; {significant} of {len(rows)} have q < {SIGNIFICANT} (bold).",
-        [Heading("system", numeric=False), *_tested_headings("difference")],
-        rows,
-        (answer,),
+        f"Differences of hit rates in percentage points; {significant} of {answer.rows.height} have q < {SIGNIFICANT} "
+        "(bold).",
+        answer,
+        {
+            Heading("system", numeric=False): lambda row: Cell(
+                row["label"], f"{row['model']}, against {row['baseline_label']}"
+            ),
+            **_tested("difference"),
+        },
     )
 
 
-def removal_table(answer: Answer) -> Table:
+def removal_table(answer: Answer) -> ReportTable:
     """Return the effects of removing feature sets, with their controls (``removal_sets.sql``)."""
     own = answer.rows.filter(pl.col("selection") == "attribution")
     raised = own.filter((pl.col("delta") > 0) & (pl.col("q") < SIGNIFICANT)).height
-    rows = [
-        [Cell(row["label"] or row["selection"], row["sae_id"]), count(row["rank"]), *_tested(row)]
-        for row in answer.rows.iter_rows(named=True)
-    ]
-    return Table(
+    return listed(
         "removal",
         "Removal of features, and controls of the same rank",
         "Change of hit rate, in points, when a subspace is projected out of raw embeddings; removing the top "
         f"features by attribution raises it on {share_of_tasks(raised, own.height)} with q < {SIGNIFICANT} (bold).",
-        [Heading("removed", numeric=False), Heading("rank"), *_tested_headings("change")],
-        rows,
-        (answer,),
+        answer,
+        {
+            Heading("removed", numeric=False): lambda row: Cell(row["label"] or row["selection"], row["sae_id"]),
+            Heading("rank"): lambda row: count(row["rank"]),
+            **_tested("change"),
+        },
     )
 
 
-def _tested(row: Mapping[str, Any]) -> list[Cell]:
-    """Return the cells of a paired test: its task, the effect with its interval (strong where significant), p and q."""
-    return [
-        Cell(task_title(row["task_type"]), row["task_id"]),
-        bounded(row["delta"], row["low"], row["high"], points, points_interval, row["q"] < SIGNIFICANT),
-        quantity(row["p"], probability),
-        quantity(row["q"], probability),
-    ]
-
-
-def _tested_headings(effect: str) -> list[Heading]:
-    return [
-        Heading("task", numeric=False),
-        Heading(effect, "95% interval"),
-        Heading("p", "permutation"),
-        Heading("q", "corrected"),
-    ]
+def _tested(effect: str) -> dict[Heading, Callable[[Mapping[str, Any]], Cell]]:
+    """Return the columns of a paired test: its task, the effect with its interval (strong where significant), p, q."""
+    return {
+        Heading("task", numeric=False): lambda row: Cell(task_title(row["task_type"]), row["task_id"]),
+        Heading(effect, "95% interval"): lambda row: bounded(
+            row["delta"], row["low"], row["high"], points, points_interval, row["q"] < SIGNIFICANT
+        ),
+        Heading("p", "permutation"): lambda row: quantity(row["p"], probability),
+        Heading("q", "corrected"): lambda row: quantity(row["q"], probability),
+    }

@@ -17,7 +17,7 @@ from pipeline_core.report.tables.table import (
     NOTHING,
     Cell,
     Heading,
-    Table,
+    ReportTable,
     bounded,
     count,
     modality_words,
@@ -52,7 +52,7 @@ class _Column:
     write: Callable[[_Row | None], Cell]
 
 
-def layer_table(inputs: ReportInputs, facts: Facts) -> Table:
+def layer_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return Figure 5's numbers: recall by layer and adaptation (``sweeps/layers.sql``)."""
     answer = facts.ask("sweeps/layers")
     rows = _of_models(inputs, answer)
@@ -68,7 +68,7 @@ def layer_table(inputs: ReportInputs, facts: Facts) -> Table:
     )
 
 
-def pooling_table(inputs: ReportInputs, facts: Facts) -> Table:
+def pooling_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return Figure 4's numbers: recall by pooling and mask (``sweeps/poolings.sql``)."""
     answer = facts.ask("sweeps/poolings")
     rows = _of_models(inputs, answer)
@@ -92,7 +92,7 @@ def pooling_table(inputs: ReportInputs, facts: Facts) -> Table:
     )
 
 
-def beta_table(inputs: ReportInputs, facts: Facts) -> Table:
+def beta_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return Figure 6's numbers: recall of ReAlign by shrinkage (``sweeps/betas.sql``)."""
     answer = facts.ask("sweeps/betas")
     rows = _of_models(inputs, answer)
@@ -108,10 +108,10 @@ def beta_table(inputs: ReportInputs, facts: Facts) -> Table:
     )
 
 
-def dose_table(inputs: ReportInputs, facts: Facts) -> Table:
+def dose_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return the numbers of the dose response: change of recall by what is removed (``sweeps/dose.sql``)."""
     answer = facts.ask("sweeps/dose")
-    rows = _ordered(answer.rows, "sae_id", list(inputs.sae_ids))
+    rows = _ordered(answer.rows, "sae_id", inputs.sae_ids)
     keys = (
         _words("sae_id", {}, "SAE"),
         _words("selection", _SELECTIONS, "removed"),
@@ -138,7 +138,7 @@ def dose_table(inputs: ReportInputs, facts: Facts) -> Table:
     )
 
 
-def attention_table(inputs: ReportInputs, facts: Facts) -> Table:
+def attention_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return attention mass by role and layer (``sweeps/attention_mass.sql``)."""
     answer = facts.ask("sweeps/attention_mass")
     rows = _of_models(inputs, answer)
@@ -158,7 +158,7 @@ def attention_table(inputs: ReportInputs, facts: Facts) -> Table:
     )
 
 
-def quadrant_table(inputs: ReportInputs, facts: Facts) -> Table:
+def quadrant_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return attention to art in a known quadrant, beside its control (``sweeps/quadrants.sql``)."""
     answer = facts.ask("sweeps/quadrants")
     rows = _of_models(inputs, answer)
@@ -187,13 +187,13 @@ def _table(
     rows: pl.DataFrame,
     keys: Sequence[_Key],
     columns: Sequence[_Column],
-) -> Table:
+) -> ReportTable:
     """Return a row for each combination of the keys that the answer has, in its order."""
     names = [key.name for key in keys]
     found = [
         {tuple(row[name] for name in names): row for row in column.rows.iter_rows(named=True)} for column in columns
     ]
-    return Table(
+    return ReportTable(
         anchor,
         caption,
         statement,

@@ -36,7 +36,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """A table: id of its place, caption, what it shows in one line, headings, rows (the first cell heads its row).
 
     ``paper_rows`` are the paper's own, below those of this run.
@@ -54,6 +54,18 @@ class Table:
     def all_rows(self) -> Sequence[Sequence[Cell]]:
         """This run's rows and the paper's."""
         return [*self.rows, *self.paper_rows]
+
+
+def listed(
+    anchor: str,
+    caption: str,
+    statement: str,
+    answer: Answer,
+    columns: Mapping[Heading, Callable[[Mapping[str, Any]], Cell]],
+) -> ReportTable:
+    """Return a table with a row for each of an answer's: its headings, and how each column is written of a row."""
+    rows = [[write(row) for write in columns.values()] for row in answer.rows.iter_rows(named=True)]
+    return ReportTable(anchor, caption, statement, list(columns), rows, (answer,))
 
 
 def quantity(value: float | None, write: Callable[[float], str]) -> Cell:

@@ -3,7 +3,7 @@
 with scored as (
     select s.model, s.repetition, t.task_type, t.task_id, m.k, m.value,
            if(s.adaptation = 'identity', 'base',
-              format('top-attribution features removed, {} recipe', split_part(s.sae_id, '/', -1))) as setting
+              format('top-attribution features removed, SAE {}', split_part(s.sae_id, '/', -1))) as setting
     from seeds.retrieval_metrics m
     join seeds.systems s using (repetition, system_id)
     join latest.tasks t using (task_id)

@@ -1,1 +1,0 @@
-"""What the paper printed: its tables and figures as reference data."""
