@@ -32,6 +32,11 @@ def test_a_setting_below_a_list_is_of_every_element_or_of_the_one_named() -> Non
     assert load_config(settings=("sae=[{name: mine, features: 64}]", "sae.k=3")).sae[0].k == 3
 
 
+def test_one_model_is_named_twice_under_an_alias() -> None:
+    config = load_config(settings=("compare_with=[{name: reference-mllm, dtype: bfloat16, alias: halved}]",))
+    assert [model.label for model in config.models] == ["reference-mllm", "halved"]
+
+
 def test_every_section_is_of_a_stage_or_shared_and_every_declared_one_is_there() -> None:
     config = AnalysisConfig()
     own = {stage.name for stage in STAGES.values() if stage.settings is not None}
@@ -86,6 +91,8 @@ def test_what_looks_like_a_comment_is_part_of_a_path() -> None:
         ("adaptations.realign.beta=.nan", ("adaptations.realign.beta", "nan")),
         ("model.kind=foo", ("model.kind", "'generative'")),
         ("model.name=reference-contrastive", ("reference-contrastive", "twice")),
+        ("placement.device=cudda", ("placement.device", "no device 'cudda'", "cuda:1")),
+        ("model.alias=reference-contrastive", ("name a model twice", "give one an alias")),
         ("sae=[]", ("sae", "at least 1")),
         ("activations.pooling=max", ("activations.pooling", "known here", "token_roles")),
         ("representation.pooling=sum", ("representation.pooling", "'mean'", "'sum'")),

@@ -1,8 +1,9 @@
 """How a run is carried out: what is recorded in manifests, decides no result, and is part of no key."""
 
+import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline_core.settings import Count, Section
 
@@ -19,6 +20,14 @@ class Placement(Section):
     batch_size: Count = Field(16, description="Samples a forward pass; halved when memory runs out.")
     shard_size: Count = Field(512, description="Samples a shard of the extraction: what a kill can lose.")
     checkpoint_steps: Count = Field(10, description="Training steps between checkpoints: what a kill can lose.")
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        """Refuse a slip now; whether this machine has the device shows when a model comes to it."""
+        if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d+)?", device):
+            raise ValueError(f"there is no device {device!r}; give cpu, mps, cuda, xpu, or one of several as cuda:1")
+        return device
 
     @property
     def device_kind(self) -> str:

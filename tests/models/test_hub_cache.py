@@ -116,11 +116,12 @@ def test_a_run_of_a_hub_model_gets_to_its_report_and_planning_it_again_loads_no_
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
-    config = small_config(picture_folder(tmp_path / "pictures"), f"model.name={NAME}", "compare_with=[]")
+    other = f"[{{name: {NAME}, revision: v2, dtype: bfloat16, alias: newer}}]"
+    config = small_config(picture_folder(tmp_path / "pictures"), f"model.name={NAME}", f"compare_with={other}")
     record = run_plan("analyze", plan_analysis(config), tmp_path / "store", InlineRunner())
     assert record.state == "completed" and record.config["model"]["revision"] == FIRST
     (page,) = (tmp_path / "store" / "report").glob("*/report.html")
-    assert NAME in page.read_text(encoding="utf-8")
+    assert all(name in page.read_text(encoding="utf-8") for name in (NAME, "newer"))
     given = tmp_path / "config.json"
     given.write_text(json.dumps(config.model_dump(mode="json", by_alias=True)))
     code = f"""

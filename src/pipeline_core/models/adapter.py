@@ -1,12 +1,14 @@
 """Low-rank adapters (LoRA), merged into the model that they were trained over: W + scale B A."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import WeightConverter, rename_source_key
 
 from pipeline_core.errors import ModelError
 from pipeline_core.models.checkpoint import ADAPTER, broken, read_json
@@ -44,12 +46,12 @@ def merge_adapter(model: Any, name: str, folder: Path) -> None:
     if told.get("peft_type") != "LORA" or beyond:
         raise _unfit(name, f"it is of the kind {told.get('peft_type')} with {', '.join(beyond) or 'no scale'}")
     tensors = _tensors(name, folder)
-    weights = dict(model.named_parameters())
+    weights, renamed = dict(model.named_parameters()), _renaming(model)
     pairs = {key.removesuffix(_DOWN) for key in tensors if key.endswith(_DOWN)}
     if set(tensors) != {pair + end for pair in pairs for end in (_DOWN, _UP)} or not pairs:
         raise _unfit(name, "it holds other tensors than pairs of lora_A and lora_B")
     for pair in sorted(pairs):
-        weight = weights.get(_key(model, f"{pair}.weight"))
+        weight = weights.get(renamed(f"{pair}.weight"))
         down, up = tensors[pair + _DOWN].float(), tensors[pair + _UP].float()
         if weight is None or (up.shape[0], down.shape[-1]) != weight.shape or up.shape[-1] != down.shape[0]:
             raise _unfit(name, f"{pair} is no matrix of its base, or of another shape")
@@ -68,16 +70,12 @@ def _tensors(name: str, folder: Path) -> Mapping[str, torch.Tensor]:
     return {key.removeprefix("base_model.model."): tensor for key, tensor in tensors.items()}
 
 
-def _key(model: Any, key: str) -> str:
-    """Return what the model calls a weight that may be called as in an older checkpoint."""
-    from transformers.conversion_mapping import get_model_conversion_mapping  # noqa: PLC0415
-    from transformers.core_model_loading import WeightConverter, rename_source_key  # noqa: PLC0415
-
-    known = get_model_conversion_mapping(model)
+def _renaming(model: Any) -> Callable[[str], str]:
+    """Return what tells how the model calls a weight that may be called as in an older checkpoint."""
+    known, keys = get_model_conversion_mapping(model), model.state_dict()
     converters = [one for one in known if isinstance(one, WeightConverter)]
     renamings = [one for one in known if not isinstance(one, WeightConverter)]
-    renamed, _ = rename_source_key(key, renamings, converters, model.base_model_prefix, model.state_dict())
-    return str(renamed)
+    return lambda key: str(rename_source_key(key, renamings, converters, model.base_model_prefix, keys)[0])
 
 
 def _unfit(name: str, why: str) -> ModelError:

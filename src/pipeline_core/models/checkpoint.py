@@ -37,6 +37,9 @@ def check_files(model: str, folder: Path) -> None:
     for choice in (_TOKENIZERS, _PICTURES):
         if not any((folder / name).is_file() for name in choice):
             raise broken(model, f"there is no {choice[0]} (nor {', '.join(choice[1:])}) in {folder}")
+    for name in ("tokenizer.json", "tokenizer_config.json", *_PICTURES):
+        if (folder / name).is_file():
+            read_json(model, folder / name)
     for file in weight_files(model, folder):
         if file.suffix == ".safetensors":
             check_tensors(model, file)
@@ -122,10 +125,14 @@ def _stored(folder: Path) -> str | None:
 
 def _shards(model: str, index: Path) -> list[Path]:
     named = read_json(model, index).get("weight_map")
-    if not isinstance(named, dict) or not named or not all(isinstance(name, str) for name in named.values()):
+    if not isinstance(named, dict) or not named or not all(_is_beside(name) for name in named.values()):
         raise broken(model, f"{index.name} names no shards")
     shards = [index.parent / name for name in sorted(set(named.values()))]
     missing = next((shard for shard in shards if not shard.is_file()), None)
     if missing is not None:
         raise broken(model, f"there is no {missing.name} in {index.parent}, which {index.name} names")
     return shards
+
+
+def _is_beside(name: object) -> bool:
+    return isinstance(name, str) and Path(name).name == name

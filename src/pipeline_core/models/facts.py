@@ -37,7 +37,7 @@ def describe_model(settings: ModelSettings) -> ModelFacts:
             dtype = "float32" if settings.dtype == "auto" else settings.dtype
             return _facts(settings, family, family.brings[settings.name](), place, dtype)
     folder, place = _find(settings.name, settings.revision)
-    if (folder / CONFIG).is_file():
+    if (folder / CONFIG).is_file() or not (folder / ADAPTER).is_file():
         return _described(settings, folder, place)
     tuned = read_json(settings.name, folder / ADAPTER)
     base, commit = tuned.get("base_model_name_or_path"), tuned.get("revision")
@@ -61,14 +61,16 @@ def pinned(settings: ModelSettings, facts: ModelFacts) -> ModelSettings:
 
 def not_loaded(name: str, error: Exception) -> ModelError:
     """Return the error that tells in one line why a model cannot be read or loaded."""
-    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    reason = " ".join(str(error).split())[:_LONGEST]
     if isinstance(error, UnpicklingError):
         reason, remedy = "its weights are a pickle that holds more than weights", "convert them to safetensors"
     elif isinstance(error, ImportError):
         remedy = "install the package that it names"
     else:
-        remedy = _remedy()
-    return ModelError(f"the model {name!r} cannot be loaded ({reason[:_LONGEST]})", remedy)
+        remedy = "see whether transformers loads it by itself, download it again, or name another model"
+    if not reason or not isinstance(error, OSError | ValueError | RuntimeError | ImportError | UnpicklingError):
+        reason = f"{type(error).__name__}: {reason}"
+    return ModelError(f"the model {name!r} cannot be loaded ({reason})", remedy)
 
 
 def _find(name: str, revision: str | None) -> tuple[Path, Place]:

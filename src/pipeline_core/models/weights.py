@@ -1,9 +1,14 @@
 """A model with the weights of its checkpoint: one that embedding needs and that is not there is told, never random."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import torch
+from transformers import AutoConfig
+
 from pipeline_core.errors import ModelError
+from pipeline_core.models.checkpoint import weight_files
 
 _SHOWN = 3
 
@@ -23,6 +28,7 @@ def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) ->
     Raises:
         ModelError: weights that embedding needs are missing, or have other shapes than the config says.
     """
+    _check_size(auto, model, place, options)
     loaded, report = auto.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
     other = [f"{key} {list(has)}" for key, has, _ in sorted(report["mismatched_keys"]) if _is_needed(loaded, key)]
     if other:
@@ -37,6 +43,29 @@ def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) ->
             "use the whole checkpoint of the class that its config names: they would be random numbers",
         )
     return loaded
+
+
+def _check_size(auto: Any, model: str, place: str, options: Mapping[str, Any]) -> None:
+    """Refuse a config of another model before memory is taken for it: what is missing would be made up, however large.
+
+    No number that is not packed together with others takes less than a byte.
+    """
+    common = {name: options[name] for name in ("trust_remote_code", "revision") if name in options}
+    config = AutoConfig.from_pretrained(place, **common)
+    folder = Path(place)
+    if getattr(config, "quantization_config", None) is not None or not folder.is_dir():
+        return
+    n_bytes = sum(file.stat().st_size for file in weight_files(model, folder))
+    attention = {"attn_implementation": options["attn_implementation"]} if "attn_implementation" in options else {}
+    with torch.device("meta"):
+        described = auto.from_config(config, trust_remote_code=options.get("trust_remote_code"), **attention)
+    n_weights = sum(weight.numel() for weight in described.parameters())
+    if n_weights > n_bytes:
+        raise ModelError(
+            f"the checkpoint of {model} lacks most of the weights that its config describes: "
+            f"{n_weights} in files of {n_bytes} bytes",
+            "use the config.json that they were saved with",
+        )
 
 
 def _is_needed(model: Any, key: str) -> bool:
