@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sweep install test test-fast test-browser test-long lint types imports format docs results stage-hashes train-reference lock clean
+.PHONY: help demo sweep install test test-fast test-browser test-long test-published lint types imports format docs results stage-hashes train-reference lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test-fast: $(VENV)/.installed-dev ## the inner loop: no models, servers or other
 test-browser: $(VENV)/.installed-dev ## the report in a real Chromium
 	@command -v chromium >/dev/null || { echo "make test-browser needs chromium: apt-get install chromium"; exit 2; }
 	$(RUN)/python -m pytest -m browser
+
+test-published: $(VENV)/.installed-dev ## families under published models' own templates and settings (RETRIEVAL_LENS_PUBLISHED)
+	$(RUN)/python -m pytest -m published
 
 test-long: $(VENV)/.installed-dev ## kills in mid-run, a real Prefect server and worker
 	$(RUN)/python -m pytest -m long --timeout 1800

@@ -231,7 +231,7 @@ class GenerativeFamily(TransformersFamily):
         parts = [_rows(part) for part in (output.pooler_output, *(getattr(output, "deepstack_features", None) or ()))]
         if any(part.shape != (sum(n_tokens), parts[0].shape[1]) for part in parts):
             return None
-        return torch.stack(parts).split(list(n_tokens), dim=1)
+        return [torch.stack(rows) for rows in zip(*(torch.split(part, list(n_tokens)) for part in parts), strict=True)]
 
     def join_features(self, features: "Sequence[torch.Tensor]", listed: bool) -> dict[str, Any]:
         """Return the argument that gives a model the features of its pictures instead of their pixels.

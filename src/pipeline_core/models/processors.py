@@ -20,7 +20,7 @@ _PILLOW = {"backend": "pil"}
 _HIDDEN = "__backends"  # what transformers notes in a class that it shows to nobody without certain packages
 
 
-class NoVideos(VideoProcessorMixin):
+class NoVideos(VideoProcessorMixin):  # type: ignore[misc]
     """What stands in a processor where it wants one for videos: theirs load with torchvision only."""
 
     num_frames = None
@@ -62,7 +62,8 @@ def load_processor(place: str, options: Mapping[str, Any]) -> Any:
         return AutoProcessor.from_pretrained(place, **_PILLOW, **options)
     settings, _ = kind.get_processor_dict(place, **options)
     parts = [_part(name, place, options) for name in kind.get_attributes()]
-    return type(kind.__name__, (_WithoutVideos, kind), {}).from_args_and_dict(parts, settings)
+    put_together: Any = type(kind.__name__, (_WithoutVideos, kind), {})
+    return put_together.from_args_and_dict(parts, settings)
 
 
 def _part(name: str, place: str, options: Mapping[str, Any]) -> Any:

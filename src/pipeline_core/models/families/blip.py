@@ -29,10 +29,10 @@ class _Blip(DualEncoderFamily):
             )
         model = getattr(transformers, _CLASS).from_pretrained(place, **options)
 
-        def picture(pixel_values: "torch.Tensor") -> "torch.Tensor":
+        def picture(pixel_values: "torch.Tensor") -> Any:
             return model.vision_proj(model.vision_model(pixel_values).last_hidden_state[:, 0])
 
-        def text(input_ids: "torch.Tensor", attention_mask: "torch.Tensor") -> "torch.Tensor":
+        def text(input_ids: "torch.Tensor", attention_mask: "torch.Tensor") -> Any:
             return model.text_proj(model.text_encoder(input_ids, attention_mask).last_hidden_state[:, 0])
 
         model.get_image_features, model.get_text_features = picture, text
