@@ -78,7 +78,7 @@ def recall_by_task(inputs: ReportInputs, recall: pl.DataFrame) -> tuple[TaskReca
         first = rows.row(0, named=True)
         told = ("task_id", "task_type", "description", "k", "chance", "n_queries", "n_candidates")
         ordered = {model.name: others[model.name] for model in inputs.compared if model.name in others}
-        tasks.append(TaskRecall(*(first[name] for name in told), scores=scores, others=ordered))
+        tasks.append(TaskRecall(**{name: first[name] for name in told}, scores=scores, others=ordered))
     return tuple(sorted(tasks, key=lambda task: (place_of(task.task_type), task.task_id)))
 
 

@@ -61,8 +61,9 @@ def density_panels(inputs: ReportInputs, modality: pl.DataFrame, split: pl.DataF
     drawn = [sae for sae in inputs.saes if sae.sae_id in curves]
     names = [sae.name for sae in drawn]
     splits = {row["sae_id"]: row for row in split.iter_rows(named=True)}
+    paths = {sae_id: [_path(curve, highest) for curve in pair] for sae_id, pair in curves.items()}
     return tuple(
-        DensityPanel(sae, *(_path(curve, highest) for curve in curves[sae.sae_id]), splits[sae.sae_id])
+        DensityPanel(sae, paths[sae.sae_id][0], paths[sae.sae_id][1], splits[sae.sae_id])
         for sae in sorted(drawn, key=lambda sae: names.index(sae.name))
     )
 
