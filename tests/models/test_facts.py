@@ -83,6 +83,13 @@ def test_an_unknown_model_is_told_in_one_line(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "~nobody-of-that-name/model", "two words/model", "a\0b", "a//b"])
+def test_a_name_that_can_be_none_is_told_in_one_line(name: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        describe(name)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("config", [None, "no JSON", "[]"])
 def test_a_folder_without_a_config_is_told_in_one_line(config: str | None, tmp_path: Path) -> None:
     if config is not None:

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from flows.inline import InlineRunner
 from flows.running import run_plan
 from pipeline_core.errors import ModelError
-from pipeline_core.models.facts import describe_model
+from pipeline_core.models.facts import describe_model, pinned
 from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
@@ -52,8 +53,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return model
 
 
-def vector(**options: Any) -> Any:
-    settings = ModelSettings(name=NAME, **options)
+def vector(settings: ModelSettings) -> Any:
     embedder = load_embedder(settings, describe_model(settings), "cpu", Path())
     sample = SampleInput("t", "none", None, "a red heart")
     return embedder.embed([sample], embedder.representations(None), ()).vectors[0, 0]
@@ -76,7 +76,7 @@ def test_a_branch_a_tag_and_a_commit_are_known_by_the_commit(cache: Path) -> Non
 
 
 def test_weights_are_those_of_the_commit(cache: Path) -> None:
-    first, second = vector(), vector(revision="v2")
+    first, second = (vector(ModelSettings(name=NAME, revision=revision)) for revision in (None, "v2"))
     np.testing.assert_allclose(second, 2 * first, rtol=1e-5)
 
 
@@ -97,6 +97,23 @@ def test_one_model_is_compared_at_two_commits_and_precisions(cache: Path, tmp_pa
     plan = plan_analysis(small_config(pictures, f"model.name={NAME}", f"compare_with=[{second}, {halved}]"))
     keys = {plan.steps[f"activations/{name}"].key.fingerprint for name in (NAME, "newer", "halved")}
     assert len(keys) == 3
+
+
+def test_an_adapter_and_its_base_may_both_be_of_the_hub(cache: Path) -> None:
+    snapshot = cache.parent / "models--somebody--tuned" / "snapshots" / SECOND
+    snapshot.mkdir(parents=True)
+    told = {"peft_type": "LORA", "base_model_name_or_path": NAME, "revision": "v2", "lora_alpha": 1}
+    (snapshot / "adapter_config.json").write_text(json.dumps(told))
+    module = "base_model.model.text_model.encoder.layers.0.self_attn.v_proj"
+    uneven = torch.linspace(-1, 1, 16)
+    pair = {f"{module}.lora_A.weight": uneven[None], f"{module}.lora_B.weight": uneven[:, None].clone()}
+    save_file(pair, snapshot / "adapter_model.safetensors", {"format": "pt"})
+    settings = ModelSettings(name="somebody/tuned", revision=SECOND)
+    facts = describe_model(settings)
+    assert (facts.place, facts.revision, facts.adapter) == (NAME, SECOND, ("somebody/tuned", SECOND))
+    assert facts.identity == f"hub:somebody/tuned@{SECOND} over hub:{NAME}@{SECOND}"
+    assert describe_model(pinned(settings, facts)) == facts
+    assert np.abs(vector(settings) - vector(ModelSettings(name=NAME, revision="v2"))).max() > 1e-3
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "processor_config.json", "model.safetensors"])

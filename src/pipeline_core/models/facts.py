@@ -75,10 +75,13 @@ def not_loaded(name: str, error: Exception) -> ModelError:
 
 def _find(name: str, revision: str | None) -> tuple[Path, Place]:
     """Return the folder in which a checkpoint's config is, and the checkpoint's place."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        folder = folder.resolve()
-        return folder, Place(str(folder), None)
+    try:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            folder = folder.resolve()
+            return folder, Place(str(folder), None)
+    except (OSError, RuntimeError) as error:  # too long a name, or nobody's home
+        raise not_loaded(name, error) from error
     # Every model of the hub is "owner/name", so other names are slips that need not wait for the network.
     if name.count("/") != 1 or name.startswith(("/", ".", "~")):
         raise ModelError(f"there is no model {name!r}", _remedy())
