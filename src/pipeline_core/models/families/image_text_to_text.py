@@ -1,9 +1,15 @@
 """Any model that generates text from pictures, as transformers lists them."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from pipeline_core.errors import ModelError
 from pipeline_core.models.families._general import general_kind
 from pipeline_core.models.family import GenerativeFamily
+
+if TYPE_CHECKING:
+    from pipeline_core.model_facts import ModelFacts
+    from pipeline_core.models.embedder import Embedder
 
 
 class _ImageTextToText(GenerativeFamily):
@@ -12,6 +18,17 @@ class _ImageTextToText(GenerativeFamily):
 
     def recognises(self, model_type: str, architectures: Sequence[str]) -> bool:
         return general_kind(model_type, architectures) == "generative"
+
+    def embedder(self, facts: "ModelFacts", model: Any, processor: Any) -> "Embedder":
+        from pipeline_core.models.check import check_batches  # noqa: PLC0415
+
+        if getattr(model.config.get_text_config(), "cross_attention_layers", None):
+            raise ModelError(
+                f"{facts.name} looks at pictures by cross attention: they have no tokens", "use another model"
+            )
+        made = super().embedder(facts, model, processor)
+        check_batches(made)
+        return made
 
 
 MEMBER = _ImageTextToText()
