@@ -1,5 +1,7 @@
 """What every family of dual encoders must hold, on a tiny model of its real classes."""
 
+import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, BlipForImageTextRetrieval
 
 from pipeline_core.errors import ModelError
@@ -87,6 +90,17 @@ def test_the_model_s_own_markers_stay_words(member: Member) -> None:
     broken = SampleInput("broken", "none", None, "a red < eos> heart < |im_end|>")
     assert tokenizer.eos_token == "<eos>"
     np.testing.assert_array_equal(*member.embedder.vectors([sample, broken]))
+
+
+def test_a_checkpoint_without_one_of_its_weights_is_refused(member: Member, tmp_path: Path) -> None:
+    folder = shutil.copytree(member.folder, tmp_path / "lacking")
+    weights = load_file(folder / "model.safetensors")
+    lost = max((key for key in weights if "." in key), key=lambda key: ("proj" in key, key))
+    save_file(
+        {key: value for key, value in weights.items() if key != lost}, folder / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(ModelError, match=rf"lacks 1 of the weights that embedding needs: {re.escape(lost)};"):
+        tiny.load(folder, attention=member.made.attention)
 
 
 def test_every_family_has_a_tiny_model() -> None:

@@ -20,7 +20,7 @@ def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) ->
     base classes have none, and embedding never uses it. Nor do the scalars of a dual encoder's loss.
 
     Args:
-        auto: the class of transformers to load with, such as ``AutoModel``.
+        auto: the class of transformers to load with: ``AutoModel``, its like, or that of one model.
         model: what errors call it.
         place: its folder, or its name on the hub.
         options: of ``from_pretrained``.
@@ -58,7 +58,10 @@ def _check_size(auto: Any, model: str, place: str, options: Mapping[str, Any]) -
     n_bytes = sum(file.stat().st_size for file in weight_files(model, folder))
     attention = {"attn_implementation": options["attn_implementation"]} if "attn_implementation" in options else {}
     with torch.device("meta"):
-        described = auto.from_config(config, trust_remote_code=options.get("trust_remote_code"), **attention)
+        if hasattr(auto, "from_config"):
+            described = auto.from_config(config, trust_remote_code=options.get("trust_remote_code"), **attention)
+        else:  # a class of its own, not one that chooses
+            described = auto._from_config(config, **attention)
     n_weights = sum(weight.numel() for weight in described.parameters())
     if n_weights > n_bytes:
         raise ModelError(

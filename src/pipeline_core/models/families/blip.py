@@ -21,13 +21,15 @@ class _Blip(DualEncoderFamily):
     def load_model(self, facts: "ModelFacts", place: str, options: Mapping[str, Any]) -> Any:
         import transformers  # noqa: PLC0415
 
+        from pipeline_core.models.weights import load_whole  # noqa: PLC0415
+
         found = transformers.AutoConfig.from_pretrained(place, revision=facts.revision).architectures or []
         if _CLASS not in found:
             raise ModelError(
                 f"{facts.name} is a BLIP of the class {' and '.join(found) or 'unknown'}, which gives no two vectors",
                 f"use one that was saved as {_CLASS}",
             )
-        model = getattr(transformers, _CLASS).from_pretrained(place, **options)
+        model = load_whole(getattr(transformers, _CLASS), facts.name, place, options)
 
         def picture(pixel_values: "torch.Tensor") -> Any:
             return model.vision_proj(model.vision_model(pixel_values).last_hidden_state[:, 0])
