@@ -65,7 +65,7 @@ def test_both_are_in_the_identity(llava_folder: Path, tmp_path: Path) -> None:
     save_adapter(adapter, base)
     settings = ModelSettings(name=str(adapter))
     first = describe_model(settings)
-    assert (first.name, first.place, first.family) == (str(adapter), str(base), "image_text_to_text")
+    assert (first.name, first.place, first.kind) == (str(adapter), str(base), "generative")
     save_adapter(adapter, base, lora_alpha=4)
     second = describe_model(settings)
     (base / "config.json").write_text((base / "config.json").read_text() + "\n")

@@ -72,7 +72,7 @@ def test_a_branch_a_tag_and_a_commit_are_known_by_the_commit(cache: Path) -> Non
     for revision, commit in ((None, FIRST), ("main", FIRST), ("v2", SECOND), (SECOND, SECOND)):
         facts = describe_model(ModelSettings(name=NAME, revision=revision))
         assert (facts.identity, facts.place, facts.revision) == (f"hub:{NAME}@{commit}", NAME, commit)
-        assert (facts.name, facts.family) == (NAME, "dual_encoder")
+        assert (facts.name, facts.kind) == (NAME, "contrastive")
 
 
 def test_weights_are_those_of_the_commit(cache: Path) -> None:
