@@ -16,7 +16,10 @@ def test_the_demo_is_the_default() -> None:
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_valid(name: str) -> None:
-    assert load_config(name).dataset.name == "emoji"
+    given = ("dataset.path=pictures",) if name == "laptop" else ()
+    config = load_config(name, settings=given)
+    assert config.dataset.name == ("folder" if given else "emoji")
+    assert {sae.states for sae in config.sae} == {"tokens", "vectors"}
 
 
 def test_settings_override_presets() -> None:
