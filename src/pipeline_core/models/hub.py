@@ -29,15 +29,17 @@ def locate(name: str, revision: str | None, *files: str) -> tuple[Path, str]:
         ModelError: there is no such model or revision, or it may not or cannot be had.
     """
     from huggingface_hub import hf_hub_download  # noqa: PLC0415
-    from huggingface_hub.errors import EntryNotFoundError  # noqa: PLC0415
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError  # noqa: PLC0415
 
-    absent = None
+    absent, unreachable = None, False
     with _told(name, revision, f"{files[0]} of the model {name}"):
         for file in files:
             try:
-                found = Path(hf_hub_download(name, file, revision=revision))
+                found = Path(hf_hub_download(name, file, revision=revision, local_files_only=unreachable))
             except EntryNotFoundError as error:
                 absent = absent or error
+                # A hub that could not be reached is not asked again, which takes half a minute each time.
+                unreachable = unreachable or isinstance(error, LocalEntryNotFoundError)
             else:
                 return found.parent, found.parent.name
         assert absent is not None
