@@ -90,8 +90,7 @@ def _write_sae(study: Study, codes: dict[str, sparse.csr_matrix], dictionary: np
 
 def run(study: Study, folder: Path, doses: DoseSettings = DOSES, share: float = SHARE) -> Path:
     folder.mkdir()
-    settings = doses, SCORING, adaptation_settings()(removal={"share": share})
-    measure_doses(study.activations, study.dataset, "last", study.saes, *settings, folder, lambda done, total: None)
+    measure_doses(study.bench(folder, SCORING, adaptation_settings()(removal={"share": share})), doses)
     return folder
 
 

@@ -36,8 +36,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def run(study: Study, folder: Path) -> tuple[Path, list[tuple[int, int]]]:
     folder.mkdir()
     seen: list[tuple[int, int]] = []
-    settings = SETTINGS, SCORING, ADAPTATIONS
-    score_grid(study.activations, study.dataset, "last", *settings, folder, lambda *done: seen.append(done))
+    score_grid(study.bench(folder, SCORING, ADAPTATIONS, lambda *done: seen.append(done)), SETTINGS)
     return folder, seen
 
 

@@ -8,7 +8,11 @@ import polars as pl
 from safetensors.numpy import save_file
 
 from pipeline_core.retrieval.saes import SaeInput
+from pipeline_core.retrieval.settings import ScoringSettings
+from pipeline_core.retrieval.study import Bench
 from pipeline_core.schema.parquet import read_table, write_table
+from pipeline_core.settings import Section
+from pipeline_core.stage import Progress
 
 SPLITS = {"support": 40, "validation": 30, "test": 50}
 WIDTH, N_FEATURES = 16, 64
@@ -19,6 +23,16 @@ class Study:
     dataset: Path
     activations: Path
     saes: tuple[SaeInput, ...]
+
+    def bench(
+        self,
+        folder: Path,
+        scoring: ScoringSettings,
+        adaptations: Section,
+        progress: Progress = lambda done, total: None,
+    ) -> Bench:
+        """Return what a stage that scores is given, to write into a folder."""
+        return Bench(self.activations, self.dataset, "last", self.saes, scoring, adaptations, folder, progress)
 
 
 def write_study(root: Path, items: dict[str, int], width: int, n_features: int) -> Study:

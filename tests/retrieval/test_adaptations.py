@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +75,9 @@ def test_one_from_outside_goes_through_every_study(from_outside: None, study: St
     results, swept = tmp_path / "results", tmp_path / "swept"
     for folder in (results, swept):
         folder.mkdir()
-    inputs = study.activations, study.dataset, "last"
-    evaluate(*inputs, (), RetrievalSettings(depth=10), SCORING, settings, results, lambda done, total: None)
-    score_grid(*inputs, GridSettings(betas=(0.1,)), SCORING, settings, swept, lambda done, total: None)
+    without_sae = replace(study, saes=())
+    evaluate(without_sae.bench(results, SCORING, settings), RetrievalSettings(depth=10))
+    score_grid(without_sae.bench(swept, SCORING, settings), GridSettings(betas=(0.1,)))
 
     for stage, folder in (("retrieval", results), ("grid", swept)):
         assert all(result.success for result in check_artifact(stage, folder))

@@ -26,9 +26,8 @@ ADAPTATIONS = adaptation_settings()(removal={"share": 0.05})
 
 def run(study: Study, folder: Path, with_sae: bool = True) -> Path:
     folder.mkdir()
-    saes = study.saes if with_sae else ()
-    settings = SETTINGS, SCORING, ADAPTATIONS
-    evaluate(study.activations, study.dataset, "last", saes, *settings, folder, lambda done, total: None)
+    given = study if with_sae else replace(study, saes=())
+    evaluate(given.bench(folder, SCORING, ADAPTATIONS), SETTINGS)
     return folder
 
 

@@ -1,8 +1,6 @@
 """The stage ``doses``: how retrieval responds to the dose of what is removed."""
 
-from pipeline_core.activations.settings import RepresentationSettings
 from pipeline_core.doses.settings import DoseSettings
-from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.stage import Input, ModelStage, ModelSubject, Work
 
 
@@ -20,22 +18,10 @@ class Doses(ModelStage):
 
     def build(self, work: Work[ModelSubject]) -> None:
         """Write systems, scores, ranks, comparisons and effects."""
-        from pipeline_core.activations.analysed import analysed
         from pipeline_core.doses.measure import measure_doses
-        from pipeline_core.retrieval.saes import sae_inputs
+        from pipeline_core.retrieval.study import Bench
 
-        activations = work.input("activations")
-        measure_doses(
-            activations,
-            work.input("dataset"),
-            analysed(activations, work.settings(RepresentationSettings)),
-            sae_inputs(work.subject.model.name, work.inputs("sae"), work.inputs("features")),
-            work.settings(DoseSettings),
-            work.settings(ScoringSettings),
-            work.section("adaptations"),
-            work.folder,
-            work.progress,
-        )
+        measure_doses(Bench.of(work), work.settings(DoseSettings))
 
 
 STAGE = Doses()

@@ -1,8 +1,6 @@
 """The stage ``grid``: layers, poolings, masks and adaptations over stored embeddings."""
 
-from pipeline_core.activations.settings import RepresentationSettings
 from pipeline_core.grid.settings import GridSettings
-from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.stage import Input, ModelStage, ModelSubject, Work
 
 
@@ -20,20 +18,10 @@ class Grid(ModelStage):
 
     def build(self, work: Work[ModelSubject]) -> None:
         """Write systems, scores, ranks and comparisons."""
-        from pipeline_core.activations.analysed import analysed
         from pipeline_core.grid.score import score_grid
+        from pipeline_core.retrieval.study import Bench
 
-        activations = work.input("activations")
-        score_grid(
-            activations,
-            work.input("dataset"),
-            analysed(activations, work.settings(RepresentationSettings)),
-            work.settings(GridSettings),
-            work.settings(ScoringSettings),
-            work.section("adaptations"),
-            work.folder,
-            work.progress,
-        )
+        score_grid(Bench.of(work), work.settings(GridSettings))
 
 
 STAGE = Grid()

@@ -1,85 +1,65 @@
 """The retrieval stage: one representation on every task and its controls, by every system of an analysis."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
-from pipeline_core.activations.vectors import embedding_width, representations
+from pipeline_core.activations.vectors import embedding_width
 from pipeline_core.retrieval.adaptations import Scope
 from pipeline_core.retrieval.judgements import Pool
-from pipeline_core.retrieval.saes import SaeInput
 from pipeline_core.retrieval.scoring import hit_rows
 from pipeline_core.retrieval.search import SearchResult
-from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
-from pipeline_core.retrieval.study import Study, score_study
+from pipeline_core.retrieval.settings import RetrievalSettings
+from pipeline_core.retrieval.study import Bench, Study, score_study
 from pipeline_core.retrieval.systems import comparisons, list_singles, list_systems, system_id
 from pipeline_core.retrieval.trec import write_qrels, write_run
 from pipeline_core.schema.parquet import write_table
-from pipeline_core.settings import Section
 
 EXPORTED = ("raw", "realign")
 """Systems whose result lists are also written as TREC run files."""
 
 
-def evaluate(
-    activations: Path,
-    dataset: Path,
-    rep_id: str,
-    saes: Sequence[SaeInput],
-    settings: RetrievalSettings,
-    scoring: ScoringSettings,
-    adaptations: Section,
-    folder: Path,
-    progress: Callable[[int, int], None],
-) -> None:
+def evaluate(bench: Bench, settings: RetrievalSettings) -> None:
     """Score one representation and write the retrieval tables.
 
     Result lists are of the test split. So are the files besides the tables: ``adaptations/<task>.safetensors`` (each
     named system: ``<short>/queries`` and ``<short>/candidates``), ``trec/<task>.qrels``, ``trec/<task>.<system>.run``.
 
     Args:
-        activations: artifact with the embeddings.
-        dataset: artifact with tasks and judgements.
-        rep_id: the representation that is scored.
-        saes: whose features to remove; may be empty.
+        bench: what is scored; the features of its autoencoders are removed.
         settings: length of the lists, features removed one at a time.
-        scoring: cut-offs, resamples, permutations, seed.
-        adaptations: parameters of the adaptations.
-        folder: where to write.
-        progress: called with (tasks done, tasks) after each task.
 
     Raises:
         DataError: a task has no queries, no candidates, nothing relevant, or too few to fit on, in a split.
         ConfigError: the features to be removed span the whole space.
     """
-    model = str(representations(activations)["model"][0])
-    width = embedding_width(activations)
-    scope = Scope(width, adaptations, [sae.read() for sae in saes], settings.single_features, scoring.seed)
+    model, saes = bench.model, [sae.read() for sae in bench.saes]
+    width = embedding_width(bench.activations)
+    scope = Scope(width, bench.adaptations, saes, settings.single_features, bench.scoring.seed)
     systems = list_systems(scope)
     # Shuffled pairs have the lists of what they control.
     kept = frozenset(system_id(model, system) for system in systems if system.named and system.control == "none")
     study = Study(
         "retrieval",
-        model,
-        rep_id,
+        bench,
         systems,
-        tuple(comparisons(systems, adaptations)),
+        tuple(comparisons(systems, bench.adaptations)),
         list_singles(scope),
         listed=frozenset(system_id(model, system) for system in systems if system.named),
         saved=kept,
         depth=settings.depth,
         controls=True,
     )
-    (folder / "trec").mkdir(exist_ok=True)
+    (bench.folder / "trec").mkdir(exist_ok=True)
     exported = {short: system_id(model, system) for system in systems if (short := system.short) in EXPORTED}
 
     def keep(number: int, pool: Pool, results: Mapping[str, SearchResult]) -> None:
         hits = hit_rows(pool, {name: result for name, result in results.items() if name in kept})
-        write_table(folder, "retrieval_hits", hits, shard=number)
-        _write_trec(folder / "trec", pool, hits, exported)
+        write_table(bench.folder, "retrieval_hits", hits, shard=number)
+        _write_trec(bench.folder / "trec", pool, hits, exported)
 
-    score_study(study, activations, dataset, scoring, folder, progress, keep)
+    score_study(study, keep)
 
 
 def _write_trec(folder: Path, pool: Pool, hits: pl.DataFrame, exported: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """The sparse autoencoders whose features are removed, as artifacts hold them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +19,3 @@ class SaeInput:
     def read(self) -> Sae:
         """Read what removal needs of it."""
         return Sae(self.sae_id, read_table(self.features, "features"), load_dictionary(self.sae))
-
-
-def sae_inputs(model: str, saes: Mapping[str, Path], features: Mapping[str, Path]) -> list[SaeInput]:
-    """Return a model's autoencoders from their artifacts by name, in the order given."""
-    return [SaeInput(f"{model}/{name}", folder, features[name]) for name, folder in saes.items()]

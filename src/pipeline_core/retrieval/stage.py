@@ -1,7 +1,6 @@
 """The stage ``retrieval``: every task by the systems of the analysis."""
 
-from pipeline_core.activations.settings import RepresentationSettings
-from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
+from pipeline_core.retrieval.settings import RetrievalSettings
 from pipeline_core.stage import Input, ModelStage, ModelSubject, Work
 
 
@@ -18,22 +17,10 @@ class Retrieval(ModelStage):
 
     def build(self, work: Work[ModelSubject]) -> None:
         """Write systems, scores, ranks, lists, comparisons, and effects of removal."""
-        from pipeline_core.activations.analysed import analysed
         from pipeline_core.retrieval.evaluate import evaluate
-        from pipeline_core.retrieval.saes import sae_inputs
+        from pipeline_core.retrieval.study import Bench
 
-        activations = work.input("activations")
-        evaluate(
-            activations,
-            work.input("dataset"),
-            analysed(activations, work.settings(RepresentationSettings)),
-            sae_inputs(work.subject.model.name, work.inputs("sae"), work.inputs("features")),
-            work.settings(RetrievalSettings),
-            work.settings(ScoringSettings),
-            work.section("adaptations"),
-            work.folder,
-            work.progress,
-        )
+        evaluate(Bench.of(work), work.settings(RetrievalSettings))
 
 
 STAGE = Retrieval()

@@ -6,13 +6,16 @@ chosen here: every system listed beforehand is scored and kept, and test is scor
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
-from pipeline_core.activations.vectors import load_embeddings
+from pipeline_core.activations.analysed import analysed
+from pipeline_core.activations.settings import RepresentationSettings
+from pipeline_core.activations.vectors import load_embeddings, representations
 from pipeline_core.retrieval.adaptations import Compared, Singles, System
 from pipeline_core.retrieval.effects import removal_effects
 from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors
@@ -21,12 +24,15 @@ from pipeline_core.retrieval.layer_average import LayerAverages
 from pipeline_core.retrieval.problems import FITTED, Problem, problems
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.running import run_systems, save_fitted
+from pipeline_core.retrieval.saes import SaeInput
 from pipeline_core.retrieval.scoring import Scored, comparison_rows, families, joined, metric_rows, rank_rows, score
 from pipeline_core.retrieval.search import SearchResult
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.systems import system_id, systems_table
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import write_table
+from pipeline_core.settings import Section
+from pipeline_core.stage import ModelSubject, Progress, Work
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +41,57 @@ Keep = Callable[[int, Pool, Mapping[str, SearchResult]], None]
 
 
 @dataclass(frozen=True)
+class Bench:
+    """What every stage that scores is given.
+
+    Attributes:
+        activations: artifact with the embeddings.
+        dataset: artifact with tasks and judgements.
+        rep_id: the representation that is analysed.
+        saes: whose features to remove; may be empty.
+        scoring: cut-offs, resamples, permutations, seed.
+        adaptations: parameters of the adaptations.
+        folder: where to write.
+        progress: called with (done, all) after each task of a representation.
+    """
+
+    activations: Path
+    dataset: Path
+    rep_id: str
+    saes: Sequence[SaeInput]
+    scoring: ScoringSettings
+    adaptations: Section
+    folder: Path
+    progress: Progress
+
+    @classmethod
+    def of(cls, work: Work[ModelSubject]) -> "Bench":
+        """Return that of a stage with the sections ``representation``, ``scoring`` and ``adaptations``."""
+        activations, features = work.input("activations"), work.inputs("features")
+        return cls(
+            activations,
+            work.input("dataset"),
+            analysed(activations, work.settings(RepresentationSettings)),
+            [SaeInput(f"{work.subject.model.name}/{n}", sae, features[n]) for n, sae in work.inputs("sae").items()],
+            work.settings(ScoringSettings),
+            work.section("adaptations"),
+            work.folder,
+            work.progress,
+        )
+
+    @cached_property
+    def model(self) -> str:
+        """The model, first part of every system id."""
+        return str(representations(self.activations)["model"][0])
+
+
+@dataclass(frozen=True)
 class Study:
     """What a stage scores.
 
     Attributes:
         stage: the stage, whose tables are written.
-        model: the model, first part of every system id.
-        rep_id: the representation of systems that name none.
+        bench: what it is given.
         systems: what is scored; the first is raw, against which removals are measured.
         compared: (system, baseline) pairs that are tested.
         singles: features removed one at a time.
@@ -52,8 +102,7 @@ class Study:
     """
 
     stage: str
-    model: str
-    rep_id: str
+    bench: Bench
     systems: tuple[System, ...]
     compared: tuple[Compared, ...]
     singles: tuple[Singles, ...] = ()
@@ -74,26 +123,18 @@ class Study:
 
     def id(self, system: System) -> str:
         """Return the id of a system."""
-        return system_id(self.model, system)
+        return system_id(self.bench.model, system)
 
     def by_representation(self) -> dict[str, list[System]]:
         """Return, for each representation to be read, the systems that score it alone."""
         groups: dict[str, list[System]] = defaultdict(list)
         for system in self.systems:
             if len(system.rep_ids) < 2:
-                groups[(*system.rep_ids, self.rep_id)[0]].append(system)
+                groups[(*system.rep_ids, self.bench.rep_id)[0]].append(system)
         return groups
 
 
-def score_study(
-    study: Study,
-    activations: Path,
-    dataset: Path,
-    scoring: ScoringSettings,
-    folder: Path,
-    progress: Callable[[int, int], None],
-    keep: Keep | None = None,
-) -> None:
+def score_study(study: Study, keep: Keep | None = None) -> None:
     """Score a study's systems and write the tables of its stage.
 
     A task without queries in the support split loses the systems that are fitted on them, and no others.
@@ -104,27 +145,23 @@ def score_study(
 
     Args:
         study: what is scored.
-        activations: artifact with the embeddings.
-        dataset: artifact with tasks and judgements.
-        scoring: cut-offs, resamples, permutations, seed.
-        folder: where to write.
-        progress: called with (done, all) after each task of a representation.
         keep: takes the result lists of the test split.
 
     Raises:
         DataError: a task has no queries, no candidates, nothing relevant, or too few to fit on, in a split.
         StoreError: the artifact has no such representation, or a sample was not embedded.
     """
-    tasks = [problem for problem in problems(dataset, scoring.ks) if study.controls or problem.control == "none"]
+    bench = study.bench
+    tasks = [p for p in problems(bench.dataset, bench.scoring.ks) if study.controls or p.control == "none"]
     groups = study.by_representation()
     unsupported = ", ".join(problem.task_id for problem in tasks if FITTED not in problem.pools)
     if unsupported:
         log.warning("no support queries: systems that are fitted on them are left out of %s", unsupported)
-    run = _Run(study, scoring, LayerAverages(study.combined, tasks))
-    (folder / "adaptations").mkdir(exist_ok=True)
+    run = _Run(study, LayerAverages(study.combined, tasks))
+    (bench.folder / "adaptations").mkdir(exist_ok=True)
     last, done = [*groups][-1], 0
     for rep_id, members in groups.items():
-        embeddings = load_embeddings(activations, rep_id)
+        embeddings = load_embeddings(bench.activations, rep_id)
         spectra = SpectrumCache(embeddings)
         saved = [system for system in members if study.id(system) in study.saved]
         for number, problem in enumerate(tasks):
@@ -133,22 +170,23 @@ def score_study(
             if keep:
                 keep(number, problem.pools["test"], results)
             if saved and problem.control == "none":
-                save_fitted(folder / "adaptations", saved, vectors)
+                save_fitted(bench.folder / "adaptations", saved, vectors)
             if rep_id == last:
                 run.finish(problem, vectors)
             done += 1
-            progress(done, len(groups) * len(tasks))
+            bench.progress(done, len(groups) * len(tasks))
     tables = run.tables()
     for table in tables_of(study.stage):
         if table.name in tables:
-            write_table(folder, table.name, tables[table.name])
+            write_table(bench.folder, table.name, tables[table.name])
 
 
 class _Run:
     """What has been scored, and the rows made of it."""
 
-    def __init__(self, study: Study, scoring: ScoringSettings, averages: LayerAverages) -> None:
-        self._study, self._scoring, self._averages = study, scoring, averages
+    def __init__(self, study: Study, averages: LayerAverages) -> None:
+        self._study, self._averages = study, averages
+        self._model, self._scoring = study.bench.model, study.bench.scoring
         self._parts: dict[tuple[str, str, str], list[Scored]] = defaultdict(list)
         self._metrics: list[pl.DataFrame] = []
         self._ranks: list[pl.DataFrame] = []
@@ -172,7 +210,7 @@ class _Run:
         self, problem: Problem, members: list[System], vectors: TaskVectors, pool: Pool, control: str
     ) -> dict[str, SearchResult]:
         judged = [system for system in members if system.control == control]
-        results = run_systems(self._study.model, judged, vectors, pool, self._depth(problem))
+        results = run_systems(self._model, judged, vectors, pool, self._depth(problem))
         if results:
             self._add(problem, pool, control, results)
         return results
@@ -187,7 +225,7 @@ class _Run:
     def finish(self, problem: Problem, vectors: TaskVectors) -> None:
         """Make the rows of one task, all of whose representations are scored; ``vectors`` are of the last."""
         for pool in problem.scored:
-            averages = self._averages.results(self._study.model, pool, self._depth(problem))
+            averages = self._averages.results(self._model, pool, self._depth(problem))
             if averages:
                 self._add(problem, pool, "none", averages)
             for control in ("none", "shuffled_pairs"):
@@ -204,7 +242,7 @@ class _Run:
         if study.removals:
             raw = study.systems[0]
             self._effects[family].append(
-                removal_effects(study.model, raw, study.removals, study.singles, vectors, scored, k, self._scoring)
+                removal_effects(self._model, raw, study.removals, study.singles, vectors, scored, k, self._scoring)
             )
         pairs = [(study.id(system), study.id(baseline)) for system, baseline in study.compared]
         here = [pair for pair in pairs if set(pair) <= scored.scores.keys()]
@@ -216,7 +254,7 @@ class _Run:
         study = self._study
         listed = [*study.systems, *(alone.system for alone in study.singles if alone.bases)]
         return {
-            "systems": systems_table(study.model, study.rep_id, listed, self._scoring.seed),
+            "systems": systems_table(self._model, study.bench.rep_id, listed, self._scoring.seed),
             "retrieval_metrics": pl.concat(self._metrics),
             "retrieval_ranks": pl.concat(self._ranks),
             "removal_effects": families("removal_effects", *self._effects.values()),
