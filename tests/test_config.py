@@ -96,7 +96,6 @@ def test_what_looks_like_a_comment_is_part_of_a_path() -> None:
         ("model.name=reference-contrastive", ("reference-contrastive", "twice")),
         ("placement.device=cudda", ("placement.device", "no device 'cudda'", "cuda:1")),
         ("model.alias=reference-contrastive", ("name a model twice", "give one an alias")),
-        ("sae=[]", ("sae", "at least 1")),
         ("activations.pooling=max", ("activations.pooling", "known here", "token_roles")),
         ("representation.pooling=sum", ("representation.pooling", "'mean'", "'sum'")),
         ("grid.betas=[0.1, 1.1]", ("grid.betas.1", "less than or equal to 1", "1.1")),
