@@ -47,6 +47,7 @@ ALLOWED = {
     ("removal", "report/tables/retrieval.py"): "its systems name the features removed, which others do not have",
     ("removal", "report/figures/removal.py"): "the figure of that name",
     ("removal", "report/contents.py"): "the figure of that name",
+    ("removal", "report/tables/paper_recall.py"): "the query of the paper's Table 2, a file of that name",
     ("mean_removal", "report/recall.py"): "what centring alone gives is the control that ReAlign is read beside",
     ("mean_removal", "report/sql/cutoffs.sql"): "as in recall.py",
     ("topk", "sae/architectures/_kind.py"): "the paper's architecture is the default",

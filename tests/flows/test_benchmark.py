@@ -74,5 +74,7 @@ def test_it_can_be_searched_by_raw_embeddings(store: Path) -> None:
 
 
 def test_an_autoencoder_cannot_be_trained_on_it(benchmark: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"the train split has 0 token states, .*; .* or do without \(sae=\[\]\)"):
+    with pytest.raises(
+        DataError, match=r"the train split has 0 token states, .*; .* or do without autoencoders \(sae=\[\]\)"
+    ):
         run_plan("analyze", plan_analysis(config(benchmark)), tmp_path / "store", InlineRunner())

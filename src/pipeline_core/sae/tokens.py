@@ -64,7 +64,7 @@ def map_tokens(activations: Path, path: Path, order: pl.DataFrame | None = None)
     if n_tokens < _FEWEST:
         raise DataError(
             f"the train split has {n_tokens} token states, too few to train an autoencoder on",
-            "give it more samples, bring an autoencoder (sae.0.from), or do without (sae=[])",
+            "give it more samples, or do without autoencoders (sae=[])",
         )
     scales = (pc.max(pq.read_table(file, columns=["scale"])["scale"]).as_py() for file in files)
     scale = float(max(s for s in scales if s is not None))
