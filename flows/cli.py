@@ -4,6 +4,7 @@ import atexit
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -107,6 +108,7 @@ def sql(
     from pipeline_core.warehouse.query import schema_text
 
     if schema:
+        _know_every_table()
         out.print(schema_text(), markup=False, highlight=False)
         return
     if query is None:
@@ -209,6 +211,7 @@ def verify(
     """Check presence, size and digest of every file in the store."""
     from pipeline_core.store.artifacts import Store
 
+    _know_every_table()
     place = Store(_existing(store))
     problems = place.verify()
     for problem in problems:
@@ -241,6 +244,7 @@ def diff(left: str, right: str, store: StoreOption = None) -> None:
     """Compare two runs column by column: run ids, 'latest', or paths of runs/<run_id>.json in any store."""
     from pipeline_core.store.diff import diff_runs
 
+    _know_every_table()
     differences = diff_runs(_existing(store), left, right)
     for difference in differences:
         out.print(f"{difference.name}: {difference.what}", markup=False, highlight=False)
@@ -259,6 +263,7 @@ def prune(
     from pipeline_core.store.artifacts import Store
     from pipeline_core.store.journal import used_artifacts
 
+    _know_every_table()
     root = _existing(store)
     doomed = Store(root).prune(lambda: used_artifacts(root, keep_runs), dry_run=not delete)
     for folder in doomed:
@@ -279,6 +284,11 @@ def _existing(store: Path | None) -> Path:
     if not root.is_dir():
         raise StoreError(f"there is no store at {root}", "run lens run first, or name it with --store")
     return root
+
+
+def _know_every_table() -> None:
+    """Load the stages: those of other distributions add tables to the schema."""
+    import_module("pipeline_core.pipeline")
 
 
 def _publish_warehouse(root: Path) -> None:

@@ -88,9 +88,9 @@ def test_what_looks_like_a_comment_is_part_of_a_path() -> None:
         ("features.kk=3", ("features.kk", "known here", "pairs_per_feature")),
         ("sae.kk=3", ("sae.0", "kk")),
         ("sae.0.k=9999", ("k is 9999", "4096")),
-        ("features.examples=abc", ("features.examples", "integer", "'abc'")),
-        ("features.examples=0", ("features.examples", "greater than or equal to 1")),
-        ("adaptations.realign.beta=1.5", ("adaptations.realign.beta", "less than or equal to 1", "1.5")),
+        ("features.examples=abc", ("features.examples", "whole number", "'abc'")),
+        ("features.examples=0", ("features.examples", "must be 1 or more")),
+        ("adaptations.realign.beta=1.5", ("adaptations.realign.beta", "must be 1 or less", "1.5")),
         ("adaptations.realign.beta=.nan", ("adaptations.realign.beta", "nan")),
         ("model.kind=foo", ("model.kind", "'generative'")),
         ("model.name=reference-contrastive", ("reference-contrastive", "twice")),
@@ -98,10 +98,16 @@ def test_what_looks_like_a_comment_is_part_of_a_path() -> None:
         ("model.alias=reference-contrastive", ("name a model twice", "give one an alias")),
         ("activations.pooling=max", ("activations.pooling", "known here", "token_roles")),
         ("representation.pooling=sum", ("representation.pooling", "'mean'", "'sum'")),
-        ("grid.betas=[0.1, 1.1]", ("grid.betas.1", "less than or equal to 1", "1.1")),
+        ("grid.betas=[0.1, 1.1]", ("grid.betas.1", "must be 1 or less", "1.1")),
         ("doses.shares=[0.0]", ("doses.shares.0", "greater than 0")),
-        ("repetitions=0", ("repetitions", "greater than or equal to 1")),
+        ("repetitions=0", ("repetitions", "must be 1 or more")),
         ("nothing", ("section.field=value",)),
+        ("sae.9.k=3", ("'sae.9.k=3'", "element 9, and there are 3")),
+        ("sae.0.from=x", ("sae.0", "stands alone, {from: PATH}")),
+        ("sae=[{from: }]", ("sae.0.from: must be a text",)),
+        ("placement.threads=true", ("placement: threads must be a number, not true or false",)),
+        ("compare_with=3", ("compare_with: must be a list (given: 3)",)),
+        ("model=3", ("model: must be a section with fields",)),
         ("features.share.deeper=1", ("plain value",)),
         ("features.share=[1", ("not YAML",)),
     ],
@@ -125,6 +131,9 @@ def test_an_unreadable_file_is_named(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml cannot be read"):
         load_config(file=tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"
+    broken.write_text("scoring:\n  seed: [1\nsae: 2\n")
+    with pytest.raises(ConfigError, match=r"is not YAML, line 3, column 4: expected .*; correct it$"):
+        load_config(file=broken)
     broken.write_text("- a list\n")
     with pytest.raises(ConfigError, match="no mapping"):
         load_config(file=broken)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_core import fit_adaptation, open_store
 from pipeline_core.codes.reading import load_codes
-from pipeline_core.errors import ConfigError, QueryError, StoreError
+from pipeline_core.errors import ConfigError, DataError, QueryError, StoreError
 from pipeline_core.library import Run
 
 PAGE = Path(__file__).parents[1] / "docs" / "library.md"
@@ -86,3 +86,27 @@ def test_what_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
         fit_adaptation("removal", vectors, vectors)
     with pytest.raises(ConfigError, match=r"adaptations.realign.beta cannot be 2"):
         fit_adaptation("realign", vectors, vectors, {"beta": 2})
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        (None, r"the queries have the shape \(\)"),
+        (np.ones(4), r"the queries have the shape \(4,\); give an array \[n, d\]"),
+        (np.ones((0, 4)), r"the queries have the shape \(0, 4\)"),
+        ([[1.0, 2.0], [3.0]], "the queries are no numbers, or rows of unequal width"),
+        (np.full((3, 4), np.nan), "the queries hold values that are not finite"),
+        (np.ones((3, 5)), "queries and candidates have the widths 5 and 4"),
+    ],
+)
+def test_what_is_no_matrix_is_refused(run: Run, queries: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        fit_adaptation("zca", queries, np.eye(4))  # type: ignore[arg-type]
+    if "widths" not in message:
+        with pytest.raises(DataError, match=message.replace("queries", "vectors")):
+            run.codes(queries)  # type: ignore[arg-type]
+
+
+def test_a_store_in_the_home_is_found(inline_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(inline_store.parent))
+    assert open_store(f"~/{inline_store.name}").root == inline_store.resolve()

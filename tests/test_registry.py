@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_core.doctor import examine
 from pipeline_core.errors import ConfigError, LensError
 from pipeline_core.registry import Registry
 
@@ -64,7 +65,7 @@ def test_an_unknown_name_names_the_setting_and_what_it_may_be(kinds: Path) -> No
     [
         ({"fig": "nowhere:MEMBER"}, "the fruit 'fig' of orchard cannot be loaded"),
         ({"fig": "fruits.pear:MEMBER"}, "calls itself 'pear'"),
-        ({"pear": "fruits.pear:MEMBER"}, "called as a fruit of this package"),
+        ({"pear": "fruits.pear:MEMBER"}, "of the group retrieval_lens.fruit has a name of this package"),
     ],
 )
 def test_a_bad_member_from_outside_is_named(kinds: Path, entries: dict[str, str], message: str) -> None:
@@ -72,3 +73,10 @@ def test_a_bad_member_from_outside_is_named(kinds: Path, entries: dict[str, str]
     registry: Registry[Fruit] = Registry("fruit", "fruits")
     with pytest.raises(LensError, match=message):
         [registry[name] for name in registry]
+
+
+def test_the_doctor_names_what_cannot_be_loaded(kinds: Path) -> None:
+    _distribution(kinds, fig="nowhere:MEMBER")
+    (check,) = (check for check in examine(kinds / "store") if check.name == "fruit fig")
+    assert not check.ok
+    assert "the fruit 'fig' of orchard cannot be loaded" in check.found

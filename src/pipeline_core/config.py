@@ -17,7 +17,7 @@ from pipeline_core.models.settings import ModelSettings
 from pipeline_core.pipeline import SAES, SHARED, STAGES
 from pipeline_core.placement import Placement
 from pipeline_core.presets import PRESETS, preset_names
-from pipeline_core.settings import Count, Section
+from pipeline_core.settings import Count, Section, explained
 
 _SEED = "seed"
 _EXAMPLE = "for example scoring.seed=1"
@@ -40,7 +40,7 @@ class RunConfig(Section):
     def _is_of_this_layout(cls, values: Any) -> Any:
         """Tell fields of an older layout where they moved, whichever way the config came."""
         if isinstance(values, dict) and (told := moved(values)):
-            raise ValueError(f"the config has fields of an older layout: {told}; rename them (lens run --show)")
+            raise ValueError(f"the config has fields of an older layout: {told} (lens run --show)")
         return values
 
     @model_validator(mode="after")
@@ -126,8 +126,6 @@ def parse_config(values: dict[str, Any]) -> RunConfig:
         ConfigError: naming the first wrong field, its value and what would be accepted; or, in one line, every field of
             an older layout and where it moved.
     """
-    if told := moved(values):
-        raise ConfigError(f"the config has fields of an older layout: {told}", "rename them (lens run --show)")
     try:
         return AnalysisConfig.model_validate(values)
     except ValidationError as error:
@@ -137,10 +135,12 @@ def parse_config(values: dict[str, Any]) -> RunConfig:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"the config file {path} cannot be read: {str(error).splitlines()[0]}", "give a YAML file"
-        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config file {path} cannot be read: {error}", "give a YAML file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}: {error.problem}" if mark else ""  # type: ignore[attr-defined]
+        raise ConfigError(f"the config file {path} is not YAML{place}", "correct it") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -176,6 +176,10 @@ def _set(values: Any, path: list[str], value: Any, setting: str) -> None:
         named = [one for n, one in enumerate(values) if isinstance(one, dict) and field in (str(n), one.get("name"))]
         if not values:
             raise ConfigError(f"the setting {setting!r} goes below an empty list", "give the list itself")
+        if field.isdigit() and not named:
+            raise ConfigError(
+                f"the setting {setting!r} goes to element {field}, and there are {len(values)}", "count them from 0"
+            )
         if named and not rest:
             raise ConfigError(
                 f"the setting {setting!r} names a whole element of a list", "name a field of it, or give the list"
@@ -200,14 +204,12 @@ def _is_list(section: str) -> bool:
 
 
 def _explain(error: ValidationError) -> tuple[str, str]:
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the config"
+    place, message, first = explained(error)
     if first["type"] == "extra_forbidden":
         known = sorted(_known(first["loc"][:-1]))
         return f"the config has no field {place}", f"known here: {', '.join(known)}" if known else "remove it"
-    message = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
-    return f"{place}: {message[0].lower()}{message[1:]}{given}", "correct it and run again"
+    given = "" if first["type"] in ("value_error", "missing") else f" (given: {first['input']!r})"
+    return f"{place}: {message}{given}" if place else message, "correct it and run again"
 
 
 def _known(place: tuple[str | int, ...]) -> set[str]:

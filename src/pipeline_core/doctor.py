@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from pipeline_core.embedded import embedded_file
 from pipeline_core.errors import LensError
+from pipeline_core.registry import GROUP, Named, Registry
 from pipeline_core.store.artifacts import Store
 
 DISTRIBUTION = "retrieval-lens"
@@ -44,6 +45,7 @@ def examine(store: Path) -> Iterator[Check]:
     yield from _libraries()
     for package, file in EMBEDDED.items():
         yield _embedded(package, file)
+    yield from _members()
     yield from _machine(store)
 
 
@@ -66,6 +68,19 @@ def _embedded(package: str, file: str) -> Check:
     except LensError as error:
         return Check(package, False, error.problem, error.remedy)
     return Check(package, True, "installed")
+
+
+def _members() -> Iterator[Check]:
+    """Load what other distributions add: one that is broken stops every run."""
+    groups = sorted(group for group in metadata.entry_points().groups if group.startswith(f"{GROUP}."))
+    for registry in (Registry[Named](group.removeprefix(f"{GROUP}.")) for group in groups):
+        for name in registry:
+            try:
+                registry[name]
+            except LensError as error:
+                yield Check(f"{registry.kind} {name}", False, error.problem, error.remedy)
+            else:
+                yield Check(f"{registry.kind} {name}", True, "installed")
 
 
 def _machine(store: Path) -> Iterator[Check]:

@@ -15,13 +15,14 @@ from pydantic import ValidationError
 from pipeline_core.activations.analysed import analysed
 from pipeline_core.activations.settings import RepresentationSettings
 from pipeline_core.activations.vectors import Matrix, VectorBlocks, load_embeddings
-from pipeline_core.errors import ConfigError, QueryError, StoreError
+from pipeline_core.errors import ConfigError, DataError, QueryError, StoreError
 from pipeline_core.grid.settings import GridSettings
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, Scope, adaptation_settings
 from pipeline_core.retrieval.maps import Map, load_maps, unit
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import read_table
+from pipeline_core.settings import explained
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import RunRecord, find_run
 
@@ -38,7 +39,7 @@ def open_store(path: str | Path = "store") -> "OpenStore":
     Raises:
         StoreError: there is no such folder.
     """
-    root = Path(path).resolve()
+    root = Path(path).expanduser().resolve()
     if not root.is_dir():
         raise StoreError(f"there is no store {path}", "give the folder that lens run --store wrote to")
     return OpenStore(root)
@@ -149,12 +150,13 @@ class Run:
 
         Raises:
             StoreError: the run had no such autoencoder.
-            ModelError: the vectors are of another width, or a code is beyond float16.
+            DataError: the vectors are no matrix of finite numbers.
+            ModelError: they are of another width, or a code is beyond float16.
         """
         from pipeline_core.codes.encode import encode_vectors  # noqa: PLC0415 - torch
 
         name = self._sae_id(sae_id)
-        return encode_vectors(self.sae(name), np.asarray(vectors, dtype=np.float32), name)
+        return encode_vectors(self.sae(name), _matrix(vectors, "vectors"), name)
 
     def adaptation(self, task_id: str, system: str, model: str | None = None) -> tuple[Map, Map]:
         """Return a fitted adaptation, its queries' and its candidates' map; ``map.apply(vectors)`` gives unit vectors.
@@ -209,24 +211,39 @@ def fit_adaptation(
     Raises:
         QueryError: there is no such adaptation, or it needs more than vectors.
         ConfigError: a setting is unknown or out of range.
-        DataError: too few vectors to fit on.
+        DataError: the sides are no matrices of finite numbers and of one width, or have too few vectors to fit on.
     """
-    queries, candidates = (np.asarray(side, dtype=np.float32) for side in (queries, candidates))
+    queries, candidates = _matrix(queries, "queries"), _matrix(candidates, "candidates")
+    if queries.shape[1] != candidates.shape[1]:
+        widths = f"{queries.shape[1]} and {candidates.shape[1]}"
+        raise DataError(f"queries and candidates have the widths {widths}", "embed both with one model")
     if name not in ADAPTATIONS:
         raise QueryError(f"there is no adaptation {name!r}", f"known: {', '.join(ADAPTATIONS)}")
     given = {name: dict(settings)} if settings else {}
     try:
         scope = Scope(queries.shape[1], adaptation_settings().model_validate(given))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"adaptations.{place} cannot be {first['input']!r}", first["msg"]) from None
+        place, message, first = explained(error)
+        raise ConfigError(f"adaptations.{place} cannot be {first['input']!r}", message) from None
     member = ADAPTATIONS[name]
     systems = (*member.of_analysis(scope), *member.of_grid(scope, GridSettings()))
     own = next((system for system in systems if system.control == "none" and system.fit_on), None)
     if own is None:
         raise QueryError(f"{name} is not fitted on vectors alone", "take one that lens run fitted: Run.adaptation")
     return member.fit(own, _Given(queries, candidates))
+
+
+def _matrix(vectors: Any, name: str) -> Matrix:
+    """Return vectors [n, d] as float32, refusing in one line what is none."""
+    try:
+        found = np.asarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise DataError(f"the {name} are no numbers, or rows of unequal width", "give an array [n, d]") from None
+    if found.ndim != 2 or not found.size:
+        raise DataError(f"the {name} have the shape {found.shape}", "give an array [n, d], a row a vector")
+    if not np.isfinite(found).all():
+        raise DataError(f"the {name} hold values that are not finite", "leave those rows out")
+    return found
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ class Registry(Mapping[str, Member]):
         taken = sorted(found.keys() & set(self._inside))
         if taken:
             raise LensError(
-                f"the entry point {taken[0]!r} ({found[taken[0]].value}) is called as a {self.kind} of this package",
+                f"the entry point {taken[0]!r} ({found[taken[0]].value}) of the group {GROUP}.{self.kind} has a "
+                "name of this package's own",
                 "give it another name",
             )
         return dict(sorted(found.items()))

@@ -1,8 +1,33 @@
 """What every part of the config is made of."""
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+_WORDS = {
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
+    "model_type": "must be a section with fields",
+    "model_attributes_type": "must be a section with fields",
+    "missing": "must be given",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be {le:g} or less",
+    "literal_error": "must be {expected}",
+    "too_short": "must have at least {min_length}",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+"""What pydantic's kinds of errors mean, by their types."""
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 """A part of a whole, neither nothing nor all of it."""
@@ -15,7 +40,28 @@ class Section(BaseModel):
     """A frozen part of the config; unknown fields are refused.
 
     ``of_tokens``: only what is made of token states depends on it, so that it is in no key of a model without them.
+    ``unkeyed``: fields that lead to what a key holds a digest of, and are in no key themselves.
     """
 
     of_tokens: ClassVar[bool] = False
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            for name, field in cls.model_fields.items():
+                kinds = (field.annotation, *get_args(field.annotation))
+                numbers = {int, float} & {getattr(kind, "__origin__", kind) for kind in kinds}
+                if isinstance(values.get(name), bool) and numbers:
+                    raise ValueError(f"{name} must be a number, not true or false")
+        return values
+
+
+def explained(error: ValidationError) -> tuple[str, str, Mapping[str, Any]]:
+    """Return where the first mistake is, what is wrong in plain words, and pydantic's own account of it."""
+    first = error.errors(include_url=False)[0]
+    words = _WORDS.get(first["type"])
+    message = words.format_map(first.get("ctx", {})) if words else first["msg"].removeprefix("Value error, ")
+    return ".".join(map(str, first["loc"])), message, cast(Mapping[str, Any], first)

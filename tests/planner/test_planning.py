@@ -12,6 +12,7 @@ from pipeline_core.planner import planning
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis, plan_sweep
 from pipeline_core.stage import ModelSubject, SaeSubject, Scope
+from tests.sae.formats.files import saelens_folder
 from tests.small import picture_folder, small_config
 
 MLLM, DUAL = "reference-mllm", "reference-contrastive"
@@ -232,3 +233,12 @@ def test_autoencoders_that_are_for_no_model_are_refused(pictures: Path) -> None:
     config = small_config(pictures, "sae=[{from: nowhere}]", "model.name=reference-contrastive", "compare_with=[]")
     with pytest.raises(ConfigError, match="no autoencoder of the list sae is for reference-contrastive; set states: v"):
         plan_analysis(config)
+
+
+def test_an_autoencoder_that_is_brought_is_the_same_wherever_it_lies(pictures: Path, tmp_path: Path) -> None:
+    keys = set()
+    for folder in ("here", "there"):
+        saelens_folder(tmp_path / folder)
+        config = small_config(pictures, f"sae=[{{from: {tmp_path / folder}, name: mine}}]", "compare_with=[]")
+        keys.add(plan_analysis(config).of_stage("sae")[0].key.fingerprint)
+    assert len(keys) == 1

@@ -24,37 +24,30 @@ class NamedPicture(Protocol):
     @property
     def code(self) -> str:
         """Unique name of the picture."""
-        ...
 
     @property
     def name(self) -> str:
         """What it is called."""
-        ...
 
     @property
     def keywords(self) -> tuple[str, ...]:
         """Further words for it; may be empty."""
-        ...
 
     @property
     def family(self) -> str:
         """Unit of the split: its members look or read alike."""
-        ...
 
     @property
     def tone(self) -> str | None:
         """Skin tone."""
-        ...
 
     @property
     def picture(self) -> Path:
         """The image file."""
-        ...
 
     @property
     def split(self) -> str:
         """One of train, support, validation, test."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -47,13 +47,3 @@ def draw_exchange(picture: NamedPicture, generator: np.random.Generator) -> Exch
     if draw < 0.5:
         return Exchange(str(generator.choice(DESCRIBING)), str(generator.choice(SENTENCES)).format(picture.name))
     return Exchange(str(generator.choice(NAMING)), picture.name)
-
-
-def draw_label(picture: NamedPicture, generator: np.random.Generator) -> str:
-    """Draw a text that the picture should be near to: its name, a keyword or two, or name and keywords together."""
-    draw = generator.random()
-    if draw < 0.5 or not picture.keywords:
-        return picture.name
-    count = int(generator.integers(1, 1 + min(3, len(picture.keywords))))
-    words = ", ".join(generator.permutation(picture.keywords)[:count])
-    return words if draw < 0.75 else f"{picture.name}, {words}"

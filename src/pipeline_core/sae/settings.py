@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +30,9 @@ class BroughtSae(Section):
     """An autoencoder that was trained elsewhere."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    # Its files' digest is in the key, wherever they lie.
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"source"})
 
     source: str = Field(alias=_SOURCE, min_length=1, description="File or folder in a known checkpoint format.")
     name: str = Field(
@@ -75,7 +78,8 @@ def _choose(value: Any, handler: ValidatorFunctionWrapHandler) -> SaeSettings | 
     known = {field.alias or name for name, field in kind.model_fields.items()}
     for name in given:
         if name not in known:
-            raise ValueError(f"there is no field {name!r}; known here: {', '.join(sorted(known))}")
+            whole = "; one that is brought stands alone, {from: PATH}" if kind is BroughtSae else ""
+            raise ValueError(f"there is no field {name!r}; known here: {', '.join(sorted(known))}{whole}")
     return kind.model_validate(given)
 
 

@@ -61,6 +61,10 @@ def query(store_root: Path, sql: str, parameters: Mapping[str, Value] | None = N
     Raises:
         QueryError: the statement cannot be parsed or answered, does more than read, or is not alone.
     """
+    try:
+        values = given(sql) | dict(parameters or {})
+    except ValueError as error:
+        raise QueryError(f"a value at the head is not JSON: {error}", 'write -- $name = "text" or a number') from None
     with open_warehouse(store_root) as connection:
         try:
             statements = connection.extract_statements(sql)
@@ -71,11 +75,7 @@ def query(store_root: Path, sql: str, parameters: Mapping[str, Value] | None = N
                 raise QueryError(
                     f"the warehouse is only read: {kind} statements are refused", "give a select statement"
                 )
-            return _result(connection.execute(statements[0], given(sql) | dict(parameters or {})))
-        except ValueError as error:
-            raise QueryError(
-                f"a value at the head is not JSON: {error}", 'write -- $name = "text" or a number'
-            ) from None
+            return _result(connection.execute(statements[0], values))
         except duckdb.Error as error:
             raise QueryError(_one_line(error), _REMEDY) from None
 

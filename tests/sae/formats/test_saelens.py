@@ -81,6 +81,9 @@ def test_half_precision_is_read_as_single(tmp_path: Path) -> None:
         ),
         ("k", ...),
         ("k", 21),
+        ("k", True),
+        ("d_in", 7),
+        ("d_sae", 21),
         ("apply_b_dec_to_input", ...),
         ("architecture", ...),
     ],
@@ -91,6 +94,14 @@ def test_what_is_not_supported_is_told_in_one_line(tmp_path: Path, field: str, v
         MEMBER.read(tmp_path / "sae")
     assert "\n" not in str(error.value)
     assert str(tmp_path / "sae") in str(error.value)
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+def test_weights_that_are_none_are_refused_with_their_file(tmp_path: Path, value: float) -> None:
+    tensors = saelens_folder(tmp_path / "sae")
+    save_file({**tensors, "W_enc": torch.full((6, 20), value)}, tmp_path / "sae" / "sae_weights.safetensors")
+    with pytest.raises(ModelError, match=r"sae: the tensor W_enc is all zero or not finite; copy it again"):
+        MEMBER.read(tmp_path / "sae")
 
 
 def test_a_k_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:

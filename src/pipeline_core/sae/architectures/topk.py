@@ -127,7 +127,7 @@ class TopK(Architecture):
         if config.get("rescale_acts_by_decoder_norm", False):
             raise ValueError("rescale_acts_by_decoder_norm = True is not supported, only False")
         k, n_features = config["k"], len(tensors["W_dec"])
-        if not isinstance(k, int) or not 1 <= k <= n_features:
+        if type(k) is not int or not 1 <= k <= n_features:
             raise ValueError(f"k = {k!r} is not a number from 1 to the number of features, {n_features}")
         encoder = tensors["W_enc"].T.contiguous()
         centred = bool(config["apply_b_dec_to_input"])

@@ -102,6 +102,13 @@ def assemble(architecture: str, config: Mapping[str, Any], tensors: Mapping[str,
                 f"{tuple(tensors['W_dec'].shape)}",
                 f"{name} is [{', '.join(dimensions)}]",
             )
+    for field_name, dimension in (("d_sae", "S"), ("d_in", "D")):
+        if config.get(field_name, sizes[dimension]) != sizes[dimension]:
+            said = f"{field_name} = {config[field_name]!r}, and W_dec has the shape {tuple(tensors['W_dec'].shape)}"
+            raise ModelError(f"the autoencoder {path} has {said}", "copy config and weights again")
+    for name, dimensions in kind.shapes.items():
+        if not tensors[name].isfinite().all() or (len(dimensions) > 1 and not tensors[name].any()):
+            raise ModelError(f"{path}: the tensor {name} is all zero or not finite", "copy it again, or train another")
     try:
         return kind.load(config, {name: tensors[name].float() for name in kind.shapes})
     except KeyError as error:
