@@ -27,19 +27,14 @@ SLOW = {
 }
 """Rooms whose tests run models and servers, or write whole data sets and pages."""
 
-SHARING = {"flows"}
-"""Rooms whose files share what takes long to make."""
-
 SLOW_FILES = {"test_adding.py", "test_library.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what the inner loop leaves out, and what one worker runs: a file, or a room whose files share a server."""
+    """Mark what the inner loop leaves out."""
     tests = Path(__file__).parent
     for item in items:
-        place = item.path.relative_to(tests)
-        room = place.parts[0]
-        item.add_marker(pytest.mark.xdist_group(room if room in SHARING else str(place)))
+        room = item.path.relative_to(tests).parts[0]
         if room in SLOW or item.path.name in SLOW_FILES:
             item.add_marker(pytest.mark.slow)
 
