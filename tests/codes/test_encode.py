@@ -81,7 +81,12 @@ def test_predicting_the_mean_leaves_all_variance(
 ) -> None:
     """An encoder that never fires leaves the decoder bias, here the mean embedding: FVU 1, no codes."""
     silent = TopKSae(
-        torch.zeros(N_FEATURES, WIDTH), torch.full((N_FEATURES,), -1.0), sae.dictionary, sae.decoder_bias, K, True
+        torch.full((N_FEATURES, WIDTH), 1e-12),
+        torch.full((N_FEATURES,), -1.0),
+        sae.dictionary,
+        sae.decoder_bias,
+        K,
+        True,
     )
     encode_embeddings(write(tmp_path / "sae", silent), activations, dataset, REP, tmp_path)
     everything = read_table(tmp_path, "reconstruction").row(0, named=True)
@@ -93,7 +98,12 @@ def test_predicting_the_mean_leaves_all_variance(
 
 def test_dead_output_has_no_direction(sae: TopKSae, activations: Path, dataset: Path, tmp_path: Path) -> None:
     silent = TopKSae(
-        torch.zeros(N_FEATURES, WIDTH), torch.full((N_FEATURES,), -1.0), sae.dictionary, torch.zeros(WIDTH), K, False
+        torch.full((N_FEATURES, WIDTH), 1e-12),
+        torch.full((N_FEATURES,), -1.0),
+        sae.dictionary,
+        torch.zeros(WIDTH),
+        K,
+        False,
     )
     encode_embeddings(write(tmp_path / "sae", silent), activations, dataset, REP, tmp_path)
     assert set(read_table(tmp_path, "reconstruction")["cosine"]) == {0.0}
