@@ -8,14 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline_core.errors import QueryError, StoreError
+from pipeline_core.errors import DataError, QueryError, StoreError
 from pipeline_core.index import build as building
 from pipeline_core.index.build import build_index
 from pipeline_core.index.search import SearchResult, open_variant, search
 from pipeline_core.index.settings import IndexSettings
 from pipeline_core.retrieval.adaptations.realign import RealignSettings
 from pipeline_core.retrieval.settings import ScoringSettings
-from pipeline_core.schema.parquet import read_table
+from pipeline_core.schema.parquet import read_table, write_table
 from tests.index.conftest import Artifacts
 
 SCORING = ScoringSettings(), RealignSettings()
@@ -101,6 +101,15 @@ def test_recall_of_a_scan_is_one(built: tuple[Artifacts, Path]) -> None:
     assert set(table["n_queries"]) == {10}
     assert table["recall"].to_list() == [1.0] * 6
     assert table["queries_per_second"].min() > 0
+
+
+def test_an_index_that_no_test_query_can_measure_is_refused(make: Callable[..., Artifacts], tmp_path: Path) -> None:
+    artifacts = make(True)
+    dataset = Path(shutil.copytree(artifacts.dataset, tmp_path / "dataset"))
+    write_table(dataset, "queries", read_table(dataset, "queries").filter(pl.col("split") != "test"))
+    (tmp_path / "index").mkdir()
+    with pytest.raises(DataError, match="no task has queries in the split test, on which the index is measured"):
+        build_index(artifacts.activations, dataset, "rep", *SETTINGS, tmp_path / "index")
 
 
 def test_a_vector_of_another_model_is_refused(built: tuple[Artifacts, Path]) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from lancedb.index import HnswSq, IvfFlat
 
 from pipeline_core.activations.vectors import Matrix, load_embeddings
+from pipeline_core.errors import DataError
 from pipeline_core.index.items import Items, asked_groups, find_items, support_queries
 from pipeline_core.index.measure import measure_recall
 from pipeline_core.index.search import DATABASE, QUERY_SIDE
@@ -49,7 +50,8 @@ def build_index(
         folder: where to write; what an interrupted build left of the database is replaced.
 
     Raises:
-        DataError: a modality has fewer than two items, or one query alone in the support split.
+        DataError: a modality has fewer than two items, or one query alone in the support split; or no task has queries
+            in test.
     """
     embeddings = load_embeddings(activations, rep_id)
     items = find_items(embeddings, dataset)
@@ -69,6 +71,11 @@ def build_index(
         table, kind = _store(database, variant, items.frame, stored, settings)
         measured = measure_recall(table, items, stored, query_sides, embeddings, dataset, settings.queries, scoring.ks)
         rows += [{**row, "rep_id": embeddings.rep_id, "adaptation": variant, "kind": kind} for row in measured]
+    if not rows:
+        raise DataError(
+            "no task has queries in the split test, on which the index is measured",
+            "judge some there, or draw the splits of more samples or by another seed",
+        )
     write_table(folder, "index_recall", pl.DataFrame(rows))
 
 
