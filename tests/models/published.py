@@ -12,22 +12,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedTokenizerFast
 
 from tests.models import tiny
+from tests.models.tiny_families import SIZES, VISION
 
 PLACE = Path(os.environ.get("RETRIEVAL_LENS_PUBLISHED") or Path(__file__).parents[2] / ".." / "shared" / "published")
 """Where the files of published models are, a folder each."""
 
 _PARTS = ("bos_token", "eos_token", "pad_token")
 _COPIED = ("preprocessor_config.json", "processor_config.json", "chat_template.json", "chat_template.jinja")
-_TEXT = {
-    "hidden_size": 24,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 6,
-    "initializer_range": 0.2,
-}
-_TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 _PATCHES = {"depth": 2, "num_heads": 2, "intermediate_size": 32}
 _ROPE = {"type": "mrope", "mrope_section": [1, 1, 1]}
 
@@ -52,12 +43,12 @@ class Published:
 PUBLISHED = {
     "qwen2-vl": Published(
         "qwen2_vl",
-        _TEXT | {"rope_scaling": _ROPE, "vision_config": {"embed_dim": 16, "hidden_size": 24} | _PATCHES},
+        SIZES | {"rope_scaling": _ROPE, "vision_config": {"embed_dim": 16, "hidden_size": 24} | _PATCHES},
         ("qwen2-vl-7b-instruct",),
     ),
     "qwen2.5-vl": Published(
         "qwen2_vl",
-        _TEXT
+        SIZES
         | {"rope_scaling": _ROPE}
         | {"vision_config": {"hidden_size": 16, "out_hidden_size": 24, "fullatt_block_indexes": [1]} | _PATCHES},
         ("qwen2.5-vl-7b-instruct",),
@@ -65,7 +56,7 @@ PUBLISHED = {
     "qwen3-vl": Published(
         "qwen3_vl",
         {
-            "text_config": _TEXT | {"rope_scaling": _ROPE | {"rope_type": "default", "mrope_interleaved": True}},
+            "text_config": SIZES | {"rope_scaling": _ROPE | {"rope_type": "default", "mrope_interleaved": True}},
             "vision_config": {"hidden_size": 16, "out_hidden_size": 24, "deepstack_visual_indexes": [0]} | _PATCHES,
         },
         ("qwen3-vl-4b-instruct",),
@@ -73,20 +64,20 @@ PUBLISHED = {
     "qwen3-vl-embedding": Published(
         "qwen3_vl",
         {
-            "text_config": _TEXT | {"rope_scaling": _ROPE | {"rope_type": "default", "mrope_interleaved": True}},
+            "text_config": SIZES | {"rope_scaling": _ROPE | {"rope_type": "default", "mrope_interleaved": True}},
             "vision_config": {"hidden_size": 16, "out_hidden_size": 24, "deepstack_visual_indexes": [0]} | _PATCHES,
         },
         ("qwen3-vl-embedding-8b",),
     ),
-    "llava-1.5": Published("llava", {"text_config": _TEXT, "vision_config": _TOWER}, ("llava-1.5-7b-hf",)),
-    "smolvlm": Published("smolvlm", {"text_config": _TEXT, "vision_config": _TOWER}, ("smolvlm-256m-instruct",)),
+    "llava-1.5": Published("llava", {"text_config": SIZES, "vision_config": VISION}, ("llava-1.5-7b-hf",)),
+    "smolvlm": Published("smolvlm", {"text_config": SIZES, "vision_config": VISION}, ("smolvlm-256m-instruct",)),
     "paligemma": Published(
         "paligemma",
         {
             "hidden_size": 24,
             "projection_dim": 24,
-            "text_config": _TEXT | {"hidden_size": 24, "num_key_value_heads": 1},
-            "vision_config": _TOWER | {"projection_dim": 24, "image_size": 224},
+            "text_config": SIZES | {"hidden_size": 24, "num_key_value_heads": 1},
+            "vision_config": VISION | {"projection_dim": 24, "image_size": 224},
         },
         ("paligemma-3b-pt-224", "_rebuilt", "colpali-paligemma-3b-448"),
     ),

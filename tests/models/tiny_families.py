@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 
 from tests.models import tiny
 
-TEXT = {
+SIZES = {
     "hidden_size": 24,
     "intermediate_size": 48,
     "num_hidden_layers": 3,
@@ -23,10 +23,8 @@ TEXT = {
     "num_key_value_heads": 2,
     "head_dim": 6,
     "initializer_range": 0.2,
-    "bos_token_id": 2,
-    "eos_token_id": 3,
-    "pad_token_id": 0,
 }
+TEXT = SIZES | {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
 VISION = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 FIXED = VISION | {"image_size": 32, "patch_size": 8}
 ROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 1]}
