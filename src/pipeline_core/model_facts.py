@@ -5,6 +5,10 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["generative", "contrastive"]
 
+Rendering = Literal["released", "generation"]
+"""How a prompt ends. released: with the user's turn, a blank after the instruction, as the paper's code was released;
+generation: where the model's answer would begin."""
+
 
 class Place(NamedTuple):
     """Where a checkpoint is: an absolute folder, or a name on the hub and its commit."""
@@ -30,6 +34,7 @@ class ModelFacts:
             same although a branch may have moved.
         dtype: precision of the forward pass.
         attention: attention implementation that it runs with.
+        rendering: how its prompts end; that of models without prompts is the default.
         adapter: the low-rank adapter that is merged into it, if it is one.
     """
 
@@ -43,4 +48,5 @@ class ModelFacts:
     revision: str | None
     dtype: str
     attention: str
+    rendering: Rendering
     adapter: Place | None = None

@@ -49,7 +49,7 @@ class Member:
     def rendered(self, sample: SampleInput) -> dict[str, Any]:
         """The model's inputs of one sample, by its processor as its makers call it."""
         processor = self.embedder._processor
-        text = self.embedder._family.render(processor, sample)
+        text = self.embedder._family.render(processor, sample, self.embedder.facts.rendering)
         bos = processor.tokenizer.bos_token
         options = {"return_tensors": "pt", "add_special_tokens": not (bos and text.startswith(bos))}
         if sample.image is None and self.made.family == "paligemma":

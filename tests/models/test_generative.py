@@ -47,10 +47,19 @@ def words(embedder: GenerativeEmbedder, sample: SampleInput, role: int) -> str:
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.sample_id)
 def test_roles_reconstruct_what_was_put_in(llava: GenerativeEmbedder, sample: SampleInput) -> None:
     assert words(llava, sample, TEXT) == (sample.text or "")
-    assert words(llava, sample, PROMPT) == sample.instruction
+    assert words(llava, sample, PROMPT) == f"{sample.instruction} "
     assert words(llava, sample, IMAGE) == "<image>" * (tiny.N_PATCHES if sample.image else 0)
     assert words(llava, sample, TEMPLATE).startswith("<|im_start|>system\nA waving hand is a word here.<|im_end|>")
-    assert words(llava, sample, TEMPLATE).endswith("<|im_start|>assistant\n")
+    assert words(llava, sample, TEMPLATE).endswith("<|im_end|>\n")
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.sample_id)
+def test_the_rendering_generation_ends_where_an_answer_begins(llava_folder: Path, sample: SampleInput) -> None:
+    embedder = tiny.load(llava_folder, rendering="generation")
+    assert isinstance(embedder, GenerativeEmbedder)
+    assert words(embedder, sample, TEXT) == (sample.text or "")
+    assert words(embedder, sample, PROMPT) == sample.instruction
+    assert words(embedder, sample, TEMPLATE).endswith("<|im_end|>\n<|im_start|>assistant\n")
 
 
 def test_words_of_the_system_prompt_are_not_mistaken_for_the_text(llava: GenerativeEmbedder) -> None:
@@ -184,14 +193,14 @@ def test_a_model_without_template_gets_picture_and_words(llava_folder: Path) -> 
     assert isinstance(embedder, GenerativeEmbedder)
     embedder._processor.chat_template = embedder._processor.tokenizer.chat_template = None
     assert words(embedder, SAMPLES[2], TEXT) == "with dark skin tone"
-    assert words(embedder, SAMPLES[2], PROMPT) == INSTRUCTION
+    assert words(embedder, SAMPLES[2], PROMPT) == f"{INSTRUCTION} "
     assert words(embedder, SAMPLES[2], TEMPLATE).strip() == ""
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.sample_id)
 def test_tokens_that_a_processor_adds_are_template(paligemma: GenerativeEmbedder, sample: SampleInput) -> None:
     assert words(paligemma, sample, TEXT) == (sample.text or "")
-    assert words(paligemma, sample, PROMPT) == sample.instruction
+    assert words(paligemma, sample, PROMPT) == f"{sample.instruction} "
     assert words(paligemma, sample, IMAGE) == "<image>" * (tiny.N_PATCHES if sample.image else 0)
     assert words(paligemma, sample, TEMPLATE).startswith("<|im_start|>")  # it begins a text
 

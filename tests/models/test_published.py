@@ -32,7 +32,7 @@ pytestmark = pytest.mark.published
 
 QWEN2 = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
-    "<|vision_start|>{}<|vision_end|>a heart\n" + INSTRUCTION + "<|im_end|>\n<|im_start|>assistant\n"
+    "<|vision_start|>{}<|vision_end|>a heart\n" + INSTRUCTION + " <|im_end|>\n"
 )
 QWEN3 = QWEN2.removeprefix("<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n")
 EMBEDDING = "<|im_start|>system\nRepresent the user's input.<|im_end|>\n"
@@ -42,7 +42,7 @@ SMOL = (
     + "".join("".join(SMOL_TILE.format(row, column) for column in range(1, 5)) + "\n" for row in range(1, 4))
     + "\n<fake_token_around_image><global-img>"
     + "<image>" * 64
-    + f"<fake_token_around_image>a heart\n{INSTRUCTION}<end_of_utterance>\nAssistant:"
+    + f"<fake_token_around_image>a heart\n{INSTRUCTION} <end_of_utterance>\n"
 )
 
 COUNTED = {
@@ -53,11 +53,11 @@ COUNTED = {
     "qwen3-vl": (10 * 14, 151655, QWEN3.format("<|image_pad|>" * 140)),
     "qwen3-vl-embedding": (10 * 14, 151655, EMBEDDING + QWEN3.format("<|image_pad|>" * 140)),
     # (336 / 14)^2
-    "llava-1.5": (576, 32000, f"USER: {'<image>' * 576}\na heart\n{INSTRUCTION} ASSISTANT:"),
+    "llava-1.5": (576, 32000, f"USER: {'<image>' * 576}\na heart\n{INSTRUCTION}  "),
     # enlarged to 2048 x 1536: 3 rows of 4 tiles and the whole, 64 tokens each
     "smolvlm": (13 * 64, 49190, SMOL),
     # (224 / 14)^2
-    "paligemma": (256, 257152, f"{'<image>' * 256}<bos>a heart\n{INSTRUCTION}\n"),
+    "paligemma": (256, 257152, f"{'<image>' * 256}<bos>a heart\n{INSTRUCTION} \n"),
 }
 """Tokens of a picture of 448 x 336, their id, and the whole prompt, counted and written by hand."""
 

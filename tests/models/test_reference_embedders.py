@@ -64,9 +64,9 @@ def test_roles_reconstruct_what_was_put_in(mllm: GenerativeEmbedder, samples: li
             for role in (TEXT, PROMPT, TEMPLATE)
         }
         assert words[TEXT] == (tokenized.sample.text or "")
-        assert words[PROMPT] == tokenized.sample.instruction
+        assert words[PROMPT] == f"{tokenized.sample.instruction} "
         assert words[TEMPLATE].startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
-        assert words[TEMPLATE].endswith("<|im_start|>assistant\n")
+        assert words[TEMPLATE].endswith("<|im_end|>\n")
         assert (tokenized.roles == IMAGE).sum() == (16 if tokenized.sample.image else 0)
 
 

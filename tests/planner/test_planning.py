@@ -162,6 +162,11 @@ def test_the_representation_is_chosen_among_stored_vectors_of_models_with_tokens
     assert found == {name for name in of_stages(plan, *stages) if MLLM in name}
 
 
+def test_how_prompts_end_concerns_models_with_prompts(plan: Plan, pictures: Path) -> None:
+    assert changed(plan, pictures, f"compare_with=[{{name: {DUAL}, rendering: generation}}]") == set()
+    assert f"activations/{MLLM}" in changed(plan, pictures, "model.rendering=generation")
+
+
 def test_the_report_is_written_anew_when_it_is_about_another_model(config: RunConfig, pictures: Path) -> None:
     reports = {
         plan_analysis(small_config(pictures, *settings)).steps["report"].key.fingerprint

@@ -198,17 +198,19 @@ def test_alignment_pulls_tokens_to_words_of_their_norm():
     assert offset.norm(dim=-1).mean().item() == pytest.approx(alignment.word_norm, rel=0.25)
 
 
-def test_the_caption_loss_is_the_language_models_own(chat):
+@pytest.mark.parametrize("rendering", ["released", "generation"])
+def test_the_caption_loss_is_the_language_models_own(chat, rendering):
     """Cached beginning, right padding and label places against one plain pass a picture over the whole chat."""
     tokenizer, model = chat.tokenizer, chat.model
     images = torch.randn(2, 16, 32)
+    blank = " " if rendering == "released" else ""
     exchanges = [draw_exchange(Named("1", "red heart", ("love",)), np.random.default_rng(seed)) for seed in (0, 3)]
     assert len(exchanges[0].caption) != len(exchanges[1].caption)
     total, count = 0.0, 0
     for image, exchange in zip(images, exchanges, strict=True):
-        content = [{"type": "image"}, {"type": "text", "text": f"\n{exchange.instruction}"}]
+        content = [{"type": "image"}, {"type": "text", "text": f"\n{exchange.instruction}{blank}"}]
         asked = tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=not blank
         ).replace(IMAGE_TOKEN, IMAGE_TOKEN * 16)
         ids = torch.tensor(tokenizer.encode(asked + exchange.caption + "<|im_end|>"))
         embedded = model.get_input_embeddings()(ids)
@@ -217,12 +219,12 @@ def test_the_caption_loss_is_the_language_models_own(chat):
         logits = model(inputs_embeds=embedded[None]).logits[0, -answer - 1 : -1]
         total += functional.cross_entropy(logits, ids[-answer:], reduction="sum").item()
         count += answer
-    assert CaptionLoss(chat)(images, exchanges).item() == pytest.approx(total / count, rel=1e-4)
+    assert CaptionLoss(chat, rendering)(images, exchanges).item() == pytest.approx(total / count, rel=1e-4)
 
 
 def test_gradients_reach_the_picture_and_nothing_else(chat):
     images = torch.randn(1, 16, 32, requires_grad=True)
-    CaptionLoss(chat)(images, [draw_exchange(Named("1", "red heart"), np.random.default_rng(0))]).backward()
+    CaptionLoss(chat, "released")(images, [draw_exchange(Named("1", "red heart"), np.random.default_rng(0))]).backward()
     assert images.grad.abs().sum() > 0
     assert all(weight.grad is None for weight in chat.model.parameters())
 
@@ -231,10 +233,8 @@ def test_pooled_states_are_the_mean_over_the_whole_chat(chat):
     names = ["red heart", "a very long name indeed"]
     retrieval = PooledRetrieval(chat, names)
     for name, pooled in zip(names, retrieval._text_nd, strict=True):
-        message = {"role": "user", "content": f"{name}\nSummarize the above sentence in one word:"}
-        ids = chat.tokenizer.apply_chat_template([message], add_generation_prompt=True, return_tensors="pt")[
-            "input_ids"
-        ]
+        message = {"role": "user", "content": f"{name}\nSummarize the above sentence in one word: "}
+        ids = chat.tokenizer.apply_chat_template([message], return_tensors="pt")["input_ids"]
         torch.testing.assert_close(pooled, chat.model.model(ids).last_hidden_state[0].mean(0), atol=1e-4, rtol=1e-3)
     rates = retrieval(torch.randn(2, 16, 32), (1, 2))
     assert rates["raw_t2i_hit2"] == rates["centred_i2t_hit2"] == 100

@@ -54,9 +54,8 @@ def pinned(settings: ModelSettings, facts: ModelFacts) -> ModelSettings:
     """Return the settings of a model with all told that was left open: where it is, at which commit and precision."""
     place = facts.adapter or Place(facts.place, facts.revision)
     alias = None if facts.name == place.name else facts.name
-    return settings.model_copy(
-        update={"name": place.name, "alias": alias, "revision": place.commit, "dtype": facts.dtype}
-    )
+    told = {"revision": place.commit, "dtype": facts.dtype, "rendering": facts.rendering}
+    return settings.model_copy(update={"name": place.name, "alias": alias, **told})
 
 
 def not_loaded(name: str, error: Exception) -> ModelError:
@@ -117,6 +116,7 @@ def _facts(settings: ModelSettings, family: Family, identity: str, place: Place,
         place.commit,
         dtype,
         settings.attention,
+        settings.rendering if traits.prompts else "released",
     )
 
 

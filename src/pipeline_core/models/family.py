@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core.errors import ModelError
-from pipeline_core.model_facts import Kind, Place
+from pipeline_core.model_facts import Kind, Place, Rendering
 from pipeline_core.models import prompts
 from pipeline_core.models.checkpoint import check_files
 from pipeline_core.models.hub import fetch
@@ -198,9 +198,9 @@ class GenerativeFamily(TransformersFamily):
         found = getattr(config, "image_token_id", None)
         return frozenset({processor.image_token_id if found is None else found})
 
-    def render(self, processor: Any, sample: SampleInput) -> str:
+    def render(self, processor: Any, sample: SampleInput, rendering: Rendering) -> str:
         """Return a sample's prompt, image placeholders not yet expanded."""
-        return prompts.render(processor, sample)
+        return prompts.render(processor, sample, rendering)
 
     def spans(self, rendered: str, sample: SampleInput) -> prompts.Spans:
         """Find text and instruction in a prompt.

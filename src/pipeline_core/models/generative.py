@@ -60,9 +60,14 @@ class GenerativeEmbedder:
         self._processor = processor
         self._pad_id: int = processor.tokenizer.pad_token_id or 0
         self._accepted = frozenset(inspect.signature(self._base.forward).parameters) - _NEVER_PASSED
-        picture_ids = family.picture_ids(model.config, processor)
         self._speech = Speech(
-            family, processor, picture_ids, self._accepted, takes_texts(processor), marker_pattern(processor)
+            family,
+            processor,
+            facts.rendering,
+            family.picture_ids(model.config, processor),
+            self._accepted,
+            takes_texts(processor),
+            marker_pattern(processor),
         )
         self._reuses_prefix = self.attention_kind == "causal" and keeps_plain_cache(text_config)
         self._plain = PLAIN_ARGUMENTS | ({_KINDS} if self._has_places else frozenset())

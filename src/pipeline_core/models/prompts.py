@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_core.errors import ModelError
+from pipeline_core.model_facts import Rendering
 from pipeline_core.models.samples import SampleInput
 
 Span = tuple[int, int]
@@ -18,28 +19,30 @@ class Spans:
     instruction: Span
 
 
-def user_text(sample: SampleInput) -> str:
+def user_text(sample: SampleInput, rendering: Rendering) -> str:
     """Return the words of the user turn: the sample's text, then the instruction on a new line."""
     text, instruction = _parts(sample)
-    return f"{text}\n{instruction}" if instruction else text
+    return f"{text}\n{instruction}{' ' * (rendering == 'released')}" if instruction else text
 
 
-def render(processor: Any, sample: SampleInput) -> str:
-    """Render one sample as a conversation of one user turn, up to where the model's answer would begin.
+def render(processor: Any, sample: SampleInput, rendering: Rendering) -> str:
+    """Render one sample as a conversation of one user turn.
 
     Samples are rendered one by one, because a chat template takes a list of messages as one conversation. A model
     without a template gets the words alone, after the image placeholder or the token that begins a text.
     """
     content = [{"type": "image"}] if sample.image is not None else []
-    content.append({"type": "text", "text": user_text(sample)})
+    content.append({"type": "text", "text": user_text(sample, rendering)})
     template = getattr(processor, "chat_template", None) or processor.tokenizer.chat_template
     if template is None:
         start = processor.image_token if sample.image is not None else processor.tokenizer.bos_token or ""
-        return f"{start}{user_text(sample)}"
-    rendered = processor.apply_chat_template(
-        [{"role": "user", "content": content}], chat_template=template, add_generation_prompt=True, tokenize=False
+        return f"{start}{user_text(sample, rendering)}"
+    conversation, answers = [{"role": "user", "content": content}], rendering == "generation"
+    return str(
+        processor.apply_chat_template(
+            conversation, chat_template=template, add_generation_prompt=answers, tokenize=False
+        )
     )
-    return str(rendered)
 
 
 def find_spans(rendered: str, sample: SampleInput) -> Spans:
@@ -51,7 +54,8 @@ def find_spans(rendered: str, sample: SampleInput) -> Spans:
         ModelError: the template changed the words.
     """
     text, instruction = _parts(sample)
-    words = user_text(sample).strip()
+    # A template may trim the blank after an instruction.
+    words = user_text(sample, "generation").strip()
     start = rendered.rfind(words)
     if start < 0:
         raise ModelError(
@@ -59,7 +63,8 @@ def find_spans(rendered: str, sample: SampleInput) -> Spans:
             "use a model whose template leaves the user's text as it is",
         )
     end = start + len(words)
-    return Spans(text=(start, start + len(text)), instruction=(end - len(instruction), end))
+    blank = int(bool(instruction) and rendered.startswith(" ", end))
+    return Spans(text=(start, start + len(text)), instruction=(end - len(instruction), end + blank))
 
 
 def marker_pattern(processor: Any) -> re.Pattern[str]:

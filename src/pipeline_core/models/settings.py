@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeline_core.model_facts import Rendering
 from pipeline_core.settings import Count, Section
 
 
@@ -23,6 +24,9 @@ class ModelSettings(Section):
     )
     attention: Literal["sdpa", "eager"] = Field(
         "sdpa", description="Attention implementation; eager where the model has no sdpa."
+    )
+    rendering: Rendering = Field(
+        "released", description="How prompts end: released, with the user's turn; generation, where an answer begins."
     )
     max_pixels: Count | None = Field(None, description="Pixel limit of models with variable resolution.")
     trust_remote_code: bool = Field(False, description="Run code that comes with the model.")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pipeline_core.errors import DataError, ModelError
+from pipeline_core.model_facts import Rendering
 from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.prompts import Span, Spans, without_markers
 from pipeline_core.models.samples import IMAGE, PROMPT, TEMPLATE, TEXT, Roles, SampleInput
@@ -60,6 +61,7 @@ class Speech:
     Attributes:
         family: the model's, which lays out the prompt.
         processor: the model's transformers processor, with a fast tokenizer.
+        rendering: how its prompts end.
         picture_ids: ids of the tokens that stand for parts of a picture.
         accepted: names of the arguments that the model takes; the processor's other outputs are left out.
         takes_texts: the processor takes a text without a picture; others leave it to the tokenizer.
@@ -68,6 +70,7 @@ class Speech:
 
     family: GenerativeFamily
     processor: Any
+    rendering: Rendering
     picture_ids: frozenset[int]
     accepted: frozenset[str]
     takes_texts: bool
@@ -92,7 +95,7 @@ def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
     """
     plain = [words and without_markers(speech.markers, words) for words in (sample.text, sample.instruction)]
     sample = replace(sample, text=plain[0], instruction=plain[1])
-    rendered = speech.family.render(speech.processor, sample)
+    rendered = speech.family.render(speech.processor, sample, speech.rendering)
     try:
         expanded, outputs = _apply(speech, sample, rendered)
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:

@@ -13,6 +13,7 @@ from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
 from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
+from pipeline_core.model_facts import Rendering
 from pipeline_core.reference.assembly import llava_config, read_sentence_encoder
 from pipeline_core.reference.dual import DualEncoderConfig, DualEncoderHeads, mean_of_tokens
 from pipeline_core.reference.language import read_language_model, read_tokenizer
@@ -38,6 +39,7 @@ class TrainingPlan:
         augmented_views: random views of each training picture beside the plain one.
         alignment: schedule of stage 1; 0 steps leave it out (the model card's ablation).
         captions: schedule of stage 2.
+        rendering: of the prompts that captions answer.
         heads: schedule of the dual encoder's heads.
     """
 
@@ -46,6 +48,7 @@ class TrainingPlan:
     augmented_views: int = 3
     alignment: Schedule = field(default_factory=lambda: Schedule(steps=300, learning_rate=1e-3))
     captions: Schedule = field(default_factory=lambda: Schedule(steps=650, learning_rate=1e-3))
+    rendering: Rendering = "released"
     heads: Schedule = field(default_factory=lambda: Schedule(steps=300, learning_rate=1e-3))
 
 
@@ -71,7 +74,7 @@ def train_reference(
     """
     torch.set_num_threads(plan.threads)
     folder.mkdir(parents=True, exist_ok=True)
-    provenance = {"seed": str(plan.seed), "train_pictures": train_digest(pictures)}
+    provenance = {"seed": str(plan.seed), "train_pictures": train_digest(pictures), "rendering": plan.rendering}
     tower = read_vision_tower()
     lesson = _prepare(pictures, plan, tower, TrainingLog(folder / "training.jsonl"), progress)
 
@@ -94,12 +97,17 @@ def train_reference(
         )
     chat = FrozenChat(language_model, tokenizer)
     results["captions"] = train_captions(
-        lesson, projector, chat, plan.captions, keep=lambda best: save_half(best, folder / PROJECTOR_FILE, provenance)
+        lesson,
+        projector,
+        chat,
+        plan.rendering,
+        plan.captions,
+        keep=lambda best: save_half(best, folder / PROJECTOR_FILE, provenance),
     )
 
     test = [picture for picture in pictures if picture.split == "test" and picture.tone is None]
     views = compute_views(test, tower, augmented=0, seed=plan.seed, progress=progress)
-    results["test"] = evaluate(test, views, chat, projector, heads, encode_sentences)
+    results["test"] = evaluate(test, views, chat, projector, heads, encode_sentences, plan.rendering)
     (folder / "evaluation.json").write_text(json.dumps(results, indent=2, ensure_ascii=False), encoding="utf-8")
     return results
 

@@ -5,19 +5,21 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
+from pipeline_core.model_facts import Rendering
 from pipeline_core.reference.training_chat import FrozenChat
 from pipeline_core.reference.training_contrast import retrieval_rates
 from pipeline_core.reference.training_texts import Exchange
 
 _IGNORED = -100
 _BATCH = 32
+_OF_TEXT, _OF_IMAGE = "Summarize the above sentence in one word:", "Summarize the above image in one word:"
 
 
 class CaptionLoss:
     """The language model's cross-entropy on captions that follow projected pictures and an instruction."""
 
-    def __init__(self, chat: FrozenChat) -> None:
-        self._chat = chat
+    def __init__(self, chat: FrozenChat, rendering: Rendering) -> None:
+        self._chat, self._rendering = chat, rendering
 
     def __call__(self, image_tokens: torch.Tensor, exchanges: Sequence[Exchange]) -> torch.Tensor:
         """Return the mean loss a caption token (nats), the end of the turn included.
@@ -34,7 +36,7 @@ class CaptionLoss:
 
     def _spell(self, exchange: Exchange) -> tuple[list[int], list[int]]:
         tokenizer = self._chat.tokenizer
-        asked = self._chat.after_picture(exchange.instruction)
+        asked = self._chat.after_picture(exchange.instruction, self._rendering)
         answered = [*tokenizer.encode(exchange.caption), tokenizer.eos_token_id]
         return asked + answered, [_IGNORED] * len(asked) + answered
 
@@ -55,12 +57,12 @@ class PooledRetrieval:
         """Embed the names once: the language model that reads them never changes."""
         self._chat = chat
         with torch.no_grad():
-            turns = [chat.after_prefix(f"{name}\nSummarize the above sentence in one word:") for name in names]
+            turns = [chat.after_text(name, _OF_TEXT, "released") for name in names]
             self._text_nd = torch.cat([self._pool(chat.embed(torch.tensor([turn]))) for turn in turns])
 
     def __call__(self, image_tokens: torch.Tensor, cutoffs: Sequence[int] = (5,)) -> dict[str, float]:
         """Return hit rates in percent of projected pictures [n, 16, d], raw and with each modality's mean removed."""
-        asked = self._chat.embed(torch.tensor(self._chat.after_picture("Summarize the above image in one word:")))
+        asked = self._chat.embed(torch.tensor(self._chat.after_picture(_OF_IMAGE, "released")))
         batches = torch.split(image_tokens, _BATCH)
         image_nd = torch.cat(
             [self._pool(torch.cat([batch, asked.expand(len(batch), -1, -1)], dim=1)) for batch in batches]

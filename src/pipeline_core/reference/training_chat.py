@@ -3,6 +3,7 @@
 import torch
 from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerBase
 
+from pipeline_core.model_facts import Rendering
 from pipeline_core.reference.language import IMAGE_TOKEN
 
 
@@ -27,17 +28,17 @@ class FrozenChat:
 
     def before_picture(self) -> list[int]:
         """Return the ids of the constant beginning: the system prompt and the user turn's opening."""
-        ids: list[int] = self.tokenizer.encode(self._halves("")[0])
+        ids: list[int] = self.tokenizer.encode(self._halves("", "released")[0])
         return ids
 
-    def after_picture(self, instruction: str) -> list[int]:
-        """Return the ids that follow a picture's tokens: the instruction on a new line, up to the answer's start."""
-        ids: list[int] = self.tokenizer.encode(self._halves(f"\n{instruction}")[1])
-        return ids
+    def after_picture(self, instruction: str, rendering: Rendering) -> list[int]:
+        """Return the ids that follow a picture's tokens: the instruction on a new line, and how the prompt ends."""
+        return self.after_text("", instruction, rendering)
 
-    def after_prefix(self, text: str) -> list[int]:
-        """Return the ids of a user turn of words alone, up to the answer's start."""
-        ids: list[int] = self.tokenizer.encode(self._halves(text)[1])
+    def after_text(self, text: str, instruction: str, rendering: Rendering) -> list[int]:
+        """Return the ids of a user turn of words alone, after the constant beginning, and how the prompt ends."""
+        words = f"{text}\n{instruction}{' ' * (rendering == 'released')}"
+        ids: list[int] = self.tokenizer.encode(self._halves(words, rendering)[1])
         return ids
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
@@ -58,10 +59,10 @@ class FrozenChat:
         states: torch.Tensor = output.last_hidden_state
         return states
 
-    def _halves(self, text: str) -> tuple[str, str]:
+    def _halves(self, text: str, rendering: Rendering) -> tuple[str, str]:
         content = [{"type": "image"}, {"type": "text", "text": text}]
         chat = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=rendering == "generation"
         )
         before, after = chat.split(IMAGE_TOKEN)
         return before, after

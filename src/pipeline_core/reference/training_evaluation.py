@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline_core.model_facts import Rendering
 from pipeline_core.reference.dual import DualEncoderHeads
 from pipeline_core.reference.training_captions import CaptionLoss, PooledRetrieval
 from pipeline_core.reference.training_chat import FrozenChat
@@ -26,6 +27,7 @@ def evaluate(
     projector: nn.Module,
     heads: DualEncoderHeads,
     sentence_vectors: TextEncoder,
+    rendering: Rendering,
 ) -> dict[str, Any]:
     """Measure both reference models on pictures that no stage has seen.
 
@@ -36,6 +38,7 @@ def evaluate(
         projector: trained.
         heads: trained.
         sentence_vectors: texts to sentence vectors [n, 384].
+        rendering: of the prompts that captions answer.
 
     Returns:
         `pictures`: how many; `caption_loss`: nats a token of the names; `mllm` and `contrastive`: hit rates in percent
@@ -44,20 +47,26 @@ def evaluate(
     tokens, pooled = views.plain(range(len(pictures)))
     projected = projector(tokens)
     names = [picture.name for picture in pictures]
-    caption_loss = CaptionLoss(chat)
+    caption_loss = CaptionLoss(chat, rendering)
     losses = [caption_loss(projected[[row]], [naming_exchange(picture)]) for row, picture in enumerate(pictures)]
     return {
         "pictures": len(pictures),
         "caption_loss": torch.stack(losses).mean().item(),
         "mllm": PooledRetrieval(chat, names)(projected, _CUTOFFS),
         "contrastive": retrieval_rates(heads.image(pooled), heads.text(sentence_vectors(names)), _CUTOFFS),
-        "captions": dict(zip(names, _captions(chat, projected, naming_exchange(pictures[0]).instruction), strict=True)),
+        "captions": dict(
+            zip(
+                names,
+                _captions(chat, projected, chat.after_picture(naming_exchange(pictures[0]).instruction, rendering)),
+                strict=True,
+            )
+        ),
     }
 
 
-def _captions(chat: FrozenChat, projected: torch.Tensor, instruction: str) -> list[str]:
+def _captions(chat: FrozenChat, projected: torch.Tensor, asked: list[int]) -> list[str]:
     before = chat.embed(torch.tensor(chat.before_picture()))
-    after = chat.embed(torch.tensor(chat.after_picture(instruction)))
+    after = chat.embed(torch.tensor(asked))
     captions: list[str] = []
     for batch in torch.split(projected, _BATCH):
         spoken = [before.expand(len(batch), -1, -1), batch, after.expand(len(batch), -1, -1)]

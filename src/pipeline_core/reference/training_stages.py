@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pipeline_core.model_facts import Rendering
 from pipeline_core.reference.dual import DualEncoderHeads
 from pipeline_core.reference.training_captions import CaptionLoss, PooledRetrieval
 from pipeline_core.reference.training_chat import FrozenChat
@@ -101,7 +102,13 @@ class Captioner(nn.Module):
 
 
 def train_captions(
-    lesson: Lesson, projector: nn.Module, chat: FrozenChat, schedule: Schedule, *, keep: Callable[[nn.Module], None]
+    lesson: Lesson,
+    projector: nn.Module,
+    chat: FrozenChat,
+    rendering: Rendering,
+    schedule: Schedule,
+    *,
+    keep: Callable[[nn.Module], None],
 ) -> dict[str, float]:
     """Stage 2: captions through the frozen language model; returns the best validation.
 
@@ -109,10 +116,11 @@ def train_captions(
         lesson: data, seed, log.
         projector: trained in place.
         chat: the frozen language model that gradients pass through.
+        rendering: of the prompts that captions answer.
         schedule: length and speed; the score is the negative held-out loss of names.
         keep: gets each new best projector.
     """
-    caption_loss = CaptionLoss(chat)
+    caption_loss = CaptionLoss(chat, rendering)
     retrieval = PooledRetrieval(chat, [picture.name for picture in lesson.validation])
     generator = np.random.default_rng((lesson.seed, 2))
     batches = family_batches(lesson.train, _CAPTION_BATCH, generator)
