@@ -203,6 +203,14 @@ def test_order_is_by_score_then_id_whatever_the_ranks_say_and_missing_queries_co
     assert set(scored["n_queries"]) == {2}
 
 
+def test_two_judged_pairs_are_two_pairs():
+    """As many pairs as a pair has sides: a square array, which reads by rows and by columns."""
+    run = pl.DataFrame({"query_id": ["q1", "q2", "q2"], "sample_id": ["d1", "d3", "d1"], "score": [3.0, 3.0, 1.0]})
+    qrels = pl.DataFrame({"query_id": ["q1", "q2"], "sample_id": ["d1", "d1"], "relevance": [1, 1]})
+    values = {row[:2]: row[2] for row in score_run(run, qrels, [5], 10, 0).rows()}
+    assert (values["hit_rate", 5], values["mrr", 5]) == (1.0, 0.75)
+
+
 @pytest.mark.parametrize(
     ("qrels", "words"),
     [

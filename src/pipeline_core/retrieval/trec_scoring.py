@@ -90,7 +90,7 @@ def _result(run: pl.DataFrame, pool: Pool, depth: int) -> SearchResult:
         .sort("query", "score", "candidate", descending=[False, True, False])
         .with_columns(rank=pl.int_range(1, pl.len() + 1).over("query"))
     )
-    judged = pl.DataFrame(pool.relevant, schema={"query": pl.UInt32, "candidate": pl.UInt32})
+    judged = pl.DataFrame(pool.relevant, {"query": pl.UInt32, "candidate": pl.UInt32}, orient="row")
     first = listed.join(judged, on=["query", "candidate"]).group_by("query").agg(pl.col("rank").min())
     ranks = np.full(len(pool.query_ids), _NEVER)
     ranks[first["query"].to_numpy()] = first["rank"].to_numpy()
