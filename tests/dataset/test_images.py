@@ -1,6 +1,7 @@
 import io
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -25,6 +26,26 @@ def test_transparency_becomes_white():
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "I;16"])
 def test_every_mode_is_shown_in_rgb(mode):
     assert on_white(Image.new(mode, (3, 2))).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "shown"),
+    [
+        (np.array([[0, 257, 32768, 65535]], np.uint16), "PNG", [0, 1, 128, 255]),
+        (np.array([[0, 257, 32768, 65535]], np.uint16), "TIFF", [0, 1, 128, 255]),
+        (np.array([[-100, 0, 100, 300]], np.int32), "TIFF", [0, 64, 128, 255]),
+        (np.array([[0.0, 0.25, 0.5, 1.0]], np.float32), "TIFF", [0, 64, 128, 255]),
+        (np.array([[7.0, 7.0]], np.float32), "TIFF", [0, 0]),
+    ],
+)
+def test_greys_of_more_than_8_bits_are_scaled(values, kind, shown):
+    seen = decode(encoded(Image.fromarray(values), kind))
+    assert [seen.getpixel((x, 0)) for x in range(seen.width)] == [(grey,) * 3 for grey in shown]
+
+
+def test_values_that_are_not_finite_are_no_picture():
+    with pytest.raises(ValueError, match="not finite"):
+        decode(encoded(Image.fromarray(np.array([[0.0, np.nan, 1.0]], np.float32)), "TIFF"))
 
 
 def test_transparent_colour_of_a_palette_becomes_white():

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
@@ -26,13 +27,30 @@ _REMEDY = "restore the data set's files, or build it again"
 
 
 def on_white(picture: Image.Image) -> Image.Image:
-    """Return the picture in RGB, transparency composited on white: the page that art is drawn for."""
+    """Return the picture in RGB, transparency composited on white: the page that art is drawn for.
+
+    Greys of more than 8 bits are scaled, as clipping would make all of them white or black: 16 bits from their range,
+    whole and real numbers, which have none, from the picture's own.
+
+    Raises:
+        ValueError: a value is no finite number.
+    """
+    if picture.mode.startswith(("I", "F")):
+        return _scaled(picture).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     art = picture.convert("RGBA")
     page = Image.new("RGBA", art.size, "white")
     page.alpha_composite(art)
     return page.convert("RGB")
+
+
+def _scaled(picture: Image.Image) -> Image.Image:
+    values = np.asarray(picture, dtype=np.float64)
+    low, high = (0.0, 65535.0) if picture.mode.startswith("I;16") else (values.min(), values.max())
+    if not np.isfinite(high - low):
+        raise ValueError("it has values that are not finite")
+    return Image.fromarray(np.rint((values - low) / ((high - low) or 1.0) * 255).astype(np.uint8))
 
 
 def decode(data: bytes) -> Image.Image:

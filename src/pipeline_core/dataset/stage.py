@@ -12,7 +12,7 @@ class Dataset(DataSetStage):
 
     name = "dataset"
     about = "Reads a source, splits it by group, and writes samples, tasks and judgements."
-    version = 2
+    version = 3
     settings = dataset_settings_type()
 
     def default(self) -> Any:
