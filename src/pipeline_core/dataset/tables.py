@@ -10,7 +10,7 @@ import polars as pl
 from pipeline_core.dataset.images import SOURCE_FILE, write_images
 from pipeline_core.dataset.prompts import PROMPTS
 from pipeline_core.dataset.screening import Picture
-from pipeline_core.dataset.tasks import PRIMARY_K, Sample, Task
+from pipeline_core.dataset.tasks import Sample, Task
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 
@@ -106,7 +106,7 @@ def _task_row(task: Task, pool_id: str) -> tuple[object, ...]:
         task.query_prompt_id,
         task.candidate_prompt_id,
         pool_id,
-        PRIMARY_K,
+        task.primary_k,
         task.control,
         task.control_of,
         task.description,

@@ -75,6 +75,7 @@ class Task:
         description: the task in one sentence.
         queries: queries of all splits.
         candidates: sample ids of each split's pool; under None, of one that every split searches.
+        primary_k: the cut-off that it is read at first.
         control: what a control's queries keep of the composed query.
         control_of: the task that this is the control of.
     """
@@ -87,6 +88,7 @@ class Task:
     description: str
     queries: tuple[Query, ...]
     candidates: Mapping[str | None, tuple[str, ...]]
+    primary_k: int = PRIMARY_K
     control: Literal["none", "image_only", "text_only"] = "none"
     control_of: str | None = None
 

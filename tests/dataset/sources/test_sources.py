@@ -51,9 +51,12 @@ def test_settings_survive_json() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"path": "x"}, "dataset.path is not for the data set emoji; leave it out, or set dataset.name=folder"),
+        (
+            {"path": "x"},
+            "dataset.path is not for the data set emoji; leave it out, or set dataset.name=folder or mbeir",
+        ),
         ({"name": "folder", "path": "x", "max_edits": 3}, "dataset.max_edits is not for the data set folder; leave it"),
-        ({"name": "imagenet"}, "there is no data set 'imagenet'; dataset.name may be emoji or folder"),
+        ({"name": "imagenet"}, f"there is no data set 'imagenet'; dataset.name may be {' or '.join(SOURCES)}"),
         ({"name": 7}, "there is no data set 7"),
         ({"name": ["emoji"]}, "there is no data set ['emoji']"),
         ({"name": None}, "there is no data set None"),
@@ -99,7 +102,7 @@ def test_a_path_is_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_unknown_data_set_is_refused_in_one_line(tmp_path: Path) -> None:
-    words = r"^there is no data set 'emojis'; dataset.name may be emoji or folder$"
+    words = f"^there is no data set 'emojis'; dataset.name may be {' or '.join(SOURCES)}$"
     with pytest.raises(ConfigError, match=words):
         build_dataset(DatasetSettings(name="emojis"), tmp_path)
     with pytest.raises(ConfigError, match=words):

@@ -14,8 +14,8 @@ import polars as pl
 from scipy.cluster.hierarchy import DisjointSet
 
 from pipeline_core.dataset import prompts
+from pipeline_core.dataset.files import picture_name
 from pipeline_core.dataset.screening import Picture, Row, screen
-from pipeline_core.dataset.sources.folder.files import picture_name
 from pipeline_core.dataset.splits import SPLITS, Group, assign_splits, furthest_from_training
 from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Sample, Task
 from pipeline_core.errors import DataError

@@ -1,17 +1,10 @@
-"""The files of a folder that is a data set: which there are, how lines and pictures are named, what identifies all."""
+"""The files of a folder that is a data set: which there are."""
 
-import hashlib
-import json
-import posixpath
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pipeline_core.dataset.screening import NO_FILE, NO_NAME
 from pipeline_core.dataset.splits import SPLITS
 from pipeline_core.errors import DataError
-from pipeline_core.store.digests import Digests
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 QUERIES, CORPUS, QRELS = "queries.jsonl", "corpus.jsonl", "qrels"
@@ -36,9 +29,10 @@ class Layout:
     qrels: tuple[Path, ...]
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """All of them."""
-        return tuple(file for file in (self.metadata, self.queries, self.corpus, *self.qrels) if file)
+    def files(self) -> tuple[str, ...]:
+        """All of them, by their paths below the folder."""
+        files = (self.metadata, self.queries, self.corpus, *self.qrels)
+        return tuple(file.relative_to(self.root).as_posix() for file in files if file)
 
 
 def find_files(root: Path) -> Layout:
@@ -71,75 +65,3 @@ def find_files(root: Path) -> Layout:
         if file.stem not in SPLITS:
             raise DataError(f"{file} is of no split", f"call it {', '.join(f'{split}.tsv' for split in SPLITS)}")
     return Layout(root, metadata[0] if metadata else None, queries, corpus, qrels)
-
-
-def picture_name(path: str, place: str) -> str:
-    """Return what a picture is called: its path below the folder, ``a.png`` for ``./a.png`` too.
-
-    Raises:
-        DataError: the path leaves the folder.
-    """
-    name = posixpath.normpath(path)
-    if name.startswith("/") or name.split("/", 1)[0] == "..":
-        raise DataError(f"{place}: the picture {path} is outside the folder", "give paths below the folder")
-    return name
-
-
-def read_lines(file: Path) -> Iterator[tuple[str, str]]:
-    """Go through the lines of a text file that are not blank, each with where it is.
-
-    Raises:
-        DataError: the file is not UTF-8.
-    """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not UTF-8: {error.reason}", "write it again in UTF-8") from None
-    # Not splitlines, which also splits at characters that texts contain.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield f"{_short(file)} line {number}", line.rstrip("\r")
-
-
-def read_objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Go through the objects of a JSON lines file, each with where it is.
-
-    Raises:
-        DataError: a line holds none.
-    """
-    for place, line in read_lines(file):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise DataError(f"{place} in {file.parent} is no JSON object", 'write one {"_id": ...} a line')
-        yield place, value
-
-
-def identify(layout: Layout, pictures: Iterable[str]) -> str:
-    """Return the identity of a data set: sha256 over the names and contents of its files and of the pictures named.
-
-    What else lies in the folder adds nothing. A picture that is not there counts as such: its row is quarantined later.
-
-    Raises:
-        DataError: a file is there and cannot be read.
-    """
-    rows: list[tuple[str, str | None]] = []
-    with Digests() as digests:
-        for name in (*(_short(file) for file in layout.files), *sorted(set(pictures))):
-            try:
-                rows.append((name, digests.of(layout.root / name)))
-            except NO_FILE:
-                rows.append((name, None))
-            except OSError as error:
-                if error.errno not in NO_NAME:
-                    raise DataError(
-                        f"{layout.root / name} cannot be read: {error.strerror}", "let it be read"
-                    ) from None
-                rows.append((name, None))
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def _short(file: Path) -> str:
-    return f"{QRELS}/{file.name}" if file.parent.name == QRELS and file.suffix == ".tsv" else file.name

@@ -5,43 +5,20 @@ ask and be found; each pair of the two is one task.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline_core.dataset.screening import Picture, read_picture, refuse_if_too_many
-from pipeline_core.dataset.sources.folder.files import QUERIES, Layout, picture_name, read_lines, read_objects
-from pipeline_core.dataset.splits import SPLITS, furthest_from_training
+from pipeline_core.dataset.files import picture_name, read_lines, read_objects
+from pipeline_core.dataset.judged import Item, Judged, screened
+from pipeline_core.dataset.screening import Picture, refuse_if_too_many
+from pipeline_core.dataset.sources.folder.files import QRELS, QUERIES, Layout
+from pipeline_core.dataset.splits import SPLITS
 from pipeline_core.errors import DataError
 
 _HEADER = ["query-id", "corpus-id", "score"]
 _TASK_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _LARGEST_SCORE = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class Item:
-    """A query, or what can be found: a text, a picture by its path below the folder, or both.
-
-    Attributes:
-        place: file and line.
-        item_id: the ``_id``.
-        text: its text; in the corpus, after its title.
-        picture: its picture.
-        prompt: a query's own instruction.
-        task: name of the tasks that a query belongs to.
-        split: the split that a query says it is in.
-    """
-
-    place: str
-    item_id: str
-    text: str | None
-    picture: str | None
-    prompt: str | None = None
-    task: str | None = None
-    split: str | None = None
 
 
 class Judgement(NamedTuple):
@@ -54,48 +31,6 @@ class Judgement(NamedTuple):
     split: str
 
 
-@dataclass
-class Judged:
-    """What is asked, what it is asked of, and what is right.
-
-    Attributes:
-        queries: queries with an answer, by id.
-        documents: the corpus by id; empty if the captioned pictures are the corpus.
-        pictures: those of captions, queries and documents, by path below the folder.
-        answers: for each query, its documents and how well they answer, 1 or more.
-        splits: of each query.
-        quarantine: (line, reason) of what was left out.
-    """
-
-    queries: dict[str, Item] = field(default_factory=dict)
-    documents: dict[str, Item] = field(default_factory=dict)
-    pictures: dict[str, Picture] = field(default_factory=dict)
-    answers: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    splits: dict[str, str] = field(default_factory=dict)
-    quarantine: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def document_splits(self) -> dict[str, str]:
-        """The split of each document that answers a query: the one furthest from training, if it answers in several."""
-        return _furthest((i, self.splits[query_id]) for query_id, answers in self.answers.items() for i in answers)
-
-    @property
-    def look_splits(self) -> dict[str, str]:
-        """The split of each look that a query shows or is answered by, likewise."""
-        asked = ((query.picture, self.splits[i]) for i, query in self.queries.items())
-        answering = (
-            (self.documents[i].picture if self.documents else i, split) for i, split in self.document_splits.items()
-        )
-        return _furthest((self.pictures[name].look, split) for name, split in (*asked, *answering) if name)
-
-
-def _furthest(splits: Iterable[tuple[str, str]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, split in splits:
-        found[name] = furthest_from_training((split, found.get(name, split)))
-    return found
-
-
 def read_items(file: Path) -> tuple[list[Item], list[tuple[str, str]]]:
     """Return the items of ``queries.jsonl`` or ``corpus.jsonl``, and (line, reason) of lines that hold none.
 
@@ -105,7 +40,7 @@ def read_items(file: Path) -> tuple[list[Item], list[tuple[str, str]]]:
     items: list[Item] = []
     bad: list[tuple[str, str]] = []
     first_with: dict[str, str] = {}
-    for place, values in read_objects(file):
+    for place, values in read_objects(file.parent, file.name):
         item = _item(place, values, asks=file.name == QUERIES)
         if isinstance(item, str):
             bad.append((place, item))
@@ -130,8 +65,7 @@ def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: flo
     """
     assert layout.queries is not None, "only folders with queries are judged"
     judged = Judged(pictures=dict(captioned))
-    queries = _screened(layout.root, layout.queries, judged)
-    documents = _screened(layout.root, layout.corpus, judged) if layout.corpus else {}
+    queries, documents = (_read(layout.root, file, judged) if file else {} for file in (layout.queries, layout.corpus))
     known = documents.keys() if layout.corpus else captioned.keys()
     n_kept = len(queries) + len(documents)
     for judgement in _judgements(layout, judged.quarantine):
@@ -177,26 +111,16 @@ def _item(place: str, values: Mapping[str, Any], asks: bool) -> Item | str:
     return Item(place, item_id, text, picture, *(given.get(name) for name in ("prompt", "task", "split")))
 
 
-def _screened(root: Path, file: Path, judged: Judged) -> dict[str, Item]:
-    """Return the items of a file whose pictures can be read; note pictures and what is left out in ``judged``."""
+def _read(root: Path, file: Path, judged: Judged) -> dict[str, Item]:
     items, bad = read_items(file)
     judged.quarantine += bad
-    kept: dict[str, Item] = {}
-    for item in items:
-        if item.picture and item.picture not in judged.pictures:
-            picture = read_picture(root / item.picture)
-            if isinstance(picture, str):
-                judged.quarantine.append((item.place, picture))
-                continue
-            judged.pictures[item.picture] = picture
-        kept[item.item_id] = item
-    return kept
+    return screened(root, items, judged)
 
 
 def _judgements(layout: Layout, quarantine: list[tuple[str, str]]) -> Iterator[Judgement]:
     """Go through the judgements of all splits; note bad lines in ``quarantine``."""
     for file in layout.qrels:
-        lines = iter(read_lines(file))
+        lines = iter(read_lines(layout.root, f"{QRELS}/{file.name}"))
         place, header = next(lines, (f"{file.parent.name}/{file.name}", ""))
         if header.split("\t") != _HEADER:
             raise DataError(f"{place} in {layout.root} is no header", f"begin with {' '.join(_HEADER)}, between tabs")

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from pipeline_core.dataset.files import identify
+from pipeline_core.dataset.judged import Judged
+from pipeline_core.dataset.judged_tasks import JudgedTasks, document_samples, judged_tasks
 from pipeline_core.dataset.prompts import PROMPTS
 from pipeline_core.dataset.sources.folder import FolderSettings
 from pipeline_core.dataset.sources.folder.captions import (
@@ -12,9 +15,8 @@ from pipeline_core.dataset.sources.folder.captions import (
     read_captions,
     screen_captions,
 )
-from pipeline_core.dataset.sources.folder.files import find_files, identify
-from pipeline_core.dataset.sources.folder.judged import Judged, read_items, read_judged
-from pipeline_core.dataset.sources.folder.judged_tasks import JudgedTasks, document_samples, judged_tasks
+from pipeline_core.dataset.sources.folder.files import find_files
+from pipeline_core.dataset.sources.folder.judged import read_items, read_judged
 from pipeline_core.dataset.tables import Dataset
 from pipeline_core.dataset.tasks import judge_equal_content_equally
 from pipeline_core.errors import DataError
@@ -31,7 +33,7 @@ def folder_identity(root: Path) -> str:
     for file in (layout.queries, layout.corpus):
         if file:
             pictures |= {item.picture for item in read_items(file)[0] if item.picture}
-    return identify(layout, pictures)
+    return identify(root, layout.files, pictures)
 
 
 def read_folder(root: Path, settings: FolderSettings) -> Dataset:

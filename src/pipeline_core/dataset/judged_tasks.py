@@ -1,4 +1,4 @@
-"""Tasks of the user's own queries: one for each name and pair of modalities, with the controls of composed queries."""
+"""Tasks of judged queries: one for each name and pair of modalities, with the controls of composed queries."""
 
 import hashlib
 from collections import defaultdict
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pipeline_core.dataset import prompts
+from pipeline_core.dataset.judged import Item, Judged
 from pipeline_core.dataset.screening import Picture
-from pipeline_core.dataset.sources.folder.judged import Item, Judged
 from pipeline_core.dataset.splits import SPLITS, furthest_from_training
 from pipeline_core.dataset.tasks import (
     EVALUATED_SPLITS,
@@ -81,6 +81,7 @@ def judged_tasks(judged: Judged, documents: Mapping[str, Sample]) -> JudgedTasks
             name = judged.queries[query_id].task or _DEFAULT_NAME
             for modality in sorted({documents[i].modality for i in judged.answers[query_id]}):
                 asked[name, sample.modality, modality].append(query_id)
+    pools = {split: {documents[i].sample_id for i in pool} for split, pool in judged.pools.items()}
     for (name, query_modality, candidate_modality), query_ids in sorted(asked.items()):
         pool = {sample.sample_id: sample for sample in documents.values() if sample.modality == candidate_modality}
         shown: dict[str, list[Sample]] = defaultdict(list)
@@ -97,9 +98,10 @@ def judged_tasks(judged: Judged, documents: Mapping[str, Sample]) -> JudgedTasks
             prompts.IMAGE_AND_SENTENCE
             if query_modality == candidate_modality == "image_text"
             else _PLAIN_PROMPTS[candidate_modality],
-            f"Own queries: {_words(query_modality)} to {_words(candidate_modality)}, among the whole corpus.",
+            f"{judged.about}: {_words(query_modality)} to {_words(candidate_modality)}, {judged.among}.",
             queries,
-            {None: tuple(pool)},
+            {split: tuple(i for i in pool if i in ids) for split, ids in pools.items()} or {None: tuple(pool)},
+            judged.primary_k,
         )
         task = judge_equal_content_equally(task, made.samples)
         made.tasks.append(task)

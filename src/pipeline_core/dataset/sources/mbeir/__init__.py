@@ -1,0 +1,75 @@
+"""The data set ``mbeir``: tasks of M-BEIR in the files of UniIR (Wei et al. 2024, arXiv 2311.17136)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline_core.dataset.settings import DataFolder, DatasetSettings, existing
+from pipeline_core.settings import Count
+
+if TYPE_CHECKING:
+    from pipeline_core.dataset.tables import Dataset
+
+
+class MBeirSettings(DatasetSettings):
+    """Tasks of M-BEIR, whole or as a declared sample."""
+
+    name: Literal["mbeir"] = Field("mbeir", description="Which data set: tasks of M-BEIR in a folder.")
+    path: DataFolder = Field(description="Folder of M-BEIR, with query, cand_pool and qrels below it.")
+    tasks: tuple[str, ...] = Field(
+        min_length=1, description="Tasks as its files name them, such as mscoco_task0 and mscoco_task3."
+    )
+    pool: Literal["local", "union"] = Field(
+        "local", description="What is searched: the task's own candidates, or those of all tasks."
+    )
+    instructions: Literal["released", "own"] = Field(
+        "released", description="Instructions of queries: the paper's released ones, or the first of M-BEIR's own."
+    )
+    support: int = Field(1000, ge=0, description="Most queries of the train split set aside as support.")
+    queries: Count | None = Field(None, description="Most queries of each task and split; null takes all.")
+    distractors: Count | None = Field(
+        None, description="Most candidates beside right answers and hard negatives; null takes all."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_told_what(cls, section: Any) -> Any:
+        for field, remedy in (("path", "the folder of M-BEIR"), ("tasks", "a list such as [mscoco_task0]")):
+            if isinstance(section, Mapping) and not section.get(field):
+                raise ValueError(f"dataset.name is mbeir, and dataset.{field} is not set; set it to {remedy}")
+        return section
+
+
+class MBeirSource:
+    """Tasks of M-BEIR."""
+
+    name = "mbeir"
+    description = "Tasks of M-BEIR in the files of UniIR, whole or as a declared sample."
+    credit = None
+    settings = MBeirSettings
+
+    def identity(self, settings: MBeirSettings) -> str:
+        """Return a digest of the files that the tasks need, and of the pictures that their rows name.
+
+        Raises:
+            ConfigError: ``dataset.path`` is no folder.
+            DataError: files are missing or unreadable.
+        """
+        from pipeline_core.dataset.sources.mbeir.reading import mbeir_identity  # noqa: PLC0415 - heavy
+
+        return mbeir_identity(existing(settings.path), settings)
+
+    def read(self, settings: MBeirSettings) -> "Dataset":
+        """Read and screen queries, candidates and judgements of each task, under the benchmark's own splits.
+
+        Raises:
+            ConfigError: ``dataset.path`` is no folder.
+            DataError: files are missing or unreadable, or too many rows are bad.
+        """
+        from pipeline_core.dataset.sources.mbeir.reading import read_mbeir  # noqa: PLC0415 - heavy
+
+        return read_mbeir(existing(settings.path), settings)
+
+
+MEMBER = MBeirSource()
