@@ -114,9 +114,8 @@ def _check_structure(contract: Contract, files: Sequence[Path]) -> ContractResul
                 f"table {contract.table}, column {name} breaks columns_match_schema: {is_type} instead of {should_be}",
                 _WRITE,
             )
-    return ContractResult(
-        contract.table, "", "columns_match_schema", True, "critical", None, "every reader relies on names and types"
-    )
+    promise = "every reader relies on names and types"
+    return ContractResult(contract.table, "", "columns_match_schema", True, "critical", None, promise)
 
 
 def _load_scalars(connection: duckdb.DuckDBPyConnection, contract: Contract, files: Sequence[Path]) -> None:
@@ -142,16 +141,8 @@ def _check_rows(judge: Judge, connection: duckdb.DuckDBPyConnection, contract: C
     key = list(TABLES[contract.table].key)
     outcomes = judge.outcomes(contract.table, frame, contract.expectations, key)
     return [
-        ContractResult(
-            contract.table,
-            expectation.column,
-            expectation.type,
-            success,
-            expectation.severity,
-            _to_json(observed),
-            expectation.meta.reason,
-        )
-        for expectation, (success, observed) in zip(contract.expectations, outcomes, strict=True)
+        ContractResult(contract.table, e.column, e.type, success, e.severity, _to_json(observed), e.meta.reason)
+        for e, (success, observed) in zip(contract.expectations, outcomes, strict=True)
     ]
 
 
@@ -166,19 +157,9 @@ def _check_violations(
     rules = [_none_expected(violation) for violation in checked]
     outcomes = judge.outcomes(f"{contract.table} violations", frame, rules, [])
     results = []
-    for violation, (success, count) in zip(checked, outcomes, strict=True):
-        observed = count if success else {"count": count, "rows": _rows(connection, violation)}
-        results.append(
-            ContractResult(
-                contract.table,
-                violation.column,
-                violation.name,
-                success,
-                violation.severity,
-                _to_json(observed),
-                violation.reason,
-            )
-        )
+    for v, (success, count) in zip(checked, outcomes, strict=True):
+        observed = _to_json(count if success else {"count": count, "rows": _rows(connection, v)})
+        results.append(ContractResult(contract.table, v.column, v.name, success, v.severity, observed, v.reason))
     return results
 
 

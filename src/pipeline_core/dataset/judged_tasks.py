@@ -18,21 +18,10 @@ from pipeline_core.dataset.tasks import (
     Task,
     as_control,
     judge_equal_content_equally,
+    task_between,
 )
 
 _DEFAULT_NAME = "queries"
-
-_PLAIN_PROMPTS: dict[Modality, str] = {
-    "text": prompts.TEXT,
-    "image": prompts.IMAGE,
-    "image_text": prompts.IMAGE_SENTENCE,
-}
-_COMPOSED_PROMPTS: dict[Modality, str] = {
-    "image": prompts.IMAGE_QUESTION,
-    "text": prompts.IMAGE_SENTENCE,
-    "image_text": prompts.IMAGE_AND_SENTENCE,
-}
-"""Prompt of a composed query by what it asks for."""
 
 _KNOWN_PROMPTS = {text: prompt_id for prompt_id, text in prompts.PROMPTS.items()}
 
@@ -90,19 +79,13 @@ def judged_tasks(judged: Judged, documents: Mapping[str, Sample]) -> JudgedTasks
                 shown[sample.picture.look].append(sample)
         queries = tuple(_query(judged, made, i, asking[i], documents, pool, shown) for i in query_ids)
         made.samples |= pool | {asking[i].sample_id: asking[i] for i in query_ids}
-        task = Task(
-            f"{name}_{SHORT[query_modality]}2{SHORT[candidate_modality]}",
-            query_modality,
-            candidate_modality,
-            _COMPOSED_PROMPTS[candidate_modality] if query_modality == "image_text" else _PLAIN_PROMPTS[query_modality],
-            prompts.IMAGE_AND_SENTENCE
-            if query_modality == candidate_modality == "image_text"
-            else _PLAIN_PROMPTS[candidate_modality],
-            f"{judged.about}: {_words(query_modality)} to {_words(candidate_modality)}, {judged.among}.",
-            queries,
-            {split: tuple(i for i in pool if i in ids) for split, ids in pools.items()} or {None: tuple(pool)},
-            judged.primary_k,
-        )
+        sides = f"{SHORT[query_modality]}2{SHORT[candidate_modality]}"
+        described = f"{judged.about}: {_words(query_modality)} to {_words(candidate_modality)}, {judged.among}."
+        searched: dict[str | None, tuple[str, ...]] = {
+            split: tuple(i for i in pool if i in ids) for split, ids in pools.items()
+        }
+        task = task_between(sides, f"{name}_{sides}", described, queries, searched or {None: tuple(pool)})
+        task = replace(task, primary_k=judged.primary_k)
         task = judge_equal_content_equally(task, made.samples)
         made.tasks.append(task)
         if query_modality == "image_text":

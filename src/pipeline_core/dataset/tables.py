@@ -5,14 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import polars as pl
-
 from pipeline_core.dataset.images import SOURCE_FILE, write_images
 from pipeline_core.dataset.prompts import PROMPTS
-from pipeline_core.dataset.screening import Picture
 from pipeline_core.dataset.tasks import Sample, Task
-from pipeline_core.schema import TABLES
-from pipeline_core.schema.parquet import write_table
+from pipeline_core.schema.parquet import write_rows
 
 PUBLISHED = "published"
 """What ``source.json`` says of splits that were given with the data."""
@@ -50,33 +46,27 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
         (folder / SOURCE_FILE).write_text(json.dumps(origin), encoding="utf-8")
     splits = {sample.sample_id: sample.split for sample in dataset.samples}
     references = _references(dataset, folder)
-    _write(folder, "samples", [_sample_row(sample, references) for sample in dataset.samples])
-    _write(folder, "pairs", [(image, text, splits[image]) for image, text in dataset.pairs])
+    write_rows(folder, "samples", [_sample_row(sample, references) for sample in dataset.samples])
+    write_rows(folder, "pairs", [(image, text, splits[image]) for image, text in dataset.pairs])
     # Tasks that search the same share a pool, called as the first of them.
     pools: dict[tuple[tuple[str | None, tuple[str, ...]], ...], str] = {}
     pool_ids = [pools.setdefault(tuple(task.candidates.items()), task.task_id) for task in dataset.tasks]
-    _write(folder, "tasks", [_task_row(*pair) for pair in zip(dataset.tasks, pool_ids, strict=True)])
+    write_rows(folder, "tasks", [_task_row(*pair) for pair in zip(dataset.tasks, pool_ids, strict=True)])
     queries = [(task.task_id, query) for task in dataset.tasks for query in task.queries]
-    _write(
-        folder,
-        "queries",
-        [
-            (task.task_id, q.query_id, q.sample_id, q.split, q.prompt_id or task.query_prompt_id)
-            for task in dataset.tasks
-            for q in task.queries
-        ],
-    )
+    asked = [
+        (task.task_id, q.query_id, q.sample_id, q.split, q.prompt_id or task.query_prompt_id)
+        for task in dataset.tasks
+        for q in task.queries
+    ]
+    write_rows(folder, "queries", asked)
     searched = [(pool_id, split, ids) for pool, pool_id in pools.items() for split, ids in pool]
-    _write(folder, "candidates", [(pool_id, split, i) for pool_id, split, ids in searched for i in ids])
-    _write(folder, "exclusions", [(task_id, q.query_id, i) for task_id, q in queries for i in q.excluded])
-    _write(folder, "qrels", [(task_id, q.query_id, *judged) for task_id, q in queries for judged in q.relevant.items()])
-    _write(folder, "prompts", list(dataset.prompts.items()))
-    _write(folder, "quarantine", list(dataset.quarantine))
-
-
-def _write(folder: Path, name: str, rows: list[tuple[object, ...]]) -> None:
-    schema = pl.DataFrame(TABLES[name].arrow.empty_table()).schema
-    write_table(folder, name, pl.DataFrame(rows, schema=schema, orient="row"))
+    write_rows(folder, "candidates", [(pool_id, split, i) for pool_id, split, ids in searched for i in ids])
+    write_rows(folder, "exclusions", [(task_id, q.query_id, i) for task_id, q in queries for i in q.excluded])
+    write_rows(
+        folder, "qrels", [(task_id, q.query_id, *judged) for task_id, q in queries for judged in q.relevant.items()]
+    )
+    write_rows(folder, "prompts", list(dataset.prompts.items()))
+    write_rows(folder, "quarantine", list(dataset.quarantine))
 
 
 def _references(dataset: Dataset, folder: Path) -> dict[Path, str]:
@@ -87,14 +77,9 @@ def _references(dataset: Dataset, folder: Path) -> dict[Path, str]:
 
 
 def _sample_row(sample: Sample, references: dict[Path, str]) -> tuple[object, ...]:
-    head = (sample.sample_id, sample.modality, sample.text)
-    return (*head, *_picture_columns(sample.picture, references), sample.group, sample.split)
-
-
-def _picture_columns(picture: Picture | None, references: dict[Path, str]) -> tuple[object, ...]:
-    if picture is None:
-        return None, None, None, None
-    return references[picture.path], picture.sha256, picture.width, picture.height
+    picture = sample.picture
+    shown = (references[picture.path], picture.sha256, picture.width, picture.height) if picture else (None,) * 4
+    return (sample.sample_id, sample.modality, sample.text, *shown, sample.group, sample.split)
 
 
 def _task_row(task: Task, pool_id: str) -> tuple[object, ...]:

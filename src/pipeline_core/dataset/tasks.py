@@ -15,6 +15,18 @@ Modality = Literal["image", "text", "image_text"]
 SHORT: dict[Modality, str] = {"image": "i", "text": "t", "image_text": "it"}
 """How task types write a modality."""
 
+_PLAIN_PROMPTS: dict[Modality, str] = {
+    "text": prompts.TEXT,
+    "image": prompts.IMAGE,
+    "image_text": prompts.IMAGE_SENTENCE,
+}
+_COMPOSED_PROMPTS: dict[Modality, str] = {
+    "image": prompts.IMAGE_QUESTION,
+    "text": prompts.IMAGE_SENTENCE,
+    "image_text": prompts.IMAGE_AND_SENTENCE,
+}
+"""Prompt of a composed query by what it asks for."""
+
 Content = tuple[str | None, str | None]
 
 
@@ -99,6 +111,28 @@ class Task:
         return f"{SHORT[asked]}->{SHORT[self.candidate_modality]}"
 
 
+def task_between(
+    sides: str,
+    task_id: str,
+    description: str,
+    queries: tuple[Query, ...],
+    candidates: Mapping[str | None, tuple[str, ...]],
+) -> Task:
+    """Return a task whose instructions are those of what it asks with and for.
+
+    Args:
+        sides: short names of the modalities of queries and candidates, e.g. ``it2i``.
+        task_id: the task.
+        description: in one sentence.
+        queries: of all splits.
+        candidates: sample ids of each split's pool.
+    """
+    query, candidate = ({short: modality for modality, short in SHORT.items()}[side] for side in sides.split("2"))
+    asked = _COMPOSED_PROMPTS[candidate] if query == "image_text" else _PLAIN_PROMPTS[query]
+    given = prompts.IMAGE_AND_SENTENCE if query == candidate == "image_text" else _PLAIN_PROMPTS[candidate]
+    return Task(task_id, query, candidate, asked, given, description, queries, candidates)
+
+
 def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Task:
     """Extend judgements and exclusions to candidates and queries of the same content, and drop unanswerable queries.
 
@@ -152,7 +186,7 @@ def as_control(task: Task, keep: Literal["image_only", "text_only"], part_of: Ma
         task,
         task_id=f"{task.task_id}_{keep}",
         query_modality=modality,
-        query_prompt_id=prompts.IMAGE if keep == "image_only" else prompts.TEXT,
+        query_prompt_id=_PLAIN_PROMPTS[modality],
         description=f"Control of {task.task_id}: the query's {part} alone.",
         queries=tuple(replace(query, sample_id=part_of[query.sample_id]) for query in task.queries),
         control=keep,

@@ -5,9 +5,10 @@ attribution, and beside it controls of as many dimensions.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -130,16 +131,13 @@ def plan_doses(sae: Sae, settings: DoseSettings, share: float, seed: int) -> Dos
         seed,
     )
     means = [
-        _system(source, "mean", "mean", "one mean for both sides removed", []),
-        System(
-            f"{STUDY}/{source.recipe}/mean_each_side",
-            MEAN_REMOVAL.name,
+        _system(source, "mean", "mean", f"one mean for both sides removed ({source.recipe})"),
+        _system(
+            source,
+            "mean_each_side",
+            "mean",
             f"mean of each side removed, support statistics ({source.recipe})",
-            fit_on="support",
-            selection="mean",
-            sae_id=sae.sae_id,
-            named=False,
-            study=STUDY,
+            MEAN_REMOVAL.name,
         ),
     ]
     shares = [_at_share(source, each) for each in sorted({*settings.shares, share})]
@@ -171,7 +169,7 @@ def _at_share(sae: _Source, share: float) -> list[System]:
             width,
         )
         return []
-    removals = [_of_features(sae, dose, selection, sae.top(selection, dose.n_features), rank) for selection in RANKED]
+    removals = _by_rankings(sae, dose, RANKED, rank)
     for draw, rng in enumerate(sae.generators(f"energy_matched/{dose.short}")):
         matched = energy_matched(sae.energy, chosen, rng)
         energy = energy_ratio(sae.energy, matched, chosen)
@@ -188,8 +186,7 @@ def _at_ranks(sae: _Source, share: float, ranks: Sequence[int]) -> list[System]:
     removals = []
     for rank in sorted({rank for rank in ranks if rank < full}):
         dose = _Dose(f"rank{rank}", f"rank {rank} of {100 * share:g}% of features", n_features, share)
-        removals += [_of_features(sae, dose, selection, sae.top(selection, n_features), rank) for selection in RANKED]
-        removals += _of_directions(sae, dose, rank)
+        removals += [*_by_rankings(sae, dose, RANKED, rank), *_of_directions(sae, dose, rank)]
     return removals
 
 
@@ -202,8 +199,7 @@ def _cumulatively(sae: _Source, n_features: int) -> list[System]:
     removals = []
     for count in range(1, most + 1):
         dose = _Dose(f"cumulative{count}", "1 feature" if count == 1 else f"{count} features", count)
-        for selection in ("attribution", "energy"):
-            removals.append(_of_features(sae, dose, selection, sae.top(selection, count), count))
+        removals += _by_rankings(sae, dose, ("attribution", "energy"), count)
         for draw, features in enumerate(drawn):
             removals.append(_of_features(sae, dose, "random_features", features[:count], count, draw))
     return removals
@@ -211,8 +207,13 @@ def _cumulatively(sae: _Source, n_features: int) -> list[System]:
 
 def _singles(sae: _Source, n_features: int) -> Singles:
     chosen = sae.top("attribution", n_features)
-    system = _system(sae, "single", "single", "one feature removed", [], rank=1, n_features=1)
+    system = _system(sae, "single", "single", f"one feature removed ({sae.recipe})", rank=1, n_features=1)
     return Singles(system, {int(feature): sae.spanned(chosen[[place]]) for place, feature in enumerate(chosen)})
+
+
+def _by_rankings(sae: _Source, dose: _Dose, selections: Iterable[str], rank: int) -> list[System]:
+    """Remove the top features of each ranking."""
+    return [_of_features(sae, dose, each, sae.top(each, dose.n_features), rank) for each in selections]
 
 
 def _of_features(
@@ -251,35 +252,14 @@ def _dosed(
     basis: Matrix | None = None,
 ) -> System:
     """Name the removal of a dose: ``<dose>/<selection>``, with the draw of what is random."""
-    label = LABELS[selection].format(energy=energy)
-    short, details = f"{dose.short}/{selection}", [dose.label]
-    if draw is not None:
-        short, details = f"{short}-draw{draw}", [*details, f"draw {draw + 1}"]
-    return _system(sae, short, selection, label, details, rank, n_features, dose.share, basis)
+    drawn, words = ("", "") if draw is None else (f"-draw{draw}", f", draw {draw + 1}")
+    label = f"{LABELS[selection].format(energy=energy)} ({sae.recipe}, {dose.label}{words})"
+    extent: dict[str, Any] = {"share": dose.share, "rank": rank, "n_features": n_features, "basis": basis}
+    return _system(sae, f"{dose.short}/{selection}{drawn}", selection, label, **extent)
 
 
-def _system(
-    sae: _Source,
-    short: str,
-    selection: str,
-    label: str,
-    details: Sequence[str],
-    rank: int | None = None,
-    n_features: int | None = None,
-    share: float | None = None,
-    basis: Matrix | None = None,
-) -> System:
-    return System(
-        f"{STUDY}/{sae.recipe}/{short}",
-        "removal",
-        f"{label} ({', '.join([sae.recipe, *details])})",
-        fit_on="support" if selection in FITTED else None,
-        selection=selection,
-        sae_id=sae.sae_id,
-        share=share,
-        rank=rank,
-        n_features=n_features,
-        named=False,
-        study=STUDY,
-        basis=basis,
-    )
+def _system(sae: _Source, short: str, selection: str, label: str, adaptation: str = "removal", **extent: Any) -> System:
+    """Return a system of this study; ``extent`` is how much it removes, the system's fields of that name."""
+    shared: dict[str, Any] = {"selection": selection, "sae_id": sae.sae_id, "named": False, "study": STUDY}
+    fit_on = "support" if selection in FITTED else None
+    return System(f"{STUDY}/{sae.recipe}/{short}", adaptation, label, fit_on=fit_on, **shared, **extent)

@@ -18,7 +18,7 @@ from pipeline_core.report.verdicts import (
     judge_claim,
     judge_part,
 )
-from pipeline_core.schema import TABLES
+from pipeline_core.schema.parquet import columns_of
 
 _DIGITS = 12
 """Decimals that are kept: further digits of a mean depend on the order that rows were added in."""
@@ -50,7 +50,7 @@ def claim_tables(verdicts: Verdicts) -> dict[str, pl.DataFrame]:
             parts.append(number | _part_row(part))
             cases += [number | {"part": part.rule.part} | row for row in _case_rows(part)]
     rows = {"claims": claims, "claim_parts": parts, "claim_cases": cases}
-    return {name: pl.DataFrame(own, schema=_schema(name)) for name, own in rows.items()}
+    return {name: pl.DataFrame(own, schema=columns_of(name)) for name, own in rows.items()}
 
 
 def read_verdicts(facts: Facts, judged: Verdicts) -> Verdicts:
@@ -138,7 +138,3 @@ def _case_rows(part: PartVerdict) -> list[dict[str, Any]]:
         for case in part.cases
         for measured, passed in zip(case.measurements, case.passes, strict=True)
     ]
-
-
-def _schema(name: str) -> pl.Schema:
-    return pl.DataFrame(TABLES[name].arrow.empty_table()).schema

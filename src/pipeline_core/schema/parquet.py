@@ -1,7 +1,8 @@
 """Tables of the schema as Parquet files of an artifact: written sorted by key and typed exactly, read as frames."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -54,6 +55,16 @@ def write_table(folder: Path, name: str, data: pl.DataFrame | pa.Table, shard: i
     rows = EMBEDDING_ROW_GROUP if name == "embeddings" else ROW_GROUP
     pq.write_table(table, path, row_group_size=rows, compression="zstd", compression_level=1)
     return int(table.num_rows)
+
+
+def write_rows(folder: Path, name: str, rows: Sequence[Sequence[Any] | Mapping[str, Any]]) -> int:
+    """Write table ``name`` from its rows, columns in the order of the schema or by name; there may be none."""
+    return write_table(folder, name, pl.DataFrame(rows, schema=columns_of(name), orient="row"))
+
+
+def columns_of(name: str) -> pl.Schema:
+    """Return the columns of table ``name`` and their types as polars has them."""
+    return pl.DataFrame(TABLES[name].arrow.empty_table()).schema
 
 
 def table_files(folder: Path, name: str) -> list[Path]:

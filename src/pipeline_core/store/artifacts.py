@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipeline_core.errors import StoreError
 from pipeline_core.schema import SCHEMA_VERSION, SHARDED, tables_of
 from pipeline_core.store.digests import file_digest
 from pipeline_core.store.durable import sync, sync_tree
-from pipeline_core.store.fingerprint import StageKey, vars_of
+from pipeline_core.store.fingerprint import StageKey
 
 MANIFEST = "manifest.json"
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow", "duckdb", "lancedb", "polars", "great-expectations")
@@ -300,17 +300,12 @@ def _describe(
     files = tuple(
         FileEntry(path=p.relative_to(folder).as_posix(), size=p.stat().st_size, sha256=file_digest(p)) for p in paths
     )
-    values = vars_of(key)
+    values = asdict(key)
     return Manifest(
         schema_version=SCHEMA_VERSION,
-        stage=key.stage,
-        stage_version=key.version,
+        stage_version=values.pop("version"),
         fingerprint=key.fingerprint,
-        config=values["config"],
-        inputs=values["inputs"],
-        source=key.source,
-        numerics=values["numerics"],
-        data=key.data,
+        **values,
         placement=dict(placement),
         files=files,
         rows=_count_rows(key.stage, folder),

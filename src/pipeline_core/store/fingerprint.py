@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,26 +41,13 @@ class StageKey:
     @cached_property
     def fingerprint(self) -> str:
         """The sha256 of the canonical JSON of the key and the version of the schema, 64 hex digits."""
-        values = {"schema_version": SCHEMA_VERSION, **vars_of(self)}
+        values = {"schema_version": SCHEMA_VERSION, **asdict(self)}
         return hashlib.sha256(canonical_json(values).encode()).hexdigest()
 
     @property
     def short(self) -> str:
         """The first 16 digits: the artifact's folder name."""
         return self.fingerprint[:SHORT]
-
-
-def vars_of(key: StageKey) -> dict[str, Any]:
-    """Return the key's fields as JSON values, in the order of the class."""
-    return {
-        "stage": key.stage,
-        "version": key.version,
-        "config": dict(key.config),
-        "inputs": dict(key.inputs),
-        "source": key.source,
-        "numerics": None if key.numerics is None else dict(key.numerics),
-        "data": key.data,
-    }
 
 
 def canonical_json(value: object) -> str:

@@ -27,10 +27,9 @@ class ByCutoff:
     """A table of models and settings by directions and cut-offs; direction None is the mean over the tasks.
 
     Attributes:
-        anchor: id of its place.
+        anchor: id of its place; what its rows answer is the question of that name below ``sql/paper``.
         item: the paper's table or figure.
         caption: its own.
-        question: what its rows answer, below ``sql/paper``.
         directions: in the order of the columns.
         note: how it is to be read.
     """
@@ -38,21 +37,17 @@ class ByCutoff:
     anchor: str
     item: str
     caption: str
-    question: str
     directions: tuple[str | None, ...]
     note: str = ""
 
 
-COMPOSED = ByCutoff(
-    "composed", "Figure 1", "Composed queries: recall of raw embeddings, as Figure 1", "raw", ("it->i",)
-)
-REMOVAL = ByCutoff("removal-recall", "Table 2", "Top-attribution features removed, as Table 2", "removal", ("i->t",))
-POOLINGS = ByCutoff("poolings", "Table 5", "Poolings, raw embeddings, as Table 5", "poolings", _MEAN_AND_THREE)
+COMPOSED = ByCutoff("composed", "Figure 1", "Composed queries: recall of raw embeddings, as Figure 1", ("it->i",))
+REMOVAL = ByCutoff("removal-recall", "Table 2", "Top-attribution features removed, as Table 2", ("i->t",))
+POOLINGS = ByCutoff("poolings", "Table 5", "Poolings, raw embeddings, as Table 5", _MEAN_AND_THREE)
 WHITENINGS = ByCutoff(
     "whitening",
     "Table 8",
     "Whitenings and their rivals, as Table 8",
-    "whitening",
     _MEAN_AND_THREE,
     " By the candidates' statistics, or joint ones of both sides: the paper's PCA compares two different bases, so "
     "that the fair form of it is the joint one.",
@@ -144,7 +139,7 @@ def fine_tuned_table(facts: Facts) -> ReportTable:
 
 def by_cutoff(layout: ByCutoff, inputs: ReportInputs, facts: Facts) -> ReportTable:
     """Return one of the tables by cut-off, the best of each model's settings in bold."""
-    answer, paper = facts.ask(f"paper/{layout.question}"), facts.ask("paper/printed", item=layout.item)
+    answer, paper = facts.ask(f"paper/{layout.anchor}"), facts.ask("paper/printed", item=layout.item)
     wanted = answer.rows.filter(pl.col("task_type").is_in(layout.directions, nulls_equal=True))
     columns = [task for direction in layout.directions for task in _tasks_of(wanted, direction)]
     places = [(task, direction, k) for task, direction in columns for k in CUTOFFS]

@@ -3,11 +3,17 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from pipeline_core.dataset import prompts
 from pipeline_core.dataset.sources.emoji.edits import Edit
 from pipeline_core.dataset.sources.emoji.records import EmojiRecord
 from pipeline_core.dataset.sources.emoji.samples import EmojiSamples
-from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Task, as_control, judge_equal_content_equally
+from pipeline_core.dataset.tasks import (
+    EVALUATED_SPLITS,
+    Query,
+    Task,
+    as_control,
+    judge_equal_content_equally,
+    task_between,
+)
 
 Pools = Mapping[str | None, tuple[str, ...]]
 
@@ -46,58 +52,19 @@ def plain_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord]) -> list[T
     """
     untoned = [record for record in records if record.tone is None and record.split in EVALUATED_SPLITS]
     described = [record for record in untoned if samples.keywords(record)]
-    tasks = (
-        Task(
-            "t2i",
-            "text",
-            "image",
-            prompts.TEXT,
-            prompts.IMAGE,
-            "Name to picture, among pictures without skin tone: one picture a name.",
-            _matching(untoned, samples.name, samples.image),
-            _pools(untoned, samples.image),
-        ),
-        Task(
-            "i2t",
-            "image",
-            "text",
-            prompts.IMAGE,
-            prompts.TEXT,
-            "Picture to name, among pictures without skin tone: one name a picture.",
-            _matching(untoned, samples.image, samples.name),
-            _pools(untoned, samples.name),
-        ),
-        Task(
-            "t2t_name_keywords",
-            "text",
-            "text",
-            prompts.TEXT,
-            prompts.TEXT,
-            "Name to keywords, which do not contain the name.",
-            _matching(described, samples.name, samples.keywords),
-            _pools(described, samples.keywords),
-        ),
-        Task(
-            "t2t_keywords_name",
-            "text",
-            "text",
-            prompts.TEXT,
-            prompts.TEXT,
-            "Keywords to every name that has them.",
-            _matching(described, samples.keywords, samples.name),
-            _pools(described, samples.name),
-        ),
-        Task(
-            "i2i",
-            "image",
-            "image",
-            prompts.IMAGE,
-            prompts.IMAGE,
-            "Picture to its variants in tone, gender, hair or direction, its own picture excluded.",
-            _variant_queries(samples, records),
-            _pools(records, samples.image),
-        ),
+    name, image, keywords = samples.name, samples.image, samples.keywords
+    matched = (
+        ("t2i", untoned, name, image, "Name to picture, among pictures without skin tone: one picture a name."),
+        ("i2t", untoned, image, name, "Picture to name, among pictures without skin tone: one name a picture."),
+        ("t2t_name_keywords", described, name, keywords, "Name to keywords, which do not contain the name."),
+        ("t2t_keywords_name", described, keywords, name, "Keywords to every name that has them."),
     )
+    tasks = [
+        task_between(task_id[:3], task_id, description, _matching(among, asked, given), _pools(among, given))
+        for task_id, among, asked, given, description in matched
+    ]
+    variants = "Picture to its variants in tone, gender, hair or direction, its own picture excluded."
+    tasks.append(task_between("i2i", "i2i", variants, _variant_queries(samples, records), _pools(records, image)))
     return [judge_equal_content_equally(task, samples.made) for task in tasks]
 
 
@@ -133,55 +100,27 @@ def edit_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord], edits: Seq
     """
     touched = {record.code for edit in edits for record in (edit.source, edit.target)}
     pooled = [record for record in records if record.split == "test" or record.code in touched]
-    image_pools = _pools(records, samples.image)
-    item_pools = _pools(pooled, samples.item)
     targets = list({edit.target.code: edit.target for edit in edits}.values())
+    name, image, item = samples.name, samples.image, samples.item
+    own = "the query's own picture excluded."
     composed = (
-        Task(
-            "it2i",
-            "image_text",
-            "image",
-            prompts.IMAGE_QUESTION,
-            prompts.IMAGE,
-            "Picture and edit to the edited picture, the query's own picture excluded.",
-            _edit_queries(samples, edits, samples.image, samples.image),
-            image_pools,
-        ),
-        Task(
-            "it2t",
-            "image_text",
-            "text",
-            prompts.IMAGE_SENTENCE,
-            prompts.TEXT,
-            "Picture and edit to the name of the edited picture.",
-            _edit_queries(samples, edits, samples.name, None),
-            _pools(pooled, samples.name),
-        ),
-        Task(
-            "it2it",
-            "image_text",
-            "image_text",
-            prompts.IMAGE_AND_SENTENCE,
-            prompts.IMAGE_AND_SENTENCE,
-            "Picture and edit to the edited picture with its name, the query's own picture excluded.",
-            _edit_queries(samples, edits, samples.item, samples.item),
-            item_pools,
-        ),
+        ("it2i", records, image, image, f"Picture and edit to the edited picture, {own}"),
+        ("it2t", pooled, name, None, "Picture and edit to the name of the edited picture."),
+        ("it2it", pooled, item, item, f"Picture and edit to the edited picture with its name, {own}"),
     )
-    described = Task(
+    described = task_between(
         "t2it",
-        "text",
-        "image_text",
-        prompts.TEXT,
-        prompts.IMAGE_SENTENCE,
+        "t2it",
         "Keywords and attributes to the picture with its name.",
-        _matching(targets, samples.description, samples.item),
-        item_pools,
+        _matching(targets, samples.description, item),
+        _pools(pooled, item),
     )
     images = {samples.edit(edit): samples.image(edit.source) for edit in edits}
     phrases = {samples.edit(edit): samples.phrase(edit) for edit in edits}
     tasks = [judge_equal_content_equally(described, samples.made)]
-    for task in composed:
+    for sides, among, answer_of, own_of, description in composed:
+        queries = _edit_queries(samples, edits, answer_of, own_of)
+        task = task_between(sides, sides, description, queries, _pools(among, answer_of))
         judged = judge_equal_content_equally(task, samples.made)
         tasks += [judged, as_control(judged, "image_only", images), as_control(judged, "text_only", phrases)]
     return tasks

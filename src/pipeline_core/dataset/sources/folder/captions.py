@@ -13,11 +13,10 @@ from pathlib import Path
 import polars as pl
 from scipy.cluster.hierarchy import DisjointSet
 
-from pipeline_core.dataset import prompts
 from pipeline_core.dataset.files import picture_name
 from pipeline_core.dataset.screening import Picture, Row, screen
 from pipeline_core.dataset.splits import SPLITS, Group, assign_splits, furthest_from_training
-from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Sample, Task
+from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Sample, Task, task_between
 from pipeline_core.errors import DataError
 
 _READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
@@ -164,26 +163,8 @@ def caption_tasks(samples: Mapping[str, Sample], pairs: Iterable[tuple[str, str]
         for modality, found in answers.items()
     }
     return (
-        Task(
-            "t2i",
-            "text",
-            "image",
-            prompts.TEXT,
-            prompts.IMAGE,
-            "Caption to its picture.",
-            queries["text"],
-            pools["image"],
-        ),
-        Task(
-            "i2t",
-            "image",
-            "text",
-            prompts.IMAGE,
-            prompts.TEXT,
-            "Picture to each of its captions.",
-            queries["image"],
-            pools["text"],
-        ),
+        task_between("t2i", "t2i", "Caption to its picture.", queries["text"], pools["image"]),
+        task_between("i2t", "i2t", "Picture to each of its captions.", queries["image"], pools["text"]),
     )
 
 
