@@ -53,6 +53,7 @@ ALLOWED = {
     ("topk", "sae/architectures/_kind.py"): "the paper's architecture is the default",
     ("topk", "sae/formats/paper.py"): "the paper's checkpoints are of this architecture",
     ("emoji", "dataset/sources/__init__.py"): "the embedded data set is the default",
+    ("qwen2_vl", "models/families/_embedder.py"): "the type of the models that were tuned, not the family",
     ("dual_encoder", "reference/dual.py"): "the model's own type in its config, not the family",
 }
 """(member, file): why it is named there."""

@@ -14,6 +14,9 @@ from pipeline_core.models.family import GenerativeFamily, Traits
 from pipeline_core.models.prompts import Span, Spans
 from pipeline_core.models.samples import SampleInput
 
+QWEN2_VL = frozenset({"qwen2_vl"})
+"""The model type that most of them were made of."""
+
 _HOUSE = frozenset(PROMPTS.values())
 _PICTURE, _TEXT, _INSTRUCTION = "{image}", "{text}", "{instruction}"
 

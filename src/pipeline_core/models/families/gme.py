@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline_core.models.families._embedder import PublishedEmbedder, qwen_chat
+from pipeline_core.models.families._embedder import QWEN2_VL, PublishedEmbedder, qwen_chat
 from pipeline_core.models.samples import SampleInput
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _TOKEN = 28  # pixels of a side
 
 class _Gme(PublishedEmbedder):
     name = "gme"
-    model_types = frozenset({"qwen2_vl"})
+    model_types = QWEN2_VL
     names = re.compile(r"gme[-_]qwen2", re.IGNORECASE)
     grid_places = False
 

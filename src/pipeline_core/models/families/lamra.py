@@ -7,13 +7,13 @@ are counted one by one, whatever the shape of a picture. M-BEIR's own tidying of
 
 import re
 
-from pipeline_core.models.families._embedder import PublishedEmbedder, joined, qwen_chat
+from pipeline_core.models.families._embedder import QWEN2_VL, PublishedEmbedder, joined, qwen_chat
 from pipeline_core.models.samples import SampleInput
 
 
 class _LamRA(PublishedEmbedder):
     name = "lamra"
-    model_types = frozenset({"qwen2_vl"})
+    model_types = QWEN2_VL
     names = re.compile(r"lamra(?!.*rank)", re.IGNORECASE)
     grid_places = False
 

@@ -7,13 +7,13 @@ without the markers around it, by which Qwen2-VL would know where a picture begi
 
 import re
 
-from pipeline_core.models.families._embedder import PublishedEmbedder, joined
+from pipeline_core.models.families._embedder import QWEN2_VL, PublishedEmbedder, joined
 from pipeline_core.models.samples import SampleInput
 
 
 class _Vlm2Vec(PublishedEmbedder):
     name = "vlm2vec"
-    model_types = frozenset({"qwen2_vl", "llava_next"})
+    model_types = QWEN2_VL | {"llava_next"}
     names = re.compile("vlm2vec", re.IGNORECASE)
     grid_places = False
 
