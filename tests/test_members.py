@@ -59,6 +59,7 @@ ALLOWED = {
     ("saelens", "sae/artifact.py"): "the format that the store keeps",
     ("saelens", "sae/bring.py"): "as in artifact.py",
     ("saelens", "sae/trainer.py"): "as in artifact.py",
+    ("qwen2_vl", "models/families/_embedder.py"): "the type of the models that were tuned, not the family",
     ("dual_encoder", "reference/dual.py"): "the model's own type in its config, not the family",
 }
 """(member, file): why it is named there."""

@@ -23,7 +23,7 @@ from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.settings import explained
-from pipeline_core.store.artifacts import Store
+from pipeline_core.store.artifacts import Artifact, Store
 from pipeline_core.store.journal import RunRecord, find_run
 
 if TYPE_CHECKING:
@@ -96,9 +96,12 @@ class Run:
         Raises:
             StoreError: the run had no such step, or its artifact is missing or damaged.
         """
+        return self._found(step).folder
+
+    def _found(self, step: str) -> Artifact:
         for used in self.record.artifacts:
             if used.name == step:
-                return Store(self.store.root).find(used.stage, used.fingerprint).folder
+                return Store(self.store.root).find(used.stage, used.fingerprint)
         known = ", ".join(used.name for used in self.record.artifacts)
         raise StoreError(f"the run {self.record.run_id} had no step {step!r}", f"it had {known}")
 
@@ -122,9 +125,11 @@ class Run:
         Raises:
             StoreError: the run had no such model, or no such representation.
         """
-        activations = self.artifact(f"activations/{model or self.models[0]}")
-        chosen = RepresentationSettings.model_validate(self.record.config["representation"])
-        return load_embeddings(activations, rep_id or analysed(activations, chosen))
+        chosen = model or self.models[0]
+        activations = self.artifact(f"activations/{chosen}")
+        # What the run's config leaves to the model is told in the manifests; models without tokens have no choice.
+        kept = {} if rep_id else self._found(f"index/{chosen}").manifest.config.get("representation", {})
+        return load_embeddings(activations, rep_id or analysed(activations, RepresentationSettings(**kept)))
 
     def features(self, sae_id: str | None = None) -> pl.DataFrame:
         """Return the statistics of an autoencoder's features, the table ``features``.

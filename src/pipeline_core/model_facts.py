@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Kind = Literal["generative", "contrastive"]
+OwnPooling = Literal["mean", "last"]
 
 Rendering = Literal["released", "generation"]
 """How a prompt ends. released: with the user's turn, a blank after the instruction, as the paper's code was released;
@@ -34,7 +35,8 @@ class ModelFacts:
             same although a branch may have moved.
         dtype: precision of the forward pass.
         attention: attention implementation that it runs with.
-        rendering: how its prompts end; that of models without prompts is the default.
+        rendering: how its prompts end; the default where the setting concerns none of its prompts.
+        pooling: how it is pooled where the settings leave that open: embedders by their last token.
         adapter: the low-rank adapter that is merged into it, if it is one.
     """
 
@@ -49,4 +51,5 @@ class ModelFacts:
     dtype: str
     attention: str
     rendering: Rendering
+    pooling: OwnPooling
     adapter: Place | None = None

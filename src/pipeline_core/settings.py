@@ -1,9 +1,11 @@
 """What every part of the config is made of."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, cast, get_args
+from typing import Annotated, Any, ClassVar, Self, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline_core.model_facts import ModelFacts
 
 _WORDS = {
     "int_type": "must be a whole number",
@@ -46,6 +48,10 @@ class Section(BaseModel):
     of_tokens: ClassVar[bool] = False
     unkeyed: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def of_model(self, facts: ModelFacts) -> Self:
+        """Return the section as it stands for a model: what it leaves to the model told."""
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -59,6 +59,24 @@ def test_an_adapter_is_merged_into_its_base(
     assert np.abs(merged - vectors(llava_folder)).max() > 1e-2
 
 
+@pytest.mark.parametrize("ending", ["", ".weight"])
+def test_a_weight_decomposed_adapter_gives_each_row_its_length(ending: str, llava_folder: Path, tmp_path: Path) -> None:
+    adapter, merged = tmp_path / "adapter", tmp_path / "merged"
+    products = save_adapter(adapter, llava_folder, use_dora=True)
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    shutil.copytree(llava_folder, merged)
+    weights = load_file(merged / "model.safetensors")
+    for key, product in products.items():
+        directions = torch.nn.functional.normalize(weights[key] + ALPHA / RANK * product, dim=1)
+        lengths = torch.linspace(0.1, 2.0, len(product))
+        weights[key] = torch.diag(lengths) @ directions
+        tensors[f"base_model.model.{key.removesuffix('.weight')}.lora_magnitude_vector{ending}"] = lengths
+    save_file(weights, merged / "model.safetensors", {"format": "pt"})
+    save_file(tensors, adapter / "adapter_model.safetensors", {"format": "pt"})
+    np.testing.assert_allclose(vectors(adapter), vectors(merged), atol=1e-4)
+    assert np.abs(vectors(adapter) - vectors(llava_folder)).max() > 1e-2
+
+
 def test_both_are_in_the_identity(llava_folder: Path, tmp_path: Path) -> None:
     base, adapter = tmp_path / "base", tmp_path / "adapter"
     shutil.copytree(llava_folder, base)
@@ -75,7 +93,7 @@ def test_both_are_in_the_identity(llava_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        ({"use_dora": True}, "with use_dora; merge it with the package peft"),
+        ({"use_dora": True}, "pairs of lora_A and lora_B, with lengths in DoRA alone; merge it with the package peft"),
         ({"peft_type": "IA3"}, "of the kind IA3"),
         ({"bias": "all"}, "with bias"),
         ({"prefix": "no.such.layer."}, "no.such.layer.self_attn.q_proj is no matrix of its base"),

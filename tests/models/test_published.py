@@ -68,7 +68,7 @@ LARGE = {"qwen2-vl": 143 * 107, "qwen2.5-vl": 143 * 107, "qwen3-vl": 125 * 94, "
 @pytest.fixture(scope="module", params=PUBLISHED)
 def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Member:
     made = PUBLISHED[request.param]
-    folder = published.save(tmp_path_factory.mktemp(request.param), made)
+    folder = published.save(tmp_path_factory.mktemp("model"), made)
     return Member(made, folder, load(folder, attention=made.attention))
 
 

@@ -72,7 +72,6 @@ def embed_question(
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no picture"
             raise QueryError(f"{question.picture} cannot be read: {reason}", "name a picture file") from None
     sample = SampleInput("query", prompts[modality], image, question.text or None, instruction)
-    wanted = chosen_representation(
-        embedder.representations(settings.layer), representation.pooling, representation.mask
-    )
+    chosen = representation.of_model(embedder.facts)
+    wanted = chosen_representation(embedder.representations(settings.layer), chosen.pooling, chosen.mask)
     return embedder.embed([sample], [wanted], ()).vectors[0, 0], prompts[modality]

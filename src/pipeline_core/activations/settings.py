@@ -1,7 +1,10 @@
 """What the hooked pass keeps, and which of it is analysed; in which batches and shards it runs decides no result."""
 
+from typing import Literal, Self
+
 from pydantic import Field
 
+from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.representations import Mask, Pooling
 from pipeline_core.models.samples import ROLES, Role
 from pipeline_core.settings import Section
@@ -21,5 +24,11 @@ class RepresentationSettings(Section):
 
     of_tokens = True
 
-    pooling: Pooling = Field("mean", description="Pooling of the token states.")
+    pooling: Literal[Pooling, "auto"] = Field(
+        "auto", description="Pooling of the token states; auto is the last token of an embedder, the mean of others."
+    )
     mask: Mask = Field("all", description="Tokens pooled; content leaves out instruction and template.")
+
+    def of_model(self, facts: ModelFacts) -> Self:
+        """Return the section with the pooling told."""
+        return self if self.pooling != "auto" else self.model_copy(update={"pooling": facts.pooling})

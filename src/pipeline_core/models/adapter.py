@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA), merged into the model that they were trained over: W + scale B A."""
+"""Low-rank adapters (LoRA, DoRA), merged into the model that they were trained over: W + scale B A, rows rescaled."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ from pipeline_core.errors import ModelError
 from pipeline_core.models.checkpoint import ADAPTER, broken, read_json
 
 _WEIGHTS, _PICKLED = "adapter_model.safetensors", "adapter_model.bin"
-_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
-# What changes more than single matrices by a product of two, or by another scale.
+_DOWN, _UP, _LENGTHS = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
+# What changes more than single matrices by a product of two and lengths of rows, or by another scale.
 _BEYOND = (
     "alpha_pattern",
     "fan_in_fan_out",
@@ -23,13 +23,14 @@ _BEYOND = (
     "lora_bias",
     "modules_to_save",
     "trainable_token_indices",
-    "use_dora",
     "use_qalora",
 )
 
 
 def merge_adapter(model: Any, name: str, folder: Path) -> None:
     """Add the product of each pair of matrices to the weights they adapt, as float32 (Hu et al. 2021, section 4.1).
+
+    DoRA then gives each row of the sum a length of its own (Liu et al. 2024, equation 5, in rows as peft has it).
 
     Modules may be called as in any layout of the base's checkpoints that transformers knows.
 
@@ -48,8 +49,9 @@ def merge_adapter(model: Any, name: str, folder: Path) -> None:
     tensors = _tensors(name, folder)
     weights, renamed = dict(model.named_parameters()), _renaming(model)
     pairs = {key.removesuffix(_DOWN) for key in tensors if key.endswith(_DOWN)}
-    if set(tensors) != {pair + end for pair in pairs for end in (_DOWN, _UP)} or not pairs:
-        raise _unfit(name, "it holds other tensors than pairs of lora_A and lora_B")
+    ends = (_DOWN, _UP, _LENGTHS) if told.get("use_dora") else (_DOWN, _UP)
+    if set(tensors) != {pair + end for pair in pairs for end in ends} or not pairs:
+        raise _unfit(name, "it holds other tensors than pairs of lora_A and lora_B, with lengths in DoRA alone")
     for pair in sorted(pairs):
         weight = weights.get(renamed(f"{pair}.weight"))
         down, up = tensors[pair + _DOWN].float(), tensors[pair + _UP].float()
@@ -57,7 +59,10 @@ def merge_adapter(model: Any, name: str, folder: Path) -> None:
             raise _unfit(name, f"{pair} is no matrix of its base, or of another shape")
         rank = down.shape[0]
         scale = told["lora_alpha"] / (math.sqrt(rank) if told.get("use_rslora") else rank)
-        weight.data = (weight.data.float() + scale * (up @ down)).to(weight.dtype)
+        tuned = weight.data.float() + scale * (up @ down)
+        if _LENGTHS in ends:
+            tuned *= tensors[pair + _LENGTHS].float().reshape(-1, 1) / tuned.norm(dim=1, keepdim=True)
+        weight.data = tuned.to(weight.dtype)
 
 
 def _tensors(name: str, folder: Path) -> Mapping[str, torch.Tensor]:
@@ -67,7 +72,8 @@ def _tensors(name: str, folder: Path) -> Mapping[str, torch.Tensor]:
         tensors = torch.load(folder / _PICKLED, map_location="cpu", weights_only=True)
     else:
         raise broken(name, f"there is no {_WEIGHTS} (nor {_PICKLED}) in {folder}")
-    return {key.removeprefix("base_model.model."): tensor for key, tensor in tensors.items()}
+    ended = {key.replace(f"{_LENGTHS}.weight", _LENGTHS): tensor for key, tensor in tensors.items()}
+    return {key.removeprefix("base_model.model."): tensor for key, tensor in ended.items()}
 
 
 def _renaming(model: Any) -> Callable[[str], str]:

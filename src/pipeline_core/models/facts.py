@@ -1,8 +1,9 @@
 """What is known of a model before it is loaded: told once a plan, from its config at most, never from its weights."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from pickle import UnpicklingError
 from typing import Any
 
@@ -33,29 +34,31 @@ def describe_model(settings: ModelSettings) -> ModelFacts:
     """
     for family in FAMILIES.values():
         if settings.name in family.brings:
+            _chosen(settings, [family])
             place = Place(settings.name, None)
             dtype = "float32" if settings.dtype == "auto" else settings.dtype
             return _facts(settings, family, family.brings[settings.name](), place, dtype)
     folder, place = _find(settings.name, settings.revision)
     if (folder / CONFIG).is_file() or not (folder / ADAPTER).is_file():
-        return _described(settings, folder, place)
+        return _described(settings, folder, place, settings.name, place.name)
     tuned = read_json(settings.name, folder / ADAPTER)
     base, commit = tuned.get("base_model_name_or_path"), tuned.get("revision")
     if not isinstance(base, str) or not isinstance(commit, str | None):
         raise broken(settings.name, f"{ADAPTER} names no base model")
     try:
-        facts = _described(settings, *_find(base, commit))
+        found = _find(base, commit)
+        facts = _described(settings, *found, settings.name, place.name, base)
     except ModelError as error:
         raise ModelError(f"the adapter {settings.name} needs its base: {error.problem}", error.remedy) from error
     return replace(facts, identity=f"{_identity(folder, place)} over {facts.identity}", adapter=place)
 
 
 def pinned(settings: ModelSettings, facts: ModelFacts) -> ModelSettings:
-    """Return the settings of a model with all told that was left open: where it is, at which commit and precision."""
+    """Return the settings of a model with all told that was left open: where and what it is, commit and precision."""
     place = facts.adapter or Place(facts.place, facts.revision)
     alias = None if facts.name == place.name else facts.name
     told = {"revision": place.commit, "dtype": facts.dtype, "rendering": facts.rendering}
-    return settings.model_copy(update={"name": place.name, "alias": alias, **told})
+    return settings.model_copy(update={"name": place.name, "alias": alias, "family": facts.family, **told})
 
 
 def not_loaded(name: str, error: Exception) -> ModelError:
@@ -88,9 +91,9 @@ def _find(name: str, revision: str | None) -> tuple[Path, Place]:
     return folder, Place(name, commit)
 
 
-def _described(settings: ModelSettings, folder: Path, place: Place) -> ModelFacts:
+def _described(settings: ModelSettings, folder: Path, place: Place, *names: str) -> ModelFacts:
     config = read_json(settings.name, folder / CONFIG)
-    family = _family(settings, config)
+    family = _family(settings, config, [PurePath(name).name for name in names])
     dtype = precision(settings.name, folder, config) if settings.dtype == "auto" else settings.dtype
     return _facts(settings, family, _identity(folder, place), place, dtype)
 
@@ -116,14 +119,16 @@ def _facts(settings: ModelSettings, family: Family, identity: str, place: Place,
         place.commit,
         dtype,
         settings.attention,
-        settings.rendering if traits.prompts else "released",
+        "released" if traits.lays_out or not traits.prompts else settings.rendering,
+        traits.pooling,
     )
 
 
-def _family(settings: ModelSettings, config: dict[str, Any]) -> Family:
-    """Return the family that names the config's model type, or the general one that recognises it.
+def _family(settings: ModelSettings, config: dict[str, Any], names: Sequence[str]) -> Family:
+    """Return the family that is set, or that names the config's model type, or the general one that recognises it.
 
-    A kind that is set leaves out families of the other.
+    Families of models that are published under some name come first, if one of ``names`` is such. A kind that is set
+    leaves out families of the other.
     """
     model_type, architectures = str(config.get("model_type", "")), config.get("architectures") or []
     if not isinstance(architectures, list):
@@ -131,7 +136,10 @@ def _family(settings: ModelSettings, config: dict[str, Any]) -> Family:
     architectures = tuple(map(str, architectures))
     serving = [family for family in FAMILIES.values() if model_type in family.model_types or family.general]
     of_kind = [family for family in serving if settings.kind in ("auto", family.traits(settings.name).kind)]
-    named = [family for family in of_kind if not family.general]
+    if (chosen := _chosen(settings, of_kind, model_type)) is not None:
+        return chosen
+    published = [family for name in names for family in of_kind if family.names and family.names.search(name)]
+    named = published or [family for family in of_kind if not (family.general or family.names)]
     if named or settings.kind != "auto":
         return (named or of_kind)[0]
     key = f"{model_type} {architectures} transformers {metadata.version('transformers')}"
@@ -145,6 +153,20 @@ def _family(settings: ModelSettings, config: dict[str, Any]) -> Family:
             "name an image-text-to-text model or a dual encoder, or set model.kind",
         )
     remember(key, family.name)
+    return family
+
+
+def _chosen(settings: ModelSettings, serving: Sequence[Family], model_type: str = "") -> Family | None:
+    """Return the family that is set, which must be among those that can serve the model; None if none is set."""
+    if settings.family == "auto":
+        return None
+    family = FAMILIES.find(settings.family, "model.family")
+    if family not in serving:
+        known = ", ".join(part for part in (model_type, settings.kind) if part)
+        raise ModelError(
+            f"the family {family.name} does not serve {settings.name} ({known})",
+            f"set model.family to {' or '.join(other.name for other in serving)}",
+        )
     return family
 
 

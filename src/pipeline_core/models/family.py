@@ -4,6 +4,7 @@ A member of ``families`` is an object of one of these classes, or of a subclass 
 """
 
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core.errors import ModelError
-from pipeline_core.model_facts import Kind, Place, Rendering
+from pipeline_core.model_facts import Kind, OwnPooling, Place, Rendering
 from pipeline_core.models import prompts
 from pipeline_core.models.checkpoint import check_files
 from pipeline_core.models.hub import fetch
@@ -21,6 +22,7 @@ from pipeline_core.models.samples import SampleInput
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
     from pipeline_core.model_facts import ModelFacts
     from pipeline_core.models.embedder import Embedder
@@ -35,11 +37,16 @@ _UNATTENDED = "does not support an attention implementation"
 
 @dataclass(frozen=True)
 class Traits:
-    """What all models of a family have in common; see ``ModelFacts``."""
+    """What all models of a family have in common; see ``ModelFacts``.
+
+    ``lays_out``: prompts are laid out as its makers do, whatever ``model.rendering`` says.
+    """
 
     kind: Kind
     has_tokens: bool
     prompts: bool
+    pooling: OwnPooling = "mean"
+    lays_out: bool = False
 
 
 class Family(ABC):
@@ -48,12 +55,14 @@ class Family(ABC):
     Attributes:
         name: name of the family's file or entry point.
         model_types: the ``model_type`` of the configs that it serves.
+        names: what those of its models are called that it serves, if it serves only some of these types.
         brings: models that come with it, found by name alone, each with a function that returns what keys know it by.
         general: it serves models that no family names; it is asked whether it recognises one.
     """
 
     name: str
     model_types: frozenset[str] = frozenset()
+    names: re.Pattern[str] | None = None
     brings: Mapping[str, Callable[[], str]] = MappingProxyType({})
     general: bool = False
 
@@ -157,7 +166,14 @@ class TransformersFamily(Family):
 
 
 class GenerativeFamily(TransformersFamily):
-    """Models of transformers' AutoModelForImageTextToText: token states, under instructions."""
+    """Models of transformers' AutoModelForImageTextToText: token states, under instructions.
+
+    Attributes:
+        grid_places: a picture's tokens have places in height and width, where the model knows such; else tokens are
+            counted.
+    """
+
+    grid_places: bool = True
 
     text_options: Mapping[str, Any] = MappingProxyType({"return_token_type_ids": True})
     """What the tokenizer of a text alone is asked for beside ids; what the model does not take is left out.
@@ -197,6 +213,10 @@ class GenerativeFamily(TransformersFamily):
         """
         found = getattr(config, "image_token_id", None)
         return frozenset({processor.image_token_id if found is None else found})
+
+    def shown(self, image: "Image.Image") -> "Image.Image":
+        """Return a picture as the processor is to be given it."""
+        return image
 
     def render(self, processor: Any, sample: SampleInput, rendering: Rendering) -> str:
         """Return a sample's prompt, image placeholders not yet expanded."""

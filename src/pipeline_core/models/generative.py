@@ -231,6 +231,9 @@ class GenerativeEmbedder:
             self._base.rope_deltas = None
         if not self._has_places or not vision:
             return {}
+        if not self._family.grid_places:
+            ids = tokens["input_ids"]
+            return {"position_ids": torch.arange(ids.shape[1], device=ids.device).expand(3, *ids.shape)}
         accepted = inspect.signature(self._base.get_rope_index).parameters
         known = {name: value for name, value in (tokens | vision).items() if name in accepted}
         return {"position_ids": self._base.get_rope_index(**known)[0]}

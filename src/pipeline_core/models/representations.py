@@ -62,7 +62,7 @@ def model_representation(model: str) -> Representation:
     return Representation(f"{model}/model", -1, "model", "model", "all", "bidirectional", at_analysis_layer=True)
 
 
-def chosen_representation(representations: Sequence[Representation], pooling: Pooling, mask: Mask) -> Representation:
+def chosen_representation(representations: Sequence[Representation], pooling: str, mask: Mask) -> Representation:
     """Return that of a pooling and mask at the analysis layer; the only one where the model pools by itself."""
     at_layer = [rep for rep in representations if rep.at_analysis_layer]
     return next(rep for rep in at_layer if len(at_layer) == 1 or (rep.pooling == pooling and rep.mask == mask))

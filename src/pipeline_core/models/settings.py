@@ -18,6 +18,9 @@ class ModelSettings(Section):
     kind: Literal["auto", "generative", "contrastive"] = Field(
         "auto", description="What the model is taken for; auto asks its config."
     )
+    family: str = Field(
+        "auto", description="The family that serves it, which lays out prompts; auto goes by type and published name."
+    )
     revision: str | None = Field(None, description="Branch, tag or commit on the hub.")
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = Field(
         "float32", description="Precision of the forward pass; auto is that of the checkpoint."

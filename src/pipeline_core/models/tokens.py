@@ -149,7 +149,7 @@ def _apply(speech: Speech, sample: SampleInput, rendered: str) -> tuple[str, dic
     }
     if sample.image is None and not speech.takes_texts:
         return rendered, dict(processor.tokenizer([rendered], **speech.family.text_options, **options))
-    pictures = {} if sample.image is None else {"images": [sample.image]}
+    pictures = {} if sample.image is None else {"images": [speech.family.shown(sample.image)]}
     with _listening(processor) as heard:
         outputs = dict(processor(text=[rendered], **pictures, **options))
     return heard[-1], outputs

@@ -74,7 +74,7 @@ class _Planner:
 
     def _add_model(self, settings: ModelSettings, facts: ModelFacts, config: RunConfig, repetition: int) -> None:
         for stage in self._present(repetition, Scope.MODEL, Scope.SAE):
-            declared = self._declared(stage, config, settings)
+            declared = self._declared(stage, config, settings, facts)
             if stage.scope is Scope.MODEL:
                 self._add(stage, ModelSubject(**declared, model=facts), repetition)
                 continue
@@ -87,9 +87,13 @@ class _Planner:
         wanted = ("own", "only") if repetition else ("shared", "own")
         return (stage for stage in self.stages if stage.scope in scopes and stage.repetitions in wanted)
 
-    def _declared(self, stage: Stage[Any], config: RunConfig, model: ModelSettings | None = None) -> dict[str, Any]:
+    def _declared(
+        self, stage: Stage[Any], config: RunConfig, model: ModelSettings | None = None, facts: ModelFacts | None = None
+    ) -> dict[str, Any]:
         own = (stage.name,) if stage.settings is not None and stage.name != SAES else ()
         sections: dict[str, Section] = {path: config.section(path) for path in (*own, *stage.shared)}
+        if facts is not None:
+            sections = {path: section.of_model(facts) for path, section in sections.items()}
         if stage.runs_model and model is not None:
             # Where it is changes nothing: its identity, and what tables call it, are all that a result depends on.
             sections[MODEL] = model.model_copy(update={"name": model.label, "alias": None})
