@@ -335,7 +335,10 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
     """Carry out a plan by the runner that its placement names."""
     from flows.terminal import progress_bars
+    from pipeline_core.planner.execution import check_machine
+    from pipeline_core.store.artifacts import Store
 
+    check_machine(plan, Store(root))  # before a server is started
     with progress_bars(err) as listener:
         if plan.config.placement.runner == "inline":
             from flows.inline import InlineRunner

@@ -24,7 +24,7 @@ class Placement(Section):
     @field_validator("device")
     @classmethod
     def _is_a_device(cls, device: str) -> str:
-        """Refuse a slip now; whether this machine has the device shows when a model comes to it."""
+        """Refuse a slip now; whether this machine has the device is looked at before a model runs on it."""
         if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d+)?", device):
             raise ValueError(f"there is no device {device!r}; give cpu, mps, cuda, xpu, or one of several as cuda:1")
         return device

@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AlignConfig, AlignModel, AutoModelForImageTextToText
+from transformers import AlignConfig, AlignModel, AutoModelForImageTextToText, PreTrainedModel
 
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import ConfigError, ModelError
 from pipeline_core.models.embedder import AttendingEmbedder
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.loading import load_embedder
@@ -71,10 +72,10 @@ def test_pixel_limits_decide_how_many_tokens_a_picture_has(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
-def test_a_device_that_is_not_there_is_told_in_one_line(llava_folder: Path, tmp_path: Path, device: str) -> None:
-    settings = ModelSettings(name=str(llava_folder))
-    with pytest.raises(ModelError, match=f"cannot run on the device {device!r}") as caught:
-        load_embedder(settings, describe_model(settings), device, tmp_path)
+def test_a_device_that_is_not_there_is_told_in_one_line_and_nothing_is_loaded(device: str) -> None:
+    facts = describe_model(ModelSettings())
+    with pytest.raises(ConfigError, match=rf"^placement\.device is {device}, .* has cpu.*; choose") as caught:
+        load_embedder(ModelSettings(), replace(facts, place="/no/such/folder"), device, Path())
     assert "\n" not in str(caught.value)
 
 
@@ -200,3 +201,10 @@ def test_a_package_that_quantised_weights_need_is_named(llava_folder: Path, tmp_
     with pytest.raises(ModelError, match=r"requires bitsandbytes.*; install the package that it names") as caught:
         tiny.load(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_models_that_threads_load_at_once_leave_transformers_as_it_was(llava_folder: Path) -> None:
+    ties = PreTrainedModel.tie_weights
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(tiny.load, [llava_folder] * 8))
+    assert PreTrainedModel.tie_weights is ties

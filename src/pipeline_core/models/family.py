@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_DEVICES = "set placement.device to cpu, or to a cuda or mps device that this machine has"
 _PLAIN = "eager"  # every model has this attention
 _UNATTENDED = "does not support an attention implementation"
 
@@ -119,9 +118,12 @@ class TransformersFamily(Family):
             merge_adapter(model, facts.name, Path(fetch(facts.adapter)))
         try:
             model = model.to(device)
-        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            raise ModelError(f"{facts.name} cannot run on the device {device!r}: {reason}", _DEVICES) from None
+            raise ModelError(
+                f"{facts.name} cannot be brought to the device {device}: {reason}",
+                "set model.dtype=bfloat16, or placement.device to another",
+            ) from None
         return self.embedder(facts, model, processor)
 
     def _load_model(self, facts: "ModelFacts", place: str, common: Mapping[str, Any], config: Any) -> Any:

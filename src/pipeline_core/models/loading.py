@@ -1,13 +1,18 @@
 """A model loaded with its processor, by its family, onto a device; whatever goes wrong is told in one line."""
 
 from pathlib import Path
+from threading import Lock
 
 from pipeline_core.errors import LensError
 from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.devices import check_device
 from pipeline_core.models.embedder import Embedder
 from pipeline_core.models.facts import not_loaded
 from pipeline_core.models.families import FAMILIES
 from pipeline_core.models.settings import ModelSettings
+
+# Transformers changes its own classes while it loads a model: two threads at once would leave them changed.
+_ONE_AT_A_TIME = Lock()
 
 
 def load_embedder(settings: ModelSettings, facts: ModelFacts, device: str, cache: Path) -> Embedder:
@@ -20,10 +25,13 @@ def load_embedder(settings: ModelSettings, facts: ModelFacts, device: str, cache
         cache: folder below which reference models are assembled at their first use.
 
     Raises:
-        ModelError: the model cannot be loaded, is not built as its family expects, or cannot run on the device.
+        ConfigError: this machine has no such device.
+        ModelError: the model cannot be loaded, is not built as its family expects, or does not fit the device.
     """
+    check_device(device)
     try:
-        return FAMILIES[facts.family].load(settings, facts, device, cache)
+        with _ONE_AT_A_TIME:
+            return FAMILIES[facts.family].load(settings, facts, device, cache)
     except LensError:
         raise
     except Exception as error:
