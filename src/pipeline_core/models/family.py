@@ -74,7 +74,13 @@ class Family(ABC):
 
 
 class TransformersFamily(Family):
-    """Models that transformers loads, with a processor."""
+    """Models that transformers loads, with a processor.
+
+    Attributes:
+        tried: a text is embedded alone and beside another as a model is loaded; one that differs gets eager attention.
+    """
+
+    tried: bool = False
 
     @abstractmethod
     def embedder(self, facts: "ModelFacts", model: Any, processor: Any) -> "Embedder":
@@ -124,7 +130,23 @@ class TransformersFamily(Family):
                 f"{facts.name} cannot be brought to the device {device}: {reason}",
                 "set model.dtype=bfloat16, or placement.device to another",
             ) from None
-        return self.embedder(facts, model, processor)
+        made = self.embedder(facts, model, processor)
+        return self._try(made, model, processor) if self.tried else made
+
+    def _try(self, made: "Embedder", model: Any, processor: Any) -> "Embedder":
+        from pipeline_core.models.check import check_batches  # noqa: PLC0415
+
+        facts = made.facts
+        try:
+            check_batches(made)
+        except ModelError as error:
+            if facts.attention == _PLAIN:
+                raise
+            log.warning("%s under %s attention: it runs with %s", error.problem, facts.attention, _PLAIN)
+            model.set_attn_implementation(_text_attention(model.config, _PLAIN))
+            made = self.embedder(replace(facts, attention=_PLAIN), model, processor)
+            check_batches(made)
+        return made
 
     def _load_model(self, facts: "ModelFacts", place: str, common: Mapping[str, Any], config: Any) -> Any:
         attention = _text_attention(config, facts.attention)
