@@ -17,6 +17,7 @@ SETTINGS = {
     # Libraries draw bars of their own over ours.
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
+    "ACCELERATE_LOG_LEVEL": "error",
     # Idle OpenMP threads that spin take the cores from the stage that runs next.
     "OMP_WAIT_POLICY": "passive",
 }

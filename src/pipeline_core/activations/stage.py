@@ -51,7 +51,8 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
         from pipeline_core.models.loading import load_embedder
 
         placement = work.subject.placement
-        embedder = load_embedder(work.settings(ModelSettings), work.subject.model, placement.device, work.cache)
+        where = placement.device, work.cache, placement.device_map
+        embedder = load_embedder(work.settings(ModelSettings), work.subject.model, *where)
 
         def build(shard: "Shard", advance: Callable[[int], None]) -> None:
             settings = work.settings(ActivationsSettings)

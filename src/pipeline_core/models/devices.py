@@ -1,6 +1,14 @@
-"""The devices of this machine, and whether the one that is asked for is among them."""
+"""The devices of this machine: whether one that is asked for is there, and how a model is spread over several."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline_core.errors import ConfigError
+from pipeline_core.placement import DeviceMap
+
+if TYPE_CHECKING:
+    import torch
 
 
 def devices_here() -> tuple[str, ...]:
@@ -27,3 +35,38 @@ def check_device(device: str) -> None:
             f"placement.device is {device}, and this machine has {', '.join(here)}",
             "choose one of these, or install the build of torch for the device (README, Installing)",
         )
+
+
+def loading_options(device: str, device_map: DeviceMap, offloaded: Path) -> dict[str, Any]:
+    """Return what has transformers bring the parts of a model to their devices as it loads them.
+
+    Args:
+        device: the kind of device that the parts are spread over.
+        device_map: as in ``Placement``; None: none of its options.
+        offloaded: folder for weights that are left on the disk and cannot be read from where they are.
+    """
+    if device_map is None:
+        return {}
+    options = {"device_map": device_map, "offload_folder": str(offloaded)}
+    if device_map == "auto" and device == "cpu":
+        import psutil  # noqa: PLC0415
+
+        # Else it would go to accelerators first, which are another kind of device in keys.
+        options["max_memory"] = {"cpu": psutil.virtual_memory().available}
+    return options
+
+
+def spread(model: Any) -> str:
+    """Say over which devices a model is spread: with hooks that bring to each part what it needs, or none."""
+    parts = Counter(str(place) for place in getattr(model, "hf_device_map", {}).values())
+    return ", ".join(f"{place} ({count} parts)" for place, count in parts.items())
+
+
+def input_device(module: Any) -> "torch.device":
+    """Return where a module takes its inputs: where it is, or, if its weights lie elsewhere, where it runs."""
+    import torch  # noqa: PLC0415
+
+    hooks = (getattr(part, "_hf_hook", None) for part in module.modules())
+    runs = next((hook.execution_device for hook in hooks if getattr(hook, "execution_device", None) is not None), None)
+    found: torch.device = next(module.parameters()).device if runs is None else torch.device(runs)
+    return found

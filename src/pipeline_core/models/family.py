@@ -3,6 +3,7 @@
 A member of ``families`` is an object of one of these classes, or of a subclass that overrides what is otherwise in it.
 """
 
+import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,11 @@ from pipeline_core.errors import ModelError
 from pipeline_core.model_facts import Kind, Place, Rendering
 from pipeline_core.models import prompts
 from pipeline_core.models.checkpoint import check_files
+from pipeline_core.models.devices import loading_options, spread
 from pipeline_core.models.hub import fetch
 from pipeline_core.models.representations import AttentionKind
 from pipeline_core.models.samples import SampleInput
+from pipeline_core.placement import DeviceMap
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +64,9 @@ class Family(ABC):
         """Return the traits of one of its models."""
 
     @abstractmethod
-    def load(self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path) -> "Embedder":
+    def load(
+        self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path, device_map: DeviceMap = None
+    ) -> "Embedder":
         """Load one of its models; see ``loading.load_embedder``, which tells errors of transformers in one line.
 
         Raises:
@@ -98,8 +103,10 @@ class TransformersFamily(Family):
             ModelError: weights that embedding needs are not there.
         """
 
-    def load(self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path) -> "Embedder":
-        """Load processor and model, and bring the model to the device."""
+    def load(
+        self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path, device_map: DeviceMap = None
+    ) -> "Embedder":
+        """Load processor and model, and bring the model to the device, or its parts to theirs."""
         from transformers import AutoConfig  # noqa: PLC0415
 
         place = self.place(replace(facts, place=fetch(Place(facts.place, facts.revision))), cache)
@@ -110,25 +117,31 @@ class TransformersFamily(Family):
         if settings.max_pixels is not None:
             self.limit_pixels(facts.name, processor, settings.max_pixels)
         config = AutoConfig.from_pretrained(place, **common)
+        offloaded = cache / "offloaded" / hashlib.sha256(f"{facts.identity} {facts.dtype}".encode()).hexdigest()[:16]
+        if device_map is None and getattr(config, "quantization_config", None) is not None:
+            device_map = {"": device}  # packed weights are not moved afterwards
+        options = common | loading_options(device, device_map, offloaded)
         try:
-            model = self._load_model(facts, place, common, config)
+            model = self._load_model(facts, place, options, config)
         except ValueError as error:
             if facts.attention == _PLAIN or _UNATTENDED not in str(error):
                 raise
             log.warning("%s has no %s attention: it runs with %s", facts.name, facts.attention, _PLAIN)
             facts = replace(facts, attention=_PLAIN)
-            model = self._load_model(facts, place, common, config)
+            model = self._load_model(facts, place, options, config)
         if facts.adapter is not None:
             from pipeline_core.models.adapter import merge_adapter  # noqa: PLC0415
 
             merge_adapter(model, facts.name, Path(fetch(facts.adapter)))
+        if found := spread(model):
+            log.warning("%s is spread over %s", facts.name, found)
         try:
-            model = model.to(device)
+            model = model if device_map else model.to(device)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise ModelError(
                 f"{facts.name} cannot be brought to the device {device}: {reason}",
-                "set model.dtype=bfloat16, or placement.device to another",
+                "set model.dtype=bfloat16, or placement.device_map=auto to spread it",
             ) from None
         made = self.embedder(facts, model, processor)
         return self._try(made, model, processor) if self.tried else made
@@ -148,9 +161,9 @@ class TransformersFamily(Family):
             check_batches(made)
         return made
 
-    def _load_model(self, facts: "ModelFacts", place: str, common: Mapping[str, Any], config: Any) -> Any:
+    def _load_model(self, facts: "ModelFacts", place: str, options: Mapping[str, Any], config: Any) -> Any:
         attention = _text_attention(config, facts.attention)
-        return self.load_model(facts, place, {**common, "dtype": facts.dtype, "attn_implementation": attention})
+        return self.load_model(facts, place, {**options, "dtype": facts.dtype, "attn_implementation": attention})
 
     def place(self, facts: "ModelFacts", cache: Path) -> str:
         """Return what a model is loaded from: its folder; those of the hub are on this machine by then.
