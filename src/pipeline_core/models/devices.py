@@ -33,7 +33,7 @@ def check_device(device: str) -> None:
     if device not in {name for one in here for name in (one, one.partition(":")[0])}:
         raise ConfigError(
             f"placement.device is {device}, and this machine has {', '.join(here)}",
-            "choose one of these, or install the build of torch for the device (README, Installing)",
+            "choose one of these (lens search --device), or install torch's build for the device (README, Installing)",
         )
 
 
@@ -66,7 +66,7 @@ def input_device(module: Any) -> "torch.device":
     """Return where a module takes its inputs: where it is, or, if its weights lie elsewhere, where it runs."""
     import torch  # noqa: PLC0415
 
-    hooks = (getattr(part, "_hf_hook", None) for part in module.modules())
-    runs = next((hook.execution_device for hook in hooks if getattr(hook, "execution_device", None) is not None), None)
+    places = (getattr(getattr(part, "_hf_hook", None), "execution_device", None) for part in module.modules())
+    runs = next((place for place in places if place is not None), None)
     found: torch.device = next(module.parameters()).device if runs is None else torch.device(runs)
     return found
