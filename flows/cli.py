@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows import environment
 from flows.exits import ExitStatus
-from pipeline_core.errors import LensError, StoreError
+from pipeline_core.errors import LensError, QueryError, StoreError
 from pipeline_core.presets import preset_names
 
 if TYPE_CHECKING:
     from flows.running import FlowName
     from pipeline_core.config import RunConfig
+    from pipeline_core.index.search import SearchResult
     from pipeline_core.planner.plan import Plan
 
 app = typer.Typer(
@@ -129,17 +131,40 @@ def search(
     to: Annotated[Literal["image", "text", "any"], typer.Option(help="What to find.")] = "image",
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="Hits to show.")] = 5,
     model: Annotated[str | None, typer.Option(help="Model; by default the one that the latest run studied.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where it runs; by default as in that run.")] = None,
     store: StoreOption = None,
 ) -> None:
-    """Search the index with words, a picture, or both: hits of raw and of realigned embeddings, side by side."""
-    from flows.searching import search_run
+    """Search the index with words, a picture, or both: hits of raw and of realigned embeddings, side by side.
+
+    Without words and picture every line read is a search, [bold]--image FILE[/bold] before the words of those with a
+    picture; the model is loaded once for all of them.
+    """
+    from flows.searching import open_searcher, read_lines, read_question
     from pipeline_core.activations.query import Question
 
-    hits = search_run(_existing(store), Question(text, image), to, k, model)
+    asked = None if image is None and text in (None, "-") else Question(text, image)
+    searcher = open_searcher(_existing(store), model, device)
+    if asked is not None:
+        _show_hits(searcher.search(asked, to, k))
+        return
+    refused = 0
+    for line in read_lines():
+        try:
+            _show_hits(searcher.search(read_question(line), to, k), line)
+        except QueryError as error:
+            refused += 1
+            err.print(f"lens: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if refused and not sys.stdin.isatty():
+        raise typer.Exit(2)
+
+
+def _show_hits(hits: "SearchResult", title: str | None = None) -> None:
     columns = {"raw": hits.raw, "ReAlign": hits.realign}
     shown = {name: found for name, found in columns.items() if found is not None}
     ranks = enumerate(zip(*shown.values(), strict=True), start=1)
-    out.print(_table(["rank", *shown], [(str(rank), *map(str, found)) for rank, found in ranks]))
+    table = _table(["rank", *shown], [(str(rank), *map(str, found)) for rank, found in ranks])
+    table.title = title and escape(title)
+    out.print(table)
     if hits.realign is None:
         out.print("ReAlign: not fitted to such questions, of which the data set has none in the support split")
 
@@ -335,7 +360,10 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
     """Carry out a plan by the runner that its placement names."""
     from flows.terminal import progress_bars
+    from pipeline_core.planner.execution import check_machine
+    from pipeline_core.store.artifacts import Store
 
+    check_machine(plan, Store(root))  # before a server is started
     with progress_bars(err) as listener:
         if plan.config.placement.runner == "inline":
             from flows.inline import InlineRunner

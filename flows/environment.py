@@ -12,10 +12,12 @@ SETTINGS = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
     # Libraries draw bars of their own over ours.
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
+    "ACCELERATE_LOG_LEVEL": "error",
     # Idle OpenMP threads that spin take the cores from the stage that runs next.
     "OMP_WAIT_POLICY": "passive",
 }

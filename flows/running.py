@@ -30,10 +30,13 @@ def run_plan(flow: FlowName, plan: Plan, root: Path, runner: Runner) -> RunRecor
     When a step fails, those that do not need it still run.
 
     Raises:
-        LensError: a user's mistake, as the step that met it raised it.
+        LensError: a user's mistake, as the step that met it raised it, or the device that models are to run on.
     """
+    from pipeline_core.planner.execution import check_machine
+    from pipeline_core.store.artifacts import Store
     from pipeline_core.warehouse.build import build_warehouse
 
+    check_machine(plan, Store(root))
     with journalled_run(root, flow, plan.config.model_dump(mode="json", by_alias=True), plan.run_artifacts()) as run:
         failure = runner(plan, root, run)
         if failure is not None:

@@ -1,53 +1,52 @@
-"""A search: words, a picture or both, embedded by the model of a run and looked up in that run's index."""
+"""Searches of the latest completed run: its searcher, and questions as people type them, one a line."""
 
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from pipeline_core.activations.query import Question, embed_question
-from pipeline_core.config import parse_config
+from pipeline_core.activations.query import Question
 from pipeline_core.errors import QueryError, StoreError
-from pipeline_core.index.items import group_name
-from pipeline_core.index.search import SearchResult, Target, search
-from pipeline_core.models.facts import describe_model
-from pipeline_core.models.loading import load_embedder
-from pipeline_core.planner.execution import CACHE
-from pipeline_core.store.artifacts import Store
+from pipeline_core.index.searcher import Searcher
+from pipeline_core.library import Run, open_store
 from pipeline_core.store.journal import read_runs
 
+_PICTURE = "--image"
 
-def search_run(root: Path, question: Question, to: Target, k: int, model: str | None) -> SearchResult:
-    """Search the index of the latest completed run.
 
-    Args:
-        root: the store.
-        question: what is looked for.
-        to: modality of the answers.
-        k: hits a variant.
-        model: one of the run's models; by default the one that it studied.
+def open_searcher(root: Path, model: str | None = None, device: str | None = None) -> Searcher:
+    """Load a model of the latest completed run, to search its index with.
 
     Raises:
-        StoreError: there is no completed run, or an artifact that it used is missing or damaged.
-        QueryError: the run had no such model, the model has changed since, or the question cannot be embedded.
-        ConfigError: the run is of an older version, whose config had other fields.
+        StoreError: there is no completed run; otherwise as ``Run.searcher``.
     """
-    modality = question.modality
     completed = [run for run in read_runs(root) if run.state == "completed"]
     if not completed:
         raise StoreError(f"the store {root} has no completed run", "run lens run")
-    run = completed[-1]
-    config = parse_config(run.config)
-    models = {m.label: m for m in ((config.model,) if run.flow == "analyze" else config.models)}
-    chosen = models.get(model or config.model.label)
-    if chosen is None:
-        raise QueryError(f"the latest run had no model {model!r}", f"it had {', '.join(models)}")
-    used = {artifact.name: artifact for artifact in run.artifacts}
-    dataset, activations, index = (
-        Store(root).find(used[name].stage, used[name].fingerprint)
-        for name in ("dataset", f"activations/{chosen.label}", f"index/{chosen.label}")
-    )
-    facts = describe_model(chosen)
-    if facts.identity != activations.manifest.source:
-        raise QueryError(f"the model {chosen.label} has changed since the index was built", "run lens run again")
-    embedder = load_embedder(chosen, facts, config.placement.device, root / CACHE)
-    sections = config.section("activations"), config.section("representation")
-    vector, prompt_id = embed_question(embedder, question, dataset.folder, *sections)
-    return search(index.folder, vector, to, k, group_name(modality, prompt_id))
+    return Run(open_store(root), completed[-1]).searcher(model, device)
+
+
+def read_lines() -> Iterator[str]:
+    """Yield what is piped in, line by line; on a terminal ask for each, until an empty one or the end."""
+    if not sys.stdin.isatty():
+        yield from filter(None, map(str.strip, sys.stdin))
+        return
+    with suppress(EOFError, KeyboardInterrupt):
+        while line := input("search> ").strip():
+            yield line
+
+
+def read_question(line: str) -> Question:
+    """Return what a line asks for: its words, or ``--image FILE`` with words or without.
+
+    Raises:
+        QueryError: no file follows ``--image``.
+    """
+    if not line.startswith(_PICTURE):
+        return Question(line)
+    try:
+        _, file, *words = shlex.split(line)
+    except ValueError:
+        raise QueryError(f"the line {line!r} names no picture", f"write {_PICTURE} 'FILE', and words if any") from None
+    return Question(" ".join(words) or None, Path(file))

@@ -26,7 +26,7 @@ def test_the_snippets_of_the_page_run(inline_store: Path, monkeypatch: pytest.Mo
     snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     for snippet in snippets:
         exec(compile(snippet, str(PAGE), "exec"), names)
-    assert len(snippets) == 6
+    assert len(snippets) == 7
     recall, leading = names["recall"], names["leading"]
     assert isinstance(recall, pl.DataFrame)
     assert isinstance(leading, pl.DataFrame)

@@ -5,7 +5,13 @@ import hashlib
 from pipeline_core.schema import SCHEMA_VERSION, TABLES
 from pipeline_core.store.fingerprint import canonical_json
 
-RECORDED = {1: "81b3ca4f18a104e5", 2: "d19e5be8e88c943d", 3: "f2c00d32d49ddf2c", 4: "29a3ba8cf4cf5809"}
+RECORDED = {
+    1: "81b3ca4f18a104e5",
+    2: "d19e5be8e88c943d",
+    3: "f2c00d32d49ddf2c",
+    4: "29a3ba8cf4cf5809",
+    5: "649a8a52ed2e7c41",
+}
 """Hash of the schema by version: stages, keys, and every column's name, type and nullability, in order."""
 
 

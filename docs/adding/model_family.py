@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline_core.models.representations import Representation
     from pipeline_core.models.samples import Role, SampleInput
     from pipeline_core.models.settings import ModelSettings
+    from pipeline_core.placement import DeviceMap
 
 WIDTH = 16
 
@@ -90,7 +91,9 @@ class Colours(Family):
         """Return that it gives vectors alone, and follows no instructions."""
         return Traits("contrastive", has_tokens=False, prompts=False)
 
-    def load(self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path) -> "Embedder":
+    def load(
+        self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path, device_map: "DeviceMap" = None
+    ) -> "Embedder":
         """Return the embedder; there are no weights."""
         return ColourEmbedder(facts)
 

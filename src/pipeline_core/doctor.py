@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from pipeline_core.embedded import embedded_file
 from pipeline_core.errors import LensError
+from pipeline_core.models.devices import devices_here
 from pipeline_core.registry import GROUP, Named, Registry
 from pipeline_core.store.artifacts import Store
 
@@ -96,3 +97,4 @@ def _machine(store: Path) -> Iterator[Check]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     yield Check("memory", memory >= MEMORY_NEEDED, f"{memory / _GIB:.0f} GiB", "the demo wants 6 GiB")
     yield Check("cores", True, str(os.cpu_count()))
+    yield Check("devices", True, ", ".join(devices_here()))

@@ -1,28 +1,30 @@
 """The library for notebooks and programs: what the runs of a store made, as arrays, frames and objects.
 
-Nothing here needs Prefect. Models are never loaded; torch is, where an autoencoder encodes.
+Nothing here needs Prefect. torch is loaded where an autoencoder encodes, a model where somebody searches.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
 from pydantic import ValidationError
 
 from pipeline_core.activations.analysed import analysed
-from pipeline_core.activations.settings import RepresentationSettings
+from pipeline_core.activations.settings import ActivationsSettings, RepresentationSettings
 from pipeline_core.activations.vectors import Matrix, VectorBlocks, load_embeddings
 from pipeline_core.errors import ConfigError, DataError, QueryError, StoreError
 from pipeline_core.grid.settings import GridSettings
+from pipeline_core.models.settings import ModelSettings
+from pipeline_core.placement import Placement
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, Scope, adaptation_settings
 from pipeline_core.retrieval.maps import Map, load_maps, unit
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import read_table
-from pipeline_core.settings import explained
+from pipeline_core.settings import Section, explained
 from pipeline_core.store.artifacts import Artifact, Store
 from pipeline_core.store.journal import RunRecord, find_run
 
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     import duckdb
     from scipy import sparse
 
+    from pipeline_core.index.searcher import Searcher
     from pipeline_core.sae.architectures import Sae
+
+Kind = TypeVar("Kind", bound=Section)
 
 
 def open_store(path: str | Path = "store") -> "OpenStore":
@@ -96,9 +101,9 @@ class Run:
         Raises:
             StoreError: the run had no such step, or its artifact is missing or damaged.
         """
-        return self._found(step).folder
+        return self._published(step).folder
 
-    def _found(self, step: str) -> Artifact:
+    def _published(self, step: str) -> Artifact:
         for used in self.record.artifacts:
             if used.name == step:
                 return Store(self.store.root).find(used.stage, used.fingerprint)
@@ -128,7 +133,7 @@ class Run:
         chosen = model or self.models[0]
         activations = self.artifact(f"activations/{chosen}")
         # What the run's config leaves to the model is told in the manifests; models without tokens have no choice.
-        kept = {} if rep_id else self._found(f"index/{chosen}").manifest.config.get("representation", {})
+        kept = {} if rep_id else self._published(f"index/{chosen}").manifest.config.get("representation", {})
         return load_embeddings(activations, rep_id or analysed(activations, RepresentationSettings(**kept)))
 
     def features(self, sae_id: str | None = None) -> pl.DataFrame:
@@ -185,6 +190,56 @@ class Run:
         except KeyError:
             known = ", ".join(dict.fromkeys(name.rpartition("/")[0] for name in maps))
             raise StoreError(f"no system {system!r} was fitted for the task {task_id}", f"systems: {known}") from None
+
+    def searcher(self, model: str | None = None, device: str | None = None) -> "Searcher":
+        """Load a model, once, and return what searches its index: ``searcher.search(Question("a red heart"))``.
+
+        Args:
+            model: one of ``models``.
+            device: where it runs; by default where the run was to.
+
+        Raises:
+            QueryError: the run had no such model, or the model has changed since.
+            StoreError: an artifact that it used is missing or damaged.
+            ConfigError: this machine has no such device, or the run is of an older version, whose config differs.
+            ModelError: the model cannot be loaded.
+        """
+        from pipeline_core.activations.plan import DatasetTables  # noqa: PLC0415
+        from pipeline_core.index.searcher import Searcher  # noqa: PLC0415 - lancedb
+        from pipeline_core.models.facts import describe_model  # noqa: PLC0415
+        from pipeline_core.models.loading import load_embedder  # noqa: PLC0415
+        from pipeline_core.planner.execution import CACHE  # noqa: PLC0415
+
+        name, given = model or self.models[0], self.record.config
+        asked = [self._section(ModelSettings, one) for one in (given.get("model"), *given.get("compare_with", ()))]
+        chosen = next((one for one in asked if one.label == name), None)
+        if chosen is None or name not in self.models:
+            raise QueryError(f"the run had no model {name!r}", f"it had {', '.join(self.models)}")
+        activations, dataset, index = (
+            self._published(step) for step in (f"activations/{name}", "dataset", f"index/{name}")
+        )
+        facts = describe_model(chosen)
+        if facts.identity != activations.manifest.source:
+            raise QueryError(f"the model {name} has changed since the index was built", "run lens run again")
+        place = self._section(Placement, {"device": device} if device else given.get("placement"))
+        return Searcher(
+            load_embedder(chosen, facts, place.device, self.store.root / CACHE, place.device_map),
+            DatasetTables.read(dataset.folder),
+            index.folder,
+            self._section(ActivationsSettings, given.get("activations")),
+            self._section(RepresentationSettings, given.get("representation")),
+        )
+
+    def _section(self, kind: type[Kind], values: Any) -> Kind:
+        try:
+            return kind.model_validate(values)
+        except ValidationError as error:
+            field, message, first = explained(error)
+            told = f"has {first['input']!r} for {field or kind.__name__}: {message}"
+            raise ConfigError(
+                f"the config of the run {self.record.run_id} {told}",
+                "run lens run again, which writes the config of this version",
+            ) from None
 
     def _named(self, start: str) -> tuple[str, ...]:
         return tuple(

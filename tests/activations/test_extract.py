@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import torch
+from transformers import AutoModel
 
 from pipeline_core.activations.extract import build_shard, plan_shards
 from pipeline_core.activations.plan import DatasetTables, needed_requests, training_order
@@ -28,6 +29,8 @@ from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.threads import limited_threads
 from tests.models import tiny
+from tests.models.tiny_duals import DUAL
+from tests.models.tiny_families import save
 
 SETTINGS = ActivationsSettings()
 SHARD_SIZE = 24
@@ -325,12 +328,13 @@ def test_a_picture_that_is_gone_names_its_sample(
         run(llava, broken, tmp_path)
 
 
-def test_a_dual_encoder_writes_one_representation(dataset_folder: Path, tmp_path: Path) -> None:
-    folder = tiny.save_clip(tmp_path / "model")
-    embedder = tiny.load(folder)
+def test_a_dual_encoder_writes_one_representation_and_the_attention_that_it_ran_with(
+    dataset_folder: Path, tmp_path: Path
+) -> None:
+    embedder = tiny.load(save(tmp_path / "model", DUAL["aimv2"], AutoModel), attention="sdpa")
     run(embedder, dataset_folder, tmp_path)
-    representations = read_table(tmp_path, "representations").select("layer", "pooling", "at_analysis_layer")
-    assert representations.rows() == [(-1, "model", True)]
+    columns = ("layer", "pooling", "at_analysis_layer", "attention")
+    assert read_table(tmp_path, "representations").select(columns).rows() == [(-1, "model", True, "eager")]
     assert analysis_representation(tmp_path, "max", "content") == analysis_representation(tmp_path)
     embeddings = load_embeddings(tmp_path)
     tokens = read_table(tmp_path, "tokens")

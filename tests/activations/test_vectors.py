@@ -78,6 +78,7 @@ def test_an_unknown_representation_is_told(tmp_path: Path) -> None:
                 "pooling": "mean",
                 "mask": "all",
                 "attention_kind": "causal",
+                "attention": "sdpa",
                 "at_analysis_layer": True,
             }
         ),

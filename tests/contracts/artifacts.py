@@ -107,6 +107,7 @@ def representation(rep_id: str, layer: int, default: bool) -> dict[str, Any]:
         "pooling": "mean",
         "mask": "all",
         "attention_kind": "causal",
+        "attention": "sdpa",
         "at_analysis_layer": default,
     }
 

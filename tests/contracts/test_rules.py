@@ -95,7 +95,15 @@ BROKEN: dict[str, list[Break]] = {
         add("quarantine", reason=""),
     ],
     "activations": [
-        add("representations", layer=-2, norm_position="odd", pooling="sum", mask="some", attention_kind="sparse"),
+        add(
+            "representations",
+            layer=-2,
+            norm_position="odd",
+            pooling="sum",
+            mask="some",
+            attention_kind="sparse",
+            attention="flash",
+        ),
         add("representations", 1, rep_id="m/L2", model="other"),
         add("embeddings", sample_id="s1", vector=[NAN, 1.0]),
         add("embeddings", sample_id="s2", vector=[0.0, 0.0]),

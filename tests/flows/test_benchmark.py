@@ -7,7 +7,7 @@ import pytest
 
 from flows.inline import InlineRunner
 from flows.running import run_plan
-from flows.searching import search_run
+from flows.searching import open_searcher
 from pipeline_core.activations.query import Question
 from pipeline_core.config import RunConfig
 from pipeline_core.errors import DataError
@@ -69,7 +69,7 @@ def test_the_report_says_so(store: Path) -> None:
 
 
 def test_it_can_be_searched_by_raw_embeddings(store: Path) -> None:
-    found = search_run(store, Question("a red heart"), "image", 3, None)
+    found = open_searcher(store).search(Question("a red heart"), k=3)
     assert (len(found.raw), found.realign) == (3, None)
 
 

@@ -151,6 +151,7 @@ def test_doctor_finds_this_machine_ready(tmp_path: Path) -> None:
         (("run", "--set", "dataset.name=imagenet"), ("imagenet", "emoji")),
         (("run", "--set", "dataset.name=folder", "--set", "dataset.path=/no/such/folder"), ("/no/such/folder",)),
         (("run", "--preset", "emo"), ("emo", "emoji-full")),
+        (("run", "--set", "placement.device=cuda:99"), ("placement.device is cuda:99", "this machine has cpu")),
         (("sql", "selec 1"), ("lens sql --schema",)),
         (("sql", "drop table runs"), ("only read",)),
         (("sql", "select * from read_csv('/etc/passwd')"), ("disabled",)),

@@ -98,6 +98,7 @@ def _write(root: Path, prompts: bool, n: int) -> Artifacts:
         "pooling": "mean",
         "mask": "all",
         "attention_kind": "causal",
+        "attention": "sdpa",
         "at_analysis_layer": True,
     }
     _tables(activations, {"representations": [representation], "embeddings": embeddings})

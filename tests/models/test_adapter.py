@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import ModelError
 from pipeline_core.models.facts import describe_model
+from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
 from tests.models import tiny
@@ -116,3 +117,11 @@ def test_an_adapter_without_weights_or_beside_a_whole_model_is_told(llava_folder
     shutil.copytree(llava_folder, tmp_path, dirs_exist_ok=True)
     with pytest.raises(ModelError, match="holds an adapter and a whole model"):
         tiny.load(tmp_path)
+
+
+def test_an_adapter_over_weights_on_the_disk_is_refused(llava_folder: Path, tmp_path: Path) -> None:
+    save_adapter(tmp_path / "adapter", llava_folder)
+    settings = ModelSettings(name=str(tmp_path / "adapter"))
+    parts = {"model": "disk", "lm_head": "cpu"}
+    with pytest.raises(ModelError, match=r"q_proj was left on the disk by placement\.device_map; merge it with"):
+        load_embedder(settings, describe_model(settings), "cpu", tmp_path, parts)

@@ -158,7 +158,32 @@ def _apart(code: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | environment, check=True, capture_output=True, text=True
     )
+    assert not done.stderr
     return done.stdout
+
+
+def test_a_hub_that_is_not_there_is_asked_once_and_what_the_cache_has_is_had(cache: Path) -> None:
+    code = """
+from pathlib import Path
+from pipeline_core.errors import ModelError
+from pipeline_core.model_facts import Place
+from pipeline_core.models.facts import describe_model
+from pipeline_core.models.hub import fetch
+from pipeline_core.models.loading import load_embedder
+from pipeline_core.models.settings import ModelSettings
+settings = ModelSettings(name="somebody/clip", revision="v2")
+print(load_embedder(settings, describe_model(settings), "cpu", Path()).facts.identity)
+for ask, what in ((describe_model, ModelSettings(name="somebody/else")), (fetch, Place("somebody/else", "c" * 40))):
+    try:
+        ask(what)
+    except ModelError as error:
+        print(error)
+"""
+    # Its client warns of every further attempt, on what is to stay empty.
+    nobody = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HUB_VERBOSITY": "warning"}
+    first, *others = _apart(code, HF_HUB_CACHE=str(cache.parent), **nobody).splitlines()
+    assert first == f"hub:{NAME}@{SECOND}"
+    assert len(others) == 2 and all("and the hub cannot be asked; check the network" in line for line in others)
 
 
 class Hub(BaseHTTPRequestHandler):

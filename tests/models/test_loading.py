@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AlignConfig, AlignModel, AutoModelForImageTextToText
+from transformers import AlignConfig, AlignModel, AutoModelForImageTextToText, PreTrainedModel
 
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import ConfigError, ModelError
 from pipeline_core.models.embedder import AttendingEmbedder
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.loading import load_embedder
@@ -71,10 +72,10 @@ def test_pixel_limits_decide_how_many_tokens_a_picture_has(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
-def test_a_device_that_is_not_there_is_told_in_one_line(llava_folder: Path, tmp_path: Path, device: str) -> None:
-    settings = ModelSettings(name=str(llava_folder))
-    with pytest.raises(ModelError, match=f"cannot run on the device {device!r}") as caught:
-        load_embedder(settings, describe_model(settings), device, tmp_path)
+def test_a_device_that_is_not_there_is_told_in_one_line_and_nothing_is_loaded(device: str) -> None:
+    facts = describe_model(ModelSettings())
+    with pytest.raises(ConfigError, match=rf"^placement\.device is {device}, .* has cpu.*; choose") as caught:
+        load_embedder(ModelSettings(), replace(facts, place="/no/such/folder"), device, Path())
     assert "\n" not in str(caught.value)
 
 
@@ -141,6 +142,11 @@ def pickled_in_shards(folder: Path, copy: Path) -> None:
     (copy / "pytorch_model.bin.index.json").write_text(json.dumps(index))
 
 
+def pickled_alone(folder: Path, copy: Path) -> None:
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.safetensors"))
+    pickled(folder, copy)
+
+
 @pytest.mark.parametrize("save", [headless, newer, sharded, pickled, pickled_in_shards])
 def test_every_layout_of_weights_gives_the_same_vectors(save: Any, llava_folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
@@ -194,9 +200,75 @@ def test_eight_bit_weights_are_loaded_with_their_scales(llava_folder: Path, tmp_
     np.testing.assert_allclose(vectors(folder), vectors(plain), atol=1e-5)
 
 
-def test_a_package_that_quantised_weights_need_is_named(llava_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "package"),
+    [
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "bitsandbytes"),
+        ({"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups": {}}, "compressed-tensors"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True, "version": "gemm"}, "gptqmodel"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "optimum"),
+    ],
+)
+def test_a_package_that_quantised_weights_need_is_named(
+    method: dict[str, Any], package: str, llava_folder: Path, tmp_path: Path
+) -> None:
     folder = changed(llava_folder, tmp_path / "four", lambda weights: None)
-    reconfigure(folder, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
-    with pytest.raises(ModelError, match=r"requires bitsandbytes.*; install the package that it names") as caught:
+    reconfigure(folder, quantization_config=method)
+    with pytest.raises(ModelError, match=rf"pip install .*{package}.*; install the package that it names") as caught:
         tiny.load(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_models_that_threads_load_at_once_leave_transformers_as_it_was(llava_folder: Path) -> None:
+    ties = PreTrainedModel.tie_weights
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(tiny.load, [llava_folder] * 8))
+    assert PreTrainedModel.tie_weights is ties
+
+
+ON_DISK = {
+    "model.vision_tower": "disk",
+    "model.multi_modal_projector": "cpu",
+    "model.language_model.embed_tokens": "disk",
+    "model.language_model.layers.0": "cpu",
+    "model.language_model.layers.1": "disk",
+    "model.language_model.layers.2": "cpu",
+    "model.language_model.norm": "disk",
+    "model.language_model.rotary_emb": "cpu",
+    "lm_head": "disk",
+}
+
+
+@pytest.mark.parametrize("device_map", ["auto", ON_DISK])
+@pytest.mark.parametrize("save", [shutil.copytree, pickled_alone])
+def test_a_model_that_is_spread_gives_the_states_of_every_layer(
+    device_map: Any, save: Any, llava_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(llava_folder, tmp_path / "copy")
+    settings = ModelSettings(name=str(tmp_path / "copy"))
+    with caplog.at_level(logging.WARNING):
+        spread = load_embedder(settings, describe_model(settings), "cpu", tmp_path, device_map)
+    whole, roles = tiny.load(llava_folder), ("image", "text", "prompt", "template")
+    samples = [
+        SampleInput("p", "x", tiny.picture(0), None, "Summarize:", keeps_states=True),
+        SampleInput("t", "x", None, "a red heart", "Summarize:", keeps_states=True),
+        SampleInput("b", "x", tiny.picture(1), "with dark skin", "Summarize:", keeps_states=True),
+    ]
+    mine, wanted = (one.embed(samples, whole.representations(1), roles) for one in (spread, whole))
+    np.testing.assert_allclose(mine.vectors, wanted.vectors, atol=1e-5)
+    for kept, right in zip(mine.tokens, wanted.tokens, strict=True):
+        np.testing.assert_allclose(kept.states, right.states, atol=1e-5)
+    assert any("is spread over disk (5 parts), cpu (4 parts)" in line for line in caplog.messages) == (
+        device_map == ON_DISK
+    )
+
+
+def test_a_dual_encoder_that_is_spread_gives_the_same_vectors(tmp_path: Path) -> None:
+    folder = tiny.save_clip(tmp_path / "clip")
+    parts = {"text_model": "disk", "vision_model": "disk", "visual_projection": "cpu", "text_projection": "cpu"}
+    settings = ModelSettings(name=str(folder))
+    spread = load_embedder(settings, describe_model(settings), "cpu", tmp_path, parts | {"logit_scale": "cpu"})
+    samples = [SampleInput("p", "none", tiny.picture(0)), SampleInput("t", "none", None, "a red heart")]
+    representations = spread.representations(None)
+    wanted = tiny.load(folder).embed(samples, representations, ()).vectors
+    np.testing.assert_allclose(spread.embed(samples, representations, ()).vectors, wanted, atol=1e-5)

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from flows.inline import InlineRunner
+from flows.running import run_plan
+from pipeline_core.errors import ConfigError
 from pipeline_core.models import loading
-from pipeline_core.planner.execution import build_share, carry_out
+from pipeline_core.placement import Placement
+from pipeline_core.planner.execution import build_share, carry_out, check_machine
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.artifacts import Store
@@ -60,3 +64,17 @@ def test_parts_that_workers_share_make_the_artifact_of_one_worker(
     assert len(parts) > 2
     for file in artifact.manifest.files:
         assert file_digest(alone.folder(plan.steps[STEP].key) / file.path) == file.sha256
+
+
+def test_a_device_that_is_not_here_is_refused_before_anything_is_built_unless_no_model_runs(
+    plan: Plan, tmp_path: Path
+) -> None:
+    elsewhere = plan.config.model_copy(update={"placement": Placement(device="cuda:99")})
+    wanted, store = plan_analysis(elsewhere), Store(tmp_path / "store")
+    with pytest.raises(ConfigError, match=r"placement\.device is cuda:99"):
+        run_plan("analyze", wanted, store.root, InlineRunner())
+    assert not list(store.root.iterdir())
+    for step in wanted.steps.values():
+        if step.maker.runs_model:
+            store.materialize(step.key, lambda folder: None)
+    check_machine(wanted, store)

@@ -195,6 +195,7 @@ def _model(
         pooling="mean",
         mask="all",
         attention_kind="causal",
+        attention="sdpa",
         at_analysis_layer=True,
     )
     _retrieval(rows, name, recipes, strength, random)

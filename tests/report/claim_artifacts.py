@@ -238,6 +238,7 @@ def _representations(model: str) -> Iterator[dict[str, Any]]:
                 "pooling": pooling,
                 "mask": mask,
                 "attention_kind": "causal",
+                "attention": "sdpa",
                 "at_analysis_layer": layer == LAYERS[-1],
             }
 

@@ -59,7 +59,13 @@ def _model(model: ModelFolders, root: Path, repetition: int) -> ModelFolders:
     for rep_id, layer, pooling, mask in _representations(model.name) if generative else ():
         place = {"layer": layer, "pooling": pooling, "mask": mask, "at_analysis_layer": layer == DEPTH}
         rows.add(
-            "representations", rep_id=rep_id, model=model.name, norm_position="raw", attention_kind="causal", **place
+            "representations",
+            rep_id=rep_id,
+            model=model.name,
+            norm_position="raw",
+            attention_kind="causal",
+            attention="sdpa",
+            **place,
         )
     changed = replace(
         model,

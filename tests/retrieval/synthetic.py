@@ -125,6 +125,7 @@ def _write_activations(folder: Path, ids: list[tuple[str, str]], rng: np.random.
         "pooling": "mean",
         "mask": "all",
         "attention_kind": "causal",
+        "attention": "sdpa",
         "at_analysis_layer": True,
     }
     write_table(folder, "representations", pl.DataFrame([representation]))

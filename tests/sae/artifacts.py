@@ -22,6 +22,7 @@ REPRESENTATION = {
     "pooling": "mean",
     "mask": "all",
     "attention_kind": "causal",
+    "attention": "sdpa",
     "at_analysis_layer": True,
 }
 

@@ -63,5 +63,6 @@ def build_shard(
             samples = [sample_input(reader, request) for request in batch]
             parts += embed_halving(embedder, samples, representations, settings.token_roles)
             advance(len(batch))
-    rows = [{"model": embedder.facts.name, **asdict(rep)} for rep in representations]
+    of_model = {"model": embedder.facts.name, "attention": embedder.facts.attention}
+    rows = [of_model | asdict(rep) for rep in representations]
     write_shard(folder, shard, pl.DataFrame(rows), join(parts))

@@ -20,28 +20,30 @@ class Question:
     Attributes:
         text: the words, or None.
         picture: an image file, or None.
+
+    Raises:
+        QueryError: there are neither words nor a picture.
     """
 
     text: str | None = None
     picture: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse an empty question before a model is loaded for it."""
+        if not self.modality:
+            raise QueryError("there is nothing to search for", 'give words, e.g. lens search "a red heart", or --image')
+
     @property
     def modality(self) -> str:
-        """What the data set calls samples of its kind.
-
-        Raises:
-            QueryError: there are neither words nor a picture.
-        """
-        parts = [part for part, given in (("image", self.picture), ("text", (self.text or "").strip())) if given]
-        if not parts:
-            raise QueryError("there is nothing to search for", 'give words, e.g. lens search "a red heart", or --image')
-        return "_".join(parts)
+        """What the data set calls samples of its kind."""
+        parts = (("image", self.picture), ("text", (self.text or "").strip()))
+        return "_".join(part for part, given in parts if given)
 
 
 def embed_question(
     embedder: Embedder,
     question: Question,
-    dataset: Path,
+    tables: DatasetTables,
     settings: ActivationsSettings,
     representation: RepresentationSettings,
 ) -> tuple[Matrix, str]:
@@ -52,15 +54,14 @@ def embed_question(
     Args:
         embedder: the model.
         question: what is looked for.
-        dataset: folder of the dataset artifact.
+        tables: the data set.
         settings: decide the layer.
         representation: decides pooling and mask.
 
     Raises:
-        QueryError: the question is empty, its picture cannot be read, or no task has samples of its modality.
+        QueryError: its picture cannot be read, or no task has samples of its modality.
     """
-    modality, tables = question.modality, DatasetTables.read(dataset)
-    prompts = default_prompts(tables.tasks)
+    modality, prompts = question.modality, default_prompts(tables.tasks)
     if modality not in prompts:
         raise QueryError(f"no task of the run has samples of modality {modality}", f"it has {', '.join(prompts)}")
     instruction = dict(tables.prompts.select("prompt_id", "text").iter_rows())[prompts[modality]]

@@ -16,7 +16,7 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
 
     name = "activations"
     about = "Runs a model once over every sample: pooled embeddings, and token states where the model has some."
-    version = 2
+    version = 3
     settings = ActivationsSettings
     inputs = (Input("dataset", of_analysis=True),)
     runs_model = True
@@ -51,7 +51,8 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
         from pipeline_core.models.loading import load_embedder
 
         placement = work.subject.placement
-        embedder = load_embedder(work.settings(ModelSettings), work.subject.model, placement.device, work.cache)
+        where = placement.device, work.cache, placement.device_map
+        embedder = load_embedder(work.settings(ModelSettings), work.subject.model, *where)
 
         def build(shard: "Shard", advance: Callable[[int], None]) -> None:
             settings = work.settings(ActivationsSettings)

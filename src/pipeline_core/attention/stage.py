@@ -32,7 +32,9 @@ class Attention(ModelStage):
 
         # Only eager attention gives its weights.
         eager = replace(work.subject.model, attention="eager")
-        embedder = load_embedder(work.settings(ModelSettings), eager, work.subject.placement.device, work.cache)
+        placement = work.subject.placement
+        where = placement.device, work.cache, placement.device_map
+        embedder = load_embedder(work.settings(ModelSettings), eager, *where)
         measure_attention(embedder, work.input("dataset"), work.settings(AttentionSettings), work.folder, work.progress)
 
 

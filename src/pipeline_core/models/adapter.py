@@ -55,13 +55,17 @@ def merge_adapter(model: Any, name: str, folder: Path) -> None:
     for pair in sorted(pairs):
         weight = weights.get(renamed(f"{pair}.weight"))
         down, up = tensors[pair + _DOWN].float(), tensors[pair + _UP].float()
+        if weight is not None and weight.is_meta:
+            raise _unfit(name, f"{pair} was left on the disk by placement.device_map")
         if weight is None or (up.shape[0], down.shape[-1]) != weight.shape or up.shape[-1] != down.shape[0]:
             raise _unfit(name, f"{pair} is no matrix of its base, or of another shape")
         rank = down.shape[0]
         scale = told["lora_alpha"] / (math.sqrt(rank) if told.get("use_rslora") else rank)
-        tuned = weight.data.float() + scale * (up @ down)
+        device = weight.device
+        tuned = weight.data.float() + scale * (up @ down).to(device)
         if _LENGTHS in ends:
-            tuned *= tensors[pair + _LENGTHS].float().reshape(-1, 1) / tuned.norm(dim=1, keepdim=True)
+            lengths = tensors[pair + _LENGTHS].float().reshape(-1, 1).to(device)
+            tuned *= lengths / tuned.norm(dim=1, keepdim=True)
         weight.data = tuned.to(weight.dtype)
 
 

@@ -1,4 +1,4 @@
-"""What is tried of a model that no family names, as it is loaded: a text is the same alone and beside another."""
+"""What is tried of a model that no family vouches for, as it is loaded: a text is the same alone and beside another."""
 
 import numpy as np
 
@@ -28,5 +28,5 @@ def check_batches(embedder: Embedder) -> None:
     if difference > _TOLERANCE.get(embedder.facts.dtype, _COARSE):
         raise ModelError(
             f"{name} gives a text other vectors beside a longer one (by {difference:.2g} of the largest value)",
-            "set model.attention=eager; if that does not help, use another model",
+            "use another model",
         )

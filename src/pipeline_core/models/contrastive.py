@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from pipeline_core.errors import DataError, ModelError
 from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.devices import input_device
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import DualEncoderFamily
 from pipeline_core.models.pictures import PictureMemory
@@ -32,6 +33,7 @@ class ContrastiveEmbedder:
         """Wrap a loaded model and its processor, which are used as the family says."""
         self.facts = facts
         self._model = model.eval().requires_grad_(False)
+        self._device = input_device(model)
         self._processor = processor
         self._text_options = family.text_options()
         self._markers = marker_pattern(processor)
@@ -117,8 +119,8 @@ class ContrastiveEmbedder:
         return {s.sample_id: vector for s, vector in zip(samples, vectors, strict=True)}
 
     def _call(self, features: Any, inputs: Any) -> torch.Tensor:
-        device, dtype = self._model.device, self._model.dtype
-        arguments = {k: v.to(device, dtype if v.is_floating_point() else v.dtype) for k, v in inputs.items()}
+        dtype = self._model.dtype
+        arguments = {k: v.to(self._device, dtype if v.is_floating_point() else v.dtype) for k, v in inputs.items()}
         output = features(**arguments)
         vectors = output if isinstance(output, torch.Tensor) else output.pooler_output
         return vectors.float().cpu()

@@ -3,6 +3,7 @@
 A member of ``families`` is an object of one of these classes, or of a subclass that overrides what is otherwise in it.
 """
 
+import hashlib
 import logging
 import re
 from abc import ABC, abstractmethod
@@ -16,9 +17,11 @@ from pipeline_core.errors import ModelError
 from pipeline_core.model_facts import Kind, OwnPooling, Place, Rendering
 from pipeline_core.models import prompts
 from pipeline_core.models.checkpoint import check_files
+from pipeline_core.models.devices import loading_options, spread
 from pipeline_core.models.hub import fetch
 from pipeline_core.models.representations import AttentionKind
 from pipeline_core.models.samples import SampleInput
+from pipeline_core.placement import DeviceMap
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_DEVICES = "set placement.device to cpu, or to a cuda or mps device that this machine has"
 _PLAIN = "eager"  # every model has this attention
 _UNATTENDED = "does not support an attention implementation"
 
@@ -71,7 +73,9 @@ class Family(ABC):
         """Return the traits of one of its models."""
 
     @abstractmethod
-    def load(self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path) -> "Embedder":
+    def load(
+        self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path, device_map: DeviceMap = None
+    ) -> "Embedder":
         """Load one of its models; see ``loading.load_embedder``, which tells errors of transformers in one line.
 
         Raises:
@@ -84,7 +88,13 @@ class Family(ABC):
 
 
 class TransformersFamily(Family):
-    """Models that transformers loads, with a processor."""
+    """Models that transformers loads, with a processor.
+
+    Attributes:
+        tried: a text is embedded alone and beside another as a model is loaded; one that differs gets eager attention.
+    """
+
+    tried: bool = False
 
     @abstractmethod
     def embedder(self, facts: "ModelFacts", model: Any, processor: Any) -> "Embedder":
@@ -102,8 +112,10 @@ class TransformersFamily(Family):
             ModelError: weights that embedding needs are not there.
         """
 
-    def load(self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path) -> "Embedder":
-        """Load processor and model, and bring the model to the device."""
+    def load(
+        self, settings: "ModelSettings", facts: "ModelFacts", device: str, cache: Path, device_map: DeviceMap = None
+    ) -> "Embedder":
+        """Load processor and model, and bring the model to the device, or its parts to theirs."""
         from transformers import AutoConfig  # noqa: PLC0415
 
         place = self.place(replace(facts, place=fetch(Place(facts.place, facts.revision))), cache)
@@ -114,28 +126,53 @@ class TransformersFamily(Family):
         if settings.max_pixels is not None:
             self.limit_pixels(facts.name, processor, settings.max_pixels)
         config = AutoConfig.from_pretrained(place, **common)
+        offloaded = cache / "offloaded" / hashlib.sha256(f"{facts.identity} {facts.dtype}".encode()).hexdigest()[:16]
+        if device_map is None and getattr(config, "quantization_config", None) is not None:
+            device_map = {"": device}  # packed weights are not moved afterwards
+        options = common | loading_options(device, device_map, offloaded)
         try:
-            model = self._load_model(facts, place, common, config)
+            model = self._load_model(facts, place, options, config)
         except ValueError as error:
             if facts.attention == _PLAIN or _UNATTENDED not in str(error):
                 raise
             log.warning("%s has no %s attention: it runs with %s", facts.name, facts.attention, _PLAIN)
             facts = replace(facts, attention=_PLAIN)
-            model = self._load_model(facts, place, common, config)
+            model = self._load_model(facts, place, options, config)
         if facts.adapter is not None:
             from pipeline_core.models.adapter import merge_adapter  # noqa: PLC0415
 
             merge_adapter(model, facts.name, Path(fetch(facts.adapter)))
+        if found := spread(model):
+            log.warning("%s is spread over %s", facts.name, found)
         try:
-            model = model.to(device)
-        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+            model = model if device_map else model.to(device)
+        except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            raise ModelError(f"{facts.name} cannot run on the device {device!r}: {reason}", _DEVICES) from None
-        return self.embedder(facts, model, processor)
+            raise ModelError(
+                f"{facts.name} cannot be brought to the device {device}: {reason}",
+                "set model.dtype=bfloat16, or placement.device_map=auto to spread it",
+            ) from None
+        made = self.embedder(facts, model, processor)
+        return self._try(made, model, processor) if self.tried else made
 
-    def _load_model(self, facts: "ModelFacts", place: str, common: Mapping[str, Any], config: Any) -> Any:
+    def _try(self, made: "Embedder", model: Any, processor: Any) -> "Embedder":
+        from pipeline_core.models.check import check_batches  # noqa: PLC0415
+
+        facts = made.facts
+        try:
+            check_batches(made)
+        except ModelError as error:
+            if facts.attention == _PLAIN:
+                raise
+            log.warning("%s under %s attention: it runs with %s", error.problem, facts.attention, _PLAIN)
+            model.set_attn_implementation(_text_attention(model.config, _PLAIN))
+            made = self.embedder(replace(facts, attention=_PLAIN), model, processor)
+            check_batches(made)
+        return made
+
+    def _load_model(self, facts: "ModelFacts", place: str, options: Mapping[str, Any], config: Any) -> Any:
         attention = _text_attention(config, facts.attention)
-        return self.load_model(facts, place, {**common, "dtype": facts.dtype, "attn_implementation": attention})
+        return self.load_model(facts, place, {**options, "dtype": facts.dtype, "attn_implementation": attention})
 
     def place(self, facts: "ModelFacts", cache: Path) -> str:
         """Return what a model is loaded from: its folder; those of the hub are on this machine by then.

@@ -11,6 +11,7 @@ import torch
 
 from pipeline_core.errors import AttentionError, ConfigError, ModelError
 from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.devices import input_device
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.grids import ImageGrid, image_grid
@@ -56,6 +57,7 @@ class GenerativeEmbedder:
         self.attention_kind = family.attention_kind(model.config)
         # The base model returns states and leaves out the logits over the vocabulary.
         self._base = model.base_model.eval().requires_grad_(False)
+        self._device = input_device(self._base.get_input_embeddings())
         self._decoder = find_decoder(self._base, self.n_layers)
         self._processor = processor
         self._pad_id: int = processor.tokenizer.pad_token_id or 0
@@ -276,7 +278,7 @@ class GenerativeEmbedder:
 
     def _to_device(self, value: torch.Tensor) -> torch.Tensor:
         dtype = self._base.dtype if value.is_floating_point() else value.dtype
-        return value.to(self._base.device, dtype)
+        return value.to(self._device, dtype)
 
 
 def _by_shape(pictured: Sequence[TokenizedSample]) -> list[list[int]]:

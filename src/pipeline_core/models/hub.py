@@ -1,14 +1,17 @@
 """Models of the Hugging Face hub: at which commit, from the cache wherever it has them, and why one cannot be had."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline_core.errors import ModelError
 from pipeline_core.model_facts import Place
+from pipeline_core.models.checkpoint import CONFIG
 
 # Without the copies that repositories hold in other formats, at other precisions or in folders below.
 _DESCRIBING = ("*.json", "*.txt", "*.model", "*.jinja", "*.py")
+_PATIENCE = 5.0  # seconds for a hub to answer at all
 _SAFE, _PICKLED = ("model*.safetensors", "adapter_model*.safetensors"), ("pytorch_model*.bin",)
 
 
@@ -31,19 +34,41 @@ def locate(name: str, revision: str | None, *files: str) -> tuple[Path, str]:
     from huggingface_hub import hf_hub_download  # noqa: PLC0415
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError  # noqa: PLC0415
 
-    absent, unreachable = None, False
+    absent = None
     with _told(name, revision, f"{files[0]} of the model {name}"):
+        # A file that the cache has is asked for once; only where it has none would waiting be in vain.
+        unreachable = not (_is_cached(name, revision, files) or _answers(name, revision, files[0]))
         for file in files:
             try:
-                found = Path(hf_hub_download(name, file, revision=revision, local_files_only=unreachable))
+                options: dict[str, Any] = {"revision": revision, "local_files_only": unreachable}
+                found = Path(hf_hub_download(name, file, etag_timeout=_PATIENCE, **options))
             except EntryNotFoundError as error:
                 absent = absent or error
-                # A hub that could not be reached is not asked again, which takes half a minute each time.
                 unreachable = unreachable or isinstance(error, LocalEntryNotFoundError)
             else:
                 return found.parent, found.parent.name
         assert absent is not None
         raise absent
+
+
+def _is_cached(name: str, revision: str | None, files: Sequence[str]) -> bool:
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+
+    return any(isinstance(try_to_load_from_cache(name, file, revision=revision), str) for file in files)
+
+
+def _answers(name: str, revision: str | None, file: str) -> bool:
+    """Ask the hub once whether it is there: its client would go on asking for half a minute."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url  # noqa: PLC0415
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
+
+    try:
+        get_hf_file_metadata(hf_hub_url(name, file, revision=revision), timeout=_PATIENCE)
+    except HfHubHTTPError:
+        return True  # whatever it said
+    except Exception:  # whatever the client's own client calls it
+        return False
+    return True
 
 
 def fetch(place: Place) -> str:
@@ -58,9 +83,10 @@ def fetch(place: Place) -> str:
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
     with _told(name, commit, f"all files of the model {name}"):
-        folder = Path(snapshot_download(name, revision=commit, allow_patterns=[*_DESCRIBING, *_SAFE]))
+        options: dict[str, Any] = {"revision": commit, "local_files_only": not _answers(name, commit, CONFIG)}
+        folder = Path(snapshot_download(name, allow_patterns=[*_DESCRIBING, *_SAFE], **options))
         if not any(folder.glob("*.safetensors")):
-            snapshot_download(name, revision=commit, allow_patterns=[*_PICKLED])
+            snapshot_download(name, allow_patterns=[*_PICKLED], **options)
     return str(folder)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_core.errors import LensError
+from pipeline_core.models.devices import check_device
 from pipeline_core.planner.plan import Plan, Step
 from pipeline_core.stage import Progress, Used, Work
 from pipeline_core.store.artifacts import Artifact, Store
@@ -30,6 +31,17 @@ class Outcome:
     fingerprint: str
     cached: bool
     seconds: float
+
+
+def check_machine(plan: Plan, store: Store) -> None:
+    """See that this machine has the device of a plan, if a step that the store lacks runs a model on it.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    status = plan.status(store)
+    if any(step.maker.runs_model and status[name] != "present" for name, step in plan.steps.items()):
+        check_device(plan.config.placement.device)
 
 
 def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[Outcome, Artifact]:

@@ -22,6 +22,7 @@ TABLES: tuple[Table, ...] = (
             column("pooling", STRING, "mean | last | max | min; 'model' for dual encoders"),
             column("mask", STRING, "tokens pooled: all | no_image | no_prompt | content"),
             column("attention_kind", STRING, "what a token could see: causal | picture | prefix | bidirectional"),
+            column("attention", STRING, "implementation that ran: sdpa | eager, also where sdpa was asked for in vain"),
             column(
                 "at_analysis_layer", BOOL, "its layer is the one whose token states train SAEs; true for dual encoders"
             ),

@@ -15,20 +15,17 @@ if TYPE_CHECKING:
 class _ImageTextToText(GenerativeFamily):
     name = "image_text_to_text"
     general = True
+    tried = True
 
     def recognises(self, model_type: str, architectures: Sequence[str]) -> bool:
         return general_kind(model_type, architectures) == "generative"
 
     def embedder(self, facts: "ModelFacts", model: Any, processor: Any) -> "Embedder":
-        from pipeline_core.models.check import check_batches  # noqa: PLC0415
-
         if getattr(model.config.get_text_config(), "cross_attention_layers", None):
             raise ModelError(
                 f"{facts.name} looks at pictures by cross attention: they have no tokens", "use another model"
             )
-        made = super().embedder(facts, model, processor)
-        check_batches(made)
-        return made
+        return super().embedder(facts, model, processor)
 
 
 MEMBER = _ImageTextToText()

@@ -1,0 +1,45 @@
+"""A searcher: a model that is loaded once, and the index that it asks as often as is wanted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_core.activations.plan import DatasetTables
+from pipeline_core.activations.query import Question, embed_question
+from pipeline_core.activations.settings import ActivationsSettings, RepresentationSettings
+from pipeline_core.index.items import group_name
+from pipeline_core.index.search import SearchResult, Target, search
+from pipeline_core.models.embedder import Embedder
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """What embeds questions as the items of an index were embedded, and looks them up.
+
+    Attributes:
+        embedder: the model that the index was built from.
+        tables: the data set, whose instructions questions are embedded under.
+        index: folder of the index artifact.
+        settings: decide the layer.
+        representation: decides pooling and mask.
+    """
+
+    embedder: Embedder
+    tables: DatasetTables
+    index: Path
+    settings: ActivationsSettings
+    representation: RepresentationSettings
+
+    def search(self, question: Question, to: Target = "image", k: int = 5) -> SearchResult:
+        """Return the best answers before and after ReAlign.
+
+        Args:
+            question: words, a picture, or both.
+            to: modality of the answers; ``any`` finds pictures with texts, too.
+            k: answers a variant.
+
+        Raises:
+            QueryError: the question's picture cannot be read, or the data set has no samples of its modality.
+            StoreError: the index cannot be read.
+        """
+        vector, prompt_id = embed_question(self.embedder, question, self.tables, self.settings, self.representation)
+        return search(self.index, vector, to, k, group_name(question.modality, prompt_id))
