@@ -18,7 +18,8 @@ from pipeline_core.models.samples import IMAGE, PROMPT, TEXT, SampleInput
 from tests.models import tiny
 from tests.models.published import Published
 from tests.models.test_generative import states_of
-from tests.models.tiny_families import GENERATIVE, Tiny, save
+from tests.models.tiny_families import Tiny, save
+from tests.models.tiny_generative import GENERATIVE
 
 INSTRUCTION = "Summarize the above image in one word:"
 
