@@ -11,11 +11,9 @@ from PIL import Image
 
 from pipeline_core.models.samples import IMAGE, SampleInput
 from tests.models import published
+from tests.models.conformance import INSTRUCTION, Member, loaded
 from tests.models.published import PUBLISHED
 from tests.models.test_conformance import (  # noqa: F401
-    INSTRUCTION,
-    Member,
-    load,
     looks,
     test_a_shared_beginning_changes_nothing,
     test_attention_is_the_model_s_own,
@@ -68,8 +66,7 @@ LARGE = {"qwen2-vl": 143 * 107, "qwen2.5-vl": 143 * 107, "qwen3-vl": 125 * 94, "
 @pytest.fixture(scope="module", params=PUBLISHED)
 def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Member:
     made = PUBLISHED[request.param]
-    folder = published.save(tmp_path_factory.mktemp(request.param), made)
-    return Member(made, folder, load(folder, attention=made.attention))
+    return loaded(made, published.save(tmp_path_factory.mktemp(request.param), made))
 
 
 def name_of(member: Member) -> str:
