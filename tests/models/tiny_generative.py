@@ -12,9 +12,13 @@ DEEP = {"depth": 2, "num_heads": 2}
 TOWER = DEEP | {"hidden_size": 16, "intermediate_size": 32, "out_hidden_size": 24}
 QWEN3_VISION = TOWER | {"patch_size": 8, "num_position_embeddings": 64}
 INTERLEAVED = {"rope_parameters": ROPE | {"mrope_interleaved": True}}
+LINEAR = (
+    {"num_hidden_layers": 4, "head_dim": 8, "linear_key_head_dim": 8, "linear_value_head_dim": 8}
+    | {"linear_num_key_heads": 2, "linear_num_value_heads": 2}
+    | {"rope_parameters": ROPE | {"mrope_interleaved": True, "partial_rotary_factor": 0.75}}
+)
 GLM_VISION = TOWER | {"patch_size": 8, "image_size": 64}
 TILES = [[32, 64], [64, 32], [64, 64]]
-LLAVA_IMAGES = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
 SIGLIP = FIXED | {"model_type": "siglip_vision_model", "vision_use_head": False, "projection_dim": 24}
 
 
@@ -60,6 +64,40 @@ def _glm(model_type: str, **text: Any) -> Tiny:
         | {"size": {"shortest_edge": 2 * 16**2, "longest_edge": 2 * 64 * 16**2}},
         words,
         tiny.TEMPLATE.replace("<image>", "<|begin_of_image|><|image|><|end_of_image|>"),
+    )
+
+
+def _llava(model_type: str, processor: str, images: str, tiles: Mapping[str, Any]) -> Tiny:
+    """CLIP's tower without the token of its class."""
+    return Tiny(
+        "llava",
+        {
+            "model_type": model_type,
+            "vision_config": FIXED | {"model_type": "clip_vision_model"},
+            "text_config": TEXT | {"model_type": "llama"},
+            "image_token_index": "<image>",
+            "vision_feature_layer": -1,
+            "vision_feature_select_strategy": "default",
+        }
+        | tiles,
+        {"processor_class": processor, "patch_size": 8, "vision_feature_select_strategy": "default"}
+        | {"num_additional_image_tokens": 1},
+        {"image_processor_type": images, "size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+        | tiles,
+    )
+
+
+def _paligemma(text: Mapping[str, Any], attention: str) -> Tiny:
+    """No template, and attention both ways over the prompt."""
+    return Tiny(
+        "paligemma",
+        {"model_type": "paligemma", "vision_config": SIGLIP, "text_config": TEXT | text}
+        | {"image_token_index": "<image>", "projection_dim": 24},
+        {"processor_class": "PaliGemmaProcessor"},
+        {"image_processor_type": "SiglipImageProcessor", "image_seq_length": 16} | SQUARE,
+        {"image_token": "<image>"},
+        None,
+        attention=attention,
     )
 
 
@@ -112,28 +150,16 @@ GENERATIVE = {
     ),
     "qwen3_vl": _qwen("qwen3_vl", QWEN3_VISION | {"deepstack_visual_indexes": [0, 1]}, INTERLEAVED),
     "qwen3_vl_moe": _qwen("qwen3_vl_moe", QWEN3_VISION | {"deepstack_visual_indexes": [0]}, MOE | INTERLEAVED),
-    "qwen3_5": _qwen(
-        "qwen3_5",
-        QWEN3_VISION,
-        {"num_hidden_layers": 4, "head_dim": 8, "linear_key_head_dim": 8, "linear_value_head_dim": 8}
-        | {"linear_num_key_heads": 2, "linear_num_value_heads": 2}
-        | {"rope_parameters": ROPE | {"mrope_interleaved": True, "partial_rotary_factor": 0.75}},
+    "qwen3_5": _qwen("qwen3_5", QWEN3_VISION, LINEAR),
+    # All experts: rounded to bfloat16 it would choose others of some, and point elsewhere.
+    "qwen3_5_moe": _qwen(
+        "qwen3_5_moe", QWEN3_VISION, LINEAR | MOE | {"num_experts_per_tok": 4, "shared_expert_intermediate_size": 16}
     ),
     "glm4v": _glm("glm4v"),
-    "llava_next": Tiny(
-        "llava",
-        {
-            "model_type": "llava_next",
-            "image_grid_pinpoints": TILES,
-            "vision_config": FIXED | {"model_type": "clip_vision_model"},
-            "text_config": TEXT | {"model_type": "llama"},
-            "image_token_index": "<image>",
-            "vision_feature_layer": -1,
-            "vision_feature_select_strategy": "default",
-        },
-        {"processor_class": "LlavaNextProcessor", "patch_size": 8, "vision_feature_select_strategy": "default"}
-        | {"num_additional_image_tokens": 1},
-        {"image_processor_type": "LlavaNextImageProcessor", "image_grid_pinpoints": TILES} | LLAVA_IMAGES,
+    "glm4v_moe": _glm("glm4v_moe", n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=16),
+    "llava": _llava("llava", "LlavaProcessor", "CLIPImageProcessor", {}),
+    "llava_next": _llava(
+        "llava_next", "LlavaNextProcessor", "LlavaNextImageProcessor", {"image_grid_pinpoints": TILES}
     ),
     "llava_onevision": Tiny(
         "llava",
@@ -190,22 +216,11 @@ GENERATIVE = {
     ),
     "mistral3": _pixtral("mistral3", {"spatial_merge_size": 2}, {"spatial_merge_size": 2}),
     "pixtral": _pixtral("llava", {"vision_feature_layer": -1, "vision_feature_select_strategy": "full"}, {}),
-    "paligemma2": Tiny(
-        "paligemma",
-        {
-            "model_type": "paligemma",
-            "vision_config": SIGLIP,
-            "text_config": TEXT
-            | {"model_type": "gemma2", "sliding_window": 512, "query_pre_attn_scalar": 6}
-            | {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
-            "image_token_index": "<image>",
-            "projection_dim": 24,
-        },
-        {"processor_class": "PaliGemmaProcessor"},
-        {"image_processor_type": "SiglipImageProcessor", "image_seq_length": 16} | SQUARE,
-        {"image_token": "<image>"},
-        None,
-        attention="eager",
+    "paligemma": _paligemma({"model_type": "gemma"}, "sdpa"),
+    "paligemma2": _paligemma(
+        {"model_type": "gemma2", "sliding_window": 512, "query_pre_attn_scalar": 6}
+        | {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+        "eager",
     ),
     "chameleon": Tiny(
         "chameleon",
