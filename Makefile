@@ -64,10 +64,11 @@ format: $(VENV)/.installed-dev ## let ruff rewrite
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-docs: $(VENV)/.installed-dev ## write docs/tables.md anew from the schema, docs/stages.md from the stages, docs/rooms.md from imports
+docs: $(VENV)/.installed-dev ## write docs/tables.md anew from the schema, docs/stages.md from stages, docs/rooms.md from imports, docs/conformance.md from families
 	$(RUN)/python -m pipeline_core.warehouse.document docs/tables.md
 	$(RUN)/python -m pipeline_core.planner.document docs/stages.md
 	$(RUN)/python -m tests.rooms
+	$(RUN)/python -m tests.models.table
 
 results: $(VENV)/.installed ## write docs/results.md anew from the latest run
 	$(RUN)/python -m flows.results --output docs/results.md

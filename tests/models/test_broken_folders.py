@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForImageTextToText
 
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import LensError, ModelError
+from pipeline_core.models.samples import SampleInput
 from tests.models import tiny
 
 Break = Callable[[Path], object]
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 PROCESSOR, TOKENS = "processor_config.json", "tokenizer_config.json"
+TEMPLATE = "chat_template.jinja"
 PICKLED, INDEX = "pytorch_model.bin", "model.safetensors.index.json"
 RAN = "the pickle ran"
 
@@ -50,6 +53,13 @@ def part_says(part: str, **values: Any) -> Break:
     return lambda folder: says(CONFIG, **{part: json.loads((folder / CONFIG).read_text())[part] | values})(folder)
 
 
+def images_say(**values: Any) -> Break:
+    """Settings of pictures with some values replaced."""
+    return lambda folder: says(
+        PROCESSOR, image_processor=json.loads((folder / PROCESSOR).read_text())["image_processor"] | values
+    )(folder)
+
+
 def cut(name: str, keep: float) -> Break:
     """A file of which the end is missing."""
     return lambda folder: os.truncate(folder / name, int((folder / name).stat().st_size * keep))
@@ -58,6 +68,24 @@ def cut(name: str, keep: float) -> Break:
 def a_folder(name: str) -> Break:
     """A folder where a file should be."""
     return lambda folder: (without(name)(folder), (folder / name).mkdir())
+
+
+def unreadable(name: str) -> Break:
+    """A file that is there but gives nothing; whoever may read all gets one that fails under the hand."""
+
+    def close(folder: Path) -> None:
+        if os.geteuid():
+            (folder / name).chmod(0)
+        else:
+            without(name)(folder)
+            (folder / name).symlink_to("/proc/self/mem")
+
+    return close
+
+
+def round_and_round(name: str) -> Break:
+    """A link to itself."""
+    return lambda folder: (without(name)(folder), (folder / name).symlink_to(name))
 
 
 def weighs(change: Callable[[dict[str, torch.Tensor]], object]) -> Break:
@@ -110,6 +138,9 @@ BROKEN: dict[str, tuple[Break, str]] = {
         lambda folder: (without(CONFIG)(folder), (folder / CONFIG).symlink_to("gone")),
         "no config.json",
     ),
+    "a config that links to itself": (round_and_round(CONFIG), "no config.json"),
+    "a config that cannot be read": (unreadable(CONFIG), f"{CONFIG} cannot be read"),
+    "a config of 100 MB": (says(CONFIG, notes="x" * 100_000_000), f"{CONFIG} has 100 MB"),
     "a config without a type": (holds(CONFIG, {}), "neither generates"),
     "a type that is a number": (says(CONFIG, model_type=3), "(3) neither generates"),
     "a type that is null": (says(CONFIG, model_type=None), "neither generates"),
@@ -161,6 +192,8 @@ BROKEN: dict[str, tuple[Break, str]] = {
         f"{WEIGHTS} is damaged",
     ),
     "weights that are a folder": (a_folder(WEIGHTS), WEIGHTS),
+    "weights that link to themselves": (round_and_round(WEIGHTS), WEIGHTS),
+    "weights that cannot be read": (unreadable(WEIGHTS), "[Errno "),
     "weights of another shape": (
         weighs(lambda weights: weights.update({key: torch.zeros(2, 2) for key in [*weights] if "q_proj" in key})),
         "shapes that its config does not give",
@@ -197,6 +230,20 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a processor that is no JSON": (holds(PROCESSOR, "no JSON"), f"{PROCESSOR} cannot be read"),
     "a processor that is a list": (holds(PROCESSOR, []), f"{PROCESSOR} holds no JSON object"),
     "a processor of an unknown class": (holds(PROCESSOR, {"processor_class": "UnheardOf"}), ""),
+    "a tokenizer that is a folder": (a_folder(TOKENIZER), ""),
+    "a tokenizer that cannot be read": (unreadable(TOKENIZER), "[Errno "),
+    "a processor that is a folder": (a_folder(PROCESSOR), f"there is no pre{PROCESSOR}"),
+    "a processor that links to itself": (round_and_round(PROCESSOR), f"there is no pre{PROCESSOR}"),
+    "pictures that are a word": (says(PROCESSOR, image_processor="square"), ""),
+    "pictures of a class that is a number": (says(PROCESSOR, image_processor={"image_processor_type": 3}), ""),
+    "pictures of an unknown class": (says(PROCESSOR, image_processor={"image_processor_type": "UnheardOf"}), ""),
+    "pictures of a size that is a word": (images_say(size="large"), "Could not convert size"),
+    "pictures of a size that is a list": (images_say(size=[1]), ""),
+    "a template in another encoding": (holds(TEMPLATE, b"\xe4{{"), "decode byte 0xe4"),
+    "a padding side that is none": (says(TOKENS, padding_side="middle"), "Padding side"),
+    "a longest text that is a word": (says(TOKENS, model_max_length="long"), ""),
+    "a padding token that is a number": (says(TOKENS, pad_token=3), "pad_token"),
+    "special tokens that are no JSON": (holds("special_tokens_map.json", "no JSON"), "Expecting value"),
     "a quantisation that is a word": (says(CONFIG, quantization_config="four bits"), ""),
     "an adapter of nothing": (
         lambda folder: (without(CONFIG)(folder), holds("adapter_config.json", {})(folder)),
@@ -222,9 +269,113 @@ def test_a_broken_folder_is_told_in_one_line(
     with pytest.raises(ModelError) as caught:
         tiny.load(folder)
     message = str(caught.value)
-    assert "\n" not in message and words in message and len(message) < 700
+    assert "\n" not in message and words in message and len(message) < 700 and caught.value.remedy
     assert str(folder) in message or "LlavaModel" in message
     assert RAN not in "".join(capfd.readouterr())
+
+
+BROKEN_INSIDE: dict[str, tuple[Break, str]] = {
+    "a template that is cut": (holds(TEMPLATE, "{% for"), "template cannot be applied to sample p (unexpected 'end of"),
+    "a template that asks for what is not there": (holds(TEMPLATE, "{{ unknown.field }}"), "'unknown' is undefined"),
+    "a template that refuses": (holds(TEMPLATE, "{{ raise_exception('roles') }}"), "sample p (roles)"),
+    "a template that fails": (holds(TEMPLATE, "{{ 1 / 0 }}"), "division by zero"),
+    "an empty template": (holds(TEMPLATE, ""), "cannot be prepared"),
+    "a template without the words": (holds(TEMPLATE, "<image>"), "does not repeat the words of sample p"),
+    "patches of a word": (says(PROCESSOR, patch_size="eight"), "sample p cannot be prepared"),
+    "patches of no pixels": (says(PROCESSOR, patch_size=0), "sample p cannot be prepared"),
+    "further tokens that are a word": (says(PROCESSOR, num_additional_image_tokens="one"), "cannot be prepared"),
+    "a grey that is a word": (images_say(image_mean="grey"), "mean must have 3 elements"),
+    "a scale that is a word": (images_say(rescale_factor="much"), "sample p cannot be prepared"),
+}
+"""What shows only when a sample is embedded."""
+
+
+@pytest.mark.parametrize(("broken", "words"), BROKEN_INSIDE.values(), ids=BROKEN_INSIDE)
+def test_what_shows_only_in_use_is_told_in_one_line_too(
+    broken: Break, words: str, llava_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(llava_folder, folder)
+    broken(folder)
+    embedder = tiny.load(folder)
+    sample = SampleInput("p", "none", tiny.picture(0), "a red heart", "Say it:")
+    with pytest.raises(LensError) as caught:
+        embedder.embed([sample], embedder.representations(None), ())
+    assert "\n" not in str(caught.value) and words in str(caught.value) and caught.value.remedy
+
+
+SIZES = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
+    "mllama": (
+        {
+            "text_config": SIZES
+            | {"cross_attention_layers": [1], "vocab_size": 400, "num_key_value_heads": 2}
+            | {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0},
+            "vision_config": SIZES
+            | {"num_hidden_layers": 1, "num_global_layers": 1, "attention_heads": 2, "image_size": 32, "patch_size": 8}
+            | {"intermediate_layers_indices": [0], "vision_output_dim": 32, "max_num_tiles": 2}
+            | {"supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]]},
+        },
+        "looks at pictures by cross attention",
+    ),
+    "blip-2": (
+        {
+            "vision_config": SIZES | {"image_size": 32, "patch_size": 8},
+            "qformer_config": SIZES | {"vocab_size": 400, "encoder_hidden_size": 16},
+            "text_config": SIZES | {"model_type": "opt", "ffn_dim": 32, "vocab_size": 400, "word_embed_proj_dim": 16},
+            "num_query_tokens": 4,
+        },
+        "missing 1 required positional argument: 'pixel_values'",
+    ),
+    "kosmos-2": (
+        {
+            "vision_config": SIZES | {"image_size": 32, "patch_size": 8},
+            "text_config": {"embed_dim": 16, "layers": 2, "ffn_dim": 32, "attention_heads": 2, "vocab_size": 400},
+            "latent_query_num": 4,
+        },
+        "has no list of 2 decoder layers",
+    ),
+    # Their own sizes beside the weights of another: refused before memory is taken for them.
+    "florence2": ({}, "lacks most of the weights"),
+    "phi4_multimodal": ({}, "neither generates text from pictures nor embeds both"),
+}
+"""Models that are built otherwise than any family knows: their configs made small, and why they are refused."""
+
+
+@pytest.mark.parametrize("model_type", FOREIGN)
+def test_a_model_that_is_built_otherwise_is_refused_in_one_line(
+    model_type: str, llava_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(llava_folder, folder)
+    sizes, words = FOREIGN[model_type]
+    if sizes:
+        config = AutoConfig.for_model(model_type, **sizes)
+        AutoModelForImageTextToText.from_config(config).save_pretrained(folder)
+    else:
+        holds(CONFIG, {"model_type": model_type})(folder)
+    with pytest.raises(ModelError) as caught:
+        tiny.load(folder)
+    assert "\n" not in str(caught.value) and words in str(caught.value) and caught.value.remedy
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda place: place.symlink_to(place)])
+def test_what_is_no_folder_is_no_model(make: Callable[[Path], object], tmp_path: Path) -> None:
+    make(tmp_path / "model")
+    with pytest.raises(ModelError, match="there is no model") as caught:
+        tiny.load(tmp_path / "model")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "beside", [lambda folder: os.mkfifo(folder / "pipe"), lambda folder: (folder / "again").symlink_to(folder)]
+)
+def test_what_else_lies_in_a_folder_does_no_harm(beside: Break, llava_folder: Path, tmp_path: Path) -> None:
+    """A pipe that nobody writes to would be waited for, a folder that holds itself be gone through for ever."""
+    folder = tmp_path / "model"
+    shutil.copytree(llava_folder, folder)
+    beside(folder)
+    assert tiny.load(folder).facts.family == "llava"
 
 
 def test_a_dual_encoder_without_its_projection(tmp_path: Path) -> None:

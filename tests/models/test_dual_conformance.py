@@ -2,88 +2,42 @@
 
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, BlipForImageTextRetrieval
+from transformers import AutoModel
 
 from pipeline_core.errors import ModelError
-from pipeline_core.models.contrastive import ContrastiveEmbedder
 from pipeline_core.models.families import FAMILIES
 from pipeline_core.models.samples import SampleInput
 from tests.models import tiny
-from tests.models.test_conformance import picture
+from tests.models.conformance import BARE, Dual, batched_vectors, own_vectors, saved_dual
 from tests.models.tiny_duals import DUAL
-from tests.models.tiny_families import Tiny, save
-
-IMAGE = SampleInput("image", "none", picture(0, (50, 40)))
-TEXT = SampleInput("text", "none", None, "a red heart")
-SAMPLES = [
-    IMAGE,
-    TEXT,
-    SampleInput("both", "none", picture(1, (64, 32)), "with dark skin tone"),
-    SampleInput("tall", "none", picture(2, (30, 90))),
-    SampleInput("long", "none", None, "two small dogs with dark skin tone " * 3),
-]
-
-
-@dataclass(frozen=True)
-class Member:
-    """A tiny model and what it was made of."""
-
-    made: Tiny
-    folder: Path
-    embedder: ContrastiveEmbedder
-    kind: Any
+from tests.models.tiny_families import save
 
 
 @pytest.fixture(scope="module", params=DUAL)
-def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Member:
-    made = DUAL[request.param]
-    kind = BlipForImageTextRetrieval if made.family == "blip" else AutoModel
-    folder = save(tmp_path_factory.mktemp(request.param), made, kind)
-    embedder = tiny.load(folder, attention=made.attention)
-    assert isinstance(embedder, ContrastiveEmbedder)
-    return Member(made, folder, embedder, kind)
+def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Dual:
+    return saved_dual(DUAL[request.param], tmp_path_factory.mktemp(request.param))
 
 
-def test_it_is_served_by_its_family(member: Member) -> None:
+def test_it_is_served_by_its_family(member: Dual) -> None:
     assert member.embedder.facts.family == member.made.family
 
 
-@torch.inference_mode()
-def test_vectors_are_the_model_s_own(member: Member) -> None:
-    model = member.kind.from_pretrained(member.folder, attn_implementation="eager").eval()
-    processor = member.embedder._processor
-    pixels = processor.image_processor(images=[IMAGE.image], return_tensors="pt")
-    words = dict(processor.tokenizer([TEXT.text], return_tensors="pt", return_token_type_ids=False))
-    if member.made.family == "siglip":
-        missing = (0, 64 - words["input_ids"].shape[1])
-        words = {"input_ids": torch.nn.functional.pad(words["input_ids"], missing, value=0)}
-    if member.made.family == "blip":
-        image = model.vision_proj(model.vision_model(**pixels).last_hidden_state[:, 0])
-        text = model.text_proj(model.text_encoder(**words).last_hidden_state[:, 0])
-    else:
-        image = model.get_image_features(**pixels).pooler_output
-        text = model.get_text_features(**words).pooler_output
-    np.testing.assert_allclose(member.embedder.vectors([IMAGE, TEXT]), torch.cat([image, text]).numpy(), atol=1e-5)
+def test_vectors_are_the_model_s_own(member: Dual) -> None:
+    np.testing.assert_allclose(member.embedder.vectors(BARE[:2]), own_vectors(member), atol=1e-5)
 
 
-def test_vectors_do_not_depend_on_the_batch(member: Member) -> None:
-    alone = np.concatenate([member.embedder.vectors([sample]) for sample in SAMPLES])
-    np.testing.assert_allclose(member.embedder.vectors(SAMPLES), alone, atol=1e-4)
-    with member.embedder.remembering_pictures():
-        for _ in range(2):
-            np.testing.assert_allclose(member.embedder.vectors(SAMPLES), alone, atol=1e-4)
-    assert np.abs(alone[1] - alone[4]).max() > 1e-3
+def test_vectors_do_not_depend_on_the_batch(member: Dual) -> None:
+    for together, alone in batched_vectors(member):
+        np.testing.assert_allclose(together, alone, atol=1e-4)
+        assert np.abs(alone[1] - alone[4]).max() > 1e-3
 
 
-def test_the_model_s_own_markers_stay_words(member: Member) -> None:
+def test_the_model_s_own_markers_stay_words(member: Dual) -> None:
     """An end marker in the middle would be where some of these models pool."""
     tokenizer = member.embedder._processor.tokenizer
     sample = SampleInput("odd", "none", None, f"a red {tokenizer.eos_token} heart <|im_end|>")
@@ -92,7 +46,7 @@ def test_the_model_s_own_markers_stay_words(member: Member) -> None:
     np.testing.assert_array_equal(*member.embedder.vectors([sample, broken]))
 
 
-def test_a_checkpoint_without_one_of_its_weights_is_refused(member: Member, tmp_path: Path) -> None:
+def test_a_checkpoint_without_one_of_its_weights_is_refused(member: Dual, tmp_path: Path) -> None:
     folder = shutil.copytree(member.folder, tmp_path / "lacking")
     weights = load_file(folder / "model.safetensors")
     lost = max((key for key in weights if "." in key), key=lambda key: ("proj" in key, key))

@@ -18,6 +18,8 @@ from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
 from tests.models import tiny
+from tests.models.tiny_duals import DUAL
+from tests.models.tiny_generative import GENERATIVE
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 
@@ -45,6 +47,11 @@ def test_members_serve_types_of_their_own() -> None:
     assert all(family.name == name for name, family in FAMILIES.items())
     general = [family.traits("any").kind for family in FAMILIES.values() if family.general]
     assert sorted(general) == ["contrastive", "generative"]
+
+
+def test_every_type_that_a_family_names_has_a_tiny_model_which_conforms() -> None:
+    named = {(family.name, model_type) for family in FAMILIES.values() for model_type in family.model_types}
+    assert {(made.family, made.config["model_type"]) for made in (GENERATIVE | DUAL).values()} == named
 
 
 def test_to_look_at_families_loads_no_model_library() -> None:

@@ -17,6 +17,7 @@ from pipeline_core.models.hooks import find_decoder
 from pipeline_core.models.prefix import shared_prefix
 from pipeline_core.models.samples import IMAGE, PROMPT, ROLES, TEMPLATE, TEXT, SampleInput
 from tests.models import tiny
+from tests.models.conformance import states_of
 
 INSTRUCTION = "Summarize the above image in one word:"
 SAMPLES = [
@@ -26,15 +27,6 @@ SAMPLES = [
     SampleInput("other", "image", tiny.picture(1), None, INSTRUCTION, "picture-1"),
     SampleInput("emoji", "text", None, "a naïve 👋🏿 wave", "Summarize the above sentence in one word:"),
 ]
-
-
-def states_of(embedder: GenerativeEmbedder, samples: list[SampleInput]) -> list[np.ndarray]:
-    """Each sample's states [layers + 1, tokens, width], padding cut off."""
-    batch = embedder.prepare(samples)
-    layers: list[torch.Tensor] = []
-    embedder.run(batch, lambda _, states: layers.append(states.clone()))
-    stacked = torch.stack(layers).float().numpy()
-    return [stacked[:, row, : len(roles)] for row, roles in enumerate(batch.roles)]
 
 
 def words(embedder: GenerativeEmbedder, sample: SampleInput, role: int) -> str:

@@ -29,6 +29,13 @@ from tests.small import picture_folder, small_config
 
 FIRST, SECOND = "0123456789abcdef0123456789abcdef01234567", "fedcba9876543210fedcba9876543210fedcba98"
 NAME = "somebody/clip"
+BRIEF = (
+    "sae=[{name: paper, states: vectors, features: 16, k: 2, epochs: 1, batch_size: 16}]",
+    "scoring.bootstrap=10",
+    "scoring.permutations=10",
+    "repetitions=1",
+)
+"""What is not of the hub, as short as can be."""
 
 
 @pytest.fixture
@@ -134,7 +141,7 @@ def test_a_run_of_a_hub_model_gets_to_its_report_and_planning_it_again_loads_no_
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     other = f"[{{name: {NAME}, revision: v2, dtype: bfloat16, alias: newer}}]"
-    config = small_config(picture_folder(tmp_path / "pictures"), f"model.name={NAME}", f"compare_with={other}")
+    config = small_config(picture_folder(tmp_path / "pictures"), f"model.name={NAME}", f"compare_with={other}", *BRIEF)
     record = run_plan("analyze", plan_analysis(config), tmp_path / "store", InlineRunner())
     assert record.state == "completed" and record.config["model"]["revision"] == FIRST
     (page,) = (tmp_path / "store" / "report").glob("*/report.html")

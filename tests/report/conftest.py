@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_core.report.build import Shown
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.settings import ReportSettings
 from tests.report.artifacts import make_run
 from tests.report.claim_artifacts import World
+from tests.report.drawn import figures_of
 from tests.report.sweep_artifacts import with_sweeps
 from tests.report.world import RunWorld
 
@@ -44,6 +46,11 @@ def swept_run(plain_run: RunWorld, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def swept(swept_run: RunWorld) -> ReportInputs:
     return swept_run.told()
+
+
+@pytest.fixture(scope="session")
+def figures(swept: ReportInputs) -> dict[str, Shown]:
+    return figures_of(swept)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,9 @@
-"""Figures of the sweeps: marks inside their panels, statements that say what the artifacts hold, nothing of nothing."""
+"""Figures of the sweeps: statements that say what the artifacts hold, nothing of nothing."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +11,26 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.isotonic import isotonic_regression
 
 from pipeline_core.report import axes
 from pipeline_core.report import facts as facts_module
-from pipeline_core.report.build import Shown, _environment
-from pipeline_core.report.chart import HEIGHT, WIDTH, Charts, Level, Panel, Point, Series, draw, extent, spread
+from pipeline_core.report.build import Shown
+from pipeline_core.report.chart import Charts, Level, draw
 from pipeline_core.report.facts import Facts
-from pipeline_core.report.figures import FIGURES, SWEEPS, Drawing, in_order
+from pipeline_core.report.figures import FIGURES
 from pipeline_core.report.figures.maps import VIEWS
 from pipeline_core.report.figures.poolings import MASKS, POOLINGS
-from pipeline_core.report.figures.removal import whether_distractors
 from pipeline_core.report.inputs import ReportInputs
-from pipeline_core.report.pictures import Pictures
 from pipeline_core.report.settings import ReportSettings
-from pipeline_core.report.summary import summary_of
 from pipeline_core.report.text import percent, points
-from pipeline_core.report.verdicts import Verdicts
-from pipeline_core.schema.parquet import write_table
 from tests.report.artifacts import HOSTILE
-from tests.report.sweep_artifacts import BEST_LAYER, DEPTH, RECIPES, SCORED, SELECTIONS, SHARES, with_sweeps
+from tests.report.drawn import ANCHORS, figures_of, mean_hit, panels_of, render, table
+from tests.report.sweep_artifacts import BEST_LAYER, DEPTH, SCORED, with_sweeps
 from tests.report.test_facts import make_warehouse, same_rows
 from tests.report.test_page import Outline
 from tests.report.world import RunWorld
 
-ANCHORS = ("poolings", "layers", "beta", "removal", "cost", "attention", "quadrants", "maps")
 QUESTIONS = sorted(f"sweeps/{path.stem}" for path in (Path(str(facts_module._SQL)) / "sweeps").glob("*.sql"))
-NUMBER = r"-?\d+(?:\.\d+)?"
-
-
-@pytest.fixture(scope="module")
-def figures(swept: ReportInputs) -> dict[str, Shown]:
-    return figures_of(swept)
 
 
 @pytest.fixture(scope="module")
@@ -54,47 +38,6 @@ def warehouse(swept: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> 
     with duckdb.connect() as connection:
         make_warehouse(connection, swept, tmp_path_factory.mktemp("warehouse"))
         yield connection
-
-
-def figures_of(inputs: ReportInputs, settings: ReportSettings | None = None) -> dict[str, Shown]:
-    with Facts(inputs) as facts, Pictures(inputs.dataset) as pictures:
-        summary = summary_of(inputs, facts, Verdicts(()))
-        drawing = Drawing(inputs, facts, settings or ReportSettings(), pictures, summary)
-        found = [(figure, figure.draw(drawing)) for figure in in_order() if figure.section == SWEEPS]
-    return {figure.name: Shown(figure, drawn) for figure, drawn in found if drawn is not None}
-
-
-def panels_of(figure: Shown) -> list[Panel]:
-    assert isinstance(figure.drawn.content, Charts)
-    return [panel for row in figure.drawn.content.rows for panel in row.panels]
-
-
-def charted(figures: dict[str, Shown]) -> list[Panel]:
-    return [panel for figure in figures.values() if figure.figure.template == "charts" for panel in panels_of(figure)]
-
-
-def render(*figures: Shown) -> str:
-    page = (
-        _environment().from_string('{% import "figures.html" as f %}{{ f.figures(figures) }}').render(figures=figures)
-    )
-    assert isinstance(page, str)
-    return page
-
-
-def table(folder: Path | None, name: str) -> pl.DataFrame:
-    assert folder is not None
-    return pl.read_parquet(folder / f"{name}.parquet")
-
-
-def mean_hit(run: RunWorld, study: str, **system: object) -> dict[str, float]:
-    """Mean hit rate over tasks and repetitions by system, straight from the artifacts' files."""
-    found = []
-    for models in (run.models, *run.repetitions):
-        systems = table(models[0].grid, "systems").filter(study=study, **system)
-        metrics = table(models[0].grid, "retrieval_metrics").filter(split="test", metric="hit_rate", k=5)
-        found.append(metrics.join(systems, on="system_id", how="semi"))
-    means = pl.concat(found).group_by("system_id").agg(pl.col("value").mean())
-    return dict(means.iter_rows())
 
 
 def test_every_figure_has_an_anchor_a_statement_and_sql(figures: dict[str, Shown]) -> None:
@@ -110,111 +53,6 @@ def test_the_warehouse_gives_the_same_rows(
 ) -> None:
     with Facts(swept) as facts:
         same_rows(facts.ask(name), warehouse)
-
-
-def test_marks_lie_inside_their_panels_and_lines_run_to_the_right(figures: dict[str, Shown]) -> None:
-    panels = charted(figures)
-    assert len(panels) > 30
-    for panel in panels:
-        assert panel.marks
-        for marks in panel.marks:
-            for path in (marks.line, marks.band, marks.filled, marks.hollow):
-                for x, y in re.findall(rf"({NUMBER}) ({NUMBER})", path):
-                    assert 0 <= float(x) <= WIDTH
-                    assert 0 <= float(y) <= HEIGHT
-            across = [float(x) for x in re.findall(rf"({NUMBER}) {NUMBER}", marks.line)]
-            assert across == sorted(set(across))
-
-
-def test_ticks_are_in_order_on_their_axes(figures: dict[str, Shown]) -> None:
-    for panel in charted(figures):
-        for axis in (panel.x, panel.y):
-            places = [tick.at for tick in axis.ticks]
-            assert len(places) >= 2
-            assert places == sorted(set(places))
-            assert 0 <= places[0] <= places[-1] <= 1
-
-
-def test_labels_beside_a_panel_do_not_collide(figures: dict[str, Shown]) -> None:
-    most = 0
-    for panel in charted(figures):
-        tops = [label.top for label in panel.labels]
-        most = max(most, len(tops))
-        assert all(after - before >= 0.0619 for before, after in pairwise(tops))
-        assert all(0 <= top <= 1 for top in tops)
-    assert most > 12
-
-
-@given(st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size=15).map(sorted), st.floats(0.001, 1 / 14))
-def test_spread_is_isotonic_regression(wanted: list[float], gap: float) -> None:
-    steps = gap * np.arange(len(wanted))
-    expected = isotonic_regression(np.array(wanted) - steps, y_min=0, y_max=1 - steps[-1]) + steps
-    np.testing.assert_allclose(spread(wanted, gap), expected, atol=1e-9)
-
-
-def test_what_does_not_collide_stays_where_it_is() -> None:
-    assert spread([0.1, 0.5, 0.9], 0.2) == pytest.approx([0.1, 0.5, 0.9])
-
-
-@given(st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=1, max_size=9), st.sampled_from([0.0, 0.05]))
-def test_a_linear_axis_holds_its_values_and_marks_round_ones(values: list[float], margin: float) -> None:
-    axis = axes.linear(values, repr, margin=margin)
-    assert axis.low <= min(values) <= max(values) <= axis.high
-    marks = [float(tick.label) for tick in axis.ticks]
-    for tick, mark in zip(axis.ticks, marks, strict=True):
-        assert tick.at == pytest.approx(axis.at(mark))
-    steps = np.diff(marks)
-    if len(steps):
-        assert f"{steps[0]:.0e}"[0] in "125"
-
-
-@given(st.lists(st.floats(1e-6, 1e9), min_size=1, max_size=9))
-def test_decades_hold_their_values_at_logarithmic_places(values: list[float]) -> None:
-    axis = axes.decades(values, repr)
-    assert axis.low <= min(values) * (1 + 1e-9)
-    assert max(values) <= axis.high * (1 + 1e-9)
-    assert len(axis.ticks) >= 2
-    for tick in axis.ticks:
-        exponent = np.log10(float(tick.label))
-        assert exponent == pytest.approx(round(exponent))
-        share = (exponent - np.log10(axis.low)) / (np.log10(axis.high) - np.log10(axis.low))
-        assert tick.at == pytest.approx(share)
-
-
-def test_measured_values_are_marked_where_they_are_not_crowded() -> None:
-    axis = axes.measured(SHARES, axes.bare_percentages)
-    assert [tick.label for tick in axis.ticks] == ["0.1", "0.25", "0.5", "1", "2", "5"]
-    assert axis.at(0.005) == pytest.approx(np.log(5) / np.log(50))
-    crowded = axes.measured([1, 50, 99, 100], "{:g}".format)
-    assert [tick.label for tick in crowded.ticks] == ["1", "50", "100"]
-
-
-@pytest.mark.parametrize(("value", "tick"), [(0.1, "+10"), (-0.025, "−2.5"), (0.0, "0"), (-0.0, "0"), (3 * 0.1, "+30")])
-def test_ticks_of_differences_have_signs(value: float, tick: str) -> None:
-    assert axes.signed_points(value) == tick
-
-
-def test_a_level_far_above_is_named_and_does_not_press_the_lines_down() -> None:
-    line = Series("raw", "line-raw", (Point(0, 0.1, 0.1, 0.1), Point(1, 0.2, 0.2, 0.2)))
-    far, near = Level("far", "line-other", 0.9), Level("near", "line-centred", 0.25, across=False)
-    y = axes.linear(extent([line], [far, near]), axes.percentages)
-    assert y.high == 0.25
-    panel = draw("t", "", [line], axes.linear([0, 1], "{:g}".format, "x"), y, percent, [far, near], labelled=True)
-    assert [label.text for label in panel.labels] == ["90.0% far ↑", "25.0% near", "raw"]
-    assert [path for _, path in panel.levels] == ["M310 0.0H320"]
-    assert panel.key == (("line-raw", "raw"), ("line-other", "far"))
-    assert "far: 90.0% throughout" in panel.description
-    assert "raw: 10.0% at 0, 20.0% at 1, highest 20.0% at 1" in panel.description
-
-
-def test_points_that_are_not_sure_are_hollow() -> None:
-    dots = (Point(0, 0.1, 0.0, 0.2, True), Point(1, 0.2, 0.1, 0.3, False))
-    x, y = axes.linear([0, 1], "{:g}".format), axes.linear([0, 0.4], "{:g}".format)
-    (marks,) = draw("t", "", [Series("s", "c", dots, "dots")], x, y, percent).marks
-    assert (marks.filled, marks.hollow) == ("M0.0 120.0h0", "M320.0 80.0h0")
-    assert marks.intervals == "M0.0 160.0V80.0M320.0 120.0V40.0"
-    assert not marks.line
-    assert not marks.band
 
 
 def test_bands_are_ranges_over_repetitions(figures: dict[str, Shown], swept_run: RunWorld) -> None:
@@ -289,119 +127,6 @@ def test_betas_show_four_lines_and_every_rival(figures: dict[str, Shown], swept_
     at = {beta: curve[f"reference-mllm/adaptations/realign-b{beta}-candidates"] for beta in (0.0, 0.4, 1.0)}
     expected = f"{percent(at[0.0])} at β 0, {percent(at[0.4])} at 0.4, the highest on test, {percent(at[1.0])} at 1"
     assert expected in figures["beta"].drawn.statement
-
-
-def test_doses_have_rows_of_panels_for_each_recipe(figures: dict[str, Shown]) -> None:
-    assert isinstance(figures["removal"].drawn.content, Charts)
-    rows = figures["removal"].drawn.content.rows
-    assert [len(row.panels) for row in rows] == [3, 4] * len(RECIPES)
-    assert [panel.title for panel in rows[0].panels] == ["Text → picture", "Picture → text", "Mean over the tasks"]
-    assert [len(panel.marks) for panel in rows[0].panels] == [len(SELECTIONS)] * 3
-    assert [panel.title for panel in rows[1].panels] == ["By rank", "Cumulatively", "Alone", "Alone"]
-    assert [len(panel.marks) for panel in rows[1].panels] == [len(SELECTIONS), 3, 1, 1]
-    texts = [label.text for label in rows[0].panels[0].labels]
-    assert sum("one mean" in text for text in texts) == sum("mean of each side" in text for text in texts) == 1
-    assert "nearest in energy" in texts
-
-
-def test_the_share_of_the_analysis_is_stated_beside_every_control(
-    figures: dict[str, Shown], swept_run: RunWorld
-) -> None:
-    effects = pl.concat(
-        table(models[0].doses, "removal_effects").filter(sae_id="reference-mllm/paper")
-        for models in (swept_run.models, *swept_run.repetitions)
-    )
-    # The rows of a system in one repetition follow each other, one a task.
-    own = effects.filter(pl.col("system_id").str.contains(r"/share0\.01/|/mean")).with_row_index()
-    by_system = own.group_by("selection", "system_id", pl.col("index") // len(SCORED)).agg(pl.col("delta").mean())
-
-    def deltas(selection: str, ending: str = "") -> list[float]:
-        found = by_system.filter(pl.col("system_id").str.ends_with(ending), selection=selection)
-        assert found.height == (9 if "random" in selection else 3)
-        return found["delta"].to_list()
-
-    statement = figures["removal"].drawn.statement
-    assert statement.startswith("reference-mllm/paper, 1% of the features removed, points of the mean over the tasks: ")
-    random = deltas("random_subspace")
-    for said in (
-        f"attribution {points(np.mean(deltas('attribution')))}, energy {points(np.mean(deltas('energy')))}",
-        f"random subspace {points(np.mean(random))} ({points(min(random))} to {points(max(random))})",
-        f"one mean {points(np.mean(deltas('mean', '/mean')))}",
-        f"mean of each side {points(np.mean(deltas('mean', '/mean_each_side')))}.",
-    ):
-        assert said in statement
-    assert statement.count("Are they distractors? Not they in particular: ") == len(RECIPES)
-
-
-@pytest.mark.parametrize(
-    ("gains", "answer"),
-    [
-        (
-            {"energy": 0.040, "random_features": 0.003},
-            "By the mean, yes: {}, more than any control (at best energy +4.0).",
-        ),
-        (
-            {"energy": 0.060, "principal_components": 0.061, "bridge": 0.057, "random_features": 0.003},
-            "Not they in particular: {}, more than random controls, but others do as well "
-            "(principal components +6.1, energy +6.0).",
-        ),
-        # What reads the same is as much.
-        (
-            {"mean": 0.058, "random_subspace": 0.0},
-            "Not they in particular: {}, more than random controls, but others do as well (one mean +5.8).",
-        ),
-        (
-            {"mean": 0.07, "energy_matched": 0.06},
-            "Not shown: {}, but random draws reach as much (one mean +7.0, nearest in energy +6.0).",
-        ),
-    ],
-)
-def test_whether_they_are_distractors_follows_from_the_controls(gains: dict[str, float], answer: str) -> None:
-    raises = "removing the top-attribution features raises recall (+5.8)"
-    assert whether_distractors(gains | {"attribution": 0.0584}) == f"Are they distractors? {answer.format(raises)}"
-
-
-@pytest.mark.parametrize(("gain", "written"), [(-0.02, "−2.0"), (0.0, "0.0"), (0.0004, "0.0")])
-def test_what_does_not_raise_recall_is_no_distractor(gain: float, written: str) -> None:
-    said = f"Are they distractors? No: removing the top-attribution features does not raise recall ({written})."
-    assert whether_distractors({"attribution": gain, "random_features": -0.3}) == said
-
-
-def test_a_share_that_was_left_out_is_said_and_without_any_the_other_doses_stay(
-    swept_run: RunWorld, tmp_path: Path
-) -> None:
-    def without(dose: str) -> Shown:
-        kept = []
-        for number, models in enumerate((swept_run.models, *swept_run.repetitions)):
-            removal = models[0].doses
-            assert removal is not None
-            folder = tmp_path / f"without{dose.replace('/', '-')}" / str(number)
-            shutil.copytree(removal, folder)
-            effects = table(removal, "removal_effects")
-            write_table(
-                folder, "removal_effects", effects.filter(~pl.col("system_id").str.contains(dose, literal=True))
-            )
-            kept.append((replace(models[0], doses=folder), *models[1:]))
-        return figures_of(replace(swept_run, models=kept[0], repetitions=tuple(kept[1:])).told())["removal"]
-
-    one, all_of_them = without("/share0.01/"), without("/share")
-    said = "reference-mllm/paper: 1% of the features, the share of the analysis, was not removed."
-    for figure in (one, all_of_them):
-        assert figure.drawn.statement.startswith(said)
-    assert isinstance(one.drawn.content, Charts)
-    assert isinstance(all_of_them.drawn.content, Charts)
-    assert [len(row.panels) for row in one.drawn.content.rows] == [3, 4] * len(RECIPES)
-    assert [len(row.panels) for row in all_of_them.drawn.content.rows] == [4] * len(RECIPES)
-
-
-def test_single_features_are_filled_where_the_test_says_so(figures: dict[str, Shown], swept_run: RunWorld) -> None:
-    effects = table(swept_run.models[0].doses, "removal_effects")
-    alone = effects.filter(sae_id="reference-mllm/paper", selection="single", task_id="t2i")
-    panel = panels_of(figures["removal"])[5]
-    assert panel.note == "text → picture, hit@5"
-    (marks,) = panel.marks
-    assert marks.filled.count("M") == alone.filter(pl.col("q") < 0.05).height > 0
-    assert marks.hollow.count("M") == alone.filter(pl.col("q") >= 0.05).height > 0
 
 
 def test_cost_is_set_against_one_search(figures: dict[str, Shown]) -> None:
@@ -502,18 +227,6 @@ def test_the_page_is_well_formed_with_words_for_every_drawing(figures: dict[str,
     assert all(svg.get("aria-hidden") == "true" or svg["aria-label"] for svg in parsed.of("svg"))
     assert all(image["alt"] for image in parsed.of("img"))
     assert len(parsed.of("caption")) == len(parsed.of("table"))
-
-
-def test_lines_of_one_figure_differ_in_dashes_or_thickness_and_not_in_tone_alone(figures: dict[str, Shown]) -> None:
-    sheet = (Path(str(facts_module._SQL)).parent / "templates" / "figures.css").read_text(encoding="utf-8")
-    looks = {}
-    for selectors, rule in re.findall(r"^(\.line-[^{]*)\{([^}]*--tone[^}]*)\}", sheet, re.MULTILINE):
-        dashes, thickness = (re.search(rf"--{name}: ([^;]*);", rule) for name in ("dash", "thickness"))
-        for style in re.findall(r"line-\w+", selectors):
-            looks[style] = (dashes and dashes[1], thickness and thickness[1])
-    for figure in figures.values():
-        if isinstance(figure.drawn.content, Charts):
-            assert len({looks[style] for style, _ in figure.drawn.content.key}) == len(figure.drawn.content.key) >= 3
 
 
 def test_names_stay_text(hostile_run: RunWorld, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ _TOKENIZERS = (
     "tekken.json",
 )
 _PRECISIONS = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+_LARGEST = 64_000_000  # bytes of a file of JSON; the largest tokenizers have half of it
 _WHOLE = "give the whole folder that save_pretrained wrote, or download the model again"
 
 
@@ -94,10 +95,12 @@ def read_json(model: str, file: Path) -> dict[str, Any]:
     """Read one of the files that describe a model.
 
     Raises:
-        ModelError: it is not there, or is no JSON object.
+        ModelError: it is not there, is too large to be one, or is no JSON object.
     """
     if not file.is_file():
         raise broken(model, f"there is no {file.name} in {file.parent}")
+    if (size := file.stat().st_size) > _LARGEST:
+        raise broken(model, f"{file.name} has {size / 1e6:.0f} MB, more than a file that describes a model can have")
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -30,6 +30,9 @@ def render(processor: Any, sample: SampleInput, rendering: Rendering) -> str:
 
     Samples are rendered one by one, because a chat template takes a list of messages as one conversation. A model
     without a template gets the words alone, after the image placeholder or the token that begins a text.
+
+    Raises:
+        ModelError: the template is broken, or refuses such a conversation.
     """
     content = [{"type": "image"}] if sample.image is not None else []
     content.append({"type": "text", "text": user_text(sample, rendering)})
@@ -38,11 +41,17 @@ def render(processor: Any, sample: SampleInput, rendering: Rendering) -> str:
         start = processor.image_token if sample.image is not None else processor.tokenizer.bos_token or ""
         return f"{start}{user_text(sample, rendering)}"
     conversation, answers = [{"role": "user", "content": content}], rendering == "generation"
-    return str(
-        processor.apply_chat_template(
+    try:
+        rendered = processor.apply_chat_template(
             conversation, chat_template=template, add_generation_prompt=answers, tokenize=False
         )
-    )
+    except Exception as error:  # a template is a program of the model's makers, which may fail as any does
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(
+            f"the model's chat template cannot be applied to sample {sample.sample_id} ({reason})",
+            "download the model again, or use one with a template for single turns",
+        ) from error
+    return str(rendered)
 
 
 def find_spans(rendered: str, sample: SampleInput) -> Spans:
