@@ -3,19 +3,17 @@
 import atexit
 import logging
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from flows import environment
+from flows import environment, models_command
 from flows.exits import ExitStatus
+from flows.options import ConfigOption, JsonOption, PresetOption, SetOption, StoreOption
+from flows.terminal import err, out, print_table, progress_bars
 from pipeline_core.errors import LensError, StoreError
-from pipeline_core.presets import preset_names
 
 if TYPE_CHECKING:
     from flows.running import FlowName
@@ -30,14 +28,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-out = Console(soft_wrap=True)
-err = Console(stderr=True)
+app.add_typer(models_command.app, name="models")
 _debug = False
-
-StoreOption = Annotated[Path | None, typer.Option("--store", help="The store's folder.", envvar=environment.STORE)]
-PresetOption = Annotated[str | None, typer.Option(help=f"A shipped config: {', '.join(preset_names())}.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="A config of your own, YAML.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.field=value; may be repeated.")]
 
 
 @app.callback()
@@ -95,7 +87,7 @@ def sweep(
 def sql(
     query: Annotated[str | None, typer.Argument(help='A select, e.g. "select * from runs".')] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print every table and column with its meaning.")] = False,
     store: StoreOption = None,
 ) -> None:
@@ -139,7 +131,7 @@ def search(
     columns = {"raw": hits.raw, "ReAlign": hits.realign}
     shown = {name: found for name, found in columns.items() if found is not None}
     ranks = enumerate(zip(*shown.values(), strict=True), start=1)
-    out.print(_table(["rank", *shown], [(str(rank), *map(str, found)) for rank, found in ranks]))
+    print_table(["rank", *shown], [(str(rank), *map(str, found)) for rank, found in ranks])
     if hits.realign is None:
         out.print("ReAlign: not fitted to such questions, of which the data set has none in the support split")
 
@@ -167,7 +159,7 @@ def score(
         (metric, str(cut_off), f"{value:.4f}", f"[{low:.4f}, {high:.4f}]", str(n_queries))
         for metric, cut_off, value, low, high, n_queries in scores.iter_rows()
     ]
-    out.print(_table(["metric", "k", "value", "95% interval", "queries"], rows))
+    print_table(["metric", "k", "value", "95% interval", "queries"], rows)
 
 
 @app.command()
@@ -231,7 +223,7 @@ def doctor(store: StoreOption = None) -> None:
     from pipeline_core.doctor import examine
 
     checks = list(examine(store or environment.default_store()))
-    out.print(_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks]))
+    print_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks])
     for check in checks:
         if not check.ok:
             err.print(f"{check.name}: {check.remedy}", markup=False, highlight=False)
@@ -314,11 +306,9 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
     planned = plan_flow(flow, analysis)
     status = planned.status(place)
     if plan:
-        out.print(
-            _table(
-                ["step", "artifact", "in the store"],
-                [(name, step.key.short, status[name]) for name, step in planned.steps.items()],
-            )
+        print_table(
+            ["step", "artifact", "in the store"],
+            [(name, step.key.short, status[name]) for name, step in planned.steps.items()],
         )
         return
     if set(status.values()) == {"present"}:
@@ -334,8 +324,6 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
 def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
     """Carry out a plan by the runner that its placement names."""
-    from flows.terminal import progress_bars
-
     with progress_bars(err) as listener:
         if plan.config.placement.runner == "inline":
             from flows.inline import InlineRunner
@@ -355,13 +343,6 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
             listeners.append(listener)
         flows = {"analyze": analyze, "compare": compare, "sweep": sweep}
         flows[flow](plan.config, store=str(root))
-
-
-def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def main() -> None:

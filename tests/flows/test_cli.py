@@ -212,5 +212,6 @@ def test_help_is_there_for_every_command() -> None:
         "doctor",
         "diff",
         "prune",
+        "models",
     ):
         assert "Usage" in answer(command, "--help")

@@ -4,6 +4,7 @@ A member of ``families`` is an object of one of these classes, or of a subclass 
 """
 
 import logging
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,11 @@ class Family(ABC):
     model_types: frozenset[str] = frozenset()
     brings: Mapping[str, Callable[[], str]] = MappingProxyType({})
     general: bool = False
+
+    @property
+    def about(self) -> str:
+        """What is peculiar to its models, in one line: the first of its module."""
+        return (sys.modules[type(self).__module__].__doc__ or "").partition("\n")[0]
 
     @abstractmethod
     def traits(self, model: str) -> Traits:
