@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.text import Text
 
 from pipeline_core.models.families import FAMILIES
-from tests.flows.test_cli import answer, process
+from tests.flows.test_cli import answer, lens, process, refused
+from tests.models import tiny
 
 
 def test_the_list_fits_a_screen_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +48,25 @@ def test_the_list_waits_for_no_model_library() -> None:
     asked += "done = CliRunner().invoke(app, ['models']); assert done.exit_code == 0, done.output; "
     asked += "assert not {'torch', 'transformers', 'prefect'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", asked], check=True, timeout=60)
+
+
+def test_a_model_is_checked_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny.save_clip(tmp_path / "clip")
+    monkeypatch.setenv("COLUMNS", "80")
+    done = process("models", "check", str(folder), "--set", "model.attention=eager", "--store", str(tmp_path / "store"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["✓", check] for check in ("family", "weights", "vectors", "batches", "pictures", "precision")
+    ]
+    assert max(map(len, lines)) <= 80
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_check_that_fails_ends_with_status_1(tmp_path: Path) -> None:
+    folder = tiny.save_clip(tmp_path / "clip")
+    (folder / "tokenizer.json").unlink()
+    done = lens("models", "check", str(folder))
+    assert done.exit_code == 1
+    assert "✗ weights   the model" in done.stdout
+    assert "there is no model" in refused("models", "check", "no-such-model")
