@@ -218,15 +218,23 @@ def verify(
 
 
 @app.command()
-def doctor(store: StoreOption = None) -> None:
-    """Check that this machine can run the demo: versions, embedded packages, disk, memory."""
-    from pipeline_core.doctor import examine
+def doctor(
+    preset: PresetOption = None, config: ConfigOption = None, settings: SetOption = None, store: StoreOption = None
+) -> None:
+    """Check that this machine is ready: versions, embedded packages, disk, memory.
+
+    With a preset, a config or settings also what their run needs: models, packages, data, device.
+    """
+    from pipeline_core.doctor import examine, examine_models
 
     checks = list(examine(store or environment.default_store()))
+    if preset or config or settings:
+        analysis = _config(preset, config, settings, None)
+        checks += examine_models(analysis.models, analysis.section("dataset"), analysis.placement.device)
     print_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks])
     for check in checks:
         if not check.ok:
-            err.print(f"{check.name}: {check.remedy}", markup=False, highlight=False)
+            err.print(f"{check.name}: {check.remedy}", markup=False, highlight=False, soft_wrap=True)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline_core.errors import ModelError
-from pipeline_core.model_facts import Place
+from pipeline_core.model_facts import ModelFacts, Place
 
 # Without the copies that repositories hold in other formats, at other precisions or in folders below.
 _DESCRIBING = ("*.json", "*.txt", "*.model", "*.jinja", "*.py")
@@ -62,6 +62,24 @@ def fetch(place: Place) -> str:
         if not any(folder.glob("*.safetensors")):
             snapshot_download(name, revision=commit, allow_patterns=[*_PICKLED])
     return str(folder)
+
+
+def checkpoint_folder(facts: ModelFacts) -> Path | None:
+    """Return where a model's config and what is here of its files are; None of one that is put together when used."""
+    folder = Path(facts.place)
+    if facts.revision is None:
+        return folder if folder.is_absolute() else None
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+
+    file = try_to_load_from_cache(facts.place, "config.json", revision=facts.revision)
+    return Path(file).parent if isinstance(file, str) else None
+
+
+def is_offline() -> bool:
+    """Say whether ``HF_HUB_OFFLINE`` forbids to ask the hub."""
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    return bool(constants.HF_HUB_OFFLINE)
 
 
 @contextmanager
