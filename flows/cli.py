@@ -43,7 +43,7 @@ RunnerOption = Annotated[
     Literal["prefect", "inline"] | None,
     typer.Option(help="prefect: with server and UI (the default); inline: in this process, without a server."),
 ]
-PlanOption = Annotated[bool, typer.Option("--plan", help="Say which steps the store has, and stop.")]
+PlanOption = Annotated[bool, typer.Option("--plan", help="Say what the store has, what the rest will take, and stop.")]
 
 
 @app.command()
@@ -225,12 +225,21 @@ def doctor(
 
     With a preset, a config or settings also what their run needs: models, packages, data, device.
     """
-    from pipeline_core.doctor import examine, examine_models
+    from pipeline_core.doctor import examine, examine_models, examine_needs
 
-    checks = list(examine(store or environment.default_store()))
+    root = store or environment.default_store()
+    checks = list(examine(root))
     if preset or config or settings:
         analysis = _config(preset, config, settings, None)
-        checks += examine_models(analysis.models, analysis.section("dataset"), analysis.placement.device)
+        device = analysis.placement.device
+        needed = list(examine_models(analysis.models, analysis.section("dataset"), device))
+        checks += needed
+        if all(check.ok for check in needed):  # otherwise there is no plan
+            from flows.running import plan_flow
+            from pipeline_core.planner.estimates import estimate
+            from pipeline_core.store.artifacts import Store
+
+            checks += examine_needs(root, estimate(plan_flow("compare", analysis), Store(root)), device)
     print_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks])
     for check in checks:
         if not check.ok:
@@ -312,13 +321,12 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
     place = Store(store or environment.default_store())
     planned = plan_flow(flow, analysis)
-    status = planned.status(place)
     if plan:
-        print_table(
-            ["step", "artifact", "in the store"],
-            [(name, step.key.short, status[name]) for name, step in planned.steps.items()],
-        )
+        from flows.plan_view import show_plan
+
+        show_plan(planned, place.root)
         return
+    status = planned.status(place)
     if set(status.values()) == {"present"}:
         record_cached_run(flow, planned, place.root)
         out.print(f"All {len(status)} steps were cached: nothing was run, no server was started.")

@@ -7,8 +7,9 @@ import pytest
 from huggingface_hub import constants
 
 from pipeline_core.dataset.sources import SOURCES
-from pipeline_core.doctor import Check, examine_models
+from pipeline_core.doctor import Check, examine_models, examine_needs
 from pipeline_core.models.settings import ModelSettings
+from pipeline_core.planner.estimates import Estimates, Memory, StepEstimate
 from tests.models import tiny
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -68,3 +69,13 @@ def test_the_package_of_quantised_weights_is_named(tmp_path: Path) -> None:
     quantised = found(folder)["it: quantised"]
     assert not quantised.ok
     assert "`pip install aqlm" in quantised.found
+
+
+def test_disk_and_memory_are_held_against_what_a_run_takes(tmp_path: Path) -> None:
+    step, memory = StepEstimate("activations/it", float(1 << 50), 60.0, None), Memory(0.0, float(1 << 50), 0.0)
+    needs = Estimates({}, (step,), {"it": memory}, None, "")
+    disk, it = examine_needs(tmp_path, needs, "cpu")
+    assert (disk.ok, it.ok) == (False, False)
+    assert disk.found.startswith("each 1,000 samples take about 1048576.00 GiB")
+    small = Estimates({}, (), {"it": Memory(0.0, 1.0, 0.0)}, None, "")
+    assert all(check.ok for check in examine_needs(tmp_path, small, "cpu"))

@@ -20,6 +20,7 @@ from pipeline_core.models.checkpoint import CONFIG, read_json, weight_files
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.hub import checkpoint_folder, is_offline
 from pipeline_core.models.settings import ModelSettings
+from pipeline_core.planner.estimates import Estimates
 from pipeline_core.registry import GROUP, Named, Registry
 from pipeline_core.store.artifacts import Store
 
@@ -64,6 +65,26 @@ def examine_models(models: Sequence[ModelSettings], dataset: DatasetSettings, de
         yield from _model(settings)
     yield _told("data set", lambda: f"{dataset.name}, {source_identity(dataset)[:_SHOWN]}")
     yield _told("device", lambda: _device(device))
+
+
+def examine_needs(store: Path, needs: Estimates, device: str) -> Iterator[Check]:
+    """Compare what a run is estimated to take with the disk and the memory that are here."""
+    free, what = shutil.disk_usage(store).free, "it takes" if needs.counts else "each 1,000 samples take"
+    found = f"{what} about {needs.n_bytes / _GIB:.2f} GiB, {free / _GIB:.0f} GiB are free"
+    yield Check("disk for the run", free >= needs.n_bytes, found, "free some, or put the store elsewhere")
+    for name, memory in needs.memory.items():
+        needed, here = memory.total if device == "cpu" else memory.weights + memory.work, _memory(device)
+        found = f"about {needed / _GIB:.1f} GiB of {here / _GIB:.0f} GiB"
+        yield Check(f"{name}: memory", here >= needed, found, "lower placement.batch_size, or set model.dtype: auto")
+
+
+def _memory(device: str) -> int:
+    """Return the bytes of memory of this machine, or of a CUDA device of it."""
+    if device.startswith("cuda"):
+        import torch  # noqa: PLC0415 - takes seconds
+
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _model(settings: ModelSettings) -> Iterator[Check]:
@@ -171,6 +192,6 @@ def _machine(store: Path) -> Iterator[Check]:
         return
     yield Check("store", writable, str(root), "name a folder that you may write to with --store")
     yield Check("disk", free >= DISK_NEEDED, f"{free / _GIB:.0f} GiB free", "free 6 GiB, or put the store elsewhere")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = _memory("cpu")
     yield Check("memory", memory >= MEMORY_NEEDED, f"{memory / _GIB:.0f} GiB", "the demo wants 6 GiB")
     yield Check("cores", True, str(os.cpu_count()))

@@ -16,9 +16,10 @@ from pipeline_core.errors import ModelError
 from pipeline_core.model_facts import Kind, Place, Rendering
 from pipeline_core.models import prompts
 from pipeline_core.models.checkpoint import check_files
-from pipeline_core.models.hub import fetch
+from pipeline_core.models.hub import checkpoint_folder, fetch
 from pipeline_core.models.representations import AttentionKind
 from pipeline_core.models.samples import SampleInput
+from pipeline_core.models.size import ModelSize, model_size
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +75,15 @@ class Family(ABC):
         Raises:
             ModelError: it is not built as the family expects, or cannot run on the device.
         """
+
+    def size(self, facts: "ModelFacts") -> ModelSize | None:
+        """Return how large a model is; None where nothing here tells.
+
+        Raises:
+            ModelError: what tells cannot be read.
+        """
+        folder = checkpoint_folder(facts)
+        return None if folder is None else model_size(facts, folder)
 
     def recognises(self, model_type: str, architectures: Sequence[str]) -> bool:
         """Say whether a general family serves a model of this type, saved from these classes."""
