@@ -3,20 +3,17 @@
 import atexit
 import logging
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from flows import environment
+from flows import environment, models_command
 from flows.exits import ExitStatus
+from flows.options import ConfigOption, JsonOption, PresetOption, SetOption, StoreOption
+from flows.terminal import err, out, print_table, progress_bars
 from pipeline_core.errors import LensError, QueryError, StoreError
-from pipeline_core.presets import preset_names
 
 if TYPE_CHECKING:
     from flows.running import FlowName
@@ -32,14 +29,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-out = Console(soft_wrap=True)
-err = Console(stderr=True)
+app.add_typer(models_command.app, name="models")
 _debug = False
-
-StoreOption = Annotated[Path | None, typer.Option("--store", help="The store's folder.", envvar=environment.STORE)]
-PresetOption = Annotated[str | None, typer.Option(help=f"A shipped config: {', '.join(preset_names())}.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="A config of your own, YAML.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.field=value; may be repeated.")]
 
 
 @app.callback()
@@ -53,7 +44,7 @@ RunnerOption = Annotated[
     Literal["prefect", "inline"] | None,
     typer.Option(help="prefect: with server and UI (the default); inline: in this process, without a server."),
 ]
-PlanOption = Annotated[bool, typer.Option("--plan", help="Say which steps the store has, and stop.")]
+PlanOption = Annotated[bool, typer.Option("--plan", help="Say what the store has, what the rest will take, and stop.")]
 
 
 @app.command()
@@ -97,7 +88,7 @@ def sweep(
 def sql(
     query: Annotated[str | None, typer.Argument(help='A select, e.g. "select * from runs".')] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print every table and column with its meaning.")] = False,
     store: StoreOption = None,
 ) -> None:
@@ -162,9 +153,9 @@ def _show_hits(hits: "SearchResult", title: str | None = None) -> None:
     columns = {"raw": hits.raw, "ReAlign": hits.realign}
     shown = {name: found for name, found in columns.items() if found is not None}
     ranks = enumerate(zip(*shown.values(), strict=True), start=1)
-    table = _table(["rank", *shown], [(str(rank), *map(str, found)) for rank, found in ranks])
-    table.title = title and escape(title)
-    out.print(table)
+    if title:
+        out.print(title, markup=False, highlight=False)
+    print_table(["rank", *shown], [(str(rank), *map(str, found)) for rank, found in ranks])
     if hits.realign is None:
         out.print("ReAlign: not fitted to such questions, of which the data set has none in the support split")
 
@@ -192,7 +183,7 @@ def score(
         (metric, str(cut_off), f"{value:.4f}", f"[{low:.4f}, {high:.4f}]", str(n_queries))
         for metric, cut_off, value, low, high, n_queries in scores.iter_rows()
     ]
-    out.print(_table(["metric", "k", "value", "95% interval", "queries"], rows))
+    print_table(["metric", "k", "value", "95% interval", "queries"], rows)
 
 
 @app.command()
@@ -251,15 +242,32 @@ def verify(
 
 
 @app.command()
-def doctor(store: StoreOption = None) -> None:
-    """Check that this machine can run the demo: versions, embedded packages, disk, memory."""
-    from pipeline_core.doctor import examine
+def doctor(
+    preset: PresetOption = None, config: ConfigOption = None, settings: SetOption = None, store: StoreOption = None
+) -> None:
+    """Check that this machine is ready: versions, embedded packages, disk, memory.
 
-    checks = list(examine(store or environment.default_store()))
-    out.print(_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks]))
+    With a preset, a config or settings also what their run needs: models, packages, data, device.
+    """
+    from pipeline_core.doctor import examine, examine_models, examine_needs
+
+    root = store or environment.default_store()
+    checks = list(examine(root))
+    if preset or config or settings:
+        analysis = _config(preset, config, settings, None)
+        device = analysis.placement.device
+        needed = list(examine_models(analysis.models, analysis.section("dataset"), device))
+        checks += needed
+        if all(check.ok for check in needed):  # otherwise there is no plan
+            from flows.running import plan_flow
+            from pipeline_core.planner.estimates import estimate
+            from pipeline_core.store.artifacts import Store
+
+            checks += examine_needs(root, estimate(plan_flow("compare", analysis), Store(root)), device)
+    print_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks])
     for check in checks:
         if not check.ok:
-            err.print(f"{check.name}: {check.remedy}", markup=False, highlight=False)
+            err.print(f"{check.name}: {check.remedy}", markup=False, highlight=False, soft_wrap=True)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
@@ -337,15 +345,12 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
     place = Store(store or environment.default_store())
     planned = plan_flow(flow, analysis)
-    status = planned.status(place)
     if plan:
-        out.print(
-            _table(
-                ["step", "artifact", "in the store"],
-                [(name, step.key.short, status[name]) for name, step in planned.steps.items()],
-            )
-        )
+        from flows.plan_view import show_plan
+
+        show_plan(planned, place.root)
         return
+    status = planned.status(place)
     if set(status.values()) == {"present"}:
         record_cached_run(flow, planned, place.root)
         out.print(f"All {len(status)} steps were cached: nothing was run, no server was started.")
@@ -359,7 +364,6 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
 def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
     """Carry out a plan by the runner that its placement names."""
-    from flows.terminal import progress_bars
     from pipeline_core.planner.execution import check_machine
     from pipeline_core.store.artifacts import Store
 
@@ -383,13 +387,6 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
             listeners.append(listener)
         flows = {"analyze": analyze, "compare": compare, "sweep": sweep}
         flows[flow](plan.config, store=str(root))
-
-
-def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def main() -> None:

@@ -1,18 +1,27 @@
-"""Is this machine ready: Python, pinned libraries, embedded packages, disk, memory, store."""
+"""Is this machine ready: libraries, embedded packages, disk, memory, store; and what a run of one's own needs."""
 
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
+from pipeline_core.dataset.build import source_identity
+from pipeline_core.dataset.settings import DatasetSettings
 from pipeline_core.embedded import embedded_file
 from pipeline_core.errors import LensError
+from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.checkpoint import CONFIG, read_json, weight_files
 from pipeline_core.models.devices import devices_here
+from pipeline_core.models.facts import describe_model
+from pipeline_core.models.hub import checkpoint_folder, is_offline
+from pipeline_core.models.settings import ModelSettings
+from pipeline_core.planner.estimates import Estimates
 from pipeline_core.registry import GROUP, Named, Registry
 from pipeline_core.store.artifacts import Store
 
@@ -27,6 +36,7 @@ EMBEDDED = {
 DISK_NEEDED = 6 << 30
 MEMORY_NEEDED = 6 << 30
 _GIB = 1 << 30
+_SHOWN = 12  # characters of a digest
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,95 @@ def examine(store: Path) -> Iterator[Check]:
         yield _embedded(package, file)
     yield from _members()
     yield from _machine(store)
+
+
+def examine_models(models: Sequence[ModelSettings], dataset: DatasetSettings, device: str) -> Iterator[Check]:
+    """Look at what a run of these models on a data set needs beside: files, packages, data and device."""
+    for settings in models:
+        yield from _model(settings)
+    yield _told("data set", lambda: f"{dataset.name}, {source_identity(dataset)[:_SHOWN]}")
+    yield _told("device", lambda: _device(device))
+
+
+def examine_needs(store: Path, needs: Estimates, device: str) -> Iterator[Check]:
+    """Compare what a run is estimated to take with the disk and the memory that are here."""
+    free, what = shutil.disk_usage(store).free, "it takes" if needs.counts else "each 1,000 samples take"
+    found = f"{what} about {needs.n_bytes / _GIB:.2f} GiB, {free / _GIB:.0f} GiB are free"
+    yield Check("disk for the run", free >= needs.n_bytes, found, "free some, or put the store elsewhere")
+    for name, memory in needs.memory.items():
+        needed, here = memory.total if device == "cpu" else memory.weights + memory.work, _memory(device)
+        found = f"about {needed / _GIB:.1f} GiB of {here / _GIB:.0f} GiB"
+        yield Check(f"{name}: memory", here >= needed, found, "lower placement.batch_size, or set model.dtype: auto")
+
+
+def _memory(device: str) -> int:
+    """Return the bytes of memory of this machine, or of a CUDA device of it."""
+    if device.startswith("cuda"):
+        import torch  # noqa: PLC0415 - takes seconds
+
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _model(settings: ModelSettings) -> Iterator[Check]:
+    try:
+        facts = describe_model(settings)
+    except LensError as error:
+        yield Check(settings.label, False, error.problem, error.remedy)
+        return
+    at = "" if facts.revision is None else f" at {facts.revision[:_SHOWN]}"
+    yield Check(settings.label, True, f"family {facts.family}, {facts.kind}, {facts.dtype}{at}")
+    folder = checkpoint_folder(facts)
+    if folder is None:
+        return
+    yield _weights(settings.label, facts, folder)
+    quantised = read_json(facts.name, folder / CONFIG).get("quantization_config")
+    if quantised:
+        yield _quantiser(settings.label, quantised)
+
+
+def _weights(label: str, facts: ModelFacts, folder: Path) -> Check:
+    """Say whether the weights are here; those of the hub come at first use, if it can be asked."""
+    name = f"{label}: weights"
+    try:
+        files = weight_files(facts.name, folder)
+    except LensError as error:
+        if facts.revision is None:
+            return Check(name, False, error.problem, error.remedy)
+        fetched = f"hf download {facts.place} --revision {facts.revision}"
+        found = "not in the hub's cache" + ("" if is_offline() else "; they are downloaded at first use")
+        return Check(name, not is_offline(), found, f"unset HF_HUB_OFFLINE, or bring them here: {fetched}")
+    return Check(name, True, f"{sum(file.stat().st_size for file in files) / _GIB:.2f} GiB in {len(files)} files")
+
+
+def _quantiser(label: str, quantised: Mapping[str, Any]) -> Check:
+    """Ask transformers which package it needs for a checkpoint's quantised weights, and whether that is here."""
+    from transformers.quantizers import AutoHfQuantizer  # noqa: PLC0415 - takes seconds, and few models need it
+
+    name, method = f"{label}: quantised", str(quantised.get("quant_method", "weights"))
+    try:
+        AutoHfQuantizer.from_config(dict(quantised)).validate_environment(device_map=None)
+    except Exception as error:  # whatever the library of a method raises
+        return Check(name, False, f"{method}: {' '.join(str(error).split())}", "install the package that it names")
+    return Check(name, True, method)
+
+
+def _device(device: str) -> str:
+    import torch  # noqa: PLC0415 - takes seconds, and a config that is wrong is told before
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        reason = str(error).splitlines()[0]
+        raise LensError(f"{device} is not here: {reason}", "set placement.device to cpu, or to one that is") from None
+    return device
+
+
+def _told(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, look())
+    except LensError as error:
+        return Check(name, False, error.problem, error.remedy)
 
 
 def _libraries() -> Iterator[Check]:
@@ -94,7 +193,7 @@ def _machine(store: Path) -> Iterator[Check]:
         return
     yield Check("store", writable, str(root), "name a folder that you may write to with --store")
     yield Check("disk", free >= DISK_NEEDED, f"{free / _GIB:.0f} GiB free", "free 6 GiB, or put the store elsewhere")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = _memory("cpu")
     yield Check("memory", memory >= MEMORY_NEEDED, f"{memory / _GIB:.0f} GiB", "the demo wants 6 GiB")
     yield Check("cores", True, str(os.cpu_count()))
     yield Check("devices", True, ", ".join(devices_here()))

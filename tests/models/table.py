@@ -24,8 +24,8 @@ _HEAD = """# What each family was measured to hold
 Measured by `make docs` on a tiny model of each model type's real class, saved and loaded as a user's folder is, by the
 functions that the conformance tests use; [models.md](models.md) says what these hold beside it. States are those of
 every layer, or the vectors of a dual encoder, beside a plain forward pass of transformers; batches are of two, three
-and six samples, pictures of several sizes, texts and both, beside each alone; attention is the weights of every layer that
-attends, beside the model's own. What is shown is what the largest absolute difference stays below. Roles are right
+and six samples, pictures of several sizes, texts and both, beside each alone; attention is the weights of every layer
+that attends, beside the model's own. What is shown is what the largest absolute difference stays below. Roles are right
 where the tokens of each say what was put in; dual encoders have none.
 
 | family | tiny model | loads | states | batches | roles | attention |

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_core.activations.settings import ActivationsSettings
 from pipeline_core.models.settings import ModelSettings
-from pipeline_core.stage import Input, ModelStage, ModelSubject, Partitioned, Work
+from pipeline_core.stage import Input, Load, ModelStage, ModelSubject, Partitioned, Work
 
 if TYPE_CHECKING:
     from pipeline_core.activations.plan import Shard
@@ -24,6 +24,24 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
     def source(self, subject: ModelSubject) -> str:
         """Return what the model is known by."""
         return subject.model.identity
+
+    def volume(self, subject: ModelSubject, load: Load) -> float:
+        """Return what embeddings of every representation take, and token states as if none were alike."""
+        from pipeline_core.models.representations import pooled_representations
+        from pipeline_core.schema.parquet import EMBEDDING_ROW_GROUP, ROW_GROUP, stored_bytes
+
+        layer = subject.settings(ActivationsSettings).layer if load.n_layers else None
+        last = load.n_layers if layer is None else layer
+        n = len(pooled_representations("", load.n_layers, last, "causal")) if load.n_layers else 1
+        shard = min(subject.placement.shard_size, load.requests)
+        rows, states = n * load.requests, load.kept * load.tokens
+        in_group = min(EMBEDDING_ROW_GROUP, n * shard)
+        in_shard = min(ROW_GROUP, round(states * shard / max(load.requests, 1)))
+        embeddings = stored_bytes(rows * load.width, 4, in_group * load.width)
+        if load.n_layers:
+            # Masks are alike where there is no picture, and last tokens under most: measured, they save four of all.
+            embeddings *= (n - 4) / n
+        return embeddings + stored_bytes(states * load.width, 2, in_shard * load.width)
 
     def partitions(self, work: Work[ModelSubject]) -> "Sequence[Shard]":
         """Return the shards: a pure function of data set and placement."""

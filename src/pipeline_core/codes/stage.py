@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pipeline_core.activations.settings import RepresentationSettings
-from pipeline_core.stage import Input, SaeStage, SaeSubject, Work
+from pipeline_core.stage import Input, Load, SaeStage, SaeSubject, Work
 
 
 class Codes(SaeStage):
@@ -15,6 +15,10 @@ class Codes(SaeStage):
     # Codes tell samples' modalities, which no repetition changes; their statistics depend on the splits.
     inputs = (Input("sae"), Input("activations"), Input("dataset", of_analysis=True))
     repetitions = "own"
+
+    def volume(self, subject: SaeSubject, load: Load) -> float | None:
+        """Return what the active features of every embedding take: numbers and values, compressed to 3 bytes each."""
+        return None if load.active is None else 3.0 * load.active * load.requests
 
     def limits(self, work: Work[SaeSubject]) -> Mapping[str, int]:
         """Return how sparse codes are at most, and how wide the dictionary is."""

@@ -14,15 +14,12 @@ from pipeline_core.errors import DataError
 from pipeline_core.index.items import Items, asked_groups, find_items, support_queries
 from pipeline_core.index.measure import measure_recall
 from pipeline_core.index.search import DATABASE, QUERY_SIDE
-from pipeline_core.index.settings import IndexSettings
+from pipeline_core.index.settings import LEAST_INDEXED, IndexSettings
 from pipeline_core.retrieval.adaptations.realign import RealignSettings, realign
 from pipeline_core.retrieval.maps import Identity, Map, save_maps, unit
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.spectrum import spectrum
 from pipeline_core.schema.parquet import write_table
-
-LEAST_INDEXED = 4096
-"""Rows from which an index is built: below, a scan takes milliseconds and is exact."""
 
 
 def build_index(

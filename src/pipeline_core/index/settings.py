@@ -6,6 +6,9 @@ from pydantic import Field
 
 from pipeline_core.settings import Count, Section
 
+LEAST_INDEXED = 4096
+"""Rows from which an index is built: below, a scan takes milliseconds and is exact."""
+
 
 class IndexSettings(Section):
     """The search index."""

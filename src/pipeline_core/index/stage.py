@@ -1,10 +1,10 @@
 """The stage ``index``: embeddings in LanceDB, raw and realigned."""
 
 from pipeline_core.activations.settings import RepresentationSettings
-from pipeline_core.index.settings import IndexSettings
+from pipeline_core.index.settings import LEAST_INDEXED, IndexSettings
 from pipeline_core.retrieval.adaptations.realign import RealignSettings
 from pipeline_core.retrieval.settings import ScoringSettings
-from pipeline_core.stage import Input, ModelStage, ModelSubject, Work
+from pipeline_core.stage import Input, Load, ModelStage, ModelSubject, Work
 
 
 class Index(ModelStage):
@@ -15,6 +15,11 @@ class Index(ModelStage):
     settings = IndexSettings
     shared = ("representation", "scoring", "adaptations.realign")
     inputs = (Input("dataset"), Input("activations"))
+
+    def volume(self, subject: ModelSubject, load: Load) -> float:
+        """Return what the items take, raw and realigned, and once more each where an index is built."""
+        copies = 2 if load.items < LEAST_INDEXED else 4
+        return 4.0 * copies * load.items * load.width
 
     def build(self, work: Work[ModelSubject]) -> None:
         """Write the database, the queries' side of ReAlign, and the index's recall."""

@@ -6,6 +6,7 @@ A member of ``families`` is an object of one of these classes, or of a subclass 
 import hashlib
 import logging
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ from pipeline_core.model_facts import Kind, OwnPooling, Place, Rendering
 from pipeline_core.models import prompts
 from pipeline_core.models.checkpoint import check_files
 from pipeline_core.models.devices import loading_options, spread
-from pipeline_core.models.hub import fetch
+from pipeline_core.models.hub import checkpoint_folder, fetch
 from pipeline_core.models.representations import AttentionKind
 from pipeline_core.models.samples import SampleInput
+from pipeline_core.models.size import ModelSize, model_size
 from pipeline_core.placement import DeviceMap
 
 if TYPE_CHECKING:
@@ -68,6 +70,11 @@ class Family(ABC):
     brings: Mapping[str, Callable[[], str]] = MappingProxyType({})
     general: bool = False
 
+    @property
+    def about(self) -> str:
+        """What is peculiar to its models, in one line: the first of its module."""
+        return (sys.modules[type(self).__module__].__doc__ or "").partition("\n")[0]
+
     @abstractmethod
     def traits(self, model: str) -> Traits:
         """Return the traits of one of its models."""
@@ -81,6 +88,15 @@ class Family(ABC):
         Raises:
             ModelError: it is not built as the family expects, or cannot run on the device.
         """
+
+    def size(self, facts: "ModelFacts") -> ModelSize | None:
+        """Return how large a model is; None where nothing here tells.
+
+        Raises:
+            ModelError: what tells cannot be read.
+        """
+        folder = checkpoint_folder(facts)
+        return None if folder is None else model_size(facts, folder)
 
     def recognises(self, model_type: str, architectures: Sequence[str]) -> bool:
         """Say whether a general family serves a model of this type, saved from these classes."""

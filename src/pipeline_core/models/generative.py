@@ -138,6 +138,10 @@ class GenerativeEmbedder:
         """
         return collate([tokenize(self._speech, sample) for sample in samples], self._pad_id)
 
+    def shared_tokens(self, batch: TokenBatch) -> int:
+        """Return how many tokens all prompts begin with alike and are run once; 0 where attention does not allow it."""
+        return shared_prefix(batch, self._plain) if self._reuses_prefix else 0
+
     def run(self, batch: TokenBatch, visit: LayerVisitor) -> None:
         """Run the model and hand each layer's states [batch, tokens, width] to ``visit`` as they arise.
 
@@ -160,7 +164,7 @@ class GenerativeEmbedder:
         tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
         with torch.inference_mode():
             tokens |= self._places(tokens, vision)
-            if self._reuses_prefix and (length := shared_prefix(batch, self._plain)):
+            if length := self.shared_tokens(batch):
                 start = {name: value[..., :1, :length] for name, value in tokens.items()}
                 with visiting(self._decoder, lambda _, states: prefix.append(states)):
                     cache = self._base(**start, use_cache=True, return_dict=True).past_key_values

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_core.errors import ModelError
-from pipeline_core.model_facts import Place
+from pipeline_core.model_facts import ModelFacts, Place
 from pipeline_core.models.checkpoint import CONFIG
 
 # Without the copies that repositories hold in other formats, at other precisions or in folders below.
@@ -88,6 +88,24 @@ def fetch(place: Place) -> str:
         if not any(folder.glob("*.safetensors")):
             snapshot_download(name, allow_patterns=[*_PICKLED], **options)
     return str(folder)
+
+
+def checkpoint_folder(facts: ModelFacts) -> Path | None:
+    """Return where a model's config and what is here of its files are; None of one that is put together when used."""
+    folder = Path(facts.place)
+    if facts.revision is None:
+        return folder if folder.is_absolute() else None
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+
+    file = try_to_load_from_cache(facts.place, "config.json", revision=facts.revision)
+    return Path(file).parent if isinstance(file, str) else None
+
+
+def is_offline() -> bool:
+    """Say whether ``HF_HUB_OFFLINE`` forbids to ask the hub."""
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    return bool(constants.HF_HUB_OFFLINE)
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_core.config import RunConfig
-from pipeline_core.stage import Partitioned, Stage, Subject
+from pipeline_core.model_facts import ModelFacts
+from pipeline_core.stage import ModelSubject, Partitioned, Stage, Subject
 from pipeline_core.store.artifacts import Status, Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunArtifact
@@ -48,6 +49,12 @@ class Plan:
 
     config: RunConfig
     steps: Mapping[str, Step]
+
+    @property
+    def models(self) -> tuple[ModelFacts, ...]:
+        """The models that its steps are about, the one studied first."""
+        subjects = (step.subject for step in self.steps.values())
+        return tuple(dict.fromkeys(subject.model for subject in subjects if isinstance(subject, ModelSubject)))
 
     def of_stage(self, stage: str, model: str | None = None, repetition: int = 0) -> list[Step]:
         """Return the steps of a stage in one repetition, of one model or of all."""

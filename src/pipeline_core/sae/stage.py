@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline_core.sae.settings import DEFAULT_SAES, BroughtSae, Saes, SaeSettings
-from pipeline_core.stage import Input, SaeStage, SaeSubject, Work
+from pipeline_core.stage import Input, Load, SaeStage, SaeSubject, Work
 
 
 class Sae(SaeStage):
@@ -26,6 +26,11 @@ class Sae(SaeStage):
         from pipeline_core.sae.identity import identity
 
         return identity(_settings(subject))
+
+    def volume(self, subject: SaeSubject, load: Load) -> float | None:
+        """Return what encoder and dictionary take; of one from elsewhere nothing is known."""
+        settings = _settings(subject)
+        return 4.0 * settings.features * (2 * load.width + 1) if isinstance(settings, SaeSettings) else None
 
     def limits(self, work: Work[SaeSubject]) -> Mapping[str, int]:
         """Return how many epochs the log of one that is trained here has."""

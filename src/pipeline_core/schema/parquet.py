@@ -15,6 +15,8 @@ ROW_GROUP = 8192
 EMBEDDING_ROW_GROUP = 1024
 """Rows a group of embeddings: one representation of a shard lies in few groups, and is read without the others."""
 
+_DICTIONARY, _HALVES, _COMPRESSED = 1 << 20, 1 << 14, 0.94
+
 
 def conform(name: str, data: pl.DataFrame | pa.Table) -> pa.Table:
     """Order and cast columns to the schema of table ``name``.
@@ -65,6 +67,25 @@ def write_rows(folder: Path, name: str, rows: Sequence[Sequence[Any] | Mapping[s
 def columns_of(name: str) -> pl.Schema:
     """Return the columns of table ``name`` and their types as polars has them."""
     return pl.DataFrame(TABLES[name].arrow.empty_table()).schema
+
+
+def stored_bytes(n_values: float, size: int, group: int) -> float:
+    """Return about how many bytes random numbers take in such a file.
+
+    pyarrow writes each number that is new to a row group into a dictionary, and the numbers as indices into it; beyond
+    1 MiB of dictionary it writes the rest of the group plainly.
+
+    Args:
+        n_values: numbers in all.
+        size: bytes of one: 4, or 2 of half precision, of which vectors hold some 16,384 different ones.
+        group: numbers in a row group.
+    """
+    group = max(group, 1)
+    different = min(group, _DICTIONARY // size if size > 2 else _HALVES)
+    indexed = different if size > 2 else group
+    bits = max(1, (different - 1).bit_length())
+    each = (different * size + indexed * bits / 8 + (group - indexed) * size) / group
+    return _COMPRESSED * each * n_values
 
 
 def table_files(folder: Path, name: str) -> list[Path]:

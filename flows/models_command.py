@@ -1,0 +1,80 @@
+"""The command ``lens models``: the families of models that are known here, and whether a model of yours is one."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from flows.environment import default_store
+from flows.options import JsonOption, SetOption, StoreOption
+from flows.terminal import err, out, print_table
+
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the families of models: what each serves, and what is peculiar to it."""
+    if context.invoked_subcommand is not None:
+        return
+    families = list(_families())
+    if as_json:
+        out.print(json.dumps(families, ensure_ascii=False, indent=1), markup=False, highlight=False)
+        return
+    print_table(
+        ["family", "kind", "serves", "notable"],
+        [(f["family"], " ".join(f["kinds"]), " ".join(f["model_types"] + f["models"]), f["about"]) for f in families],
+        wide=31,
+    )
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A reference model, a Hugging Face name, or a local folder.")],
+    settings: SetOption = None,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Compare bfloat16 with float32 also where the model is large.")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Check that a model is embedded right: one line a check, with figures; status 1 where one does not hold.
+
+    It is loaded up to three times. Example: [bold]lens models check FOLDER --set model.dtype=auto[/bold]
+    """
+    from pipeline_core.config import load_config
+    from pipeline_core.models.facts import describe_model
+
+    chosen = (f"model.name={json.dumps(name)}", "compare_with=[]", *(settings or ()))
+    config = load_config(settings=chosen)
+    facts = describe_model(config.model)
+
+    from pipeline_core.models.trial import check_model
+    from pipeline_core.planner.execution import CACHE
+    from pipeline_core.threads import limited_threads
+
+    failed = False
+    placement, cache = config.placement, (store or default_store()) / CACHE
+    with limited_threads(placement.threads), err.status("weights") as status:
+        for finding in check_model(
+            config.model, facts, placement.device, cache, both_precisions=bf16, tell=status.update
+        ):
+            failed |= finding.ok is False
+            mark = {True: "✓", False: "✗", None: "–"}[finding.ok]
+            out.print(f"{mark} {finding.check:<9} {finding.found}", markup=False, highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _families() -> list[dict[str, Any]]:
+    from pipeline_core.models.families import FAMILIES
+
+    return [
+        {
+            "family": name,
+            "kinds": sorted({family.traits(model).kind for model in family.brings or ("",)}),
+            "model_types": sorted(family.model_types),
+            "models": [*family.brings],
+            "about": family.about,
+        }
+        for name, family in FAMILIES.items()
+    ]

@@ -1,0 +1,60 @@
+"""A plan as people look at it: its steps, what is in the store, and what the rest will take."""
+
+from pathlib import Path
+
+from flows.terminal import out, print_table
+from pipeline_core.planner.estimates import Estimates, estimate
+from pipeline_core.planner.plan import Plan
+from pipeline_core.store.artifacts import Store
+
+_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+_TIMES = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def show_plan(plan: Plan, root: Path) -> None:
+    """Print steps and estimates."""
+    store = Store(root)
+    status = plan.status(store)
+    steps = [(name, step.key.short, status[name]) for name, step in plan.steps.items()]
+    print_table(["step", "artifact", "in the store"], steps)
+    if set(status.values()) == {"present"}:
+        return
+    found = estimate(plan, store)
+    rows = [(s.step, size(s.n_bytes), duration(s.seconds), s.built or "reference") for s in found.steps]
+    print_table(["to build", "bytes", "time", "as built"], rows)
+    for line in _lines(plan, found):
+        out.print(line, markup=False, highlight=False)
+
+
+def size(n_bytes: float | None) -> str:
+    """Return bytes as people read them."""
+    if n_bytes is None:
+        return "?"
+    return next((f"{n_bytes / unit:.3g} {name}" for unit, name in _UNITS if n_bytes >= unit), f"{n_bytes:.0f} B")
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time as people read it."""
+    if seconds is None:
+        return "?"
+    return next((f"{seconds / unit:.3g} {name}" for unit, name in _TIMES if seconds >= unit), f"{seconds:.2g} s")
+
+
+def _lines(plan: Plan, found: Estimates) -> list[str]:
+    lines = []
+    if found.counts:
+        rows = found.counts[True]
+        lines.append(f"Rows: {rows.samples:,} samples, {rows.queries:,} queries, {rows.candidates:,} candidates.")
+        for model in plan.models:
+            lines.append(f"  {model.name}: {found.counts[model.prompts].requests:,} embeddings a representation.")
+        whole = "In all"
+    else:
+        lines.append("Rows: after the data set is built; until then bytes and times are for 1,000 samples.")
+        whole = "For 1,000 samples"
+    lines.append(f"{whole} about {size(found.n_bytes)} and {duration(found.seconds)}, one step after the other.")
+    for name, memory in found.memory.items():
+        parts = f"libraries {size(memory.libraries)}, weights {size(memory.weights)}, work {size(memory.work)}"
+        lines.append(f"Memory of {name}: {size(memory.total)} ({parts}).")
+    if found.flops is not None:
+        lines.append(f"Times by reference: {found.machine}; scaled to {found.flops / 1e9:.0f} GFLOP/s found here.")
+    return lines

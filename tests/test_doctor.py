@@ -1,0 +1,81 @@
+"""What a run of one's own needs and this machine lacks: each is one line with what to do."""
+
+import json
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from pipeline_core.dataset.sources import SOURCES
+from pipeline_core.doctor import Check, examine_models, examine_needs
+from pipeline_core.models.settings import ModelSettings
+from pipeline_core.planner.estimates import Estimates, Memory, StepEstimate
+from tests.models import tiny
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def found(model: Path | str, device: str = "cpu", path: Path | str = "/no/such/folder") -> dict[str, Check]:
+    dataset = SOURCES["folder"].settings.model_validate({"name": "folder", "path": str(path)})
+    settings = ModelSettings(name=str(model), alias="it")
+    return {check.name: check for check in examine_models([settings], dataset, device)}
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model in the hub's cache of a machine that is offline."""
+    model = tmp_path / "hub" / "models--somebody--clip"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text(COMMIT)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tiny.save_clip(model / "snapshots" / COMMIT)
+
+
+def test_a_model_of_the_hub_that_is_here_is_ready(cached: Path) -> None:
+    checks = found("somebody/clip")
+    assert checks["it"].found == "family clip, contrastive, float32 at 0123456789ab"
+    assert checks["it: weights"] == Check("it: weights", True, "0.00 GiB in 1 files")
+    assert checks["device"].ok
+
+
+def test_weights_that_are_not_here_come_from_the_hub_unless_it_may_not_be_asked(
+    cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cached / "model.safetensors").unlink()
+    offline = found("somebody/clip")["it: weights"]
+    assert not offline.ok
+    assert offline.remedy.endswith(f"hf download somebody/clip --revision {COMMIT}")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert found("somebody/clip")["it: weights"].found.endswith("they are downloaded at first use")
+
+
+def test_what_is_missing_is_told_with_what_to_do(cached: Path) -> None:
+    checks = found("somebody/other", device="cuda:7")
+    assert "the hub cannot be asked" in checks["it"].found
+    assert "hf download somebody/other" in checks["it"].remedy
+    assert "/no/such/folder" in checks["data set"].found
+    assert "cuda:7 is not here" in checks["device"].found
+    assert [check.ok for check in checks.values()] == [False] * 3
+    assert all(check.remedy and "\n" not in check.found for check in checks.values())
+
+
+def test_the_package_of_quantised_weights_is_named(tmp_path: Path) -> None:
+    folder = tiny.save_clip(tmp_path / "clip")
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "aqlm", "in_group_size": 8, "out_group_size": 1}
+    (folder / "config.json").write_text(json.dumps(config))
+    quantised = found(folder)["it: quantised"]
+    assert not quantised.ok
+    assert "`pip install aqlm" in quantised.found
+
+
+def test_disk_and_memory_are_held_against_what_a_run_takes(tmp_path: Path) -> None:
+    step, memory = StepEstimate("activations/it", float(1 << 50), 60.0, None), Memory(0.0, float(1 << 50), 0.0)
+    needs = Estimates({}, (step,), {"it": memory}, None, "")
+    disk, it = examine_needs(tmp_path, needs, "cpu")
+    assert (disk.ok, it.ok) == (False, False)
+    assert disk.found.startswith("each 1,000 samples take about 1048576.00 GiB")
+    small = Estimates({}, (), {"it": Memory(0.0, 1.0, 0.0)}, None, "")
+    assert all(check.ok for check in examine_needs(tmp_path, small, "cpu"))
