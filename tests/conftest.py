@@ -1,14 +1,22 @@
 """What every test shares: a quiet environment before any library is imported, and a quiet end."""
 
 import atexit
+import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from flows import environment
 from flows.exits import ExitStatus
 
 environment.prepare()
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores: threads of one that wait for those of another spin, and cost ten times what they save.
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# A busy machine is slow, not wrong.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 _status = ExitStatus()
 atexit.register(_status.leave)
 
@@ -31,8 +39,10 @@ SLOW_FILES = {"test_adding.py", "test_library.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what the inner loop leaves out."""
+    """Mark what the inner loop leaves out, and have the longest of what workers share begun before they want it."""
     tests = Path(__file__).parent
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.path != tests / "flows" / "test_cli.py")
     for item in items:
         room = item.path.relative_to(tests).parts[0]
         if room in SLOW or item.path.name in SLOW_FILES:
@@ -50,9 +60,13 @@ def inline_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from flows.inline import InlineRunner
     from flows.running import run_plan
     from pipeline_core.planner.planning import plan_analysis
+    from tests.shared import filled_once, own_copy
     from tests.small import picture_folder, small_config
 
-    place = tmp_path_factory.mktemp("inline")
-    config = small_config(picture_folder(place / "pictures"), "model.name=reference-contrastive", "compare_with=[]")
-    run_plan("analyze", plan_analysis(config), place / "store", InlineRunner())
-    return place / "store"
+    pictures = filled_once(tmp_path_factory, "pictures", picture_folder)
+    config = small_config(pictures, "model.name=reference-contrastive", "compare_with=[]")
+
+    def fill(store: Path) -> None:
+        run_plan("analyze", plan_analysis(config), store, InlineRunner())
+
+    return own_copy(tmp_path_factory, filled_once(tmp_path_factory, "inline", fill))

@@ -10,7 +10,7 @@ from pipeline_core.dataset.sources.emoji.records import read_emoji_records
 
 def picture_folder(folder: Path, n: int = 48) -> Path:
     """Make a folder of pictures with captions: untoned emoji, spread over all categories."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     records = [record for record in read_emoji_records() if record.tone is None]
     with (folder / "metadata.csv").open("w", newline="") as file:
         rows = csv.writer(file)
@@ -43,6 +43,7 @@ SMALL = (
     "attention.quadrant_samples=8",
     "efficiency.candidates=[64, 256]",
     "efficiency.queries=8",
+    "placement.threads=1",
     "placement.shard_size=16",
     "placement.batch_size=8",
     "placement.checkpoint_steps=2",

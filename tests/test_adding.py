@@ -42,7 +42,7 @@ CONFIG: dict[str, Any] = {
     "doses": {"shares": [0.05], "ranks": [1], "cumulative_features": 2, "single_features": 2, "random_draws": 2},
     "repetitions": 2,
     "efficiency": {"candidates": [64], "queries": 8},
-    "placement": {"runner": "inline"},
+    "placement": {"runner": "inline", "threads": 1},
 }
 
 

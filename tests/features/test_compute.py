@@ -200,6 +200,20 @@ def test_dual_encoders_need_no_prompt(built: Path, tmp_path: Path) -> None:
         assert_frame_equal(read_table(tmp_path, name), read_table(built, name))
 
 
+def test_a_benchmark_with_a_test_split_alone_is_measured_on_it(built: Path, tmp_path: Path, caplog) -> None:
+    """The same samples, all of test, give the same numbers, and the log says where they are from."""
+    rows, codes = sample_rows(), dense_codes(sample_rows())
+    kept = [n for n, row in enumerate(rows) if row[3] in ("train", "support")]
+    of_test = [(*rows[n][:3], "test") for n in kept]
+    write_dataset(tmp_path, of_test)
+    write_codes(tmp_path, of_test, codes[kept])
+    write_dictionary(tmp_path)
+    compute_features(tmp_path, tmp_path, tmp_path, SETTINGS, tmp_path)
+    for table in tables_of("features"):
+        assert_frame_equal(read_table(tmp_path, table.name), read_table(built, table.name))
+    assert "no train and no support split, so that features are measured on test" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("left", "problem"), [("t", "no image sample of the train split"), ("i", "no text sample of the train split")]
 )

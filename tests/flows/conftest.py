@@ -8,6 +8,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.compare import compare
 from pipeline_core.config import AnalysisConfig
+from tests.shared import filled_once, own_copy
 from tests.small import picture_folder, small_config
 
 
@@ -19,7 +20,7 @@ def server() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return picture_folder(tmp_path_factory.mktemp("data") / "pictures")
+    return filled_once(tmp_path_factory, "pictures", picture_folder)
 
 
 @pytest.fixture(scope="package")
@@ -30,6 +31,5 @@ def config(pictures: Path) -> AnalysisConfig:
 @pytest.fixture(scope="package")
 def analysed(server: None, config: AnalysisConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that holds one completed run of ``config``."""
-    store = tmp_path_factory.mktemp("analysed") / "store"
-    compare(config, store=str(store))
-    return store
+    filled = filled_once(tmp_path_factory, "analysed", lambda store: compare(config, store=str(store)))
+    return own_copy(tmp_path_factory, filled)

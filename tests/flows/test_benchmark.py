@@ -13,6 +13,7 @@ from pipeline_core.config import RunConfig
 from pipeline_core.errors import DataError
 from pipeline_core.planner.planning import plan_analysis, plan_sweep
 from pipeline_core.warehouse.query import query
+from tests.sae.formats.files import saelens_folder
 from tests.small import picture_folder, small_config
 
 FITTED = "fit_on in ('candidates', 'support', 'joint')"
@@ -42,7 +43,10 @@ def config(benchmark: Path, *settings: str) -> RunConfig:
 @pytest.fixture(scope="module")
 def store(benchmark: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("benchmark-store")
-    run_plan("sweep", plan_sweep(config(benchmark, "sae=[]", "repetitions=1")), root, InlineRunner())
+    brought = tmp_path_factory.mktemp("brought") / "elsewhere"
+    saelens_folder(brought, width=512)
+    sae = f"sae=[{{from: {brought}, states: vectors}}]"
+    run_plan("sweep", plan_sweep(config(benchmark, sae, "repetitions=1")), root, InlineRunner())
     return root
 
 
@@ -63,9 +67,26 @@ def test_every_query_is_scored_and_only_what_needs_support_is_left_out(store: Pa
     assert asked(store, others[0]) == asked(store, others[1]) != [(0,)]
 
 
+def test_features_of_a_brought_autoencoder_are_measured_on_test_and_choose_no_removal(store: Path) -> None:
+    measured = "select count(*) > 0 from latest.features where attribution_rank = 1"
+    assert asked(store, measured) == [(True,)]
+    assert asked(store, "select distinct split from latest.feature_examples join latest.samples using (sample_id)") == [
+        ("test",)
+    ]
+    assert asked(store, "select count(*) from latest.systems where sae_id is not null") == [(0,)]
+
+
 def test_the_report_says_so(store: Path) -> None:
-    (page,) = store.glob("report/*/report.html")
-    assert "no support queries" in page.read_text(encoding="utf-8")
+    (file,) = store.glob("report/*/report.html")
+    page = file.read_text(encoding="utf-8")
+    for words in (
+        "no support queries",
+        "of test: there is neither train nor support, and none is removed",
+        "no query is in the support split, which ReAlign and its rivals are fitted on",
+    ):
+        assert words in page
+    for reading in ("ReAlign: candidates whitened", "ReAlign by the candidates&#39; statistics;"):
+        assert reading not in page
 
 
 def test_it_can_be_searched_by_raw_embeddings(store: Path) -> None:

@@ -40,6 +40,8 @@ class TestRules:
             assert ("lens sweep" in needs) == swept, path.name
             assert ("generative" in needs) == ("kind = 'generative'" in sql), path.name
             assert (", contrastive" in needs) == ("kind = 'contrastive'" in sql), path.name
+            assert ("support queries" in needs) == ("'realign'" in sql and "'identity'" not in sql), path.name
+            assert ("train or support" in needs) == path.name.startswith("removal"), path.name
 
     @pytest.mark.parametrize("field", ["wording", "Unit"])
     def test_unknown_fields_are_refused(self, field: str) -> None:

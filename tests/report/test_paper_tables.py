@@ -285,7 +285,7 @@ def test_a_third_holds_its_lower_end_and_what_has_no_modality_counts_nowhere(
         assert (split[f"{name}_count"], split[f"{name}_energy"]) == pytest.approx(expected[served])
 
 
-@pytest.mark.parametrize("name", ["raw", "poolings", "whitening"])
+@pytest.mark.parametrize("name", ["composed", "poolings", "whitening"])
 def test_the_mean_over_the_tasks_is_of_cut_offs_that_every_task_has(
     claim_run: RunWorld, tmp_path: Path, name: str
 ) -> None:

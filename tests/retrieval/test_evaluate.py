@@ -79,6 +79,17 @@ def test_a_task_without_support_queries_loses_what_is_fitted_on_them_and_nothing
     assert {name.partition("/")[0] for name in maps} == {"realign-code-transductive", "removal-paper"}
 
 
+def test_features_measured_on_test_choose_no_removal(study: Study, results: Path, tmp_path: Path, caplog):
+    dataset = shutil.copytree(study.dataset, tmp_path / "dataset")
+    write_table(dataset, "samples", read_table(dataset, "samples").with_columns(split=pl.lit("test")))
+    without = run(replace(study, dataset=dataset), tmp_path / "retrieval")
+    removing = pl.col("selection").is_not_null()
+    assert read_table(results, "systems").filter(removing).height > 0
+    assert_frame_equal(read_table(without, "systems"), read_table(results, "systems").filter(~removing))
+    assert read_table(without, "removal_effects").is_empty()
+    assert "measured on test alone, so that none are chosen to be removed" in caplog.text
+
+
 def test_shuffled_pairs_stay_at_chance(results: Path):
     rows = read_table(results, "retrieval_metrics").filter(system_id="model/realign-shuffled_pairs", metric="hit_rate")
     for row in rows.iter_rows(named=True):

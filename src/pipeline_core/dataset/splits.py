@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 SPLITS = ("train", "support", "validation", "test")
 
+LEARNT = ("train", "support")
+"""The splits that statistics of features come from, and with them what is chosen to be removed."""
+
 _FIXED_SHARES = {"test": 0.2, "train": 0.6, "held_out": 0.2}
 _HELD_OUT_SHARES = {"support": 0.5, "validation": 0.5}
 
@@ -22,6 +25,14 @@ class Group:
     name: str
     stratum: str
     size: int
+
+
+def measured_on(splits: Iterable[str]) -> tuple[str, ...]:
+    """Return the splits that features are measured on: ``LEARNT``, or test where nothing is in these.
+
+    Measured on test, they say what an autoencoder's features are; nothing may be chosen by them.
+    """
+    return ("test",) if set(LEARNT).isdisjoint(splits) else LEARNT
 
 
 def furthest_from_training(splits: Iterable[str]) -> str:

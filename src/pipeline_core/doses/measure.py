@@ -1,7 +1,7 @@
 """The doses stage: how retrieval responds to the dose of what is removed, beside controls removed as far.
 
 Each SAE's features are removed by share, by rank, cumulatively and one at a time (plan.py). What is removed is chosen
-by statistics of train and support; test is scored once.
+by statistics of train and support, and where there are none nothing is removed; test is scored once.
 """
 
 from dataclasses import replace
@@ -11,6 +11,7 @@ from pipeline_core.doses.settings import DoseSettings
 from pipeline_core.retrieval.adaptations import RAW
 from pipeline_core.retrieval.adaptations.removal import recipe_of, removal_settings
 from pipeline_core.retrieval.maps import Map, Projection, save_maps
+from pipeline_core.retrieval.saes import read_saes
 from pipeline_core.retrieval.study import Bench, Study, score_study
 
 BASELINE = replace(RAW, short=f"{STUDY}/{RAW.short}", named=False, study=STUDY)
@@ -32,9 +33,10 @@ def measure_doses(bench: Bench, settings: DoseSettings) -> None:
         StoreError: the artifact has no such representation, or a sample was not embedded.
     """
     share = removal_settings(bench.adaptations).share
-    plans = [plan_doses(sae.read(), settings, share, bench.scoring.seed) for sae in bench.saes]
+    saes = read_saes(bench.saes, bench.dataset)
+    plans = [plan_doses(sae, settings, share, bench.scoring.seed) for sae in saes]
     (bench.folder / "adaptations").mkdir(exist_ok=True)
-    for sae, plan in zip(bench.saes, plans, strict=True):
+    for sae, plan in zip(saes, plans, strict=True):
         projections: dict[str, Map] = {s.short: Projection(s.basis) for s in plan.systems if s.basis is not None}
         save_maps(bench.folder / "adaptations" / f"{recipe_of(sae.sae_id)}.safetensors", projections)
     score_study(

@@ -22,8 +22,9 @@ from pipeline_core.schema.parquet import write_table
 def compute_features(sae: Path, codes: Path, dataset: Path, settings: FeatureSettings, folder: Path) -> None:
     """Write the tables features, feature_pairs, feature_examples, feature_overlap and energy_curve.
 
-    Everything is measured on pictures and texts of train and support, each under its modality's own prompt; composed
-    samples are left out. Bridge and attribution take the matched pairs of these. Sums are float64.
+    Everything is measured on pictures and texts of train and support, or of test where there is neither, each under its
+    modality's own prompt; composed samples are left out. Bridge and attribution take the matched pairs of these. Sums
+    are float64.
 
     Args:
         sae: the artifact with the dictionary.
@@ -33,7 +34,7 @@ def compute_features(sae: Path, codes: Path, dataset: Path, settings: FeatureSet
         folder: where to write.
 
     Raises:
-        DataError: train and support hold no picture, no text, or no pair.
+        DataError: these splits hold no picture, no text, or no pair.
     """
     dictionary = load_dictionary(sae).astype(np.float64)
     stored = load_codes(codes, len(dictionary))

@@ -9,6 +9,7 @@ import polars as pl
 from pipeline_core.report.claim_rules import Part, load_claims
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.recall import realigned
 from pipeline_core.report.verdicts import (
     CaseVerdict,
     ClaimVerdict,
@@ -104,10 +105,11 @@ def _judge(facts: Facts, inputs: ReportInputs, rule: Part) -> PartVerdict:
         for row in rows
         if row["value"] is not None and math.isfinite(row["value"])
     ]
-    return judge_part(rule, measured, answer.sql, rule.missing or _lacking(inputs, answer.sql))
+    missing = "" if measured else rule.missing or _lacking(facts, inputs, answer.sql)
+    return judge_part(rule, measured, answer.sql, missing)
 
 
-def _lacking(inputs: ReportInputs, sql: str) -> str:
+def _lacking(facts: Facts, inputs: ReportInputs, sql: str) -> str:
     """Say which of a query's needs the run does not meet."""
     studied = inputs.studied
     unmet = {
@@ -120,6 +122,12 @@ def _lacking(inputs: ReportInputs, sql: str) -> str:
         "lens sweep": "it is measured by lens sweep, which has not been run"
         if not inputs.has("grid", studied.name)
         else None,
+        "support queries": None
+        if realigned(facts.ask("recall").rows)
+        else "no query is in the support split, which ReAlign and its rivals are fitted on",
+        "train or support": None
+        if facts.ask("dataset").rows["n_learnt"][0]
+        else "features were measured on test alone, so that none are removed by what they say",
     }
     head = next((line for line in sql.splitlines() if line.startswith(_NEEDS)), _NEEDS)
     needs = head.removeprefix(_NEEDS).split(", ") if head != _NEEDS else []

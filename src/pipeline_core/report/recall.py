@@ -98,6 +98,11 @@ def role_of(row: Mapping[str, Any]) -> str | None:
     return None
 
 
+def realigned(rows: pl.DataFrame) -> bool:
+    """Say whether ReAlign is there, but for the transductive one: without support queries no other is fitted."""
+    return rows.filter(pl.col("fit_on") != "test_queries", adaptation="realign").height > 0
+
+
 def place_of(task_type: str) -> int:
     """Return the place of a task type in the paper's order; types that it lacks come last."""
     return TASK_TYPES.index(task_type) if task_type in TASK_TYPES else len(TASK_TYPES)

@@ -8,6 +8,7 @@ import polars as pl
 from pipeline_core.activations.vectors import embedding_width
 from pipeline_core.retrieval.adaptations import Scope
 from pipeline_core.retrieval.judgements import Pool
+from pipeline_core.retrieval.saes import read_saes
 from pipeline_core.retrieval.scoring import hit_rows
 from pipeline_core.retrieval.search import SearchResult
 from pipeline_core.retrieval.settings import RetrievalSettings
@@ -34,7 +35,7 @@ def evaluate(bench: Bench, settings: RetrievalSettings) -> None:
         DataError: a task has no queries, no candidates, nothing relevant, or too few to fit on, in a split.
         ConfigError: the features to be removed span the whole space.
     """
-    model, saes = bench.model, [sae.read() for sae in bench.saes]
+    model, saes = bench.model, read_saes(bench.saes, bench.dataset)
     width = embedding_width(bench.activations)
     scope = Scope(width, bench.adaptations, saes, settings.single_features, bench.scoring.seed)
     systems = list_systems(scope)

@@ -73,8 +73,10 @@ class Features(Figure):
             for place, model in enumerate(drawing.inputs.models)
             if model.saes
         ]
+        learnt = drawing.facts.ask("dataset").rows["n_learnt"][0]
+        splits = "train and support" if learnt else "test: there is neither train nor support, and none is removed"
         statement = (
-            "Each card is one feature of a sparse autoencoder with the pictures and texts (of train and support) on "
+            f"Each card is one feature of a sparse autoencoder with the pictures and texts (of {splits}) on "
             "which it is largest. Energy is its mean code, modality runs from pictures (0) to texts (1), attribution "
             "is what it adds to the similarity of matched pairs, and # is the rank among all features."
         )

@@ -6,10 +6,13 @@ from pipeline_core.report import axes
 from pipeline_core.report.chart import MARGIN, Charts, Level, Panel, PanelRow, draw, extent
 from pipeline_core.report.figures._kind import Drawing, Drawn, Figure
 from pipeline_core.report.figures._rows import Facet, Method, facets, fitted_on, methods, models_in, present, series
+from pipeline_core.report.recall import realigned
 from pipeline_core.report.text import percent
 
 _TOLD = (("identity", None), ("realign", "candidates"))
 """What the statement tells: adaptation, and what it was fitted on."""
+
+_READING = "ReAlign: candidates whitened by their own set, queries by the support split; “support”: by it alone. "
 
 
 def _panel(facet: Facet, others: pl.DataFrame) -> Panel:
@@ -71,9 +74,9 @@ class Layers(Figure):
             return None
         return Drawn(
             " ".join(statements),
-            "Mean over the tokens of each layer; 0 is the embedding layer, the last is after the final norm. ReAlign: "
-            "candidates whitened by their own set, queries by the support split; “support”: by it alone. Bands: range "
-            "over the repetitions. Each panel has its own scale; levels above it (↑) are written only.",
+            "Mean over the tokens of each layer; 0 is the embedding layer, the last is after the final norm. "
+            f"{_READING if realigned(answer.rows) else ''}Bands: range over the repetitions. Each panel has its own "
+            "scale; levels above it (↑) are written only.",
             Charts(tuple(rows)),
             (answer, raw),
         )

@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline_core.report.figures._kind import Drawing, Drawn, Figure
 from pipeline_core.report.figures._rows import Method, facets, methods, models_in
-from pipeline_core.report.recall import Score
+from pipeline_core.report.recall import Score, realigned
 from pipeline_core.report.text import percent
 
 POOLINGS = ("mean", "last", "max", "min")
@@ -129,9 +129,10 @@ class Poolings(Figure):
         found = models_in(drawing.inputs, answer.rows)
         if not found:
             return None
+        reading = ", ReAlign by the candidates' statistics" if realigned(answer.rows) else ""
         return Drawn(
             " ".join(_statement(model.name, own) for model, own in found),
-            "At the analysis layer, ReAlign by the candidates' statistics. Grids: mean hit rate over the tasks, the "
+            f"At the analysis layer{reading}. Grids: mean hit rate over the tasks, the "
             "highest on test in bold, with the range over the repetitions where there are several; content only leaves "
             "out instruction and template. Bars: composed queries, mean pooling; thin lines are 95% intervals, dotted "
             "lines chance.",

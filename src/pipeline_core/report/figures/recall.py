@@ -18,6 +18,8 @@ _ROLES = (
 )
 """Roles in the order of their bars: name of the bar, class of its colour."""
 
+_READING = " ReAlign: candidates whitened by their own set, as in the paper; “support”: by the support split."
+
 
 @dataclass(frozen=True)
 class TaskBars:
@@ -81,8 +83,7 @@ class Recall(Figure):
         return Drawn(
             _statement(drawing.summary),
             f"Hit rate among the first k (@k), test split; bars end at {percent(scale, 0)}, thin lines are 95% "
-            "intervals, dotted lines chance. ReAlign: candidates whitened by their own set, as in the paper; "
-            "“support”: by the support split.",
+            f"intervals, dotted lines chance.{_READING if any(task.realign for task in tasks) else ''}",
             RecallBars(scale, tuple(_bars(drawing.inputs, task) for task in tasks)),
             (drawing.facts.ask("recall"),),
         )

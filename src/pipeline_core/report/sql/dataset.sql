@@ -5,4 +5,5 @@ select (select count(*) from latest.samples where modality = 'image') as n_image
        (select count(*) from latest.tasks where control = 'none') as n_tasks,
        (select count(*) from latest.tasks where control = 'none'
         and task_id not in (select task_id from latest.queries where split = 'support')) as n_unsupported,
+       (select count(*) from latest.samples where split in ('train', 'support')) as n_learnt,
        (select count(*) from latest.quarantine) as n_quarantined

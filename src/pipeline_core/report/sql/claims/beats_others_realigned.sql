@@ -1,5 +1,5 @@
 -- Mean hit rate over the tasks: mean pooling minus each other pooling, all tokens, both with ReAlign.
--- Needs: generative, lens sweep
+-- Needs: generative, lens sweep, support queries
 with means as (
     select s.repetition, r.pooling, avg(m.value) as value
     from seeds.retrieval_metrics m

@@ -1,5 +1,5 @@
 -- Mean hit rate over the tasks: ReAlign minus PCA whitening at each rank, both with one basis for both sides.
--- Needs: lens sweep
+-- Needs: lens sweep, support queries
 with means as (
     select s.repetition, s.adaptation, s.fit_on, s.rank, avg(m.value) as value
     from seeds.retrieval_metrics m

@@ -1,5 +1,5 @@
 -- (highest - lowest) / highest of the mean hit rate over the tasks, for betas of 0.1 to 0.6.
--- Needs: lens sweep
+-- Needs: lens sweep, support queries
 with means as (
     select s.repetition, s.fit_on, s.beta, avg(m.value) as value
     from seeds.retrieval_metrics m

@@ -1,4 +1,5 @@
 -- Hit rate of ReAlign minus that of a baseline, on the same statistics if the baseline has any.
+-- Needs: support queries
 select c.repetition, c.task_id as "case", c.delta as value, c.low, c.high, c.q
 from seeds.comparisons c
 join seeds.systems s using (repetition, system_id)

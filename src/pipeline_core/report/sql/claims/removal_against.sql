@@ -1,7 +1,7 @@
 -- Hit rate on picture to text with the top-attribution features removed minus that with a control removed, each draw of it.
 -- The mean is one for both sides, or each side's own. Where the top features hold most of the energy nothing can match
 -- it: the case says how much the draws hold at most.
--- Needs: generative, lens sweep
+-- Needs: generative, lens sweep, train or support
 with compared as (
     select c.repetition, c.task_id, c.delta, c.low, c.high, c.q, c.baseline_id, b.label,
            if(b.adaptation = 'mean_removal', 'mean of each side', replace(b.selection, '_', ' ')) as control

@@ -1,5 +1,5 @@
 -- Change of the hit rate when the top-attribution features of an autoencoder are removed.
--- Needs: generative
+-- Needs: generative, train or support
 select e.repetition, e.task_id as "case", e.delta as value, e.low, e.high, e.q
 from seeds.removal_effects e
 join seeds.systems s using (repetition, system_id)

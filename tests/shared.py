@@ -1,0 +1,30 @@
+"""What several workers need is made once: the first to come fills a folder, the others wait and find it."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def filled_once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:
+    """Return a folder that one worker of the session fills and none changes."""
+    root = factory.getbasetemp()
+    # A worker's folder lies in that of the session; without workers there is only the latter.
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / f"shared-{name}"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            aside = folder.with_suffix(".filling")
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir()
+            fill(aside)
+            aside.rename(folder)
+    return folder
+
+
+def own_copy(factory: pytest.TempPathFactory, shared: Path) -> Path:
+    """Return a copy of a shared folder for this worker's tests, which may add to it."""
+    return Path(shutil.copytree(shared, factory.mktemp(shared.name) / "store"))
