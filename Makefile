@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sweep install test test-fast test-browser test-long test-published lint types imports format docs results stage-hashes train-reference lock clean
+.PHONY: help demo sweep install test test-fast test-browser test-gpu test-long test-published lint types imports format docs results stage-hashes train-reference lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ test-browser: $(VENV)/.installed-dev ## the report in a real Chromium
 
 test-published: $(VENV)/.installed-dev ## families under published models' own templates and settings (RETRIEVAL_LENS_PUBLISHED)
 	$(RUN)/python -m pytest -m published
+
+test-gpu: $(VENV)/.installed-dev ## families in bfloat16 and a Qwen2-VL of two billion weights on a GPU
+	$(RUN)/python -m pytest -m gpu
 
 test-long: $(VENV)/.installed-dev ## kills in mid-run, a real Prefect server and worker
 	$(RUN)/python -m pytest -m long --timeout 1800

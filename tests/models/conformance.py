@@ -102,7 +102,7 @@ def states_of(embedder: GenerativeEmbedder, samples: Sequence[SampleInput]) -> l
     batch = embedder.prepare(samples)
     layers: list[torch.Tensor] = []
     embedder.run(batch, lambda _, states: layers.append(states.clone()))
-    stacked = torch.stack(layers).float().numpy()
+    stacked = torch.stack(layers).float().cpu().numpy()
     return [stacked[:, row, : len(roles)] for row, roles in enumerate(batch.roles)]
 
 

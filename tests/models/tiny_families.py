@@ -71,7 +71,7 @@ def save(folder: Path, made: Tiny, kind: Any = AutoModelForImageTextToText) -> P
     if "model_max_length" in made.options:  # dual encoders end a text, and many pool there
         words.backend_tokenizer.post_processor = TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
     config: Any = _numbered(made.config, words)
-    config.get("text_config", config)["vocab_size"] = len(words)
+    config.get("text_config", config).setdefault("vocab_size", len(words))
     made_config = AutoConfig.for_model(**config)
     model = kind.from_config(made_config) if hasattr(kind, "from_config") else kind(made_config)
     model.save_pretrained(folder)
