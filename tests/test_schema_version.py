@@ -11,6 +11,7 @@ RECORDED = {
     3: "f2c00d32d49ddf2c",
     4: "29a3ba8cf4cf5809",
     5: "649a8a52ed2e7c41",
+    6: "a621399eab31f5ee",
 }
 """Hash of the schema by version: stages, keys, and every column's name, type and nullability, in order."""
 

@@ -19,6 +19,17 @@ class DataError(LensError):
     """The data set cannot be read as what it claims to be."""
 
 
+class SampleError(DataError):
+    """One sample cannot be prepared for a model: no fault of the model's, nor of the other samples."""
+
+    def __init__(self, sample_id: str, prompt_id: str, reason: str, n_tokens: int | None = None) -> None:
+        """Name the sample and the instruction; ``n_tokens``: what it would be, where it is too long."""
+        self.key = sample_id, prompt_id
+        self.reason = reason
+        self.n_tokens = n_tokens
+        super().__init__(f"sample {sample_id} {reason}", "correct or remove it")
+
+
 class ModelError(LensError):
     """The model cannot be found, loaded or used for what was asked of it."""
 

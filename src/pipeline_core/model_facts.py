@@ -38,6 +38,7 @@ class ModelFacts:
         rendering: how its prompts end; the default where the setting concerns none of its prompts.
         pooling: how it is pooled where the settings leave that open: embedders by their last token.
         adapter: the low-rank adapter that is merged into it, if it is one.
+        max_tokens: most tokens of a text, if its settings say so.
     """
 
     name: str
@@ -53,3 +54,4 @@ class ModelFacts:
     rendering: Rendering
     pooling: OwnPooling
     adapter: Place | None = None
+    max_tokens: int | None = None

@@ -11,6 +11,7 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
+from pipeline_core.activations.limits import Limits
 from pipeline_core.activations.plan import DatasetTables
 from pipeline_core.attention.measure import measure_attention
 from pipeline_core.attention.samples import TASK_TYPES, choose_requests
@@ -24,15 +25,18 @@ from tests.attention.conftest import FAMILIES, load
 from tests.attention.tampering import attending_to
 from tests.models import tiny
 
+UNLIMITED = Limits.none()
 CONFIG = AttentionSettings(samples=3, quadrant_samples=9)
 TABLES = ("attention_mass", "attention_maps", "attention_quadrants")
 N_HEADS, N_SOURCES = 4, 2
 KEY = ("sample_id", "layer", "source")
 
 
-def measure(embedder: GenerativeEmbedder, dataset: Path, folder: Path) -> dict[str, pl.DataFrame]:
+def measure(
+    embedder: GenerativeEmbedder, dataset: Path, folder: Path, limits: Limits = UNLIMITED
+) -> dict[str, pl.DataFrame]:
     folder.mkdir(exist_ok=True)
-    measure_attention(embedder, dataset, CONFIG, folder, lambda *_: None)
+    measure_attention(embedder, dataset, limits, CONFIG, folder, lambda *_: None)
     return {name: read_table(folder, name) for name in TABLES}
 
 
@@ -75,6 +79,16 @@ def test_every_layer_head_source_and_role_has_a_mass(measured: dict[str, pl.Data
     np.testing.assert_allclose(totals, 1.0, atol=1e-5)
 
 
+def test_what_the_model_refused_is_not_looked_at(
+    measured_llava: dict[str, pl.DataFrame], embedders: dict[str, GenerativeEmbedder], dataset: Path, tmp_path: Path
+) -> None:
+    whole = measured_llava["attention_mass"].select("sample_id", "prompt_id").unique()
+    limits = Limits(whole, UNLIMITED.long)
+    others = measure(embedders["llava"], dataset, tmp_path / "limited", limits)["attention_mass"]
+    assert others.join(whole, on=["sample_id", "prompt_id"], how="semi").is_empty()
+    assert others.height == measured_llava["attention_mass"].height
+
+
 def test_maps_hold_what_goes_to_the_picture(measured: dict[str, pl.DataFrame]) -> None:
     maps, mass = measured["attention_maps"], measured["attention_mass"]
     of_role = mass.filter(pl.col("role") == "image").group_by(KEY).agg(expected=pl.col("mass").mean())
@@ -115,7 +129,7 @@ def test_twice_the_same(embedders: dict[str, GenerativeEmbedder], dataset: Path,
 
 def test_progress_counts_to_the_end(embedders: dict[str, GenerativeEmbedder], dataset: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    measure_attention(embedders["llava"], dataset, CONFIG, tmp_path, lambda *numbers: told.append(numbers))
+    measure_attention(embedders["llava"], dataset, UNLIMITED, CONFIG, tmp_path, lambda *numbers: told.append(numbers))
     assert told == [(n, 17) for n in range(1, 18)]
 
 
@@ -205,7 +219,7 @@ def test_too_few_pictures_leave_the_quadrants_out(
     embedders: dict[str, GenerativeEmbedder], dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = CONFIG.model_copy(update={"quadrant_samples": 7})
-    measure_attention(embedders["llava"], dataset, config, tmp_path, lambda *_: None)
+    measure_attention(embedders["llava"], dataset, UNLIMITED, config, tmp_path, lambda *_: None)
     assert read_table(tmp_path, "attention_quadrants").is_empty()
     assert not read_table(tmp_path, "attention_maps").is_empty()
     assert [m.partition(": ")[2] for m in caplog.messages] == ["7 pictures, where quadrants need 8: no quadrants"]

@@ -108,6 +108,13 @@ EMBEDDED = (("image:cat", "image"), ("name:cat", "text"), ("image:dog", "image")
 
 ACTIVATIONS: Tables = {
     "representations": [representation("m/L0", 0, False), representation("m/L1", 1, True)],
+    "long_texts": [
+        {"model": "m", "sample_id": "name:dog", "prompt_id": "text", "n_tokens": 90, "n_kept": 77, "kept": "0" * 32}
+    ],
+    "refused": [
+        {"model": "m", "sample_id": "image:strip", "prompt_id": "image", "fault": "input", "reason": "too long a strip"}
+        | {"width": 1, "height": 2000, "n_tokens": None}
+    ],
     "embeddings": [
         {"rep_id": rep, "sample_id": sample, "prompt_id": prompt, "n_tokens": 3, "vector": [1.0, 0.5 * n]}
         for rep in ("m/L0", "m/L1")

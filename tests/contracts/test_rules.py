@@ -110,6 +110,8 @@ BROKEN: dict[str, list[Break]] = {
         add("embeddings", sample_id="s3", n_tokens=0),
         add("embeddings", sample_id="s4", vector=[1.0]),
         add("embeddings", rep_id="m/L9"),
+        add("long_texts", sample_id="s6", n_kept=91, kept="short"),
+        add("refused", sample_id="image:dog", fault="bad day", reason=""),
         add("tokens", token_index=7, vector=[INFINITY, 1.0]),
         add("tokens", token_index=8, vector=[1.0]),
         add("tokens", token_index=9, token_role="padding"),

@@ -20,6 +20,7 @@ from pipeline_core.retrieval.search import search
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table, write_table
+from tests.limits import write_limits
 from tests.retrieval.synthetic import SPLITS, WIDTH, Study, write_sweep_study
 
 SCORING = ScoringSettings(bootstrap=50, permutations=200, ks=(1, 5))
@@ -281,6 +282,7 @@ def test_a_dual_encoder_has_adaptations_alone(study: Study, tmp_path: Path):
     only = representations(study.activations).filter(rep_id="last")
     dual = {"layer": pl.lit(-1, pl.Int32), "pooling": pl.lit("model"), "norm_position": pl.lit("model")}
     write_table(activations, "representations", only.with_columns(**dual))
+    write_limits(activations)
     swept, seen = run(Study(study.dataset, activations, ()), tmp_path / "swept")
     assert seen == [(1, 2), (2, 2)]
     systems = read_table(swept, "systems")

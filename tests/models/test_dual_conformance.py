@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
 from pipeline_core.errors import ModelError
+from pipeline_core.models.contrastive import ContrastiveEmbedder
 from pipeline_core.models.families import FAMILIES
 from pipeline_core.models.samples import SampleInput
 from tests.models import tiny
@@ -61,6 +62,22 @@ def test_every_family_has_a_tiny_model() -> None:
     contrastive = {name for name, family in FAMILIES.items() if family.traits("reference-mllm").kind == "contrastive"}
     general = {name for name, family in FAMILIES.items() if family.general}
     assert {made.family for made in DUAL.values()} == contrastive - general
+
+
+def test_a_text_is_cut_where_it_is_told_and_told(member: Dual) -> None:
+    embedder = tiny.load(member.folder, attention=member.made.attention, max_tokens=20)
+    assert isinstance(embedder, ContrastiveEmbedder)
+    tokenizer, beginning = member.embedder._processor.tokenizer, "two small dogs with dark skin tone " * 3
+    cut = [SampleInput(end, "none", None, beginning + end) for end in ("a hand", "and a red heart")]
+    embedded = embedder.embed([BARE[1], *cut], embedder.representations(None), ())
+    lengths = [len(tokenizer(sample.text)["input_ids"]) for sample in cut]
+    told = [(text.row, text.n_tokens, text.n_kept) for text in embedded.long]
+    assert told == [(1, lengths[0], 20), (2, lengths[1], 20)]
+    assert len({text.kept for text in embedded.long}) == 1
+    short, *same = embedded.vectors[0]
+    np.testing.assert_allclose(same[0], same[1], atol=1e-5)
+    np.testing.assert_allclose(short, member.embedder.vectors([BARE[1]])[0], atol=1e-4)
+    assert np.abs(same[0] - member.embedder.vectors(cut[:1])[0]).max() > 3e-6
 
 
 def test_a_captioning_blip_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from pipeline_core.dataset.images import write_images
 from pipeline_core.report.inputs import RunFacts, StageFact
-from pipeline_core.schema import TABLES
+from pipeline_core.schema import SHARDED, TABLES
 from pipeline_core.schema.parquet import write_table
 from tests.report.world import ModelFolders, RunWorld, SaeFolders
 
@@ -47,6 +47,9 @@ SYSTEMS = (
 )
 SELECTIONS = {"attribution": 0.05, "energy_matched": 0.01, "random_subspace": 0.0, "principal_components": 0.08}
 
+
+EXTRACTED = ("representations", "long_texts", "refused")
+"""Tables of activations that a report asks."""
 
 METHODS = {
     "identity": "raw",
@@ -85,7 +88,7 @@ class Rows:
         for name in names:
             schema = pl.DataFrame(TABLES[name].arrow.empty_table()).schema
             rows = pl.DataFrame(self.tables.get(name, []), schema=schema)
-            write_table(folder, name, rows, shard=0 if name == "retrieval_hits" else None)
+            write_table(folder, name, rows, shard=0 if name in SHARDED else None)
         return folder
 
 
@@ -221,7 +224,7 @@ def _model(
     return ModelFolders(
         name,
         kind,
-        rows.write(folder / "activations", "representations"),
+        rows.write(folder / "activations", *EXTRACTED),
         rows.write(folder / "retrieval", *_tables("retrieval")),
         tuple(saes),
         rows.write(folder / "index", "index_recall"),

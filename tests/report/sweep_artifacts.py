@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline_core.schema import TABLES, tables_of
-from tests.report.artifacts import TASKS, Rows, method_of
+from tests.report.artifacts import EXTRACTED, TASKS, Rows, method_of
 from tests.report.world import ModelFolders, RunWorld
 
 DEPTH = 12
@@ -75,7 +75,7 @@ def _model(model: ModelFolders, root: Path, repetition: int) -> ModelFolders:
     if repetition:
         return replace(changed, index=None)
     if generative:
-        activations = rows.write(folder / "activations", "representations")
+        activations = rows.write(folder / "activations", *EXTRACTED)
         changed = replace(changed, activations=activations, attention=_attention(model.name, folder / "attention"))
     return replace(changed, efficiency=_efficiency(model.name, folder / "efficiency"))
 

@@ -13,6 +13,7 @@ from pipeline_core.retrieval.study import Bench
 from pipeline_core.schema.parquet import read_table, write_table
 from pipeline_core.settings import Section
 from pipeline_core.stage import Progress
+from tests.limits import write_limits
 
 SPLITS = {"support": 40, "validation": 30, "test": 50}
 WIDTH, N_FEATURES = 16, 64
@@ -129,6 +130,7 @@ def _write_activations(folder: Path, ids: list[tuple[str, str]], rng: np.random.
         "at_analysis_layer": True,
     }
     write_table(folder, "representations", pl.DataFrame([representation]))
+    write_limits(folder)
 
 
 def _write_sae(sae: Path, features: Path, rng: np.random.Generator, width: int, n_features: int) -> None:

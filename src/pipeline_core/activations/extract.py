@@ -10,12 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline_core.activations.embed import embed_halving, sample_input
+from pipeline_core.activations.embed import embed_samples, open_samples
 from pipeline_core.activations.plan import DatasetTables, Shard, plan_extraction
+from pipeline_core.activations.refusals import Refusal
 from pipeline_core.activations.settings import ActivationsSettings
 from pipeline_core.activations.shards import join, write_shard
 from pipeline_core.dataset.images import ImageReader
-from pipeline_core.models.embedder import Embedder
+from pipeline_core.models.embedder import Embedded, Embedder
 
 
 def plan_shards(dataset: Path, prompts: bool, *, batch_size: int, shard_size: int) -> tuple[Shard, ...]:
@@ -40,7 +41,7 @@ def build_shard(
     shard: Shard,
     folder: Path,
     advance: Callable[[int], None],
-) -> None:
+) -> list[Refusal]:
     """Write one shard; several may be built at once, and ``seal_shards`` ends them.
 
     Args:
@@ -51,18 +52,24 @@ def build_shard(
         folder: where the files of all shards go.
         advance: called with the number of requests that were done since it was last called.
 
+    Returns:
+        The samples that the model refused: their pictures cannot be decoded, its processor does not take them, or they
+        do not fit the memory. The shard holds the others.
+
     Raises:
         ConfigError: the model has no such layer.
-        DataError: a sample's picture cannot be read, or its text not be prepared.
-        ModelError: the model gives values that are not finite, or a sample does not fit the memory.
+        DataError: a picture is gone.
+        ModelError: the model gives values that are not finite.
     """
     representations = embedder.representations(settings.layer)
-    parts = []
+    parts: list[Embedded] = []
+    refusals: list[Refusal] = []
     with ImageReader(dataset) as reader, embedder.remembering_pictures():
         for batch in shard.batches:
-            samples = [sample_input(reader, request) for request in batch]
-            parts += embed_halving(embedder, samples, representations, settings.token_roles)
+            samples = open_samples(reader, batch, refusals)
+            parts += embed_samples(embedder, samples, representations, settings.token_roles, refusals)
             advance(len(batch))
     of_model = {"model": embedder.facts.name, "attention": embedder.facts.attention}
     rows = [of_model | asdict(rep) for rep in representations]
-    write_shard(folder, shard, pl.DataFrame(rows), join(parts))
+    write_shard(folder, shard, pl.DataFrame(rows), join(parts), refusals)
+    return refusals

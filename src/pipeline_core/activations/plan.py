@@ -56,10 +56,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Shard:
-    """A partition of the extraction: requests embedded and written together, in batches of alike length."""
+    """A partition of the extraction: requests embedded and written together, in batches of alike length.
+
+    ``planned`` are the requests of all shards.
+    """
 
     number: int
     batches: tuple[tuple[Request, ...], ...]
+    planned: int
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -83,8 +87,9 @@ def plan_extraction(tables: DatasetTables, prompts: bool, shard_size: int, batch
     Raises:
         DataError: a training sample's modality occurs in no task, so that no instruction is known for it.
     """
-    chunks = _chunks(needed_requests(tables, prompts), shard_size)
-    return tuple(Shard(number, _batches(chunk, batch_size)) for number, chunk in enumerate(chunks))
+    requests = needed_requests(tables, prompts)
+    chunks = _chunks(requests, shard_size)
+    return tuple(Shard(number, _batches(chunk, batch_size), len(requests)) for number, chunk in enumerate(chunks))
 
 
 def training_order(tables: DatasetTables, prompts: bool) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """A new text, picture, or both as a query: embedded under the representation analysed, as the stored samples were."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from pipeline_core.errors import QueryError
 from pipeline_core.models.embedder import Embedder
 from pipeline_core.models.representations import chosen_representation
 from pipeline_core.models.samples import SampleInput
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,4 +78,8 @@ def embed_question(
     sample = SampleInput("query", prompts[modality], image, question.text or None, instruction)
     chosen = representation.of_model(embedder.facts)
     wanted = chosen_representation(embedder.representations(settings.layer), chosen.pooling, chosen.mask)
-    return embedder.embed([sample], [wanted], ()).vectors[0, 0], prompts[modality]
+    embedded = embedder.embed([sample], [wanted], ())
+    for text in embedded.long:
+        if text.n_tokens > text.n_kept:
+            log.warning("%s takes %d of the %d tokens", embedder.facts.name, text.n_kept, text.n_tokens)
+    return embedded.vectors[0, 0], prompts[modality]

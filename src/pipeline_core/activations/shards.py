@@ -3,8 +3,9 @@
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,18 +14,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_core.activations.plan import Request, Shard
+from pipeline_core.activations.refusals import Refusal
 from pipeline_core.errors import StoreError
 from pipeline_core.models.embedder import Embedded, TokenStates
+from pipeline_core.models.limits import LongText
 from pipeline_core.models.samples import ROLES
+from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 
 _HALF_LIMIT = 3e4
 _WORK_FOLDER = ".writing"
-_SHARDED = ("embeddings", "tokens")
+_SHARDED = ("embeddings", "refused", "long_texts", "tokens")
+"""The tables of a shard; the first is put in its place last."""
 
 
 def join(parts: Sequence[Embedded]) -> Embedded:
     """Return what was made of several batches as one; their representations are the same."""
+    if not parts:
+        return Embedded(np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.int32), ())
     starts = np.cumsum([0, *(part.vectors.shape[1] for part in parts)])
     return Embedded(
         vectors=np.concatenate([part.vectors for part in parts], axis=1),
@@ -34,28 +41,37 @@ def join(parts: Sequence[Embedded]) -> Embedded:
             for start, part in zip(starts[:-1], parts, strict=True)
             for kept in part.tokens
         ),
+        long=tuple(
+            replace(text, row=int(start) + text.row)
+            for start, part in zip(starts[:-1], parts, strict=True)
+            for text in part.long
+        ),
     )
 
 
 def is_written(folder: Path, shard: Shard) -> bool:
-    """Say whether a shard's files are there, can be read and have an embedding for each request and representation."""
-    representations, tokens, embeddings = (
-        folder / "representations.parquet",
-        *(_file(folder, table, shard.number) for table in ("tokens", "embeddings")),
-    )
+    """Say whether a shard's files are there and can be read, with an embedding or a refusal for each request."""
+    embeddings, refused, *others = (_file(folder, table, shard.number) for table in _SHARDED)
     try:
-        n_representations = pq.read_metadata(representations).num_rows
-        pq.read_metadata(tokens)
-        written = pq.read_table(embeddings, columns=["sample_id", "prompt_id"])
+        n_representations = pq.read_metadata(folder / "representations.parquet").num_rows
+        for file in others:
+            pq.read_metadata(file)
+        found = _keys(embeddings) + _keys(refused) * n_representations
     except (OSError, pa.ArrowInvalid):
         return False
     # Another size of shards puts other requests under the same number.
     asked = [(request.sample_id, request.prompt_id) for request in shard.requests]
-    found = zip(*(written.column(name).to_pylist() for name in ("sample_id", "prompt_id")), strict=True)
     return sorted(found) == sorted(asked * n_representations)
 
 
-def write_shard(folder: Path, shard: Shard, representations: pl.DataFrame, embedded: Embedded) -> None:
+def _keys(file: Path) -> list[tuple[str, str]]:
+    written = pq.read_table(file, columns=["sample_id", "prompt_id"])
+    return list(zip(*(written.column(name).to_pylist() for name in ("sample_id", "prompt_id")), strict=True))
+
+
+def write_shard(
+    folder: Path, shard: Shard, representations: pl.DataFrame, embedded: Embedded, refusals: Sequence[Refusal]
+) -> None:
     """Write one shard, whole files one by one: in a folder of its own, flushed to the disk, then renamed.
 
     Every shard writes the table of representations, which is the same for all, so that none waits for another.
@@ -64,16 +80,22 @@ def write_shard(folder: Path, shard: Shard, representations: pl.DataFrame, embed
         folder: the artifact's folder.
         shard: which requests were embedded, in their order.
         representations: the table ``representations``.
-        embedded: what the model made of the requests.
+        embedded: what the model made of the requests, but of the refused ones.
+        refusals: those.
     """
     work = folder / _WORK_FOLDER / f"{shard.number:05d}"
     # A killed run leaves this folder behind; what it holds is unfinished.
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     write_table(work, "representations", representations)
-    write_table(work, "tokens", _token_table(shard.requests, embedded.tokens), shard.number)
-    rep_ids = representations["rep_id"].to_list()
-    write_table(work, "embeddings", _embedding_table(shard.requests, rep_ids, embedded), shard.number)
+    left_out = {(refusal.sample_id, refusal.prompt_id) for refusal in refusals}
+    requests = [request for request in shard.requests if (request.sample_id, request.prompt_id) not in left_out]
+    model, rep_ids = representations["model"][0], representations["rep_id"].to_list()
+    write_table(work, "embeddings", _embedding_table(requests, rep_ids, embedded), shard.number)
+    write_table(work, "tokens", _token_table(requests, embedded.tokens), shard.number)
+    long = [_long_row(model, requests[text.row], text) for text in embedded.long]
+    _write_rows(work, "long_texts", long, shard.number)
+    _write_rows(work, "refused", [{"model": model, **asdict(refusal)} for refusal in refusals], shard.number)
     names = (Path("representations.parquet"), *(_file(Path(), table, shard.number) for table in reversed(_SHARDED)))
     for name in names:
         with (work / name).open("rb") as file:
@@ -104,6 +126,15 @@ def half_scale(largest: float) -> float:
     float16 ends at 65,504, and models that were trained in bfloat16 have states beyond it.
     """
     return float(2.0 ** max(0, np.ceil(np.log2(largest / _HALF_LIMIT)))) if largest > _HALF_LIMIT else 1.0
+
+
+def _write_rows(folder: Path, table: str, rows: list[dict[str, Any]], number: int) -> None:
+    write_table(folder, table, pa.Table.from_pylist(rows, schema=TABLES[table].arrow), number)
+
+
+def _long_row(model: str, request: Request, text: LongText) -> dict[str, Any]:
+    key = {"model": model, "sample_id": request.sample_id, "prompt_id": request.prompt_id}
+    return key | {"n_tokens": text.n_tokens, "n_kept": text.n_kept, "kept": text.kept}
 
 
 def _file(folder: Path, table: str, number: int) -> Path:

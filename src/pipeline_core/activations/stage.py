@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_core.activations.settings import ActivationsSettings
+from pipeline_core.dataset.settings import DatasetSettings
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.stage import Input, Load, ModelStage, ModelSubject, Partitioned, Work
 
@@ -18,6 +19,7 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
     about = "Runs a model once over every sample: pooled embeddings, and token states where the model has some."
     version = 3
     settings = ActivationsSettings
+    shared = ("dataset",)
     inputs = (Input("dataset", of_analysis=True),)
     runs_model = True
 
@@ -66,23 +68,34 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
     def builder(self, work: Work[ModelSubject]) -> "Callable[[Shard, Callable[[int], None]], None]":
         """Load the model; what is returned writes one shard."""
         from pipeline_core.activations.extract import build_shard
+        from pipeline_core.activations.refusals import Refusal, check_share
         from pipeline_core.models.loading import load_embedder
 
         placement = work.subject.placement
         where = placement.device, work.cache, placement.device_map
         embedder = load_embedder(work.settings(ModelSettings), work.subject.model, *where)
+        refusals: list[Refusal] = []
 
         def build(shard: "Shard", advance: Callable[[int], None]) -> None:
             settings = work.settings(ActivationsSettings)
-            build_shard(embedder, work.input("dataset"), settings, shard, work.folder, advance)
+            refusals.extend(build_shard(embedder, work.input("dataset"), settings, shard, work.folder, advance))
+            check_share(work.subject.model.name, refusals, shard.planned, _max_share(work))
 
         return build
 
     def seal(self, work: Work[ModelSubject], partitions: "Sequence[Shard]") -> None:
-        """Put the table of representations beside the shards."""
+        """See that all shards are there, and that enough of the data set was embedded."""
+        from pipeline_core.activations.refusals import check_refusals
         from pipeline_core.activations.shards import seal_shards
 
         seal_shards(work.folder, partitions)
+        planned = sum(len(shard.requests) for shard in partitions)
+        check_refusals(work.folder, work.input("dataset"), planned, _max_share(work))
+
+
+def _max_share(work: Work[ModelSubject]) -> float:
+    """Return the share of bad rows that the data set may have, which holds for what a model refuses of it, too."""
+    return work.settings(DatasetSettings).max_quarantine_share
 
 
 STAGE = Activations()

@@ -60,6 +60,11 @@ class VectorBlocks:
         for start in range(0, len(self), size):
             yield self._stored[self._places[start : start + size]]
 
+    def embedded(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of a table (sample_id, prompt_id, ...) that have an embedding: a model may refuse some."""
+        key = ["sample_id"] if self.plain else ["sample_id", "prompt_id"]
+        return asked.join(self.labels, on=key, how="semi", maintain_order="left")
+
     def rows_of(self, sample_ids: Sequence[str], prompt_ids: Sequence[str] | str) -> npt.NDArray[np.int64]:
         """Return the rows of samples, each under its prompt or all under one.
 
@@ -116,8 +121,10 @@ def load_embeddings(activations: Path, rep_id: str | None = None) -> VectorBlock
 
 def embedding_width(activations: Path) -> int:
     """Return the width d of an activations artifact's embeddings."""
-    file = next(iter(table_files(activations, "embeddings")))
-    return len(next(pq.ParquetFile(file).iter_batches(1, columns=["vector"])).column("vector")[0])
+    # All samples of a shard may have been refused.
+    files = table_files(activations, "embeddings")
+    batches = (batch for file in files for batch in pq.ParquetFile(file).iter_batches(1, columns=["vector"]))
+    return len(next(batches).column("vector")[0])
 
 
 def token_batches(activations: Path, batch_size: int = 65536) -> Iterator[Matrix]:

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline_core.activations.embed import sample_input
+from pipeline_core.activations.limits import Limits
 from pipeline_core.activations.plan import DatasetTables, Request
 from pipeline_core.attention.capture import SOURCES, Array, SampleAttention, capture
 from pipeline_core.attention.quadrants import BLOCK, QUADRANTS, Placed, compare, paste, place, quadrant_shares
@@ -27,7 +28,12 @@ log = logging.getLogger(__name__)
 
 
 def measure_attention(
-    embedder: Embedder, dataset: Path, settings: AttentionSettings, folder: Path, progress: Callable[[int, int], None]
+    embedder: Embedder,
+    dataset: Path,
+    limits: Limits,
+    settings: AttentionSettings,
+    folder: Path,
+    progress: Callable[[int, int], None],
 ) -> None:
     """Write ``attention_mass``, ``attention_maps`` and ``attention_quadrants`` into ``folder``.
 
@@ -37,6 +43,7 @@ def measure_attention(
     Args:
         embedder: the model, loaded with attention=eager.
         dataset: the dataset artifact.
+        limits: what the model refused of it is not chosen.
         settings: how many samples, and the seed of their choice.
         folder: where the tables go.
         progress: called with the number of samples done and of all.
@@ -45,7 +52,8 @@ def measure_attention(
         DataError: a sample cannot be prepared.
         ModelError: some weights are not finite.
     """
-    model, tables = embedder.facts.name, DatasetTables.read(dataset)
+    model, whole = embedder.facts.name, DatasetTables.read(dataset)
+    tables = replace(whole, queries=limits.embedded(whole.queries))
     chosen = [
         request
         for modality in TASK_TYPES

@@ -13,7 +13,7 @@ class Attention(ModelStage):
     name = "attention"
     about = "Measures attention of chosen samples: mass by layer, head and role, and maps over their pictures."
     settings = AttentionSettings
-    inputs = (Input("dataset"),)
+    inputs = (Input("dataset"), Input("activations"))
     part = "sweep"
     runs_model = True
 
@@ -27,6 +27,7 @@ class Attention(ModelStage):
 
     def build(self, work: Work[ModelSubject]) -> None:
         """Write masses, maps and the quadrant control."""
+        from pipeline_core.activations.limits import Limits
         from pipeline_core.attention.measure import measure_attention
         from pipeline_core.models.loading import load_embedder
 
@@ -35,7 +36,8 @@ class Attention(ModelStage):
         placement = work.subject.placement
         where = placement.device, work.cache, placement.device_map
         embedder = load_embedder(work.settings(ModelSettings), eager, *where)
-        measure_attention(embedder, work.input("dataset"), work.settings(AttentionSettings), work.folder, work.progress)
+        limits, settings = Limits.read(work.input("activations")), work.settings(AttentionSettings)
+        measure_attention(embedder, work.input("dataset"), limits, settings, work.folder, work.progress)
 
 
 STAGE = Attention()

@@ -109,8 +109,10 @@ def screen(rows: Iterable[Row], max_share: float) -> Screening:
     return Screening(tuple(kept), {p: v for p, v in found.items() if isinstance(v, Picture)}, tuple(quarantine))
 
 
-def refuse_if_too_many(n_kept: int, quarantine: Sequence[tuple[str, str]], max_share: float) -> None:
-    """Refuse a data set of which too little can be used.
+def refuse_if_too_many(
+    n_kept: int, quarantine: Sequence[tuple[str, str]], max_share: float, what: str = "rows of the data set"
+) -> None:
+    """Refuse a data set, or ``what`` there is of it, of which too little can be used.
 
     Raises:
         DataError: there are no good rows, or more bad ones than allowed.
@@ -123,7 +125,7 @@ def refuse_if_too_many(n_kept: int, quarantine: Sequence[tuple[str, str]], max_s
     reasons = "; ".join(f"{row}: {reason}" for row, reason in quarantine[:_REASONS_SHOWN])
     more = "; ..." if len(quarantine) > _REASONS_SHOWN else ""
     raise DataError(
-        f"{len(quarantine)} of {n_rows} rows of the data set cannot be used "
+        f"{len(quarantine)} of {n_rows} {what} cannot be used "
         f"({len(quarantine) / n_rows:.1%}, allowed {max_share:.1%}): {reasons}{more}",
         "mend these rows, or raise dataset.max_quarantine_share",
     )

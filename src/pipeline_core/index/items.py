@@ -77,7 +77,8 @@ def asked_groups(embeddings: VectorBlocks, dataset: Path) -> set[str]:
 def support_queries(embeddings: VectorBlocks, dataset: Path) -> dict[str, Matrix]:
     """Return the raw vectors of the support split's queries, by group: what the query side is fitted on."""
     tasks = read_table(dataset, "tasks").filter(pl.col("control") == "none")
-    queries = read_table(dataset, "queries").filter(pl.col("split") == "support").join(tasks, on="task_id")
+    asked = read_table(dataset, "queries").filter(pl.col("split") == "support")
+    queries = embeddings.embedded(asked).join(tasks, on="task_id")
     columns = ("query_modality", "query_prompt_id", "sample_id", "prompt_id")
     members: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for modality, group_prompt, sample_id, prompt_id in queries.select(columns).iter_rows():

@@ -45,7 +45,8 @@ def measure_recall(
         Rows of ``index_recall`` but for rep_id, adaptation and kind.
     """
     tasks = read_table(dataset, "tasks").filter(pl.col("control") == "none").sort("task_id")
-    queries = read_table(dataset, "queries").filter(pl.col("split") == "test").sort("task_id", "query_id")
+    queries = embeddings.embedded(read_table(dataset, "queries").filter(pl.col("split") == "test"))
+    queries = queries.sort("task_id", "query_id")
     share = ceil(n_queries / max(1, tasks.height))
     rows = []
     for task in tasks.iter_rows(named=True):

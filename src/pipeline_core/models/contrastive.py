@@ -9,15 +9,16 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from pipeline_core.errors import DataError, ModelError
+from pipeline_core.errors import ModelError, SampleError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.devices import input_device
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import DualEncoderFamily
-from pipeline_core.models.pictures import PictureMemory
+from pipeline_core.models.limits import LongText, digest, model_limit, tokenizer_limit
+from pipeline_core.models.pictures import PictureMemory, check_picture
 from pipeline_core.models.prompts import marker_pattern, without_markers
 from pipeline_core.models.representations import Representation, model_representation
-from pipeline_core.models.samples import IMAGE, TEXT, Role, SampleInput
+from pipeline_core.models.samples import IMAGE, REFUSALS, TEXT, Role, SampleInput, unprepared
 
 Vectors = npt.NDArray[np.float32]
 
@@ -35,7 +36,10 @@ class ContrastiveEmbedder:
         self._model = model.eval().requires_grad_(False)
         self._device = input_device(model)
         self._processor = processor
-        self._text_options = family.text_options()
+        self._width = family.text_length or 0
+        told = (facts.max_tokens, family.text_length, tokenizer_limit(processor.tokenizer), model_limit(model))
+        self._most = min(most for most in told if most is not None)
+        self._text_options = family.text_options() | {"max_length": self._most}
         self._markers = marker_pattern(processor)
         self._pictures = PictureMemory()
 
@@ -52,10 +56,10 @@ class ContrastiveEmbedder:
         position 0, with the role image for anything with a picture.
 
         Raises:
-            DataError: a sample has neither picture nor text.
+            SampleError: a sample has neither picture nor text, or its picture is refused.
             ModelError: the model gave a value that is not finite.
         """
-        vectors = self.vectors(samples)
+        vectors, long = self._embedded(samples)
         tokens = tuple(
             TokenStates(
                 row,
@@ -66,7 +70,7 @@ class ContrastiveEmbedder:
             for row, (sample, vector) in enumerate(zip(samples, vectors, strict=True))
             if sample.keeps_states
         )
-        return Embedded(vectors[None], np.ones((1, len(samples)), dtype=np.int32), tokens)
+        return Embedded(vectors[None], np.ones((1, len(samples)), dtype=np.int32), tokens, long)
 
     def remembering_pictures(self) -> AbstractContextManager[None]:
         """Return a context inside which each picture is looked at once, where samples give an ``image_key``."""
@@ -80,15 +84,19 @@ class ContrastiveEmbedder:
             the normalised sum of their unit vectors.
 
         Raises:
-            DataError: a sample has neither picture nor text.
+            SampleError: a sample has neither picture nor text, or its picture is refused.
             ModelError: the model gave a value that is not finite.
         """
+        return self._embedded(samples)[0]
+
+    def _embedded(self, samples: Sequence[SampleInput]) -> tuple[Vectors, tuple[LongText, ...]]:
         for sample in samples:
             if sample.image is None and sample.text is None:
-                raise DataError(f"sample {sample.sample_id} has neither picture nor text", "correct or remove it")
+                raise SampleError(sample.sample_id, sample.prompt_id, "has neither picture nor text")
+            check_picture(self._processor, sample)
         with torch.inference_mode():
             images = self._image_vectors([s for s in samples if s.image is not None])
-            texts = self._text_vectors([s for s in samples if s.text is not None])
+            texts, long = self._text_vectors(samples)
         vectors = [_combine(images.get(s.sample_id), texts.get(s.sample_id)) for s in samples]
         for sample, vector in zip(samples, vectors, strict=True):
             if not bool(torch.isfinite(vector).all()):
@@ -96,27 +104,45 @@ class ContrastiveEmbedder:
                     f"{self.facts.name} gives values that are not finite for sample {sample.sample_id}",
                     "try model.dtype=float32",
                 )
-        return torch.stack(vectors).numpy()
+        return torch.stack(vectors).numpy(), long
 
     def _image_vectors(self, samples: list[SampleInput]) -> dict[str, torch.Tensor]:
         def look(new: list[int]) -> list[torch.Tensor]:
-            images = [samples[n].image for n in new]
-            inputs = self._processor.image_processor(images=images, return_tensors="pt")
-            return list(self._call(self._model.get_image_features, inputs))
+            return list(self._call(self._model.get_image_features, self._prepared([samples[n] for n in new])))
 
         vectors = self._pictures.features([s.image_key for s in samples], look)
         assert vectors is not None, "look always answers"
         return {s.sample_id: vector for s, vector in zip(samples, vectors, strict=True)}
 
-    def _text_vectors(self, samples: list[SampleInput]) -> dict[str, torch.Tensor]:
-        if not samples:
-            return {}
-        texts = [without_markers(self._markers, s.text or "") for s in samples]
-        inputs = self._processor.tokenizer(
-            texts, truncation=True, padding_side="right", return_tensors="pt", **self._text_options
+    def _prepared(self, samples: Sequence[SampleInput]) -> Any:
+        try:
+            return self._processor.image_processor(images=[s.image for s in samples], return_tensors="pt")
+        except REFUSALS as error:
+            if len(samples) == 1:
+                raise unprepared(samples[0], error) from None
+            for sample in samples:  # which of them it is
+                self._prepared([sample])
+            raise
+
+    def _text_vectors(self, samples: Sequence[SampleInput]) -> tuple[dict[str, torch.Tensor], tuple[LongText, ...]]:
+        rows = [row for row, sample in enumerate(samples) if sample.text is not None]
+        if not rows:
+            return {}, ()
+        tokenizer = self._processor.tokenizer
+        texts = [without_markers(self._markers, samples[row].text or "") for row in rows]
+        lengths = [len(ids) for ids in tokenizer(texts, verbose=False)["input_ids"]]
+        inputs = tokenizer(texts, truncation=True, padding_side="right", return_tensors="pt", **self._text_options)
+        ids = inputs["input_ids"]
+        long = tuple(
+            LongText(row, length, self._most, digest(kept[: self._most]))
+            for row, length, kept in zip(rows, lengths, ids, strict=True)
+            if length >= self._most
         )
+        if ids.shape[1] < self._width:  # a lower limit cuts texts, and leaves their padding as the model wants it
+            missing = (0, self._width - ids.shape[1])
+            inputs["input_ids"] = functional.pad(ids, missing, value=tokenizer.pad_token_id)
         vectors = self._call(self._model.get_text_features, inputs)
-        return {s.sample_id: vector for s, vector in zip(samples, vectors, strict=True)}
+        return {samples[row].sample_id: vector for row, vector in zip(rows, vectors, strict=True)}, long
 
     def _call(self, features: Any, inputs: Any) -> torch.Tensor:
         dtype = self._model.dtype

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.limits import LongText
 from pipeline_core.models.representations import Representation
 from pipeline_core.models.samples import Role, Roles, SampleInput
 
@@ -43,11 +44,13 @@ class Embedded:
         vectors: float32 [r, n, width].
         n_tokens: tokens pooled [r, n].
         tokens: token states of the samples that keep theirs.
+        long: texts as long as the model takes, or longer: those were cut.
     """
 
     vectors: npt.NDArray[np.float32]
     n_tokens: npt.NDArray[np.int32]
     tokens: tuple[TokenStates, ...]
+    long: tuple[LongText, ...] = ()
 
 
 class Embedder(Protocol):
@@ -79,7 +82,7 @@ class Embedder(Protocol):
                 A model without token states keeps each sample's vector, which is what its SAE trains on.
 
         Raises:
-            DataError: a sample cannot be prepared.
+            SampleError: a sample cannot be prepared; the others may do without it.
             ModelError: the model gives values that are not finite.
         """
 

@@ -121,6 +121,7 @@ def _facts(settings: ModelSettings, family: Family, identity: str, place: Place,
         settings.attention,
         "released" if traits.lays_out or not traits.prompts else settings.rendering,
         traits.pooling,
+        max_tokens=settings.max_tokens,
     )
 
 

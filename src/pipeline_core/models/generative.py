@@ -4,6 +4,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.grids import ImageGrid, image_grid
 from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, visiting
+from pipeline_core.models.limits import MOST_TOKENS, Limits, model_limit, tokenizer_limit
 from pipeline_core.models.pictures import PictureMemory
 from pipeline_core.models.pooling import pool, token_mask
 from pipeline_core.models.prefix import PLAIN_ARGUMENTS, keeps_plain_cache, shared_prefix
@@ -70,6 +72,10 @@ class GenerativeEmbedder:
             self._accepted,
             takes_texts(processor),
             marker_pattern(processor),
+            Limits(
+                min(facts.max_tokens or MOST_TOKENS, tokenizer_limit(processor.tokenizer), model_limit(model)),
+                model_limit(model),
+            ),
         )
         self._reuses_prefix = self.attention_kind == "causal" and keeps_plain_cache(text_config)
         self._plain = PLAIN_ARGUMENTS | ({_KINDS} if self._has_places else frozenset())
@@ -100,7 +106,7 @@ class GenerativeEmbedder:
         """Embed samples; see ``Embedder``.
 
         Raises:
-            DataError: the processor refuses a sample.
+            SampleError: the processor refuses a sample.
             ModelError: the roles of a sample's tokens cannot be told, or a value is not finite.
         """
         of_layer: dict[int, list[tuple[int, Representation]]] = defaultdict(list)
@@ -123,7 +129,8 @@ class GenerativeEmbedder:
         self.run(batch, visit)
         self._check_finite(samples, representations, vectors)
         n_tokens = np.array([masks[rep.mask].sum(1).numpy() for rep in representations], dtype=np.int32)
-        return Embedded(vectors, n_tokens, tuple(tokens))
+        long = tuple(replace(of.long, row=row) for row, of in enumerate(batch.samples) if of.long is not None)
+        return Embedded(vectors, n_tokens, tuple(tokens), long)
 
     def remembering_pictures(self) -> AbstractContextManager[None]:
         """Return a context inside which each picture is looked at once, where samples give an ``image_key``."""
@@ -133,7 +140,7 @@ class GenerativeEmbedder:
         """Tokenise samples, one by one, and pad them to one length.
 
         Raises:
-            DataError: the processor refuses a sample.
+            SampleError: the processor refuses a sample.
             ModelError: the roles of a sample's tokens cannot be told.
         """
         return collate([tokenize(self._speech, sample) for sample in samples], self._pad_id)

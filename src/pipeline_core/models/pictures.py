@@ -1,13 +1,38 @@
-"""A memory of pictures: what a model made of a picture serves every sample that shows it."""
+"""Pictures on their way into a model: which become too large, and a memory of what it made of each."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
+from pipeline_core.errors import SampleError
+from pipeline_core.models.samples import SampleInput
+
 _LIMIT_BYTES = 256 * 1024**2
+_MOST_PIXELS = 2**26
 
 Compute = Callable[[list[int]], Sequence[torch.Tensor] | None]
+
+
+def check_picture(processor: Any, sample: SampleInput) -> None:
+    """Refuse a sample whose picture would take gigabytes before it is cropped: the short side decides its size.
+
+    Raises:
+        SampleError: it would have more than 67 million pixels.
+    """
+    size = getattr(processor.image_processor, "size", None) or {}
+    if sample.image is None or "shortest_edge" not in size or "longest_edge" in size:
+        return
+    scale = size["shortest_edge"] / min(sample.image.size)
+    width, height = (round(side * scale) for side in sample.image.size)
+    if width * height > _MOST_PIXELS:
+        raise SampleError(
+            sample.sample_id,
+            sample.prompt_id,
+            f"has a picture of {sample.image.width} x {sample.image.height}, which the model would be given as "
+            f"{width:,} x {height:,} pixels",
+        )
 
 
 class PictureMemory:

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from pipeline_core.errors import SampleError
+
 Role = Literal["image", "text", "prompt", "template"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -40,3 +42,13 @@ class SampleInput:
     instruction: str | None = None
     image_key: str | None = None
     keeps_states: bool = False
+
+
+REFUSALS = (ValueError, TypeError, RuntimeError, ArithmeticError, IndexError)
+"""What processors raise on a sample that they do not take."""
+
+
+def unprepared(sample: SampleInput, error: Exception) -> SampleError:
+    """Return a processor's error as one of the sample."""
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return SampleError(sample.sample_id, sample.prompt_id, f"cannot be prepared: {reason}")

@@ -32,6 +32,12 @@ class ModelSettings(Section):
         "released", description="How prompts end: released, with the user's turn; generation, where an answer begins."
     )
     max_pixels: Count | None = Field(None, description="Pixel limit of models with variable resolution.")
+    max_tokens: int | None = Field(
+        None,
+        ge=8,
+        description="Most tokens of a prompt, its picture's left out: longer texts are cut, and counted. Null is what "
+        "the model takes, at most 2,048 of a generative one.",
+    )
     trust_remote_code: bool = Field(False, description="Run code that comes with the model.")
 
     @property

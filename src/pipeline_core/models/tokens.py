@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from pipeline_core.errors import DataError, ModelError
+from pipeline_core.errors import ModelError, SampleError
 from pipeline_core.model_facts import Rendering
 from pipeline_core.models.family import GenerativeFamily
+from pipeline_core.models.limits import Limits, LongText, digest
+from pipeline_core.models.pictures import check_picture
 from pipeline_core.models.prompts import Span, Spans, without_markers
-from pipeline_core.models.samples import IMAGE, PROMPT, TEMPLATE, TEXT, Roles, SampleInput
+from pipeline_core.models.samples import IMAGE, PROMPT, REFUSALS, TEMPLATE, TEXT, Roles, SampleInput, unprepared
 
 Inputs = dict[str, torch.Tensor]
 
@@ -28,12 +31,14 @@ class TokenizedSample:
         tokens: arguments with one value a token, each [1, tokens].
         vision: arguments of the vision tower; empty without a picture.
         roles: role of each token [tokens], positions in ``ROLES``.
+        long: how long its text is and what is left of it, if it is as long as the model takes, or longer.
     """
 
     sample: SampleInput
     tokens: Inputs
     vision: Inputs
     roles: Roles
+    long: LongText | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Speech:
         accepted: names of the arguments that the model takes; the processor's other outputs are left out.
         takes_texts: the processor takes a text without a picture; others leave it to the tokenizer.
         markers: finds the model's own markers, which words are not to hold.
+        limits: how many tokens the model takes.
     """
 
     family: GenerativeFamily
@@ -75,6 +81,7 @@ class Speech:
     accepted: frozenset[str]
     takes_texts: bool
     markers: re.Pattern[str]
+    limits: Limits
 
 
 def takes_texts(processor: Any) -> bool:
@@ -89,24 +96,28 @@ def takes_texts(processor: Any) -> bool:
 def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
     """Apply chat template, image processor and tokenizer to one sample, and find the role of each token.
 
+    Words beyond what the model takes are cut off at their end: template, instruction and picture stay.
+
     Raises:
-        DataError: the processor refuses the sample, or its words hold a special token that cannot be broken.
+        SampleError: the processor refuses the sample, its words hold a special token that cannot be broken, or it is
+            too long even without words.
         ModelError: a token's origin cannot be told, or a picture became no token.
     """
     plain = [words and without_markers(speech.markers, words) for words in (sample.text, sample.instruction)]
     sample = replace(sample, text=plain[0], instruction=plain[1])
+    check_picture(speech.processor, sample)
     rendered = speech.family.render(speech.processor, sample, speech.rendering)
     try:
         expanded, outputs = _apply(speech, sample, rendered)
-    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise DataError(f"sample {sample.sample_id} cannot be prepared: {reason}", "correct or remove it") from None
+    except REFUSALS as error:
+        raise unprepared(sample, error) from None
     offsets = [(int(start), int(end)) for start, end in outputs.pop("offset_mapping")[0]]
-    roles = _roles(sample, expanded, speech.family.spans(expanded, sample), offsets)
+    spans = speech.family.spans(expanded, sample)
+    roles = _roles(sample, expanded, spans, offsets)
     ids = outputs["input_ids"][0]
     pictures = torch.isin(ids, torch.tensor(sorted(speech.picture_ids))).numpy()
     if bool(np.isin(roles[pictures], (TEXT, PROMPT)).any()) or (sample.image is None and pictures.any()):
-        raise DataError(f"the words of sample {sample.sample_id} hold a picture's token", "correct or remove it")
+        raise SampleError(*_key(sample), "holds a picture's token in its words")
     if sample.image is not None:
         if not pictures.any():
             raise ModelError(f"the picture of sample {sample.sample_id} became no token", "check the model's processor")
@@ -117,7 +128,40 @@ def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
     length = outputs["input_ids"].shape
     tokens = {name: value for name, value in outputs.items() if value.shape[:2] == length}
     vision = {name: value for name, value in outputs.items() if name not in tokens}
-    return TokenizedSample(sample, tokens, vision, roles)
+    # The last token may hold a part of the template, such as '.\n'.
+    words = np.flatnonzero((roles == TEXT) & (np.array([end for _, end in offsets]) <= spans.text[1]))
+    return _cut(TokenizedSample(sample, tokens, vision, roles), words, speech.limits)
+
+
+def _cut(whole: TokenizedSample, words: npt.NDArray[np.int64], limits: Limits) -> TokenizedSample:
+    """Leave out the last of the tokens ``words`` of a sample that has more tokens than its model takes."""
+    n_pictures = int((whole.roles == IMAGE).sum())
+    n_tokens = len(whole.roles) - n_pictures
+    most = min(limits.prompt, limits.whole - n_pictures)
+    if n_tokens < most or (n_tokens == most and not len(words)):
+        return whole
+    excess = n_tokens - most
+    if excess and excess >= len(words):
+        raise SampleError(
+            *_key(whole.sample),
+            f"takes {len(whole.roles) - len(words):,} tokens without its words, where the model takes "
+            f"{most + n_pictures:,}",
+            len(whole.roles),
+        )
+    kept = np.ones(len(whole.roles), dtype=bool)
+    kept[words[len(words) - excess :]] = False
+    tokens = {name: value[:, kept] for name, value in whole.tokens.items()}
+    roles = whole.roles[kept]
+    return replace(
+        whole,
+        tokens=tokens,
+        roles=roles,
+        long=LongText(0, n_tokens, most, digest(tokens["input_ids"][0, roles == TEXT])),
+    )
+
+
+def _key(sample: SampleInput) -> tuple[str, str]:
+    return sample.sample_id, sample.prompt_id
 
 
 def collate(samples: Sequence[TokenizedSample], pad_id: int) -> TokenBatch:

@@ -66,6 +66,7 @@ def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -
                 inputs=inputs,
                 summary=summary,
                 dataset=facts.ask("dataset").rows.row(0, named=True),
+                limits=facts.ask("limits").rows.to_dicts(),
                 sections=sections,
                 own_sections=[name for name in sections if name not in (FINDINGS, SWEEPS)],
                 contents=items,

@@ -12,7 +12,6 @@ from pipeline_core.retrieval.fitting import SIDES, TaskVectors
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.maps import Projection
 from pipeline_core.retrieval.scoring import Scored, effect_rows
-from pipeline_core.retrieval.search import search
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.systems import system_id
 
@@ -68,5 +67,5 @@ def _hits_without(basis: Matrix, vectors: TaskVectors, pool: Pool, k: int) -> np
     """Hit at k (1 or 0) of each judged query once a subspace is removed from both sides."""
     removal = Projection(basis)
     queries, candidates = (removal.apply(vectors.of(pool.split, side)) for side in SIDES)
-    ranks = search(queries, candidates, pool.relevant, pool.excluded, depth=1).first_relevant_rank
+    ranks = pool.search(queries, candidates, depth=1).first_relevant_rank
     return (ranks[pool.judged] <= k).astype(np.float64)

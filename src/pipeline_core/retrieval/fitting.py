@@ -63,7 +63,7 @@ class TaskVectors:
         candidate_prompt_id: str,
         spectra: SpectrumCache | None = None,
     ) -> None:
-        """Look up the vectors of each split's queries [q, d] and candidates [n, d].
+        """Look up the vectors of each split's queries [q, d] and candidates [n, d], those that are embedded.
 
         Args:
             embeddings: of one representation.
@@ -78,8 +78,16 @@ class TaskVectors:
         self._rows: dict[Part, npt.NDArray[np.int64]] = {}
         for split, pool in pools.items():
             self.task_id = pool.task_id
-            self._rows[split, "queries"] = embeddings.rows_of(pool.query_samples, pool.query_prompts)
-            self._rows[split, "candidates"] = embeddings.rows_of(pool.candidate_ids, candidate_prompt_id)
+            samples, prompts, found = (
+                [names[row] for row in rows]
+                for names, rows in (
+                    (pool.query_samples, pool.queries),
+                    (pool.query_prompts, pool.queries),
+                    (pool.candidate_ids, pool.candidates),
+                )
+            )
+            self._rows[split, "queries"] = embeddings.rows_of(samples, prompts)
+            self._rows[split, "candidates"] = embeddings.rows_of(found, candidate_prompt_id)
         self._vectors = {part: embeddings.take(rows) for part, rows in self._rows.items()}
 
     def can_fit(self, system: System) -> bool:

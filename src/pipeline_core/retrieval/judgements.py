@@ -1,6 +1,7 @@
 """A retrieval problem: the queries, candidates, judgements and exclusions of one task in one split, as row numbers."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -8,9 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pipeline_core.activations.limits import Limits
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.errors import DataError
-from pipeline_core.retrieval.search import Pairs
+from pipeline_core.retrieval.search import NEVER, Pairs, SearchResult, rank, search
 from pipeline_core.schema.parquet import read_table
+
+Rows = npt.NDArray[np.int64]
+
+
+def _no_rows() -> Rows:
+    return np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,9 @@ class Pool:
         groups: for each query, the group of its first relevant candidate, the family that the data set's splits keep
             together; '' without one. Not that of its own sample: the text-only control of a composed query asks with a
             phrase that many families share, and the groups of a control must be those of its task.
+        lost_queries: rows of the queries that the model could not embed. They are misses: models that are compared have
+            the same queries.
+        lost_candidates: rows of the candidates that it could not embed, which are in no list.
     """
 
     task_id: str
@@ -42,6 +54,8 @@ class Pool:
     relevance: npt.NDArray[np.int64]
     excluded: Pairs
     groups: tuple[str, ...]
+    lost_queries: Rows = field(default_factory=_no_rows)
+    lost_candidates: Rows = field(default_factory=_no_rows)
 
     @cached_property
     def n_relevant(self) -> npt.NDArray[np.int64]:
@@ -49,9 +63,28 @@ class Pool:
         return np.bincount(self.relevant[:, 0], minlength=len(self.query_ids))
 
     @cached_property
+    def queries(self) -> Rows:
+        """Rows of the queries that are embedded."""
+        return np.setdiff1d(np.arange(len(self.query_ids)), self.lost_queries, assume_unique=True)
+
+    @cached_property
+    def candidates(self) -> Rows:
+        """Rows of the candidates that are embedded."""
+        return np.setdiff1d(np.arange(len(self.candidate_ids)), self.lost_candidates, assume_unique=True)
+
+    @cached_property
+    def findable(self) -> npt.NDArray[np.bool_]:
+        """Which of the relevant pairs are of an embedded query and an embedded candidate."""
+        return self._embedded(self.relevant)
+
+    @cached_property
     def n_available(self) -> npt.NDArray[np.int64]:
-        """Candidates left to each query after its exclusions [q]."""
-        return len(self.candidate_ids) - np.bincount(self.excluded[:, 0], minlength=len(self.query_ids))
+        """Embedded candidates left to each query after its exclusions [q]."""
+        barred = self.excluded[~np.isin(self.excluded[:, 1], self.lost_candidates)]
+        return len(self.candidates) - np.bincount(barred[:, 0], minlength=len(self.query_ids))
+
+    def _embedded(self, pairs: Pairs) -> npt.NDArray[np.bool_]:
+        return ~(np.isin(pairs[:, 0], self.lost_queries) | np.isin(pairs[:, 1], self.lost_candidates))
 
     @cached_property
     def judged(self) -> npt.NDArray[np.int64]:
@@ -70,19 +103,45 @@ class Pool:
         _, numbers = np.unique([self.groups[row] for row in self.judged], return_inverse=True)
         return numbers.astype(np.int64)
 
+    def search(self, queries: Matrix, candidates: Matrix, depth: int) -> SearchResult:
+        """Rank the pool for each query, by the vectors of what is embedded of both; see ``search.search``."""
+        return self._ranked(lambda relevant, excluded: search(queries, candidates, relevant, excluded, depth))
+
+    def rank(self, scores: Matrix, depth: int) -> SearchResult:
+        """Rank the pool for each query, by the scores of what is embedded of both; see ``search.rank``."""
+        return self._ranked(lambda relevant, excluded: rank(scores, relevant, excluded, depth))
+
+    def _ranked(self, ranked: Callable[[Pairs, Pairs], SearchResult]) -> SearchResult:
+        if not (len(self.lost_queries) or len(self.lost_candidates)):
+            return ranked(self.relevant, self.excluded)
+        result = ranked(*(self._renumbered(pairs) for pairs in (self.relevant, self.excluded)))
+        shape = len(self.query_ids), result.candidates.shape[1]
+        found, scores = np.full(shape, -1), np.full(shape, np.nan, dtype=np.float32)
+        first = np.zeros(shape[0], dtype=np.int64)
+        found[self.queries] = np.where(result.candidates < 0, -1, self.candidates[result.candidates])
+        scores[self.queries], first[self.queries] = result.scores, result.first_relevant_rank
+        return SearchResult(found, scores, np.where((first == 0) & (self.n_relevant > 0), NEVER, first))
+
+    def _renumbered(self, pairs: Pairs) -> Pairs:
+        kept = pairs[self._embedded(pairs)]
+        places = np.searchsorted(self.queries, kept[:, 0]), np.searchsorted(self.candidates, kept[:, 1])
+        return np.stack(places, axis=1)
+
 
 class Judgements:
     """All retrieval tables of a data set."""
 
-    def __init__(self, dataset: Path) -> None:
-        """Read the tables of a dataset artifact."""
+    def __init__(self, dataset: Path, limits: Limits | None = None) -> None:
+        """Read the tables of a dataset artifact, as they hold for a model with limits."""
         self.tasks = read_table(dataset, "tasks").sort("task_id")
-        self._pool_ids = dict(self.tasks.select("task_id", "pool_id").iter_rows())
+        searched = self.tasks.select("task_id", "pool_id", "candidate_prompt_id").iter_rows()
+        self._searched = {task_id: (pool_id, prompt_id) for task_id, pool_id, prompt_id in searched}
+        self._limits = limits or Limits.none()
         self._queries = read_table(dataset, "queries")
         self._candidates = read_table(dataset, "candidates")
         self._exclusions = read_table(dataset, "exclusions")
         self._qrels = read_table(dataset, "qrels").filter(pl.col("relevance") >= 1)
-        self._groups = read_table(dataset, "samples", ["sample_id", "group"])
+        self._samples = read_table(dataset, "samples", ["sample_id", "group", "sha256"])
 
     def asks_in(self, task_id: str, split: str) -> bool:
         """Return whether a task has queries in a split."""
@@ -95,21 +154,29 @@ class Judgements:
             DataError: there are no queries or no candidates.
         """
         task, here = pl.col("task_id") == task_id, pl.col("split") == split
+        pool_id, prompt_id = self._searched[task_id]
         queries = self._queries.filter(task, here).sort("query_id").with_row_index("query")
-        pool = pl.col("pool_id") == self._pool_ids[task_id]
+        pool = pl.col("pool_id") == pool_id
         candidates = self._candidates.filter(pool, here | pl.col("split").is_null()).sort("sample_id")
-        candidates = candidates.with_row_index("candidate")
+        candidates = candidates.with_row_index("candidate").with_columns(prompt_id=pl.lit(prompt_id))
         for rows, name in ((queries, "queries"), (candidates, "candidates")):
             if rows.is_empty():
                 raise DataError(
                     f"task {task_id} has no {name} in the split {split}",
                     "judge some there, or draw the splits of more samples or by another seed",
                 )
+        queries, candidates = self._limits.marked(queries), self._limits.marked(candidates)
+        if candidates["refused"].all():
+            raise DataError(
+                f"the model could embed no candidate of the task {task_id} in the split {split}",
+                "see why in the table refused",
+            )
         rows_of = queries.select("query", "query_id"), candidates.select("candidate", "sample_id")
         excluded = _join(self._exclusions.filter(task), *rows_of)
-        relevant = _join(self._qrels.filter(task), *rows_of).join(excluded, on=["query", "candidate"], how="anti")
+        judged = self._alike(_join(self._qrels.filter(task), *rows_of), queries, candidates)
+        relevant = judged.join(excluded, on=["query", "candidate"], how="anti")
         groups = (
-            relevant.join(self._groups, on="sample_id")
+            relevant.join(self._samples, on="sample_id")
             .group_by("query")
             .agg(pl.col("group").sort_by("candidate").first())
         )
@@ -124,7 +191,31 @@ class Judgements:
             relevant.sort("query", "candidate")["relevance"].to_numpy().astype(np.int64),
             _pairs(excluded),
             tuple(queries.join(groups, on="query", how="left").sort("query")["group"].fill_null("")),
+            queries.filter("refused")["query"].to_numpy().astype(np.int64),
+            candidates.filter("refused")["candidate"].to_numpy().astype(np.int64),
         )
+
+    def _alike(self, judged: pl.DataFrame, queries: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+        """Extend judgements to what the model cannot tell from what was judged, as it saw the same beginning of both.
+
+        Equal content is judged equally in the data set already. Exclusions are not extended: they would leave queries
+        without an answer, and models would not be compared on the same ones.
+        """
+        if self._limits.long.is_empty():
+            return judged
+        asking, found = self._shown(queries, "query"), self._shown(candidates, "candidate")
+        pairs = judged.select("query", "candidate", "relevance").join(asking, on="query").join(found, on="candidate")
+        classes = pairs.group_by("query_shown", "candidate_shown").agg(pl.col("relevance").max())
+        extended = classes.join(asking, on="query_shown").join(found, on="candidate_shown")
+        names = candidates.select("candidate", "sample_id")
+        return extended.select("query", "candidate", "relevance").join(names, on="candidate").sort("query", "candidate")
+
+    def _shown(self, marked: pl.DataFrame, number: str) -> pl.DataFrame:
+        """Return what the model was shown of each row: of long texts what was kept and the picture, else the sample."""
+        picture = pl.col("sha256").fill_null("")
+        kept = pl.concat_str("kept", "prompt_id", picture, separator=" ")  # NULL where nothing was kept
+        shown = pl.coalesce(kept, pl.concat_str(pl.lit("sample "), "sample_id")).alias(f"{number}_shown")
+        return marked.join(self._samples, on="sample_id", how="left").select(number, shown)
 
 
 def shuffled(pool: Pool, rng: np.random.Generator) -> Pool:

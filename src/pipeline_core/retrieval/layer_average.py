@@ -14,7 +14,7 @@ from pipeline_core.retrieval.fitting import TaskVectors
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.problems import Problem
 from pipeline_core.retrieval.running import adapted
-from pipeline_core.retrieval.search import SearchResult, rank
+from pipeline_core.retrieval.search import SearchResult
 from pipeline_core.retrieval.systems import system_id
 
 LIMIT_BYTES = 2 << 30
@@ -68,8 +68,4 @@ class LayerAverages:
     def results(self, model: str, pool: Pool, depth: int) -> dict[str, SearchResult]:
         """Rank one pool by the means, by system id, once all layers are in; what was left out has no results."""
         keys = {(system.short, pool.task_id, pool.split): system_id(model, system) for system in self._systems}
-        return {
-            name: rank(self._means[key], pool.relevant, pool.excluded, depth)
-            for key, name in keys.items()
-            if key in self._means
-        }
+        return {name: pool.rank(self._means[key], depth) for key, name in keys.items() if key in self._means}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_core.activations.limits import Limits
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.judgements import Judgements, Pool
 
@@ -34,17 +35,18 @@ class Problem:
         return tuple(self.pools[split] for split in SCORED if split in self.pools)
 
 
-def problems(dataset: Path, ks: Sequence[int]) -> tuple[Problem, ...]:
+def problems(dataset: Path, ks: Sequence[int], limits: Limits | None = None) -> tuple[Problem, ...]:
     """Return the problem of every task, controls too, in ascending order of id.
 
     Args:
         dataset: artifact with tasks and judgements.
         ks: cut-offs; a task's primary one is added to its own.
+        limits: those of the model that is judged.
 
     Raises:
         DataError: a task has no queries in test, or no candidates or nothing relevant in a split.
     """
-    judgements = Judgements(dataset)
+    judgements = Judgements(dataset, limits)
     return tuple(
         Problem(
             task["task_id"],
@@ -61,6 +63,8 @@ def problems(dataset: Path, ks: Sequence[int]) -> tuple[Problem, ...]:
 def _pools(judgements: Judgements, task_id: str) -> dict[str, Pool]:
     splits = [split for split in (FITTED, *SCORED) if split == NEEDED or judgements.asks_in(task_id, split)]
     pools = {split: judgements.pool(task_id, split) for split in splits}
+    if FITTED in pools and not len(pools[FITTED].queries):
+        del pools[FITTED]  # the model could embed none of them
     for split in splits:
         if split in SCORED and not len(pools[split].judged):
             raise DataError(

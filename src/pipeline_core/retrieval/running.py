@@ -8,7 +8,7 @@ from pipeline_core.retrieval.adaptations import ADAPTATIONS, System
 from pipeline_core.retrieval.fitting import SIDES, TaskStatistics, TaskVectors, fit
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.maps import save_maps
-from pipeline_core.retrieval.search import SearchResult, search
+from pipeline_core.retrieval.search import SearchResult
 from pipeline_core.retrieval.systems import system_id
 
 
@@ -31,7 +31,7 @@ def run_systems(
         DataError: too few vectors to fit on.
     """
     return {
-        system_id(model, system): search(queries, candidates, pool.relevant, pool.excluded, depth)
+        system_id(model, system): pool.search(queries, candidates, depth)
         for system, queries, candidates in adapted(systems, vectors, pool.split)
     }
 

@@ -15,6 +15,9 @@ Pairs = npt.NDArray[np.int64]
 BLOCK_ENTRIES = 1 << 25
 """Scores held at a time."""
 
+NEVER = int(np.iinfo(np.int64).max)
+"""Rank of the first relevant candidate where no list can hold one."""
+
 _LAST = 0xFFFFFFFF
 _EXCLUDED = torch.iinfo(torch.int64).min
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline_core.activations.analysed import analysed
+from pipeline_core.activations.limits import Limits
 from pipeline_core.activations.settings import RepresentationSettings
 from pipeline_core.activations.vectors import load_embeddings, representations
 from pipeline_core.retrieval.adaptations import Compared, Singles, System
@@ -152,7 +153,8 @@ def score_study(study: Study, keep: Keep | None = None) -> None:
         StoreError: the artifact has no such representation, or a sample was not embedded.
     """
     bench = study.bench
-    tasks = [p for p in problems(bench.dataset, bench.scoring.ks) if study.controls or p.control == "none"]
+    found = problems(bench.dataset, bench.scoring.ks, Limits.read(bench.activations))
+    tasks = [problem for problem in found if study.controls or problem.control == "none"]
     groups = study.by_representation()
     unsupported = ", ".join(problem.task_id for problem in tasks if FITTED not in problem.pools)
     if unsupported:

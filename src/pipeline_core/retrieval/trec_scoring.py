@@ -9,10 +9,9 @@ from pipeline_core.errors import DataError
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.metrics import ListScorer, rank_scores
 from pipeline_core.retrieval.randomness import generator
-from pipeline_core.retrieval.search import Pairs, SearchResult
+from pipeline_core.retrieval.search import NEVER, Pairs, SearchResult
 from pipeline_core.retrieval.significance import bootstrap_intervals
 
-_NEVER = np.iinfo(np.int64).max
 _NO_PAIRS: Pairs = np.empty((0, 2), dtype=np.int64)
 
 
@@ -92,7 +91,7 @@ def _result(run: pl.DataFrame, pool: Pool, depth: int) -> SearchResult:
     )
     judged = pl.DataFrame(pool.relevant, {"query": pl.UInt32, "candidate": pl.UInt32}, orient="row")
     first = listed.join(judged, on=["query", "candidate"]).group_by("query").agg(pl.col("rank").min())
-    ranks = np.full(len(pool.query_ids), _NEVER)
+    ranks = np.full(len(pool.query_ids), NEVER)
     ranks[first["query"].to_numpy()] = first["rank"].to_numpy()
     shown = listed.filter(pl.col("rank") <= depth)
     place = shown["query"].to_numpy(), shown["rank"].to_numpy() - 1

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from pipeline_core.schema.model import BOOL, FLOAT, PROMPT, REP, SAMPLE, SMALL, STRING, Table, column
+from pipeline_core.schema.model import BOOL, FLOAT, MODEL, PROMPT, REP, SAMPLE, SMALL, STRING, Table, column, nullable
 
 TABLES: tuple[Table, ...] = (
     Table(
@@ -53,6 +53,36 @@ TABLES: tuple[Table, ...] = (
             column("token_role", STRING, "image | text | prompt | template"),
             column("vector", pa.list_(pa.float16()), "state divided by scale, float16"),
             column("scale", FLOAT, "power of two that restores the state: 1 unless the shard held states beyond 3e4"),
+        ),
+    ),
+    Table(
+        "long_texts",
+        "activations",
+        "Texts as long as a model takes, or longer: the ends of those were cut off (the view cut_texts); sharded.",
+        ("sample_id", "prompt_id"),
+        (
+            MODEL,
+            SAMPLE,
+            PROMPT,
+            column("n_tokens", SMALL, "tokens of the prompt, those of a picture left out"),
+            column("n_kept", SMALL, "those of them that the model was given: as many, if nothing was cut"),
+            column("kept", STRING, "digest of the words' tokens that were given: equal where the words are"),
+        ),
+    ),
+    Table(
+        "refused",
+        "activations",
+        "Samples that a model could not embed: as queries they are misses, as candidates they are in no list; sharded.",
+        ("sample_id", "prompt_id"),
+        (
+            MODEL,
+            SAMPLE,
+            PROMPT,
+            column("fault", STRING, "picture: it cannot be decoded | input: the model's processor | memory: too large"),
+            column("reason", STRING, "why it was refused"),
+            nullable("width", SMALL, "picture width, pixels; NULL without a picture that can be decoded"),
+            nullable("height", SMALL, "picture height, pixels"),
+            nullable("n_tokens", SMALL, "tokens that it would have; NULL where they were not counted"),
         ),
     ),
 )

@@ -62,6 +62,18 @@ COMMENT ON COLUMN recall.n_candidates IS 'size of the pool';
 COMMENT ON COLUMN recall.n_queries IS 'queries with a relevant candidate in the pool';
 COMMENT ON COLUMN recall.n_groups IS 'independent groups of those queries, which intervals resample';
 
+CREATE VIEW cut_texts AS
+SELECT model, sample_id, prompt_id, n_tokens, n_kept, samples.text
+FROM latest.long_texts
+-- A model embeds samples of the analysis's data set, which repetitions divide anew.
+JOIN latest.samples USING (sample_id)
+WHERE n_tokens > n_kept;
+COMMENT ON VIEW cut_texts IS 'Texts of the latest run whose ends a model did not see: they are longer than what it takes.';
+COMMENT ON COLUMN cut_texts.model IS 'model name';
+COMMENT ON COLUMN cut_texts.n_tokens IS 'tokens of the prompt, those of a picture left out';
+COMMENT ON COLUMN cut_texts.prompt_id IS 'instruction it was embedded under; ''none'' for dual encoders';
+COMMENT ON COLUMN cut_texts.text IS 'the whole text';
+
 CREATE VIEW sweeps AS
 SELECT
     systems.model, systems.study, tasks.task_type, systems.label, systems.adaptation, systems.variant, systems.fit_on,
