@@ -255,15 +255,15 @@ def doctor(
     checks = list(examine(root))
     if preset or config or settings:
         analysis = _config(preset, config, settings, None)
-        device = analysis.placement.device
-        needed = list(examine_models(analysis.models, analysis.section("dataset"), device))
+        placement = analysis.placement
+        needed = list(examine_models(analysis.models, analysis.section("dataset"), placement.device))
         checks += needed
         if all(check.ok for check in needed):  # otherwise there is no plan
             from flows.running import plan_flow
             from pipeline_core.planner.estimates import estimate
             from pipeline_core.store.artifacts import Store
 
-            checks += examine_needs(root, estimate(plan_flow("compare", analysis), Store(root)), device)
+            checks += examine_needs(root, estimate(plan_flow("compare", analysis), Store(root)), placement)
     print_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks])
     for check in checks:
         if not check.ok:

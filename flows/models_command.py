@@ -55,9 +55,7 @@ def check(
     failed = False
     placement, cache = config.placement, (store or default_store()) / CACHE
     with limited_threads(placement.threads), err.status("weights") as status:
-        for finding in check_model(
-            config.model, facts, placement.device, cache, both_precisions=bf16, tell=status.update
-        ):
+        for finding in check_model(config.model, facts, placement, cache, both_precisions=bf16, tell=status.update):
             failed |= finding.ok is False
             mark = {True: "✓", False: "✗", None: "–"}[finding.ok]
             out.print(f"{mark} {finding.check:<9} {finding.found}", markup=False, highlight=False)

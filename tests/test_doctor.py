@@ -9,6 +9,7 @@ from huggingface_hub import constants
 from pipeline_core.dataset.sources import SOURCES
 from pipeline_core.doctor import Check, examine_models, examine_needs
 from pipeline_core.models.settings import ModelSettings
+from pipeline_core.placement import Placement
 from pipeline_core.planner.estimates import Estimates, Memory, StepEstimate
 from tests.models import tiny
 
@@ -56,7 +57,7 @@ def test_what_is_missing_is_told_with_what_to_do(cached: Path) -> None:
     assert "the hub cannot be asked" in checks["it"].found
     assert "hf download somebody/other" in checks["it"].remedy
     assert "/no/such/folder" in checks["data set"].found
-    assert "cuda:7 is not here" in checks["device"].found
+    assert "placement.device is cuda:7, and this machine has cpu" in checks["device"].found
     assert [check.ok for check in checks.values()] == [False] * 3
     assert all(check.remedy and "\n" not in check.found for check in checks.values())
 
@@ -74,8 +75,10 @@ def test_the_package_of_quantised_weights_is_named(tmp_path: Path) -> None:
 def test_disk_and_memory_are_held_against_what_a_run_takes(tmp_path: Path) -> None:
     step, memory = StepEstimate("activations/it", float(1 << 50), 60.0, None), Memory(0.0, float(1 << 50), 0.0)
     needs = Estimates({}, (step,), {"it": memory}, None, "")
-    disk, it = examine_needs(tmp_path, needs, "cpu")
+    disk, it = examine_needs(tmp_path, needs, Placement())
     assert (disk.ok, it.ok) == (False, False)
     assert disk.found.startswith("each 1,000 samples take about 1048576.00 GiB")
+    # A model that is spread goes where there is room.
+    assert [check.name for check in examine_needs(tmp_path, needs, Placement(device_map="auto"))] == [disk.name]
     small = Estimates({}, (), {"it": Memory(0.0, 1.0, 0.0)}, None, "")
-    assert all(check.ok for check in examine_needs(tmp_path, small, "cpu"))
+    assert all(check.ok for check in examine_needs(tmp_path, small, Placement()))

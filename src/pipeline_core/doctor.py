@@ -17,10 +17,11 @@ from pipeline_core.embedded import embedded_file
 from pipeline_core.errors import LensError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.checkpoint import CONFIG, read_json, weight_files
-from pipeline_core.models.devices import devices_here
+from pipeline_core.models.devices import check_device, devices_here
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.hub import checkpoint_folder, is_offline
 from pipeline_core.models.settings import ModelSettings
+from pipeline_core.placement import Placement
 from pipeline_core.planner.estimates import Estimates
 from pipeline_core.registry import GROUP, Named, Registry
 from pipeline_core.store.artifacts import Store
@@ -36,6 +37,7 @@ EMBEDDED = {
 DISK_NEEDED = 6 << 30
 MEMORY_NEEDED = 6 << 30
 _GIB = 1 << 30
+_SMALLER = "set model.dtype: auto, placement.device_map: auto, or a smaller placement.batch_size"
 _SHOWN = 12  # characters of a digest
 
 
@@ -68,15 +70,18 @@ def examine_models(models: Sequence[ModelSettings], dataset: DatasetSettings, de
     yield _told("device", lambda: _device(device))
 
 
-def examine_needs(store: Path, needs: Estimates, device: str) -> Iterator[Check]:
+def examine_needs(store: Path, needs: Estimates, placement: Placement) -> Iterator[Check]:
     """Compare what a run is estimated to take with the disk and the memory that are here."""
     free, what = shutil.disk_usage(store).free, "it takes" if needs.counts else "each 1,000 samples take"
     found = f"{what} about {needs.n_bytes / _GIB:.2f} GiB, {free / _GIB:.0f} GiB are free"
     yield Check("disk for the run", free >= needs.n_bytes, found, "free some, or put the store elsewhere")
+    if placement.device_map is not None:  # what does not fit goes elsewhere
+        return
+    here = _memory(placement.device)
     for name, memory in needs.memory.items():
-        needed, here = memory.total if device == "cpu" else memory.weights + memory.work, _memory(device)
+        needed = memory.total if placement.device == "cpu" else memory.weights + memory.work
         found = f"about {needed / _GIB:.1f} GiB of {here / _GIB:.0f} GiB"
-        yield Check(f"{name}: memory", here >= needed, found, "lower placement.batch_size, or set model.dtype: auto")
+        yield Check(f"{name}: memory", here >= needed, found, _SMALLER)
 
 
 def _memory(device: str) -> int:
@@ -132,13 +137,7 @@ def _quantiser(label: str, quantised: Mapping[str, Any]) -> Check:
 
 
 def _device(device: str) -> str:
-    import torch  # noqa: PLC0415 - takes seconds, and a config that is wrong is told before
-
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
-        reason = str(error).splitlines()[0]
-        raise LensError(f"{device} is not here: {reason}", "set placement.device to cpu, or to one that is") from None
+    check_device(device)
     return device
 
 

@@ -151,7 +151,7 @@ def test_doctor_looks_at_what_a_run_of_one_s_own_needs(tmp_path: Path, monkeypat
     assert "✓ │ reference-mllm" in done.stdout
     data, device = done.stderr.splitlines()
     assert data.startswith("data set: put exactly one of metadata.csv")
-    assert device == "device: set placement.device to cpu, or to one that is"
+    assert device.startswith("device: choose one of these")
 
 
 @pytest.mark.parametrize(

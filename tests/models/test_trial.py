@@ -16,6 +16,7 @@ from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.samples import PROMPT, TEXT
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.models.trial import Finding, Measured, check_model
+from pipeline_core.placement import Placement
 
 ALWAYS = ["family", "weights"]
 GENERATIVE = [*ALWAYS, "states", "roles", "beginning", "batches", "pictures", "attention", "precision"]
@@ -23,7 +24,7 @@ GENERATIVE = [*ALWAYS, "states", "roles", "beginning", "batches", "pictures", "a
 
 def findings(folder: Path, **options: Any) -> list[Finding]:
     settings = ModelSettings(name=str(folder))
-    return list(check_model(settings, describe_model(settings), "cpu", folder.parent, **options))
+    return list(check_model(settings, describe_model(settings), Placement(), folder.parent, **options))
 
 
 def figure(measured: Measured) -> float:

@@ -29,6 +29,7 @@ from pipeline_core.models.representations import chosen_representation
 from pipeline_core.models.samples import IMAGE, PROMPT, ROLES, TEXT, SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.models.tokens import takes_texts
+from pipeline_core.placement import Placement
 
 Floats = npt.NDArray[np.float32]
 
@@ -86,7 +87,7 @@ class Measured(NamedTuple):
 def check_model(
     settings: ModelSettings,
     facts: ModelFacts,
-    device: str,
+    placement: Placement,
     cache: Path,
     *,
     both_precisions: bool = False,
@@ -97,7 +98,7 @@ def check_model(
     Args:
         settings: which model.
         facts: what is known of it.
-        device: where it runs.
+        placement: where it runs.
         cache: folder below which reference models are assembled.
         both_precisions: load it at another precision too, however large it is.
         tell: called with the name of each check before it begins.
@@ -105,8 +106,13 @@ def check_model(
     kind = f"{facts.kind}, {facts.dtype}, attention {facts.attention}"
     yield Finding("family", True, f"{facts.family}: {kind}")
     tell("weights")
+
+    def load_with(**changes: Any) -> Embedder:
+        changed = replace(facts, **changes)
+        return load_embedder(settings, changed, placement.device, cache, placement.device_map)
+
     try:
-        embedder = load_embedder(settings, facts, device, cache)
+        embedder = load_with()
     except LensError as error:
         yield Finding("weights", False, error.problem)
         return
@@ -118,10 +124,6 @@ def check_model(
     before, generative = analysed_vector(embedder), isinstance(embedder, GenerativeEmbedder)
     # A large model fits once.
     del embedder
-
-    def load_with(**changes: Any) -> Embedder:
-        return load_embedder(settings, replace(facts, **changes), device, cache)
-
     if generative:
         tell("attention")
         yield _found("attention", lambda: attention_is_its_own(load_with(attention="eager")))
@@ -262,7 +264,7 @@ def vectors_are_its_own(embedder: ContrastiveEmbedder) -> Measured:
     inputs |= processor.tokenizer([words.text], **options)
     try:
         with torch.inference_mode():
-            output = model(**_fitting(model, inputs))
+            output = model(**_fitting(embedder, model, inputs))
         image, text = output.image_embeds[0], output.text_embeds[0]
     except (AttributeError, TypeError):
         return Measured(None, "the model's own forward pass returns no vectors")
@@ -285,14 +287,14 @@ def _own_inputs(embedder: GenerativeEmbedder, sample: SampleInput) -> dict[str, 
     # A model that keeps positions of the batch before would place this one by them.
     if hasattr(embedder._base, "rope_deltas"):
         embedder._base.rope_deltas = None
-    return _fitting(embedder._base, outputs)
+    return _fitting(embedder, embedder._base, outputs)
 
 
-def _fitting(model: Any, inputs: Any) -> dict[str, torch.Tensor]:
+def _fitting(embedder: GenerativeEmbedder | ContrastiveEmbedder, model: Any, inputs: Any) -> dict[str, torch.Tensor]:
     """Return the inputs that a model takes, on its device and at its precision."""
     accepted = inspect.signature(model.forward).parameters
     return {
-        name: value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)
+        name: value.to(embedder._device, model.dtype if value.is_floating_point() else value.dtype)
         for name, value in inputs.items()
         if name in accepted and isinstance(value, torch.Tensor)
     }

@@ -294,8 +294,7 @@ def _same_model(step: Step, manifest: Manifest, builds: list[Manifest]) -> bool:
 
 def _same_settings(step: Step, manifest: Manifest) -> int:
     """Return how many sections of the settings are equal."""
-    config = step.key.config
-    return sum(config.get(name) == section for name, section in manifest.config.items())
+    return sum(step.key.config.get(name) == section for name, section in manifest.config.items())
 
 
 def _samples(manifest: Manifest, builds: list[Manifest]) -> int | None:
