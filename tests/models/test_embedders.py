@@ -24,9 +24,10 @@ from pipeline_core.models.samples import IMAGE, PROMPT, TEXT, SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.planner.planning import plan_analysis
 from tests.models import published, tiny
+from tests.models.conformance import load, picture
 from tests.models.published import PUBLISHED
-from tests.models.test_conformance import load, picture
-from tests.models.tiny_families import GENERATIVE, save
+from tests.models.tiny_families import save
+from tests.models.tiny_generative import GENERATIVE
 from tests.small import picture_folder, small_config
 
 ASKED = "Find a heart"
@@ -160,11 +161,17 @@ class Recipes:
     words: tuple[str, ...]
     recipe: Recipe
 
+    def prompt(self, sample: str) -> str:
+        """Return a sample's prompt; a picture's placeholder is that of the model's type."""
+        found = PROMPTS[self.family][sample]
+        return found.replace("<|image_pad|>", "<image>") if self.made == "llava_next" else found
+
 
 EMBEDDERS = [
     Recipes("gme-Qwen2-VL-2B-Instruct", "gme", "qwen2_vl", ("<|endoftext|>",), gme),
     Recipes("Qwen3-VL-Embedding-2B", "qwen3_vl_embedding", "qwen3_vl", (), qwen3),
     Recipes("VLM2Vec-Qwen2VL-2B", "vlm2vec", "qwen2_vl", (), vlm2vec),
+    Recipes("VLM2Vec-LLaVa-Next", "vlm2vec", "llava_next", (), e5_v),
     Recipes("LamRA-Ret", "lamra", "qwen2_vl", (), lamra),
     Recipes("e5-v", "e5_v", "llava_next", ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"), e5_v),
 ]
@@ -184,7 +191,7 @@ class Member:
         return self.embedder.embed(samples, [own], ()).vectors[0]
 
 
-@pytest.fixture(scope="module", params=EMBEDDERS, ids=lambda recipes: recipes.family)
+@pytest.fixture(scope="module", params=EMBEDDERS, ids=lambda recipes: recipes.name)
 def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Member:
     recipes = request.param
     made = GENERATIVE[recipes.made]
@@ -194,7 +201,7 @@ def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     model = AutoModelForImageTextToText.from_pretrained(folder).eval()
     with torch.inference_mode():
         expected = {
-            name: recipes.recipe(model, own._processor, PROMPTS[recipes.family][name], sample.image).numpy()
+            name: recipes.recipe(model, own._processor, recipes.prompt(name), sample.image).numpy()
             for name, sample in SAMPLES.items()
         }
     return Member(recipes, embedder, expected)
@@ -202,7 +209,7 @@ def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_prompts_ids_and_roles_are_the_recipe_s(member: Member, name: str) -> None:
-    embedder, sample, prompt = member.embedder, SAMPLES[name], PROMPTS[member.recipes.family][name]
+    embedder, sample, prompt = member.embedder, SAMPLES[name], member.recipes.prompt(name)
     assert embedder._family.render(embedder._processor, sample, "generation") == prompt
     tokenized = embedder.prepare([sample]).samples[0]
     options = {"images": sample.image and [embedder._family.shown(sample.image)], "return_tensors": "pt"}
@@ -230,7 +237,8 @@ def test_it_is_known_by_its_folder_s_name_and_keeps_its_own_prompts(member: Memb
 
 
 def test_every_embedder_has_a_recipe() -> None:
-    assert {recipes.family for recipes in EMBEDDERS} == {name for name, one in FAMILIES.items() if one.names}
+    named = {(one.name, model_type) for one in FAMILIES.values() if one.names for model_type in one.model_types}
+    assert {(recipes.family, recipes.made) for recipes in EMBEDDERS} == named
 
 
 def test_a_processor_that_was_published_without_sizes_is_told_those_of_its_model(tmp_path: Path) -> None:
