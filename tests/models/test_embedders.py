@@ -24,9 +24,10 @@ from pipeline_core.models.samples import IMAGE, PROMPT, TEXT, SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.planner.planning import plan_analysis
 from tests.models import published, tiny
+from tests.models.conformance import load, picture
 from tests.models.published import PUBLISHED
-from tests.models.test_conformance import load, picture
-from tests.models.tiny_families import GENERATIVE, save
+from tests.models.tiny_families import save
+from tests.models.tiny_generative import GENERATIVE
 from tests.small import picture_folder, small_config
 
 ASKED = "Find a heart"
