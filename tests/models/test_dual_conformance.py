@@ -11,7 +11,6 @@ from transformers import AutoModel
 
 from pipeline_core.errors import ModelError
 from pipeline_core.models.contrastive import ContrastiveEmbedder
-from pipeline_core.models.families import FAMILIES
 from pipeline_core.models.samples import SampleInput
 from tests.models import tiny
 from tests.models.conformance import BARE, Dual, batched_vectors, own_vectors, saved_dual
@@ -56,12 +55,6 @@ def test_a_checkpoint_without_one_of_its_weights_is_refused(member: Dual, tmp_pa
     )
     with pytest.raises(ModelError, match=rf"lacks 1 of the weights that embedding needs: {re.escape(lost)};"):
         tiny.load(folder, attention=member.made.attention)
-
-
-def test_every_family_has_a_tiny_model() -> None:
-    contrastive = {name for name, family in FAMILIES.items() if family.traits("reference-mllm").kind == "contrastive"}
-    general = {name for name, family in FAMILIES.items() if family.general}
-    assert {made.family for made in DUAL.values()} == contrastive - general
 
 
 def test_a_text_is_cut_where_it_is_told_and_told(member: Dual) -> None:
