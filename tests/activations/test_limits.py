@@ -27,7 +27,7 @@ from pipeline_core.models.samples import Role, SampleInput
 from pipeline_core.schema.parquet import read_table, write_table
 from pipeline_core.threads import limited_threads
 from tests.limits import write_limits
-from tests.models import tiny, tiny_families
+from tests.models import tiny, tiny_families, tiny_generative
 
 STRIP, DAMAGED, ENDLESS = "image:04", "image:07", "name:11"
 SHARD_SIZE = 24
@@ -46,7 +46,7 @@ def run(embedder: Embedder, dataset: Path, folder: Path, *, shard_size: int = SH
 
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory: pytest.TempPathFactory) -> GenerativeEmbedder:
-    folder = tiny_families.save(tmp_path_factory.mktemp("qwen"), tiny_families.GENERATIVE["qwen2_vl"])
+    folder = tiny_families.save(tmp_path_factory.mktemp("qwen"), tiny_generative.GENERATIVE["qwen2_vl"])
     embedder = tiny.load(folder, alias="qwen", max_tokens=90)
     assert isinstance(embedder, GenerativeEmbedder)
     return embedder
@@ -180,7 +180,7 @@ def test_a_sample_that_never_fits_is_refused_with_its_size(
 
 
 def test_a_fault_of_the_model_still_ends_the_extraction(hard: Path, tmp_path: Path) -> None:
-    embedder = tiny.load(tiny_families.save(tmp_path / "model", tiny_families.GENERATIVE["qwen2_vl"]))
+    embedder = tiny.load(tiny_families.save(tmp_path / "model", tiny_generative.GENERATIVE["qwen2_vl"]))
     assert isinstance(embedder, GenerativeEmbedder)
     embedder._decoder.layers[1].mlp.down_proj.weight.data[3, 3] = torch.nan
     with pytest.raises(ModelError, match=r"not finite for sample \S+ in layer 2"):

@@ -15,7 +15,7 @@ from pipeline_core.models.contrastive import ContrastiveEmbedder
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.limits import MOST_TOKENS, model_limit
 from pipeline_core.models.samples import IMAGE, PROMPT, TEMPLATE, TEXT, SampleInput
-from tests.models import tiny, tiny_duals, tiny_families
+from tests.models import tiny, tiny_duals, tiny_families, tiny_generative
 
 INSTRUCTION = "Summarize the above sentence in one word:"
 WORDS = SampleInput("words", "text", None, "a red heart, a waving hand. " * 12, INSTRUCTION)
@@ -34,7 +34,7 @@ def generative(folder: Path, **options: int) -> GenerativeEmbedder:
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp(request.param)
     if request.param == "qwen2_vl":
-        return tiny_families.save(place, tiny_families.GENERATIVE["qwen2_vl"])
+        return tiny_families.save(place, tiny_generative.GENERATIVE["qwen2_vl"])
     return {"llava": tiny.save_llava, "paligemma": tiny.save_paligemma}[request.param](place)
 
 
