@@ -28,7 +28,8 @@ from pipeline_core.models.family import TransformersFamily
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
-from tests.models.tiny_families import GENERATIVE, TEXT, Tiny, qwen_images, save
+from tests.models.tiny_families import TEXT, Tiny, save
+from tests.models.tiny_generative import GENERATIVE, qwen_images
 
 Batches = Sequence[Sequence[SampleInput]]
 

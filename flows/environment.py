@@ -1,5 +1,6 @@
 """Settings that every entry point makes before Prefect is imported: no telemetry, no prompts, patience at start."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -17,7 +18,6 @@ SETTINGS = {
     # Libraries draw bars of their own over ours.
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
-    "ACCELERATE_LOG_LEVEL": "error",
     # Idle OpenMP threads that spin take the cores from the stage that runs next.
     "OMP_WAIT_POLICY": "passive",
 }
@@ -28,6 +28,8 @@ def prepare() -> None:
     """Set what is not set already."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    # Its own variable for this would set the level of every logger, ours too.
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
 
 
 def default_store() -> Path:
