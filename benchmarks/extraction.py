@@ -29,7 +29,7 @@ from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
 from tests.models.tiny_families import TEXT, Tiny, save
-from tests.models.tiny_generative import GENERATIVE, qwen_images
+from tests.models.tiny_generative import GENERATIVE
 
 Batches = Sequence[Sequence[SampleInput]]
 
@@ -53,7 +53,8 @@ def qwen(kind: str) -> Tiny:
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [half // 4, half * 3 // 8, half * 3 // 8]}
     tower = TOWERS[kind] | {"hidden_size": text["hidden_size"], "patch_size": 14}
     config = {**like.config, "vision_config": tower, "text_config": text | {"rope_parameters": rope}}
-    return replace(like, config=config, images=qwen_images(14))
+    pixels = {"patch_size": 14, "min_pixels": 28**2, "max_pixels": 64 * 28**2}
+    return replace(like, config=config, images={**like.images, **pixels})
 
 
 def samples(count: int) -> list[SampleInput]:

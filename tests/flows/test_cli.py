@@ -65,7 +65,7 @@ def test_a_cached_run_starts_no_server_and_says_so(analysed: Path, pictures: Pat
 
 def test_the_plan_says_what_is_there(analysed: Path, pictures: Path) -> None:
     shown = answer("run", *settings(pictures), "--plan", "--set", "features.share=0.2", store=analysed)
-    assert shown.count("present") == 11
+    assert shown.count("│ present") == 11
     assert shown.count("missing") == 6
 
 

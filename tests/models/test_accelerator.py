@@ -14,7 +14,8 @@ from pipeline_core.models.settings import ModelSettings
 from tests.models import tiny
 from tests.models.test_conformance import SAMPLES
 from tests.models.test_generative import states_of
-from tests.models.tiny_families import GENERATIVE, save
+from tests.models.tiny_families import save
+from tests.models.tiny_generative import GENERATIVE
 
 ON_GPU = pytest.mark.gpu
 

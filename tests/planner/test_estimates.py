@@ -14,6 +14,8 @@ from pipeline_core.store.journal import read_runs
 from tests.small import small_config
 
 STORED = ("activations", "sae", "codes")
+UNCOUNTED = ("refused/", "long_texts/")
+"""Tables that are empty but for what a model cannot take; in a small run their files weigh as much as others'."""
 
 
 def planned(store: Path, *settings: str) -> Plan:
@@ -38,7 +40,8 @@ def test_rows_are_exact_and_bytes_near(inline_store: Path) -> None:
     assert found.counts[False] == rows
     told = {step.step.partition("/")[0]: step.n_bytes for step in found.steps}
     for stage in STORED:
-        taken = sum(file.size for file in store.get(plan.of_stage(stage)[0].key).manifest.files)
+        files = store.get(plan.of_stage(stage)[0].key).manifest.files
+        taken = sum(file.size for file in files if not file.path.startswith(UNCOUNTED))
         assert told[stage] == pytest.approx(taken, rel=0.1), stage
 
 

@@ -201,6 +201,8 @@ def _model(
         attention="sdpa",
         at_analysis_layer=True,
     )
+    cut = {"n_tokens": 90, "n_kept": 77, "kept": "0" * 32}
+    rows.add("long_texts", model=name, sample_id="name:0", prompt_id="none", **cut)
     _retrieval(rows, name, recipes, strength, random)
     for adaptation, task in product(("raw", "realign"), ("t2i", "i2t")):
         rows.add(
