@@ -1,10 +1,11 @@
 """Settings that every data set has; a source adds its own."""
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipeline_core.errors import ConfigError
 from pipeline_core.settings import Section, Unit
@@ -37,6 +38,28 @@ class DatasetSettings(Section):
     name: str = Field(description="Which data set.")
     max_quarantine_share: Unit = Field(0.05, description="Share of bad rows above which the run fails.")
     seed: int = Field(0, ge=0, description="Redraws support and validation; train and test never change.")
+
+
+class FolderedSettings(DatasetSettings):
+    """Settings of data that are read from a folder.
+
+    ``needed``: fields without a default, and what they are to be set to.
+    """
+
+    needed: ClassVar[Mapping[str, str]] = {"path": "the folder"}
+
+    path: DataFolder = Field(description="The folder; relative to where the command is started.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_told_what_it_needs(cls, section: Any) -> Any:
+        for field, what in cls.needed.items():
+            if isinstance(section, Mapping) and section.get(field) in (None, [], ()):
+                name = cls.model_fields["name"].default
+                raise ValueError(
+                    f"dataset.name is {name}, and dataset.{field} is not set; set dataset.{field} to {what}"
+                )
+        return section
 
 
 def existing(folder: Path) -> Path:

@@ -1,30 +1,21 @@
 """The data set ``folder``: the user's own pictures with captions, own queries with judgements, or both."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pipeline_core.dataset.settings import DataFolder, DatasetSettings, existing
+from pipeline_core.dataset.settings import FolderedSettings, existing
 
 if TYPE_CHECKING:
     from pipeline_core.dataset.tables import Dataset
 
 
-class FolderSettings(DatasetSettings):
+class FolderSettings(FolderedSettings):
     """A folder of the user's own."""
 
     name: Literal["folder"] = Field(
         "folder", description="Which data set: your own pictures, captions and queries in a folder."
     )
-    path: DataFolder = Field(description="The folder; relative to where the command is started.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _has_path(cls, section: Any) -> Any:
-        if isinstance(section, Mapping) and section.get("path") is None:
-            raise ValueError("dataset.name is folder, and dataset.path is not set; set dataset.path to the folder")
-        return section
 
 
 class FolderSource:

@@ -1,19 +1,21 @@
 """The data set ``mbeir``: tasks of M-BEIR in the files of UniIR (Wei et al. 2024, arXiv 2311.17136)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pipeline_core.dataset.settings import DataFolder, DatasetSettings, existing
+from pipeline_core.dataset.settings import DataFolder, FolderedSettings, existing
 from pipeline_core.settings import Count
 
 if TYPE_CHECKING:
     from pipeline_core.dataset.tables import Dataset
 
 
-class MBeirSettings(DatasetSettings):
+class MBeirSettings(FolderedSettings):
     """Tasks of M-BEIR, whole or as a declared sample."""
+
+    needed: ClassVar[Mapping[str, str]] = {"path": "the folder of M-BEIR", "tasks": "a list such as [mscoco_task0]"}
 
     name: Literal["mbeir"] = Field("mbeir", description="Which data set: tasks of M-BEIR in a folder.")
     path: DataFolder = Field(description="Folder of M-BEIR, with query, cand_pool and qrels below it.")
@@ -31,14 +33,6 @@ class MBeirSettings(DatasetSettings):
     distractors: Count | None = Field(
         None, description="Most candidates beside right answers and hard negatives; null takes all."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_told_what(cls, section: Any) -> Any:
-        for field, remedy in (("path", "the folder of M-BEIR"), ("tasks", "a list such as [mscoco_task0]")):
-            if isinstance(section, Mapping) and not section.get(field):
-                raise ValueError(f"dataset.name is mbeir, and dataset.{field} is not set; set it to {remedy}")
-        return section
 
 
 class MBeirSource:
