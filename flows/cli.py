@@ -11,14 +11,14 @@ import typer
 
 from flows import environment, models_command
 from flows.exits import ExitStatus
-from flows.options import ConfigOption, JsonOption, PresetOption, SetOption, StoreOption
+from flows.options import ConfigOption, JsonOption, PresetOption, SetOption, StoreOption, existing_store
+from flows.search_command import search
 from flows.terminal import err, out, print_table, progress_bars
-from pipeline_core.errors import LensError, QueryError, StoreError
+from pipeline_core.errors import LensError, StoreError
 
 if TYPE_CHECKING:
     from flows.running import FlowName
     from pipeline_core.config import RunConfig
-    from pipeline_core.index.search import SearchResult
     from pipeline_core.planner.plan import Plan
 
 app = typer.Typer(
@@ -106,7 +106,7 @@ def sql(
         return
     if query is None:
         raise typer.BadParameter("give a select, or --schema")
-    result = ask(_existing(store), query)
+    result = ask(existing_store(store), query)
     if as_csv:
         sys.stdout.write(formats.to_csv(result))
     elif as_json:
@@ -115,49 +115,7 @@ def sql(
         out.print(formats.to_table(result))
 
 
-@app.command()
-def search(
-    text: Annotated[str | None, typer.Argument(help='What to look for, e.g. "a red heart".')] = None,
-    image: Annotated[Path | None, typer.Option(help="A picture to look for, or to look for with the words.")] = None,
-    to: Annotated[Literal["image", "text", "any"], typer.Option(help="What to find.")] = "image",
-    k: Annotated[int, typer.Option("-k", min=1, max=100, help="Hits to show.")] = 5,
-    model: Annotated[str | None, typer.Option(help="Model; by default the one that the latest run studied.")] = None,
-    device: Annotated[str | None, typer.Option(help="Where it runs; by default as in that run.")] = None,
-    store: StoreOption = None,
-) -> None:
-    """Search the index with words, a picture, or both: hits of raw and of realigned embeddings, side by side.
-
-    Without words and picture every line read is a search, [bold]--image FILE[/bold] before the words of those with a
-    picture; the model is loaded once for all of them.
-    """
-    from flows.searching import open_searcher, read_lines, read_question
-    from pipeline_core.activations.query import Question
-
-    asked = None if image is None and text in (None, "-") else Question(text, image)
-    searcher = open_searcher(_existing(store), model, device)
-    if asked is not None:
-        _show_hits(searcher.search(asked, to, k))
-        return
-    refused = 0
-    for line in read_lines():
-        try:
-            _show_hits(searcher.search(read_question(line), to, k), line)
-        except QueryError as error:
-            refused += 1
-            err.print(f"lens: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-    if refused and not sys.stdin.isatty():
-        raise typer.Exit(2)
-
-
-def _show_hits(hits: "SearchResult", title: str | None = None) -> None:
-    columns = {"raw": hits.raw, "ReAlign": hits.realign}
-    shown = {name: found for name, found in columns.items() if found is not None}
-    ranks = enumerate(zip(*shown.values(), strict=True), start=1)
-    if title:
-        out.print(title, markup=False, highlight=False)
-    print_table(["rank", *shown], [(str(rank), *map(str, found)) for rank, found in ranks])
-    if hits.realign is None:
-        out.print("ReAlign: not fitted to such questions, of which the data set has none in the support split")
+app.command()(search)
 
 
 @app.command()
@@ -200,7 +158,7 @@ def features(
     from pipeline_core.warehouse import format as formats
     from pipeline_core.warehouse.query import top_features
 
-    out.print(formats.to_table(top_features(_existing(store), by, sae, top)))
+    out.print(formats.to_table(top_features(existing_store(store), by, sae, top)))
 
 
 @app.command()
@@ -208,7 +166,7 @@ def report(store: StoreOption = None) -> None:
     """Print the path of the latest completed run's report."""
     from pipeline_core.store.journal import read_runs
 
-    root = _existing(store)
+    root = existing_store(store)
     for record in reversed(read_runs(root)):
         for artifact in record.artifacts:
             if record.state == "completed" and artifact.stage == "report":
@@ -228,7 +186,7 @@ def verify(
     from pipeline_core.store.artifacts import Store
 
     _know_every_table()
-    place = Store(_existing(store))
+    place = Store(existing_store(store))
     problems = place.verify()
     for problem in problems:
         err.print(f"{problem.artifact}: {problem.file} {problem.what}", markup=False, highlight=False)
@@ -278,7 +236,7 @@ def diff(left: str, right: str, store: StoreOption = None) -> None:
     from pipeline_core.store.diff import diff_runs
 
     _know_every_table()
-    differences = diff_runs(_existing(store), left, right)
+    differences = diff_runs(existing_store(store), left, right)
     for difference in differences:
         out.print(f"{difference.name}: {difference.what}", markup=False, highlight=False)
     if differences:
@@ -297,7 +255,7 @@ def prune(
     from pipeline_core.store.journal import used_artifacts
 
     _know_every_table()
-    root = _existing(store)
+    root = existing_store(store)
     doomed = Store(root).prune(lambda: used_artifacts(root, keep_runs), dry_run=not delete)
     for folder in doomed:
         out.print(f"{'removed' if delete else 'would remove'} {folder}", markup=False, highlight=False)
@@ -310,13 +268,6 @@ def _config(preset: str | None, file: Path | None, settings: list[str] | None, r
 
     chosen = [f"placement.runner={runner}"] if runner else []
     return load_config(preset, file, (*(settings or ()), *chosen))
-
-
-def _existing(store: Path | None) -> Path:
-    root = (store or environment.default_store()).resolve()
-    if not root.is_dir():
-        raise StoreError(f"there is no store at {root}", "run lens run first, or name it with --store")
-    return root
 
 
 def _know_every_table() -> None:
@@ -364,10 +315,6 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
 def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
     """Carry out a plan by the runner that its placement names."""
-    from pipeline_core.planner.execution import check_machine
-    from pipeline_core.store.artifacts import Store
-
-    check_machine(plan, Store(root))  # before a server is started
     with progress_bars(err) as listener:
         if plan.config.placement.runner == "inline":
             from flows.inline import InlineRunner
@@ -378,6 +325,10 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
                 logging.getLogger(InlineRunner.__module__).setLevel(logging.INFO)
             run_plan(flow, plan, root, InlineRunner(listener) if listener else InlineRunner())
             return
+        from pipeline_core.planner.execution import check_machine
+        from pipeline_core.store.artifacts import Store
+
+        check_machine(plan, Store(root))  # before a server is started
         from flows.analyze import analyze
         from flows.compare import compare
         from flows.sweep import sweep

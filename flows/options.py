@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""Options that several commands take, and the store that one names."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows import environment
+from pipeline_core.errors import StoreError
 from pipeline_core.presets import preset_names
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="The store's folder.", envvar=environment.STORE)]
@@ -13,3 +14,15 @@ PresetOption = Annotated[str | None, typer.Option(help=f"A shipped config: {', '
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A config of your own, YAML.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.field=value; may be repeated.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def existing_store(store: Path | None) -> Path:
+    """Return the store that is named, or the default one.
+
+    Raises:
+        StoreError: it is not there.
+    """
+    root = (store or environment.default_store()).resolve()
+    if not root.is_dir():
+        raise StoreError(f"there is no store at {root}", "run lens run first, or name it with --store")
+    return root
