@@ -16,10 +16,10 @@ from statistics import median
 from typing import Any
 
 import torch
-from PIL import Image
 from transformers import AutoConfig
 
 from flows import environment
+from pipeline_core.dataset.images import decode
 from pipeline_core.dataset.sources.emoji.records import read_emoji_records
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.facts import describe_model
@@ -61,7 +61,7 @@ def samples(count: int) -> list[SampleInput]:
     """Return as many pictures as texts, and as many of both: each picture is seen twice."""
     found = []
     for n, record in enumerate(read_emoji_records()[:: 3000 // count][:count]):
-        picture = Image.open(record.picture).convert("RGBA").convert("RGB").resize((SIDE, SIDE))
+        picture = decode(record.picture.read_bytes()).resize((SIDE, SIDE))
         word, keeps = "Summarize the above {} in one word: ", n % 2 == 0
         found += [
             SampleInput(f"i{n}", "i", picture, None, word.format("image"), str(n), keeps),

@@ -29,12 +29,10 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
 
     def volume(self, subject: ModelSubject, load: Load) -> float:
         """Return what embeddings of every representation take, and token states as if none were alike."""
-        from pipeline_core.models.representations import pooled_representations
+        from pipeline_core.models.representations import count_representations
         from pipeline_core.schema.parquet import EMBEDDING_ROW_GROUP, ROW_GROUP, stored_bytes
 
-        layer = subject.settings(ActivationsSettings).layer if load.n_layers else None
-        last = load.n_layers if layer is None else layer
-        n = len(pooled_representations("", load.n_layers, last, "causal")) if load.n_layers else 1
+        n = count_representations(load.n_layers, subject.settings(ActivationsSettings).layer)
         shard = min(subject.placement.shard_size, load.requests)
         rows, states = n * load.requests, load.kept * load.tokens
         in_group = min(EMBEDDING_ROW_GROUP, n * shard)

@@ -17,7 +17,7 @@ from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.grids import ImageGrid, image_grid
 from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, visiting
-from pipeline_core.models.limits import MOST_TOKENS, Limits, model_limit, tokenizer_limit
+from pipeline_core.models.limits import MOST_TOKENS, TokenLimits, model_limit, tokenizer_limit
 from pipeline_core.models.pictures import PictureMemory
 from pipeline_core.models.pooling import pool, token_mask
 from pipeline_core.models.prefix import PLAIN_ARGUMENTS, keeps_plain_cache, shared_prefix
@@ -64,6 +64,7 @@ class GenerativeEmbedder:
         self._processor = processor
         self._pad_id: int = processor.tokenizer.pad_token_id or 0
         self._accepted = frozenset(inspect.signature(self._base.forward).parameters) - _NEVER_PASSED
+        most = model_limit(model)
         self._speech = Speech(
             family,
             processor,
@@ -72,10 +73,7 @@ class GenerativeEmbedder:
             self._accepted,
             takes_texts(processor),
             marker_pattern(processor),
-            Limits(
-                min(facts.max_tokens or MOST_TOKENS, tokenizer_limit(processor.tokenizer), model_limit(model)),
-                model_limit(model),
-            ),
+            TokenLimits(min(facts.max_tokens or MOST_TOKENS, tokenizer_limit(processor.tokenizer), most), most),
         )
         self._reuses_prefix = self.attention_kind == "causal" and keeps_plain_cache(text_config)
         self._plain = PLAIN_ARGUMENTS | ({_KINDS} if self._has_places else frozenset())

@@ -97,7 +97,7 @@ def checkpoint_folder(facts: ModelFacts) -> Path | None:
         return folder if folder.is_absolute() else None
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
 
-    file = try_to_load_from_cache(facts.place, "config.json", revision=facts.revision)
+    file = try_to_load_from_cache(facts.place, CONFIG, revision=facts.revision)
     return Path(file).parent if isinstance(file, str) else None
 
 

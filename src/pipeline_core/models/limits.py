@@ -18,7 +18,7 @@ _UNTOLD = 10**6
 
 
 @dataclass(frozen=True)
-class Limits:
+class TokenLimits:
     """Most tokens of a generative model's input.
 
     Attributes:

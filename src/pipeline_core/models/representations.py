@@ -57,6 +57,12 @@ def pooled_representations(
     )
 
 
+def count_representations(n_layers: int, layer: int | None) -> int:
+    """Return how many representations a model gives whose decoder has so many layers; 0 layers: it pools by itself."""
+    last = n_layers if layer is None else layer
+    return len(pooled_representations("", n_layers, last, "causal")) if n_layers else 1
+
+
 def model_representation(model: str) -> Representation:
     """Return the only representation of a model that gives one vector a sample."""
     return Representation(f"{model}/model", -1, "model", "model", "all", "bidirectional", at_analysis_layer=True)

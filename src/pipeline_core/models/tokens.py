@@ -14,7 +14,7 @@ import torch
 from pipeline_core.errors import ModelError, SampleError
 from pipeline_core.model_facts import Rendering
 from pipeline_core.models.family import GenerativeFamily
-from pipeline_core.models.limits import Limits, LongText, digest
+from pipeline_core.models.limits import LongText, TokenLimits, digest
 from pipeline_core.models.pictures import check_picture
 from pipeline_core.models.prompts import Span, Spans, without_markers
 from pipeline_core.models.samples import IMAGE, PROMPT, REFUSALS, TEMPLATE, TEXT, Roles, SampleInput, unprepared
@@ -81,7 +81,7 @@ class Speech:
     accepted: frozenset[str]
     takes_texts: bool
     markers: re.Pattern[str]
-    limits: Limits
+    limits: TokenLimits
 
 
 def takes_texts(processor: Any) -> bool:
@@ -133,7 +133,7 @@ def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
     return _cut(TokenizedSample(sample, tokens, vision, roles), words, speech.limits)
 
 
-def _cut(whole: TokenizedSample, words: npt.NDArray[np.int64], limits: Limits) -> TokenizedSample:
+def _cut(whole: TokenizedSample, words: npt.NDArray[np.int64], limits: TokenLimits) -> TokenizedSample:
     """Leave out the last of the tokens ``words`` of a sample that has more tokens than its model takes."""
     n_pictures = int((whole.roles == IMAGE).sum())
     n_tokens = len(whole.roles) - n_pictures

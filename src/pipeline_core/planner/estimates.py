@@ -20,7 +20,7 @@ from pipeline_core.activations.vectors import PLAIN_PROMPT
 from pipeline_core.errors import LensError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.families import FAMILIES
-from pipeline_core.models.representations import pooled_representations
+from pipeline_core.models.representations import count_representations
 from pipeline_core.models.size import ModelSize
 from pipeline_core.planner.plan import Plan, Step
 from pipeline_core.stage import Load, ModelSubject, SaeSubject
@@ -193,9 +193,8 @@ def memory_of(subject: ModelSubject, rows: Counts, size: ModelSize, tokens: floa
     number, placement = _BYTES.get(subject.model.dtype, 2), subject.placement
     shard = min(placement.shard_size, rows.requests)
     layer = placement.batch_size * tokens * (6 * size.width + 3 * size.inner) * number
-    representations = len(pooled_representations("", size.n_layers, size.n_layers, "causal")) if size.n_layers else 1
     # Vectors are joined and turned into a table, which holds them three times; states twice, one as half precision.
-    vectors = 3 * 4 * shard * representations * size.width
+    vectors = 3 * 4 * shard * count_representations(size.n_layers, None) * size.width
     stored = tokens if size.n_layers else 1.0
     states = 6 * shard * rows.kept / max(rows.requests, 1) * stored * size.width
     pictures = min(_REMEMBERED, shard * rows.pictured * size.picture_tokens * size.width * number)
