@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.environment import default_store
-from flows.options import JsonOption, SetOption, StoreOption
+from flows.options import JsonOption, SetOption
 from flows.terminal import err, out, print_table
 
 app = typer.Typer()
@@ -35,7 +34,6 @@ def check(
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Compare bfloat16 with float32 also where the model is large.")
     ] = False,
-    store: StoreOption = None,
 ) -> None:
     """Check that a model is embedded right: one line a check, with figures; status 1 where one does not hold.
 
@@ -49,11 +47,11 @@ def check(
     facts = describe_model(config.model)
 
     from pipeline_core.models.trial import check_model
-    from pipeline_core.planner.execution import CACHE
     from pipeline_core.threads import limited_threads
+    from pipeline_core.user_cache import user_cache
 
     failed = False
-    placement, cache = config.placement, (store or default_store()) / CACHE
+    placement, cache = config.placement, user_cache("models")
     with limited_threads(placement.threads), err.status("weights") as status:
         for finding in check_model(config.model, facts, placement, cache, both_precisions=bf16, tell=status.update):
             failed |= finding.ok is False

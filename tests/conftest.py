@@ -2,6 +2,8 @@
 
 import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -19,6 +21,10 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 _status = ExitStatus()
 atexit.register(_status.leave)
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # Tests have a cache of their own, which their workers and processes share.
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="retrieval-lens-cache-")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 SLOW = {

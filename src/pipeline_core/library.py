@@ -27,6 +27,7 @@ from pipeline_core.schema.parquet import read_table
 from pipeline_core.settings import Section, explained
 from pipeline_core.store.artifacts import Artifact, Store
 from pipeline_core.store.journal import RunRecord, find_run
+from pipeline_core.user_cache import user_cache
 
 if TYPE_CHECKING:
     import duckdb
@@ -208,7 +209,6 @@ class Run:
         from pipeline_core.index.searcher import Searcher  # noqa: PLC0415 - lancedb
         from pipeline_core.models.facts import describe_model  # noqa: PLC0415
         from pipeline_core.models.loading import load_embedder  # noqa: PLC0415
-        from pipeline_core.planner.execution import CACHE  # noqa: PLC0415
 
         name, given = model or self.models[0], self.record.config
         asked = [self._section(ModelSettings, one) for one in (given.get("model"), *given.get("compare_with", ()))]
@@ -223,7 +223,7 @@ class Run:
             raise QueryError(f"the model {name} has changed since the index was built", "run lens run again")
         place = self._section(Placement, {"device": device} if device else given.get("placement"))
         return Searcher(
-            load_embedder(chosen, facts, place.device, self.store.root / CACHE, place.device_map),
+            load_embedder(chosen, facts, place.device, user_cache("models"), place.device_map),
             DatasetTables.read(dataset.folder),
             index.folder,
             self._section(ActivationsSettings, given.get("activations")),

@@ -53,14 +53,13 @@ def test_the_list_waits_for_no_model_library() -> None:
 def test_a_model_is_checked_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tiny.save_clip(tmp_path / "clip")
     monkeypatch.setenv("COLUMNS", "80")
-    done = process("models", "check", str(folder), "--set", "model.attention=eager", "--store", str(tmp_path / "store"))
+    done = process("models", "check", str(folder), "--set", "model.attention=eager")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["✓", check] for check in ("family", "weights", "vectors", "batches", "pictures", "precision")
     ]
     assert max(map(len, lines)) <= 80
-    assert not (tmp_path / "store").exists()
 
 
 def test_a_check_that_fails_ends_with_status_1(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline_core.user_cache import user_cache
+
 
 def recall(key: str) -> str | None:
     """Return the family that was remembered under a key, if any."""
@@ -25,5 +27,4 @@ def remember(key: str, family: str) -> None:
 
 
 def _file(key: str) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "retrieval-lens" / "families" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    return user_cache("families") / hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -11,9 +11,7 @@ from pipeline_core.models.devices import check_device
 from pipeline_core.planner.plan import Plan, Step
 from pipeline_core.stage import Progress, Used, Work
 from pipeline_core.store.artifacts import Artifact, Store
-
-CACHE = ".models"
-"""Folder of the store that holds what can be made again: assembled reference models."""
+from pipeline_core.user_cache import user_cache
 
 RETRY_DELAYS = (2.0, 10.0)
 """Seconds before a step that failed is tried again."""
@@ -88,7 +86,7 @@ def build_share(plan: Plan, name: str, store: Store, share: int, of: int, progre
 
 def _workshop(plan: Plan, step: Step, store: Store, progress: Progress) -> Callable[[Path], Work[Any]]:
     used = used_by(plan, store, step)
-    return lambda folder: Work(step.subject, used, folder, progress, store.root / CACHE)
+    return lambda folder: Work(step.subject, used, folder, progress, user_cache("models"))
 
 
 def used_by(plan: Plan, store: Store, step: Step) -> tuple[Used, ...]:

@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline_core.user_cache import user_cache
+
 _SETTLED_SECONDS = 2.0
 """Age of a change that clocks of file systems tell from the next one; younger files are read again each time."""
 
@@ -22,7 +24,7 @@ class Digests:
 
     def __init__(self, memo: Path | None = None) -> None:
         """Take the file that remembers; by default one in the user's cache."""
-        self._memo = memo or _user_cache() / "digests.json"
+        self._memo = memo or user_cache("digests.json")
         self._known: dict[str, str] = {}
         self._new: dict[str, str] = {}
 
@@ -59,7 +61,3 @@ class Digests:
         if asked - max(stat.st_mtime, stat.st_ctime) > _SETTLED_SECONDS:
             self._new[key] = digest
         return digest
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "retrieval-lens"
