@@ -83,7 +83,7 @@ def metric_rows(scored: Scored, settings: ScoringSettings) -> pl.DataFrame:
 def rank_rows(scored: Scored) -> pl.DataFrame:
     """Return rows of ``retrieval_ranks``."""
     pool = scored.pool
-    query_ids = pl.Series(pool.query_ids)[pool.judged]
+    query_ids, families = (pl.Series(own)[pool.judged] for own in (pool.query_ids, pool.groups))
     return pl.concat(
         pl.DataFrame(
             {
@@ -91,6 +91,7 @@ def rank_rows(scored: Scored) -> pl.DataFrame:
                 "task_id": pool.task_id,
                 "split": pool.split,
                 "query_id": query_ids,
+                "family": families,
                 "first_relevant_rank": ranks,
                 "n_relevant": pool.n_relevant[pool.judged],
             }
@@ -136,7 +137,8 @@ def effect_rows(
         settings: numbers of resamples and permutations, seed.
     """
     groups = pool.judged_groups
-    low, high = bootstrap_intervals(differences, groups, settings.bootstrap, _draws("bootstrap", pool, settings))
+    draws = _draws("bootstrap", pool, settings)
+    low, high = bootstrap_intervals(differences, groups, settings.bootstrap, draws, least=-1.0)
     return pl.DataFrame(list(named), infer_schema_length=None).with_columns(
         task_id=pl.lit(pool.task_id),
         metric=pl.lit("hit_rate"),

@@ -15,35 +15,102 @@ Values = npt.NDArray[np.float64]
 Groups = npt.NDArray[np.int64]
 """Group of each query [n], numbered from 0 without a gap."""
 
-LEVEL = (0.025, 0.975)
-"""Quantiles of a 95% percentile interval."""
+LEVEL = 0.95
+"""Of every interval."""
+
+MOST_ERRORS = 6.0
+"""Standard errors that an interval reaches at most to either side: a resample may miss the few groups that differ, and
+then knows no error at all."""
 
 BLOCK_ENTRIES = 1 << 22
 """Resampling weights held at a time."""
 
+TINY = 1e-12
+"""Below this an error is that of rounding."""
+
 
 def bootstrap_intervals(
-    values: Values, groups: Groups, samples: int, rng: np.random.Generator
+    values: Values, groups: Groups, samples: int, rng: np.random.Generator, least: float = 0.0
 ) -> tuple[Values, Values]:
-    """Return the ends (low [m], high [m]) of 95% percentile intervals of means over queries.
+    """Return the ends (low [m], high [m]) of 95% intervals of means over queries.
 
-    A resample draws as many groups as there are, with replacement; its mean is the sum of the scores over the number
-    of queries of the groups drawn (the cluster bootstrap).
+    The studentised cluster bootstrap: a resample draws as many groups as there are, with replacement; its mean is the
+    sum of the scores over the number of queries of the groups drawn, and counts by how many of its own standard errors
+    it lies from the mean of all. With few groups of unequal sizes this covers what percentiles of the means do not
+    (docs/intervals.md). The standard error is the jackknife's, of leaving out one group at a time.
 
     Args:
         values: per-query scores, or differences of scores, [m, n]: m quantities on the same n queries.
         groups: group of each query [n].
         samples: bootstrap samples.
         rng: source of randomness.
+        least: smallest value that a query may have, where 1 is the largest: 0 of scores, -1 of differences.
     """
-    sums, sizes = _group_sums(values, groups), np.bincount(groups)
-    even = np.full(len(sizes), 1.0 / len(sizes))
-    means = []
-    for size in _blocks(samples, len(sizes)):
-        drawn = rng.multinomial(len(sizes), even, size=size).astype(np.float64)
-        means.append(drawn @ sums.T / (drawn @ sizes)[:, None])
-    low, high = np.quantile(np.concatenate(means), LEVEL, axis=0)
-    return low, high
+    sums, sizes = _group_sums(values, groups), np.bincount(groups).astype(np.float64)
+    means = sums.sum(axis=1) / sizes.sum()
+    squares, products = np.square(sums), sums * sizes
+    far = []
+    for drawn in resamples(len(sizes), samples, rng):
+        drawn_sizes = (drawn @ sizes)[:, None]
+        drawn_means = drawn @ sums.T / drawn_sizes
+        spread = drawn @ squares.T - 2 * drawn_means * (drawn @ products.T)
+        spread += np.square(drawn_means) * (drawn @ np.square(sizes))[:, None]
+        far.append(standardised(drawn_means - means, spread / np.square(drawn_sizes), len(sizes)))
+    error = jackknife_error(sums - means[:, None] * sizes, sizes)
+    return ends(means, error, reach(np.concatenate(far), len(sizes)), len(sizes), least)
+
+
+def resamples(groups: int, samples: int, rng: np.random.Generator) -> Iterator[Values]:
+    """Yield how often each group is drawn [block, groups], in blocks of bounded size, ``samples`` rows in all."""
+    for size in _blocks(samples, groups):
+        drawn = rng.integers(0, groups, (size, groups)) + groups * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * groups).reshape(size, groups).astype(np.float64)
+
+
+def standardised(distances: Values, spread: Values, groups: int) -> Values:
+    """Return distances of resamples from the estimate in standard errors of the resample, without sign.
+
+    Args:
+        distances: resample minus estimate.
+        spread: sum over the groups drawn of the squared influence of each.
+        groups: their number.
+    """
+    error = np.sqrt(np.maximum(spread, 0.0) * groups / max(groups - 1, 1))
+    known = error > TINY
+    return np.where(
+        known, np.abs(distances) / np.where(known, error, 1.0), np.where(np.abs(distances) > TINY, np.inf, 0)
+    )
+
+
+def jackknife_error(residuals: Values, sizes: Values) -> Values:
+    """Return standard errors [m] of ratios of sums from the residuals [m, groups] of groups of these sizes [groups]."""
+    total = sizes.sum()
+    left = np.maximum(total - sizes, TINY)
+    return np.asarray(np.sqrt((len(sizes) - 1) / len(sizes) * np.square(residuals / left).sum(axis=-1)))
+
+
+def reach(far: Values, groups: int) -> Values:
+    """Return how many standard errors an interval reaches to each side, by the resamples' [samples, ...].
+
+    Never less than Student's t has it, nor more than ``MOST_ERRORS``.
+    """
+    student = stats.t.ppf((1 + LEVEL) / 2, max(groups - 1, 1))
+    return np.clip(np.quantile(far, LEVEL, axis=0, method="inverted_cdf"), min(student, MOST_ERRORS), MOST_ERRORS)
+
+
+def ends(
+    values: Values, error: Values, errors: Values, groups: int, least: float, most: float = 1.0
+) -> tuple[Values, Values]:
+    """Return the ends of intervals within the bounds.
+
+    Where no group differs from another the error is not known, and not none: one like none of n may yet be met as often
+    as 1 - 0.025^(1/n), the exact bound of a share of which nothing was seen.
+    """
+    unseen = 1.0 - ((1 - LEVEL) / 2) ** (1 / groups)
+    alike = error <= TINY
+    below = np.where(alike, unseen * (values - least), errors * error)
+    above = np.where(alike, unseen * (most - values), errors * error)
+    return np.maximum(values - below, least), np.minimum(values + above, most)
 
 
 def permutation_p(differences: Values, groups: Groups, permutations: int, rng: np.random.Generator) -> Values:
@@ -65,6 +132,15 @@ def permutation_p(differences: Values, groups: Groups, permutations: int, rng: n
 def corrected(p: Values) -> Values:
     """Return Benjamini and Hochberg's q-values [m] for one family of p-values [m]."""
     return np.asarray(stats.false_discovery_control(p, method="bh")) if len(p) else p
+
+
+def holm(p: Values) -> Values:
+    """Return Holm's corrected p-values [m] for one family: below a level, all that lie below are right together."""
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected_p = np.empty(len(p))
+    corrected_p[order] = np.minimum(stepped, 1.0)
+    return corrected_p
 
 
 def _group_sums(values: Values, groups: Groups) -> Values:

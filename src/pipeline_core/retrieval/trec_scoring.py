@@ -25,7 +25,7 @@ def score_run(run: pl.DataFrame, qrels: pl.DataFrame, ks: Sequence[int], bootstr
         run: query_id, sample_id, score; see ``trec.read_run``.
         qrels: query_id, sample_id, relevance; 1 or more is relevant, and is the gain of nDCG.
         ks: cut-offs.
-        bootstrap: resamples of the 95% percentile intervals; queries are taken as independent.
+        bootstrap: resamples of the 95% intervals; queries are taken as independent.
         seed: of the resamples.
 
     Returns:
