@@ -101,6 +101,7 @@ TABLES: tuple[Table, ...] = (
             column("setting", STRING, "adaptation, pooling, whitening ...; '' if none"),
             column("quantity", STRING, "what is measured, e.g. R@5"),
             column("value", DOUBLE, "as printed: percent where quantity is a recall or a share"),
+            nullable("misprint", STRING, "why it is not what was meant; NULL of all others"),
         ),
     ),
 )
