@@ -60,6 +60,7 @@ def ranked(system_id: str) -> dict[str, Any]:
         "task_id": "t2i",
         "split": "test",
         "query_id": "q1",
+        "family": "dog",
         "first_relevant_rank": 1,
         "n_relevant": 1,
     }

@@ -4,29 +4,37 @@ from typing import Any
 
 from tests.contracts.extracted_rows import Tables
 
-HOLDS, FAILS, MISSING = "holds", "fails", "not measurable here"
+HOLDS, REFUTED, MISSING = "holds", "refuted", "not measurable here"
 
 
-def part(claim: int, n_cases: int, n_passed: int, verdict: str, value: float | None) -> dict[str, Any]:
+def mean(value: float | None) -> dict[str, Any]:
+    interval = {"low": None, "high": None, "p": None} if value is None else {"low": -0.5, "high": 0.5, "p": 0.01}
+    return {"value": value, **interval, "detectable": None if value is None else 0.1}
+
+
+def part(claim: int, outcomes: tuple[int, int, int], verdict: str, value: float | None) -> dict[str, Any]:
+    supporting, refuting, left_out = outcomes
     return {
         "claim": claim,
         "part": "gain",
         "statistic": "what is gained",
         "direction": "above",
         "threshold": 0.0,
-        "test": "q",
         "needed": "majority",
         "decides": True,
-        "n_cases": n_cases,
-        "n_passed": n_passed,
+        "n_cases": supporting + refuting,
+        "n_supporting": supporting,
+        "n_refuting": refuting,
+        "n_left_out": left_out,
         "verdict": verdict,
-        "value": value,
+        "needs": "more" if verdict == MISSING else None,
+        **mean(value),
         "paper_value": 0.2,
         "timed": False,
     }
 
 
-def case(claim: int, name: str, value: float, passed: bool) -> dict[str, Any]:
+def case(claim: int, name: str, value: float, outcome: str) -> dict[str, Any]:
     return {
         "claim": claim,
         "part": "gain",
@@ -35,8 +43,11 @@ def case(claim: int, name: str, value: float, passed: bool) -> dict[str, Any]:
         "value": value,
         "low": value - 0.1,
         "high": value + 0.1,
-        "q": 0.01,
-        "passed": passed,
+        "p": 0.01,
+        "q": None if outcome == "left out" else 0.02,
+        "detectable": 0.1,
+        "outcome": outcome,
+        "left_out": "ceiling" if outcome == "left out" else None,
         "timed": False,
     }
 
@@ -51,22 +62,25 @@ REPORT: Tables = {
             "claim": claim,
             "statement": "It gains.",
             "paper": f"Table {claim}",
-            "verdict": {1: HOLDS, 2: FAILS}.get(claim, MISSING),
+            "verdict": {1: HOLDS, 2: REFUTED}.get(claim, MISSING),
             "reason": "It gained.",
+            "needs": "more" if claim > 2 else None,
+            **mean({1: 0.3, 2: -0.1}.get(claim)),
             "timed": False,
         }
         for claim in range(1, 14)
     ],
     "claim_parts": [
-        part(1, 2, 2, HOLDS, 0.3),
-        part(2, 2, 1, FAILS, -0.1),
-        *(part(claim, 0, 0, MISSING, None) for claim in range(3, 14)),
+        part(1, (2, 0, 1), HOLDS, 0.3),
+        part(2, (1, 1, 0), REFUTED, -0.1),
+        *(part(claim, (0, 0, 0), MISSING, None) for claim in range(3, 14)),
     ],
     "claim_cases": [
-        case(1, "t2i", 0.2, True),
-        case(1, "i2t", 0.4, True),
-        case(2, "t2i", 0.1, True),
-        case(2, "i2t", -0.3, False),
+        case(1, "t2i", 0.2, "supports"),
+        case(1, "i2t", 0.4, "supports"),
+        case(2, "t2i", 0.1, "supports"),
+        case(2, "i2t", -0.3, "refutes"),
+        case(1, "i2i", 0.0, "left out"),
     ],
 }
 

@@ -255,7 +255,8 @@ def _retrieval(rows: Rows, model: str, recipes: tuple[str, ...], strength: float
             ranks = 1 + (order == np.arange(QUERIES)[:, None]).argmax(axis=1)
             for n, rank in enumerate(ranks):
                 key = {"system_id": system_id, "task_id": task_id, "query_id": f"q{n:03d}"}
-                rows.add("retrieval_ranks", **key, split="test", first_relevant_rank=int(rank), n_relevant=1)
+                ranked = {"first_relevant_rank": int(rank), "n_relevant": 1, "family": f"f{n}"}
+                rows.add("retrieval_ranks", **key, split="test", **ranked)
                 for place, column in enumerate(order[n, :5].tolist()):
                     hit = {"sample_id": f"{candidate}:{column:03d}", "relevant": column == n}
                     rows.add("retrieval_hits", **key, rank=place + 1, score=float(scores[n, column]), **hit)

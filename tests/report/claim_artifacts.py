@@ -32,6 +32,7 @@ SCORED = tuple(name for name, task in TASKS.items() if task[3] == "none")
 COMPOSED = ("it2i", "it2t")
 REPETITIONS = (0, 1)
 LAYERS = (0, 1, 2)
+QUERIES = 12
 POOLINGS = ("mean", "last", "max", "min")
 MASKS = ("all", "no_image", "no_prompt", "content")
 BETAS = (0.0, 0.1, 0.3, 0.6, 0.9, 1.0)
@@ -42,12 +43,15 @@ STRONG = ("energy", "bridge", "principal_components", "mean")
 
 @dataclass
 class World:
-    """The artifacts, and the numbers in them by what they are of; hit rates are 0.2 to 0.8 times ``scale``."""
+    """The artifacts, and the numbers in them by what they are of; hit rates are about 0.3 to 0.8 times ``scale``."""
 
     root: Path
     scale: float = 1.0
+    models: tuple[str, ...] = (GENERATIVE, *CONTRASTIVE, *TUNED)
+    repetitions: tuple[int, ...] = REPETITIONS
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
     hits: dict[tuple[int, str, str], dict[str, float]] = field(default_factory=dict)
+    families: dict[tuple[int, str, str], np.ndarray] = field(default_factory=dict)
     effects: dict[tuple[int, str, str], dict[str, float]] = field(default_factory=dict)
     comparisons: dict[tuple[int, str, str, str], dict[str, float]] = field(default_factory=dict)
     features: dict[tuple[int, str], pl.DataFrame] = field(default_factory=dict)
@@ -59,15 +63,19 @@ class World:
     def run(self) -> RunWorld:
         """Write everything."""
         dataset = self._write("dataset", "dataset", {"tasks": list(_tasks())})
-        first, *others = (tuple(self._models(repetition)) for repetition in REPETITIONS)
+        first, *others = (tuple(self._models(repetition)) for repetition in self.repetitions)
         return RunWorld(dataset, first, repetitions=tuple(others))
 
     def mean_hit(self, repetition: int, short: str, model: str = GENERATIVE) -> float:
         """Return the mean hit rate over the tasks."""
         return float(np.mean([self.hits[repetition, f"{model}/{short}", task]["value"] for task in SCORED]))
 
+    def by_family(self, repetition: int, system: str, task: str) -> np.ndarray:
+        """Return the hits of each family of two queries."""
+        return self.families[repetition, system, task]
+
     def _models(self, repetition: int) -> Iterator[ModelFolders]:
-        for name in (GENERATIVE, *CONTRASTIVE, *TUNED):
+        for name in self.models:
             contrastive = name in CONTRASTIVE
             recipes = ("paper",) if contrastive else ("paper", "centred")
             own = f"{name.replace('/', '-')}-{repetition}"
@@ -91,9 +99,10 @@ class World:
 
     def _score(self, stage: str, own: str, repetition: int, model: str, systems: Any) -> Path:
         tables: dict[str, list[dict[str, Any]]] = {}
-        rows = list(systems)
+        rows, ranks = list(systems), []
         for system in rows:
             for task, (_, _, k, _) in TASKS.items():
+                ranks.append(self._ranks(repetition, system["system_id"], task, k))
                 tables.setdefault("retrieval_metrics", []).extend(
                     self._metrics(repetition, system["system_id"], task, k)
                 )
@@ -107,15 +116,38 @@ class World:
                 tables.setdefault("removal_effects", []).extend(
                     place | effect for effect in (measure, measure | self._effect() | {"feature_id": 3})
                 )
-        return self._write(stage, f"{stage}-{own}", tables | {"systems": rows})
+        return self._write(stage, f"{stage}-{own}", tables | {"systems": rows}, retrieval_ranks=ranks)
+
+    def _ranks(self, repetition: int, system: str, task: str, primary: int) -> pl.DataFrame:
+        """Return the ranks of all splits, and keep the hits of the test split, which claims are about."""
+        hit = self._found(system, task)
+        self.hits[repetition, system, task] = {"value": float(hit.mean())}
+        self.families[repetition, system, task] = hit.reshape(-1, 2).sum(axis=1).astype(np.float64)
+        n = np.arange(len(hit))
+        test = pl.DataFrame({"query": n, "found": hit, "split": "test"})
+        return pl.concat([test, test.head(1).with_columns(split=pl.lit("validation"))]).select(
+            pl.lit(system).alias("system_id"),
+            pl.lit(task).alias("task_id"),
+            "split",
+            pl.format("q{}", "query").alias("query_id"),
+            pl.format("f{}", pl.col("query") // 2).alias("family"),
+            pl.when("found").then(primary).otherwise(primary + 1).cast(pl.Int64).alias("first_relevant_rank"),
+            pl.lit(1, pl.Int32).alias("n_relevant"),
+        )
+
+    def _found(self, system: str, task: str) -> np.ndarray:
+        """Return which queries, two a family, a system answers."""
+        found = self.random.uniform(size=QUERIES) < self.scale * self.random.uniform(0.3, 0.8)
+        found[:4] = (*[self.scale > 0] * 3, False)
+        return found
 
     def _metrics(self, repetition: int, system: str, task: str, primary: int) -> Iterator[dict[str, Any]]:
         pools = {"n_queries": 9, "n_groups": 9, "n_candidates": 20, "chance": 0.1}
         for split, metric, k in product(("validation", "test"), ("hit_rate", "mrr"), (1, 5, 10)):
             value = self.scale * float(self.random.uniform(0.2, 0.8))
-            score = {"value": value, "low": value - 0.1, "high": value + 0.1}
             if (split, metric, k) == ("test", "hit_rate", primary):
-                self.hits[repetition, system, task] = score
+                value = self.hits[repetition, system, task]["value"]
+            score = {"value": value, "low": value / 2, "high": (1 + value) / 2}
             yield {"system_id": system, "task_id": task, "split": split, "metric": metric, "k": k} | score | pools
 
     def _tests(self, kept: dict[Any, dict[str, float]], key: Any, task: str) -> Iterator[dict[str, Any]]:
@@ -133,16 +165,16 @@ class World:
     def _sae(self, repetition: int, model: str, recipe: str) -> SaeFolders:
         sae_id = f"{model}/{recipe}"
         key = {"sae_id": sae_id, "rep_id": f"{model}/L2/mean/all"}
-        n = 30
-        energy = self.random.uniform(0, 1, n)
-        energy[-5:] = 0.0
+        scores = self._scores(model)
+        energy = scores["energy"]
+        n = len(energy)
         ids = np.arange(n)
         features = pl.DataFrame(
             {
                 "feature_id": ids,
-                "energy": energy,
-                "modality": [None if e == 0 else m for e, m in zip(energy, self.random.uniform(size=n), strict=True)],
-                **dict.fromkeys(("frequency", "image_energy", "text_energy", *REDUCTIONS, "attribution"), 0.5),
+                **scores,
+                "modality": [None if e == 0 else m for e, m in zip(energy, scores["modality"], strict=True)],
+                **dict.fromkeys(("frequency", "image_energy", "text_energy"), 0.5),
                 **dict.fromkeys(("energy_rank", "attribution_rank"), 1 + ids),
                 **{f"in_top_{name}": False for name in ("energy", "bridge", "attribution")},
             }
@@ -167,15 +199,29 @@ class World:
         folders = (self._write(stage, f"{stage}-{own}", tables) for stage in ("sae", "codes", "features"))
         return SaeFolders(sae_id, *folders)
 
+    def _scores(self, model: str) -> dict[str, np.ndarray]:
+        """Return energy, modality, attribution and every reduction of the bridge of each feature; five are dead."""
+        names = ("energy", "modality", "attribution", *REDUCTIONS)
+        scores = {name: self.random.uniform(size=30) for name in names}
+        scores["energy"][-5:] = 0.0
+        return scores
+
     def _efficiency(self, own: str, model: str) -> Path:
         rows = []
         for operation, n in product(("fit", "apply", "search"), (1000, 100_000)):
-            seconds = float(self.random.uniform(1, 2))
+            seconds = self._seconds(operation)
             if model == GENERATIVE:
                 self.seconds[operation, n] = seconds
             size = {"width": 8, "n_queries": 10, "peak_memory_bytes": 1}
             rows.append({"model": model, "operation": operation, "n_candidates": n, "seconds": seconds, **size})
         return self._write("efficiency", f"efficiency-{own}", {"efficiency": rows})
+
+    def _seconds(self, operation: str) -> float:
+        return float(self.random.uniform(1, 2))
+
+    def _masses(self) -> dict[str, float]:
+        """Return the attention that falls on the quadrant with the art, and under a shuffled picture."""
+        return {"mass": float(self.random.uniform()), "control": float(self.random.uniform())}
 
     def _attention(self, own: str, model: str) -> Path:
         rows = [
@@ -186,22 +232,25 @@ class World:
                 "layer": layer,
                 "source": source,
                 "quadrant": ("upper_left", "lower_right")[n % 2],
-                "mass": float(self.random.uniform()),
-                "control": float(self.random.uniform()),
             }
+            | self._masses()
             for n, layer, source in product(range(6), (1, 2), ("last", "pooled"))
         ]
         if model == GENERATIVE:
             self.quadrants = rows
         return self._write("attention", f"attention-{own}", {"attention_quadrants": rows})
 
-    def _write(self, stage: str, name: str, rows: dict[str, list[dict[str, Any]]]) -> Path:
+    def _write(
+        self, stage: str, name: str, rows: dict[str, list[dict[str, Any]]], **frames: list[pl.DataFrame]
+    ) -> Path:
         folder = self.root / stage / name
         folder.mkdir(parents=True, exist_ok=True)
         for table in tables_of(stage):
             schema = pl.DataFrame(TABLES[table.name].arrow.empty_table()).schema
             shard = 0 if table.name in SHARDED else None
-            write_table(folder, table.name, pl.DataFrame(rows.get(table.name, []), schema=schema), shard)
+            own = frames.get(table.name)
+            found = pl.concat(own) if own else pl.DataFrame(rows.get(table.name, []), schema=schema)
+            write_table(folder, table.name, found, shard)
         return folder
 
 
@@ -292,7 +341,7 @@ def _sweep(model: str) -> Iterator[dict[str, Any]]:
         for beta in BETAS:
             yield adapted(f"realign-b{beta}-{fit_on}", "realign", fit_on, beta=beta)
             yield adapted(f"code-b{beta}-{fit_on}", "realign", fit_on, beta=beta, variant="code")
-        for adaptation in ("zca", "pca", "oas"):
+        for adaptation in ("zca", "pca", "shared_pca", "oas"):
             yield adapted(f"{adaptation}-{fit_on}", adaptation, fit_on)
         layers = [f"{model}/L{layer}/mean/all" for layer in LAYERS[1:]]
         yield adapted(f"layer_average-{fit_on}", "realign", fit_on, rep_ids=layers)

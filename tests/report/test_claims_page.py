@@ -69,11 +69,11 @@ def test_every_table_can_be_named_reached_and_scrolled(verdicts: Verdicts) -> No
 def test_each_seed_has_its_number_test_and_interval() -> None:
     rule = Part.model_validate(
         {"part": "a_part", "statistic": "a change", "unit": "points", "direction": "above", "threshold": 0}
-        | {"test": "q", "needed": "all", "paper_value": 0.2}
+        | {"needed": "all", "paper_value": 0.2}
     )
     measured = [
-        Measurement("t2i", 0, 0.1, 0.05, 0.15, 0.0004),
-        Measurement("t2i", 1, 0.3, 0.25, 0.35, 0.2),
+        Measurement("t2i", 0, 0.1, 0.05, 0.15, q=0.0004),
+        Measurement("t2i", 1, 0.3, 0.25, 0.35, q=0.2),
         Measurement(HOSTILE, 0, -0.1),
     ]
     claim = Claim(claim=7, statement=HOSTILE, paper=HOSTILE, parts=(rule,))
@@ -88,5 +88,5 @@ def test_each_seed_has_its_number_test_and_interval() -> None:
         "+20.0 points",
     ):
         assert text in page.text
-    assert {"seed 0", "seed 1", "some seeds", "no", "–", HOSTILE, "select 1 < 2"} <= set(page.text)
+    assert {"seed 0", "seed 1", "seeds disagree", "open", "–", HOSTILE, "select 1 < 2"} <= set(page.text)
     assert page.of("b") == []

@@ -68,7 +68,7 @@ def test_what_a_sweep_of_this_model_cannot_hold_says_why(swept_run: RunWorld) ->
     with Facts(other_way) as facts:
         rows = {row.item.name: row for row in contents(other_way, judge(facts, other_way), {"table-whitening"})}
     assert rows["Figure 5"].missing.startswith("not measurable here: ")
-    assert "the model studied is contrastive" in rows["Figure 5"].missing
+    assert "this one is contrastive" in rows["Figure 5"].missing
     assert [place.anchor for place in rows["Table 8"].counterparts] == ["table-whitening"]
     assert rows["Table 8"].missing == ""
 
@@ -83,4 +83,4 @@ def test_each_item_has_the_verdict_on_its_claim(swept: ReportInputs) -> None:
 def test_without_autoencoders_the_figures_of_features_have_a_reason(plain_run: RunWorld, tmp_path: Path) -> None:
     bare = tuple(replace(model, saes=()) for model in plain_run.models)
     build_report(replace(plain_run, models=bare).told(), ReportSettings(), tmp_path)
-    assert "not measurable here: this run holds nothing to measure it on" in (tmp_path / REPORT_FILE).read_text()
+    assert "not measurable here: needs numbers that this run does not hold" in (tmp_path / REPORT_FILE).read_text()

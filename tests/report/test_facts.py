@@ -152,9 +152,9 @@ def test_a_question_that_does_not_speak_of_repetitions_is_of_the_analysis(
 
 
 def test_a_question_that_does_has_every_repetition(claim_facts: Facts) -> None:
-    rows = claim_facts.ask("claims/realign_gain", fit_on="candidates", baseline="identity").rows
+    rows = claim_facts.ask("claims/realign_gain", variant="text", fit_on="candidates", baseline="identity").rows
     assert rows["repetition"].unique().sort().to_list() == [0, 1]
-    assert rows.select("case", "repetition").is_duplicated().sum() == 0
+    assert rows.select("case", "repetition", "family").is_duplicated().sum() == 0
 
 
 def test_values_with_quotes_stay_values(facts: Facts) -> None:

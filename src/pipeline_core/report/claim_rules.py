@@ -1,4 +1,4 @@
-"""The rules of the verdicts, as fixed beforehand in claims.yaml: statistic, direction, threshold, test."""
+"""The rules of the verdicts, as fixed beforehand in claims.yaml: statistic, direction, threshold."""
 
 import functools
 from collections.abc import Mapping
@@ -15,9 +15,8 @@ Unit = Literal["ratio", "points", "share", "number"]
 _RULES = resources.files("pipeline_core.report") / "claims.yaml"
 
 SIGNIFICANT = 0.05
-"""What the corrected p of a paired test must lie below."""
+"""What the corrected p of a case must lie below."""
 
-_TESTS = {"none": "", "interval": " with its whole 95% interval", "q": f" with q < {SIGNIFICANT}"}
 _NEEDED = {"all": "in every case", "majority": "in most cases", "any": "in one case at least"}
 
 
@@ -29,9 +28,8 @@ class Part(Section):
     values: Mapping[str, str | float] = {}
     statistic: str
     unit: Unit
-    direction: Literal["above", "below"]
+    direction: Literal["above", "below", "within"]
     threshold: float
-    test: Literal["none", "interval", "q"] = "none"
     needed: Literal["all", "majority", "any"]
     decides: bool = True
     timed: bool = False
@@ -51,7 +49,22 @@ class Part(Section):
     @property
     def asked(self) -> str:
         """What each case must show, and how many cases: above 0 points with q < 0.05, in most cases."""
-        return f"{self.direction} {self._written_threshold}{_TESTS[self.test]}, {_NEEDED[self.needed]}"
+        place = "within ±" if self.direction == "within" else f"{self.direction} "
+        return f"{place}{self._written_threshold} with q < {SIGNIFICANT}, {_NEEDED[self.needed]}"
+
+    def beyond(self, value: float) -> float:
+        """Return how far a value lies on the side that supports the claim; negative on the other side."""
+        match self.direction:
+            case "above":
+                return value - self.threshold
+            case "below":
+                return self.threshold - value
+        return self.threshold - abs(value)
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """What a value must lie apart from, to support the claim or to speak against it."""
+        return (-self.threshold, self.threshold) if self.direction == "within" else (self.threshold,)
 
     def written(self, value: float) -> str:
         """Write a value of the statistic in its unit: +9.1 points, 54.2%, 0.53."""
@@ -61,6 +74,10 @@ class Part(Section):
             case "share":
                 return text.percent(value)
         return text.number(value)
+
+    def written_size(self, size: float) -> str:
+        """Write a distance between values: 4.5 points, 3.1%, 0.12."""
+        return f"{100 * size:.1f} points" if self.unit == "points" else self.written(size)
 
     def written_interval(self, low: float, high: float) -> str:
         """Write a range of values, the unit left out where it stands beside: +8.9 to +9.3, 0.5 to 0.6."""

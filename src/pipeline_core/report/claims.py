@@ -1,18 +1,19 @@
 """The paper's claims, measured again: each part of a claim asked in SQL, judged by its rule, and kept as tables."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from pipeline_core.report.claim_rules import Part, load_claims
-from pipeline_core.report.facts import Facts
+from pipeline_core.report.claim_rules import Claim, Part, load_claims
+from pipeline_core.report.facts import Answer, Facts
 from pipeline_core.report.inputs import ReportInputs
+from pipeline_core.report.measured import DIGITS, judged_measurements, mean_of, measured
 from pipeline_core.report.recall import realigned
 from pipeline_core.report.verdicts import (
     CaseVerdict,
     ClaimVerdict,
+    Mean,
     Measurement,
     PartVerdict,
     Verdicts,
@@ -21,22 +22,23 @@ from pipeline_core.report.verdicts import (
 )
 from pipeline_core.schema.parquet import columns_of
 
-_DIGITS = 12
-"""Decimals that are kept: further digits of a mean depend on the order that rows were added in."""
-
 _NEEDS = "-- Needs: "
 """What a part's query says in its head it cannot do without."""
+
+AT_LIMITS = "a task that is neither at its ceiling nor at chance"
+
+_NUMBERS = ("value", "low", "high", "p", "detectable")
 
 
 def judge(facts: Facts, inputs: ReportInputs) -> Verdicts:
     """Judge every claim of the paper by the rules of claims.yaml.
 
-    A case that a statistic is not defined for (a ratio to nothing) is left out. A part whose query gives no case is not
-    measurable here, and says what is lacking.
+    A case that a statistic is not defined for (a ratio to nothing) is left away. A part without a case that counts is
+    not measurable here, and says what it needs.
     """
-    return Verdicts(
-        tuple(judge_claim(claim, [_judge(facts, inputs, part) for part in claim.parts]) for claim in load_claims())
-    )
+    facts.keep("family_hits")
+    printed = dict(facts.ask("paper/claimed").rows.iter_rows())
+    return Verdicts(tuple(_judge(facts, inputs, _beside(claim, printed)) for claim in load_claims()))
 
 
 def claim_tables(verdicts: Verdicts) -> dict[str, pl.DataFrame]:
@@ -46,7 +48,8 @@ def claim_tables(verdicts: Verdicts) -> dict[str, pl.DataFrame]:
         number = {"claim": claim.rule.claim}
         told = claim.rule.model_dump(include={"statement", "paper"})
         timed = any(part.rule.timed for part in claim.parts)
-        claims.append(number | told | {"verdict": claim.verdict, "reason": claim.reason, "timed": timed})
+        found = {"verdict": claim.verdict, "reason": claim.reason, "needs": claim.needs or None, "timed": timed}
+        claims.append(number | told | found | vars(claim.main.mean))
         for part in claim.parts:
             parts.append(number | _part_row(part))
             cases += [number | {"part": part.rule.part} | row for row in _case_rows(part)]
@@ -70,12 +73,12 @@ def read_verdicts(facts: Facts, judged: Verdicts) -> Verdicts:
         measured = cases.filter(**own).sort("case", "repetition")
         found = (
             CaseVerdict(
-                str(name), tuple(_measurement(row) for row in rows.iter_rows(named=True)), tuple(rows["passed"])
+                str(name), tuple(_measurement(row) for row in rows.iter_rows(named=True)), tuple(rows["outcome"])
             )
             for (name,), rows in measured.group_by(["case"], maintain_order=True)
         )
-        told = (row[name] for name in ("verdict", "n_passed", "value"))
-        return PartVerdict(part.rule, tuple(found), part.sql, part.why_missing, *told)
+        mean = Mean(*(row[name] for name in _NUMBERS))
+        return PartVerdict(part.rule, tuple(found), part.sql, row["needs"] or "", row["verdict"], mean)
 
     def claim_of(claim: ClaimVerdict) -> ClaimVerdict:
         number = claim.rule.claim
@@ -87,62 +90,71 @@ def read_verdicts(facts: Facts, judged: Verdicts) -> Verdicts:
 
 
 def _measurement(row: Mapping[str, Any]) -> Measurement:
-    return Measurement(*(row[name] for name in ("case", "repetition", "value", "low", "high", "q")))
+    names = ("case", "repetition", "value", "low", "high", "p", "q", "detectable")
+    return Measurement(**{name: row[name] for name in names}, left_out=row["left_out"] or "")
 
 
-def _judge(facts: Facts, inputs: ReportInputs, rule: Part) -> PartVerdict:
-    if not facts.knows(rule.question):
-        return judge_part(rule, (), None, rule.missing or "")
-    answer = facts.ask(rule.question, **rule.values)
-    rows = answer.rows.iter_rows(named=True)
-    measured = [
-        Measurement(
-            row["case"],
-            row.get("repetition", 0),
-            round(row["value"], _DIGITS),
-            *(None if row.get(name) is None else round(row[name], _DIGITS) for name in ("low", "high", "q")),
-        )
-        for row in rows
-        if row["value"] is not None and math.isfinite(row["value"])
-    ]
-    missing = "" if measured else rule.missing or _lacking(facts, inputs, answer.sql)
-    return judge_part(rule, measured, answer.sql, missing)
+def _judge(facts: Facts, inputs: ReportInputs, claim: Claim) -> ClaimVerdict:
+    """Judge a claim; the parts that decide are one family of tests, each part shown beside is one of its own."""
+    asked = [(part, _ask(facts, part)) for part in claim.parts]
+    found = [measured(part, pl.DataFrame() if answer is None else answer.rows) for part, answer in asked]
+    deciding = [part for part in found if part.rule.decides]
+    tested = dict(zip((part.rule.part for part in deciding), judged_measurements(deciding), strict=True))
+    for part in (part for part in found if not part.rule.decides):
+        (tested[part.rule.part],) = judged_measurements([part])
+    parts = []
+    for (rule, answer), part in zip(asked, found, strict=True):
+        sql = None if answer is None else answer.sql
+        needs = AT_LIMITS if part.cases else rule.missing or _lacking(facts, inputs, sql or "")
+        parts.append(judge_part(rule, tested[rule.part], sql, needs, mean_of(part)))
+    return judge_claim(claim, parts)
+
+
+def _beside(claim: Claim, printed: Mapping[str, float]) -> Claim:
+    """Add what the paper's own figures give for each part."""
+    parts = (
+        part.model_copy(update={"paper_value": round(printed[part.part], DIGITS)}) if part.part in printed else part
+        for part in claim.parts
+    )
+    return claim.model_copy(update={"parts": tuple(parts)})
+
+
+def _ask(facts: Facts, rule: Part) -> Answer | None:
+    return facts.ask(rule.question, **rule.values) if facts.knows(rule.question) else None
 
 
 def _lacking(facts: Facts, inputs: ReportInputs, sql: str) -> str:
-    """Say which of a query's needs the run does not meet."""
+    """Say which of a query's needs the run does not meet, as what it needs."""
     studied = inputs.studied
     unmet = {
-        "generative": "the claim is about a generative model, and the model studied is contrastive"
-        if studied.kind == "contrastive"
-        else None,
+        "generative": "a generative model to study; this one is contrastive" if studied.kind == "contrastive" else None,
         "contrastive": None
         if any(model.kind == "contrastive" for model in inputs.compared)
-        else "no contrastive model was compared",
-        "lens sweep": "it is measured by lens sweep, which has not been run"
-        if not inputs.has("grid", studied.name)
-        else None,
+        else "a contrastive model to compare with",
+        "lens sweep": None if inputs.has("grid", studied.name) else "lens sweep, which has not been run",
         "support queries": None
         if realigned(facts.ask("recall").rows)
-        else "no query is in the support split, which ReAlign and its rivals are fitted on",
+        else "queries in the support split, which ReAlign and its rivals are fitted on",
         "train or support": None
         if facts.ask("dataset").rows["n_learnt"][0]
-        else "features were measured on test alone, so that none are removed by what they say",
+        else "samples in train or support: features were measured on test alone, so that none are removed by that",
     }
     head = next((line for line in sql.splitlines() if line.startswith(_NEEDS)), _NEEDS)
     needs = head.removeprefix(_NEEDS).split(", ") if head != _NEEDS else []
-    return next((unmet[need] for need in needs if unmet[need]), None) or "this run holds nothing to measure it on"
+    return next((unmet[need] for need in needs if unmet[need]), None) or "numbers that this run does not hold"
 
 
 def _part_row(part: PartVerdict) -> dict[str, Any]:
     rule = part.rule.model_dump(exclude={"unit", "missing", "query", "values"})
-    measured = {"n_cases": len(part.cases), "n_passed": part.n_passed, "verdict": part.verdict, "value": part.value}
-    return rule | measured
+    counted = {"n_supporting": "supports", "n_refuting": "refutes", "n_left_out": "left out"}
+    counts: dict[str, Any] = {name: len(part.of(outcome)) for name, outcome in counted.items()}  # type: ignore[arg-type]
+    told = {"n_cases": len(part.counting), "verdict": part.verdict, "needs": part.needs or None}
+    return rule | counts | told | vars(part.mean)
 
 
 def _case_rows(part: PartVerdict) -> list[dict[str, Any]]:
     return [
-        {**vars(measured), "passed": passed, "timed": part.rule.timed}
+        {**vars(measured), "left_out": measured.left_out or None, "outcome": outcome, "timed": part.rule.timed}
         for case in part.cases
-        for measured, passed in zip(case.measurements, case.passes, strict=True)
+        for measured, outcome in zip(case.measurements, case.outcomes, strict=True)
     ]

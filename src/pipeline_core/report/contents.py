@@ -143,5 +143,5 @@ def _row(inputs: ReportInputs, item: PaperItem, claim: ClaimVerdict, anchors: Co
         return Row(item, claim, found)
     if item.swept and not inputs.has("grid", inputs.studied.name):
         return Row(item, claim, (), f"not in this run: {SWEEP}")
-    reasons = (part.why_missing for part in claim.parts if part.why_missing)
-    return Row(item, claim, (), f"not measurable here: {next(reasons, 'this run holds nothing to measure it on')}")
+    needs = (part.needs for part in claim.parts if part.needs)
+    return Row(item, claim, (), f"not measurable here: needs {next(needs, 'numbers that this run does not hold')}")

@@ -101,6 +101,10 @@ class Facts:
         """Add rows to a table that the report itself makes: questions find them in ``latest``."""
         self._insert(name, rows, artifact=_RUN)
 
+    def keep(self, view: str) -> None:
+        """Work out a view once: questions find its rows under the same name."""
+        self._connection.execute(f"create or replace temp table {view} as from main.{view}")
+
     def _insert(self, name: str, rows: pl.DataFrame, **fixed: str) -> None:
         fixed_columns = {column: pl.lit(value) for column, value in fixed.items()}
         self._connection.register("given", rows.with_columns(**fixed_columns))

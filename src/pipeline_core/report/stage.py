@@ -12,6 +12,7 @@ class Report(RunStage):
 
     name = "report"
     about = "Writes the page, the verdicts on the paper's claims, and every table as text to copy."
+    version = 2
     settings = ReportSettings
     shared = ("dataset",)
     kinds = ("adaptation", "figure")

@@ -77,7 +77,7 @@ def summary_of(inputs: ReportInputs, facts: Facts, verdicts: Verdicts) -> Summar
 def _line(claim: ClaimVerdict) -> str:
     """Write a verdict with the number that it rests on, or what it lacks."""
     main = claim.main
-    number = f"{main.found}, {main.n_passed} of {len(main.cases)}" if main.cases else main.why_missing
+    number = f"{main.found}, {main.counts}" if main.counting else f"needs {main.needs}"
     return f"claim {claim.rule.claim} {claim.verdict}: {claim.rule.statement.removesuffix('.')} ({number})"
 
 

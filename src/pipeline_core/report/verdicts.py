@@ -3,40 +3,57 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from statistics import fmean
+from statistics import fmean, median
 from typing import Literal
 
 from pipeline_core.report.claim_rules import SIGNIFICANT, Claim, Part
 
-Verdict = Literal["holds", "fails", "not measurable here"]
+Verdict = Literal["holds", "refuted", "not settled", "not measurable here"]
+Outcome = Literal["supports", "refutes", "open", "left out"]
+
+VERDICTS: tuple[Verdict, ...] = ("refuted", "not measurable here", "not settled", "holds")
+"""A claim has the first of these that a deciding part has."""
 
 _NAMED_CASES = 5
 """Cases that a sentence names before it counts the rest."""
 
+_TOO = {"holds": "These hold too", "refuted": "These are refuted too", "not settled": "These are not settled either"}
+
 
 @dataclass(frozen=True)
 class Measurement:
-    """One case in one repetition; ``low`` and ``high`` end its 95% interval, ``q`` is of its paired test."""
+    """One case in one repetition.
+
+    Attributes:
+        case: the task, pooling, reduction ...
+        repetition: its number.
+        value: the statistic.
+        low: lower end of its 95% interval.
+        high: upper end.
+        p: two-sided, of its being at the threshold.
+        q: p corrected for the tests of the claim; None of a case that is left out.
+        detectable: smallest distance from the threshold that would have been seen.
+        left_out: why the case decides nothing; '' if it counts.
+    """
 
     case: str
     repetition: int
     value: float
     low: float | None = None
     high: float | None = None
+    p: float | None = None
     q: float | None = None
+    detectable: float | None = None
+    left_out: str = ""
 
-    def passes(self, rule: Part) -> bool:
-        """Say whether it lies strictly beyond the threshold, and by the test that the part asks for."""
-        sign = 1.0 if rule.direction == "above" else -1.0
-        bound = sign * rule.threshold
-        if not sign * self.value > bound:
-            return False
-        match rule.test:
-            case "interval":
-                return self.low is not None and self.high is not None and min(sign * self.low, sign * self.high) > bound
-            case "q":
-                return self.q is not None and self.q < SIGNIFICANT
-        return True
+    def outcome(self, rule: Part) -> Outcome:
+        """Say what it does for the claim."""
+        if self.left_out:
+            return "left out"
+        if self.q is None or self.q >= SIGNIFICANT:
+            return "open"
+        beyond = rule.beyond(self.value)
+        return "supports" if beyond > 0 else "refutes" if beyond < 0 else "open"
 
 
 @dataclass(frozen=True)
@@ -45,17 +62,31 @@ class CaseVerdict:
 
     name: str
     measurements: tuple[Measurement, ...]
-    passes: tuple[bool, ...]
+    outcomes: tuple[Outcome, ...]
 
     @property
-    def passed(self) -> bool:
-        """It passed in every repetition."""
-        return all(self.passes)
+    def outcome(self) -> Outcome:
+        """What it does in every repetition alike; open where they differ."""
+        return self.outcomes[0] if len(set(self.outcomes)) == 1 else "open"
 
     @property
     def disputed(self) -> bool:
-        """It passed in some repetitions only."""
-        return any(self.passes) and not self.passed
+        """Repetitions differ."""
+        return len(set(self.outcomes)) > 1
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean over a part's cases and repetitions, its 95% interval and p, and the smallest effect that could be seen.
+
+    Interval and p are None where nothing is known of how the cases hang together, ``detectable`` without cases.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,32 +95,56 @@ class PartVerdict:
 
     Attributes:
         rule: by which it was judged.
-        cases: that were measured.
+        cases: that were measured, those that are left out among them.
         sql: the query that measured it, None if it has none.
-        why_missing: why there are no cases, where there are none.
+        needs: what it would take to measure it; '' where it was measured.
         verdict: the part's own.
-        n_passed: cases that passed in every repetition.
-        value: mean over the cases and repetitions; None without cases.
+        mean: of the cases that count.
     """
 
     rule: Part
     cases: tuple[CaseVerdict, ...]
     sql: str | None
-    why_missing: str
+    needs: str
     verdict: Verdict
-    n_passed: int
-    value: float | None
+    mean: Mean
+
+    def of(self, *outcomes: Outcome) -> list[CaseVerdict]:
+        """Return the cases with one of these outcomes."""
+        return [case for case in self.cases if case.outcome in outcomes]
+
+    @property
+    def counting(self) -> list[CaseVerdict]:
+        """The cases that are not left out."""
+        return self.of("supports", "refutes", "open")
+
+    @property
+    def value(self) -> float | None:
+        """The mean over the cases and repetitions; None without cases that count."""
+        return self.mean.value
 
     @property
     def by_repetition(self) -> dict[int, float]:
-        """Mean over the cases, for each repetition."""
-        ordered = sorted(self._measurements, key=lambda m: m.repetition)
+        """Mean over the cases that count, or over all where none does, for each repetition."""
+        measured = [m for case in self.counting or self.cases for m in case.measurements]
+        ordered = sorted(measured, key=lambda m: m.repetition)
         return {n: fmean(m.value for m in own) for n, own in groupby(ordered, key=lambda m: m.repetition)}
 
     @property
     def found(self) -> str:
         """The value in its unit; an en dash without cases."""
         return "–" if self.value is None else self.rule.written(self.value)
+
+    @property
+    def limits(self) -> str:
+        """The ends of the mean's interval; '' where it has none."""
+        low, high = self.mean.low, self.mean.high
+        return "" if low is None or high is None else self.rule.written_interval(low, high)
+
+    @property
+    def seen(self) -> str:
+        """The smallest effect that could have been seen, in its unit; '' without cases."""
+        return "" if self.mean.detectable is None else self.rule.written_size(self.mean.detectable)
 
     @property
     def spread(self) -> str:
@@ -101,20 +156,29 @@ class PartVerdict:
         return f"{'the same' if alike else self.rule.written_interval(min(means), max(means))} over {len(means)} seeds"
 
     @property
+    def counts(self) -> str:
+        """How many cases support the claim and speak against it: 4 of 9 support it, 2 speak against it."""
+        return f"{len(self.of('supports'))} of {len(self.counting)} support it, {len(self.of('refutes'))} refute it"
+
+    @property
     def result(self) -> str:
-        """What was found and asked for, how many cases passed, and which did not."""
-        average = " on average" if len(self.cases) > 1 else ""
+        """What was found and asked for, how many cases support the claim, and which speak against it."""
+        average = " on average" if len(self.counting) > 1 else ""
+        limits = f" [{self.limits}]" if self.limits else ""
         spread = f" ({self.spread})" if self.spread else ""
-        count = f"{self.n_passed} of {len(self.cases)}"
-        if 0 < self.n_passed < len(self.cases):
-            count += f", not {_listed([case.name for case in self.cases if not case.passed])}"
-        said = f"{self.found}{average}{spread}; needed: {self.rule.asked}; passed: {count}."
-        disputed = [case.name for case in self.cases if case.disputed]
+        against = self.of("refutes")
+        named = f" ({_listed([case.name for case in against])})" if 0 < len(against) < len(self.counting) else ""
+        said = f"{self.found}{average}{limits}{spread}; needed: {self.rule.asked}; {self.counts}{named}."
+        if self.verdict == "not settled" and self.seen:
+            said += f" The smallest effect that could have been seen in a case: {self.seen}."
+        disputed = [case.name for case in self.counting if case.disputed]
         return f"{said} Seeds disagree on {_listed(disputed)}." if disputed else said
 
     @property
-    def _measurements(self) -> list[Measurement]:
-        return [m for case in self.cases for m in case.measurements]
+    def left_out(self) -> str:
+        """The cases that decide nothing, each with the reason; '' without any."""
+        cases = self.of("left out")
+        return _listed([f"{case.name} ({case.measurements[0].left_out})" for case in cases]) if cases else ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +200,11 @@ class ClaimVerdict:
         """The first deciding part of the claim's own verdict."""
         return next(part for part in self.deciding if part.verdict == self.verdict)
 
+    @property
+    def needs(self) -> str:
+        """What it would take to measure the parts that were not; '' where all were."""
+        return "; ".join(dict.fromkeys(part.needs for part in self.deciding if part.needs))
+
 
 @dataclass(frozen=True)
 class Verdicts:
@@ -153,44 +222,60 @@ class Verdicts:
         return by_number[claim]
 
 
-def judge_part(rule: Part, measured: Iterable[Measurement], sql: str | None, why_missing: str) -> PartVerdict:
+def judge_part(
+    rule: Part, measured: Iterable[Measurement], sql: str | None, needs: str, mean: Mean | None = None
+) -> PartVerdict:
     """Judge one part.
 
     Args:
         rule: the part's rule.
         measured: every case in every repetition in which it was measured.
         sql: the query that measured it, None if it has none.
-        why_missing: the reason to give when nothing was measured.
+        needs: what to say that it needs, where no case counts.
+        mean: interval and p of the mean over the cases, where they are known.
     """
     ordered = sorted(measured, key=lambda m: (m.case, m.repetition))
     by_case = ((name, tuple(own)) for name, own in groupby(ordered, key=lambda m: m.case))
-    cases = tuple(CaseVerdict(name, own, tuple(m.passes(rule) for m in own)) for name, own in by_case)
-    if not cases:
-        return PartVerdict(rule, (), sql, why_missing, "not measurable here", 0, None)
-    passed = sum(case.passed for case in cases)
-    enough = {"all": passed == len(cases), "majority": 2 * passed > len(cases), "any": passed > 0}[rule.needed]
-    return PartVerdict(rule, cases, sql, "", "holds" if enough else "fails", passed, fmean(m.value for m in ordered))
+    cases = tuple(CaseVerdict(name, own, tuple(m.outcome(rule) for m in own)) for name, own in by_case)
+    outcomes = [case.outcome for case in cases if case.outcome != "left out"]
+    if not outcomes:
+        return PartVerdict(rule, cases, sql, needs, "not measurable here", Mean())
+    counting = [m for m in ordered if not m.left_out]
+    sizes = [m.detectable for m in counting if m.detectable is not None]
+    of_cases = Mean(fmean(m.value for m in counting), detectable=median(sizes) if sizes else None)
+    if mean is not None:
+        of_cases = replace(of_cases, low=mean.low, high=mean.high, p=mean.p)
+    return PartVerdict(rule, cases, sql, "", _verdict(rule, outcomes), of_cases)
+
+
+def _verdict(rule: Part, outcomes: Sequence[Outcome]) -> Verdict:
+    n, supporting, refuting = len(outcomes), outcomes.count("supports"), outcomes.count("refutes")
+    holds, refuted = {
+        "all": (supporting == n, refuting > 0),
+        "majority": (2 * supporting > n, 2 * refuting >= n),
+        "any": (supporting > 0, refuting == n),
+    }[rule.needed]
+    return "holds" if holds else "refuted" if refuted else "not settled"
 
 
 def judge_claim(rule: Claim, parts: Sequence[PartVerdict]) -> ClaimVerdict:
-    """Judge a claim by its deciding parts: it fails if one fails, else is not measurable if one is not, else holds."""
+    """Judge a claim: by the first of ``VERDICTS`` that a deciding part has."""
     found = {part.verdict for part in parts if part.rule.decides}
-    verdict: Verdict = next((v for v in ("fails", "not measurable here") if v in found), "holds")
-    judged = ClaimVerdict(rule, tuple(parts), verdict, "")
+    judged = ClaimVerdict(rule, tuple(parts), next(verdict for verdict in VERDICTS if verdict in found), "")
     return replace(judged, reason=_reason(judged))
 
 
 def _reason(claim: ClaimVerdict) -> str:
     main = claim.main
-    said = f"{_statistic(claim, main)}: {main.result}"
     others = [part for part in claim.deciding if part is not main and part.verdict == claim.verdict]
-    heading = {"holds": "These hold too", "fails": "These fail too"}
     if claim.verdict == "not measurable here":
-        missing = "; ".join(dict.fromkeys(part.why_missing for part in claim.deciding if part.why_missing))
-        said = f"{missing[0].upper()}{missing[1:]}."
-        others = [part for part in claim.deciding if part.verdict == "holds"]
+        said, others = f"Needs {claim.needs}.", [part for part in claim.deciding if part.verdict == "holds"]
+    else:
+        said = f"{_statistic(claim, main)}: {main.result}"
     named = ", ".join(f"{part.rule.title} ({part.found})" for part in others)
-    return f"{said} {heading.get(claim.verdict, 'These hold so far')}: {named}." if named else said
+    said = f"{said} {_TOO.get(claim.verdict, 'These hold so far')}: {named}." if named else said
+    left = "; ".join(dict.fromkeys(part.left_out for part in claim.deciding if part.left_out))
+    return f"{said} Left out: {left}." if left else said
 
 
 def _statistic(claim: ClaimVerdict, part: PartVerdict) -> str:

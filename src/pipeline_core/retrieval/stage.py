@@ -9,6 +9,7 @@ class Retrieval(ModelStage):
 
     name = "retrieval"
     about = "Scores every task by raw, adapted and ablated embeddings, with intervals, tests and controls."
+    version = 2
     settings = RetrievalSettings
     shared = ("representation", "scoring", "adaptations")
     kinds = ("adaptation",)

@@ -6,6 +6,16 @@ CLAIM = column("claim", SMALL, "number of the claim, 1 to 13")
 TIMED = column("timed", BOOL, "rests on measured time, which may differ between equal runs")
 PART = column("part", STRING, "part of the claim, as in claims.yaml")
 
+_VERDICT = column("verdict", STRING, "holds | refuted | not settled | not measurable here")
+_MEAN = (
+    nullable("value", DOUBLE, "mean over the cases that count and the repetitions"),
+    nullable("low", DOUBLE, "lower end of its 95% interval over families"),
+    nullable("high", DOUBLE, "upper end of its 95% interval over families"),
+    nullable("p", DOUBLE, "two-sided p of its being at the threshold"),
+    nullable("detectable", DOUBLE, "smallest effect that 4 in 5 such runs would see in a case: median of the cases"),
+)
+_NEEDS = nullable("needs", STRING, "what it would take to measure it, where it was not")
+
 TABLES: tuple[Table, ...] = (
     Table(
         "models",
@@ -28,8 +38,10 @@ TABLES: tuple[Table, ...] = (
             CLAIM,
             column("statement", STRING, "the claim"),
             column("paper", STRING, "the paper's tables and figures that support it"),
-            column("verdict", STRING, "holds | fails | not measurable here"),
+            _VERDICT,
             column("reason", STRING, "the numbers that decided, in a sentence"),
+            _NEEDS,
+            *_MEAN,
             TIMED,
         ),
         volatile_rows="timed",
@@ -43,15 +55,17 @@ TABLES: tuple[Table, ...] = (
             CLAIM,
             PART,
             column("statistic", STRING, "what is measured"),
-            column("direction", STRING, "above | below: on which side of the threshold it supports the claim"),
-            column("threshold", DOUBLE, "fixed beforehand"),
-            column("test", STRING, "none | interval | q: what a case must pass besides the threshold"),
-            column("needed", STRING, "all | majority | any: how many of the cases must pass"),
+            column("direction", STRING, "above | below | within: where it must lie to support the claim"),
+            column("threshold", DOUBLE, "fixed beforehand; within: the distance from 0"),
+            column("needed", STRING, "all | majority | any: how many of the cases must support it"),
             column("decides", BOOL, "the verdict of the claim rests on it; otherwise it is shown beside"),
-            column("n_cases", SMALL, "cases measured"),
-            column("n_passed", SMALL, "cases that passed in every repetition"),
-            column("verdict", STRING, "holds | fails | not measurable here"),
-            nullable("value", DOUBLE, "mean over the cases and repetitions"),
+            column("n_cases", SMALL, "cases that count"),
+            column("n_supporting", SMALL, "cases that support the claim in every repetition"),
+            column("n_refuting", SMALL, "cases that refute it in every repetition"),
+            column("n_left_out", SMALL, "cases that are shown and decide nothing"),
+            _VERDICT,
+            _NEEDS,
+            *_MEAN,
             nullable("paper_value", DOUBLE, "the same statistic from the paper's own figures, where it has them"),
             TIMED,
         ),
@@ -68,10 +82,13 @@ TABLES: tuple[Table, ...] = (
             column("case", STRING, "the task, pooling, reduction ... measured"),
             column("repetition", SMALL, "0: the analysis itself; r: repeated with every seed raised by r"),
             column("value", DOUBLE, "the statistic"),
-            nullable("low", DOUBLE, "lower end of its 95% interval, where it has one"),
-            nullable("high", DOUBLE, "upper end of its 95% interval, where it has one"),
-            nullable("q", DOUBLE, "corrected p of the paired test, where there is one"),
-            column("passed", BOOL, "beyond the threshold, and by the test that the part asks for"),
+            column("low", DOUBLE, "lower end of its 95% interval"),
+            column("high", DOUBLE, "upper end of its 95% interval"),
+            column("p", DOUBLE, "two-sided p of its being at the threshold"),
+            nullable("q", DOUBLE, "p corrected for the tests of the claim (Holm); NULL of a case that is left out"),
+            column("detectable", DOUBLE, "smallest distance from the threshold that 4 in 5 such runs would have seen"),
+            column("outcome", STRING, "supports | refutes | open | left out"),
+            nullable("left_out", STRING, "why it decides nothing: ceiling | floor"),
             TIMED,
         ),
         volatile_rows="timed",

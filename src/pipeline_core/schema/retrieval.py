@@ -77,7 +77,7 @@ TABLES: tuple[Table, ...] = (
     Table(
         "retrieval_metrics",
         "retrieval",
-        "Scores with 95% bootstrap intervals over groups of queries.",
+        "Scores with 95% intervals: the studentised bootstrap over groups of queries.",
         ("system_id", "task_id", "split", "metric", "k"),
         (
             SYSTEM,
@@ -105,6 +105,7 @@ TABLES: tuple[Table, ...] = (
             TASK,
             SPLIT,
             QUERY,
+            column("family", STRING, "group that its answers come from: families, not queries, are independent"),
             column("first_relevant_rank", INT, "1 is best; ties by sample id; 2^63 - 1 if the model refused it"),
             column("n_relevant", SMALL, "relevant candidates in the pool, those that the model refused among them"),
         ),

@@ -127,3 +127,54 @@ COMMENT ON COLUMN stage_times.stage IS 'stage';
 COMMENT ON COLUMN stage_times.build_seconds IS 'time it took to build, in whichever run did';
 COMMENT ON COLUMN stage_times.peak_memory_bytes IS 'peak resident memory of the process that built it';
 COMMENT ON COLUMN stage_times.run_seconds IS 'time in the latest run';
+
+CREATE VIEW task_limits AS
+SELECT
+    systems.model, tasks.task_id,
+    max(retrieval_metrics.value) FILTER (systems.adaptation = 'identity') AS raw,
+    max(retrieval_metrics.low) AS highest_low, max(retrieval_metrics.chance) AS chance,
+    CASE WHEN raw >= 0.95 THEN 'ceiling' WHEN highest_low <= max(retrieval_metrics.chance) THEN 'floor' END AS limited
+FROM latest.retrieval_metrics
+JOIN latest.systems USING (artifact, system_id)
+JOIN latest.tasks USING (task_id)
+WHERE
+    systems.study = 'main' AND systems.control = 'none'
+    AND (systems.adaptation = 'identity' OR (systems.adaptation = 'realign' AND systems.fit_on = 'candidates'))
+    AND retrieval_metrics.metric = 'hit_rate' AND retrieval_metrics.split = 'test'
+    AND retrieval_metrics.k = tasks.primary_k AND tasks.control = 'none'
+GROUP BY systems.model, tasks.task_id;
+COMMENT ON VIEW task_limits IS 'Where a task of the latest run can show no gain, for each model: it decides no claim about gains.';
+COMMENT ON COLUMN task_limits.raw IS 'hit rate of the raw embedding at the task''s primary k';
+COMMENT ON COLUMN task_limits.highest_low IS 'lower end of the interval, raw or with ReAlign, whichever is higher';
+COMMENT ON COLUMN task_limits.chance IS 'expected hit rate of a random ranking';
+COMMENT ON COLUMN task_limits.limited IS 'ceiling: raw finds 95% or more; floor: neither raw nor ReAlign is above chance; NULL: it can decide';
+
+CREATE VIEW family_hits AS
+SELECT
+    retrieval_ranks.repetition, systems.model, systems.study, systems.adaptation, systems.variant, systems.fit_on,
+    systems.beta, systems.selection, systems.sae_id, systems.share, systems.rank, systems.label,
+    len(systems.rep_ids)::INTEGER AS n_layers,
+    representations.layer, representations.pooling, representations.mask, systems.system_id,
+    tasks.task_id, tasks.task_type, tasks.query_modality, task_limits.limited, retrieval_ranks.family,
+    count_if(retrieval_ranks.first_relevant_rank <= tasks.primary_k)::DOUBLE AS hits, count(*)::DOUBLE AS n_queries
+FROM seeds.retrieval_ranks
+JOIN seeds.systems USING (repetition, artifact, system_id)
+JOIN latest.tasks USING (task_id)
+LEFT JOIN latest.representations ON representations.rep_id = systems.rep_ids[1]
+LEFT JOIN task_limits ON task_limits.model = systems.model AND task_limits.task_id = tasks.task_id
+WHERE retrieval_ranks.split = 'test' AND tasks.control = 'none' AND systems.control = 'none'
+GROUP BY ALL;
+COMMENT ON VIEW family_hits IS 'Hits of each system on the test split at each task''s primary k, by family: what the tests of the claims add up.';
+COMMENT ON COLUMN family_hits.repetition IS '0 for the analysis itself, 1 and more for the repetitions with other seeds';
+COMMENT ON COLUMN family_hits.limited IS 'ceiling | floor of the task for the model, as in task_limits; NULL: it can decide';
+COMMENT ON COLUMN family_hits.hits IS 'queries of the family with a relevant candidate among the first k';
+COMMENT ON COLUMN family_hits.n_queries IS 'queries of the family';
+COMMENT ON COLUMN family_hits.rank IS 'dimensions projected out, or kept by PCA (NULL: all)';
+COMMENT ON COLUMN family_hits.model IS 'model name';
+COMMENT ON COLUMN family_hits.adaptation IS 'what is done to the embeddings, as in adaptations';
+COMMENT ON COLUMN family_hits.selection IS 'features or directions removed, as in systems; NULL when none';
+COMMENT ON COLUMN family_hits.sae_id IS 'SAE whose features are removed';
+COMMENT ON COLUMN family_hits.share IS 'share of features removed';
+COMMENT ON COLUMN family_hits.label IS 'the system in a few words';
+COMMENT ON COLUMN family_hits.layer IS 'layer of the representation, of the first where several are averaged; -1 of a dual encoder';
+COMMENT ON COLUMN family_hits.n_layers IS 'representations that it averages: 1, or the layers that are combined';

@@ -1,18 +1,11 @@
--- Mean hit rate over the tasks: mean pooling minus each other pooling, all tokens, both with ReAlign.
+-- Hit rate of mean pooling minus that of each other pooling, all tokens, both with ReAlign, mean over the tasks.
 -- Needs: generative, lens sweep, support queries
-with means as (
-    select s.repetition, r.pooling, avg(m.value) as value
-    from seeds.retrieval_metrics m
-    join seeds.systems s using (repetition, system_id)
-    join latest.tasks t using (task_id)
-    join latest.representations r on r.rep_id = s.rep_ids[1]
-    where s.study = 'poolings' and s.adaptation = 'realign' and s.fit_on = 'candidates' and r.mask = 'all'
-          and s.model = (select model from latest.models where place = 0 and kind = 'generative')
-          and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
-    group by all
-)
-select own.repetition, other.pooling as "case", own.value - other.value as value
-from means own
-join means other using (repetition)
-where own.pooling = 'mean' and other.pooling <> 'mean'
-order by other.pooling, own.repetition
+select own.repetition, other.pooling as "case", own.task_id as task, own.family, own.hits - other.hits as top,
+       own.n_queries as bottom
+from family_hits own
+join family_hits other using (repetition, model, study, task_id, family)
+where study = 'poolings' and own.pooling = 'mean' and own.mask = 'all' and other.mask = 'all'
+      and own.adaptation = 'realign' and own.fit_on = 'candidates' and other.adaptation = 'realign'
+      and other.fit_on = 'candidates' and other.pooling <> 'mean' and own.limited is null
+      and model = (select model from latest.models where place = 0 and kind = 'generative')
+order by all

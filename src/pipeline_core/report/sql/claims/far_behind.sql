@@ -1,22 +1,24 @@
--- Hit rate of the raw generative model over that of the best contrastive one; the interval has both at opposite ends.
+-- Hits of the raw generative model over those of the contrastive one that finds most, by task.
+-- A task at its ceiling, or at chance, for both models cannot tell them apart.
 -- Needs: generative, contrastive
-with scored as (
-    select m.repetition, m.task_id, models.place, models.kind, m.value, m.low, m.high
-    from seeds.retrieval_metrics m
-    join seeds.systems s using (repetition, system_id)
-    join latest.tasks t using (task_id)
-    join latest.models on models.model = s.model
-    where s.study = 'main' and s.adaptation = 'identity' and m.split = 'test' and m.metric = 'hit_rate'
-          and m.k = t.primary_k and t.control = 'none'
+with raw as (
+    select family_hits.*, models.place, models.kind
+    from family_hits
+    join latest.models using (model)
+    where study = 'main' and adaptation = 'identity'
+),
+found as (
+    select repetition, task_id, model, place, sum(hits) as hits from raw
+    where place > 0 and kind = 'contrastive'
+    group by all
 ),
 best as (
-    from scored
-    where place > 0 and kind = 'contrastive'
-    qualify row_number() over (partition by repetition, task_id order by value desc, place) = 1
+    select repetition, task_id, arg_max(model, (hits, -place)) as model from found group by all
 )
-select own.repetition, own.task_id as "case", own.value / best.value as value,
-       if(best.low > 0, own.low / best.high, null) as low, if(best.low > 0, own.high / best.low, null) as high
-from scored own
+select own.repetition, own.task_id as "case", own.family, own.hits as top, other.hits as bottom,
+       if(own.limited = other.limited, own.limited, null) as left_out
+from raw own
 join best using (repetition, task_id)
-where own.place = 0 and own.kind = 'generative' and best.value > 0
-order by own.task_id, own.repetition
+join raw other using (repetition, task_id, family)
+where own.place = 0 and own.kind = 'generative' and other.model = best.model
+order by all

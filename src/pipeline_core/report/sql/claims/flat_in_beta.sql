@@ -1,18 +1,17 @@
--- (highest - lowest) / highest of the mean hit rate over the tasks, for betas of 0.1 to 0.6.
+-- Mean hit rate over the tasks at each beta of 0.1 to 0.6, relative to that at the paper's beta.
 -- Needs: lens sweep, support queries
-with means as (
-    select s.repetition, s.fit_on, s.beta, avg(m.value) as value
-    from seeds.retrieval_metrics m
-    join seeds.systems s using (repetition, system_id)
-    join latest.tasks t using (task_id)
-    where s.study = 'adaptations' and s.adaptation = 'realign' and s.variant = 'text' and len(s.rep_ids) = 1
-          and s.fit_on in ('candidates', 'support') and s.model = (select model from latest.models where place = 0)
-          and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
-    group by all
+with scored as (
+    select *, sum(n_queries) over (partition by repetition, system_id, task_id) as n,
+           (select min(beta) from latest.systems where study = 'main' and adaptation = 'realign') as paper
+    from family_hits
+    where study = 'adaptations' and adaptation = 'realign' and variant = 'text' and n_layers = 1
+          and fit_on in ('candidates', 'support') and limited is null
+          and model = (select model from latest.models where place = 0)
 )
-select repetition, fit_on as "case", (max(value) - min(value)) / max(value) as value
-from means
-where beta between 0.1 and 0.6
+select own.repetition, own.fit_on || ', beta ' || own.beta as "case", own.family,
+       sum((own.hits - other.hits) / own.n) as top, sum(other.hits / other.n) as bottom
+from scored own
+join scored other using (repetition, fit_on, task_id, family)
+where own.beta between 0.1 and 0.6 and other.beta = other.paper and own.beta <> own.paper
 group by all
-having count(*) > 1 and max(value) > 0
-order by fit_on, repetition
+order by all

@@ -1,21 +1,15 @@
--- Size of the relative change of the hit rate without image tokens, mean over the composed tasks.
+-- Relative change of the hits without image tokens, by composed task.
 -- Needs: generative, lens sweep
 with scored as (
-    select s.repetition, if(s.adaptation = 'identity', 'raw', 'ReAlign') as system, r.mask, m.task_id, m.value
-    from seeds.retrieval_metrics m
-    join seeds.systems s using (repetition, system_id)
-    join latest.tasks t using (task_id)
-    join latest.representations r on r.rep_id = s.rep_ids[1]
-    where s.study = 'poolings' and r.pooling = 'mean'
-          and (s.adaptation = 'identity' or (s.adaptation = 'realign' and s.fit_on = 'candidates'))
-          and s.model = (select model from latest.models where place = 0 and kind = 'generative')
-          and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k
-          and t.control = 'none' and t.query_modality = 'image_text'
+    select *, if(adaptation = 'identity', 'raw', 'ReAlign') as system
+    from family_hits
+    where study = 'poolings' and pooling = 'mean' and query_modality = 'image_text'
+          and (adaptation = 'identity' or (adaptation = 'realign' and fit_on = 'candidates'))
+          and model = (select model from latest.models where place = 0 and kind = 'generative')
 )
-select whole.repetition, whole.system as "case",
-       avg(abs(masked.value - whole.value) / whole.value) as value
+select whole.repetition, whole.system || ', ' || whole.task_id as "case", whole.family,
+       masked.hits - whole.hits as top, whole.hits as bottom, whole.limited as left_out
 from scored whole
-join scored masked using (repetition, system, task_id)
-where whole.mask = 'all' and masked.mask = 'no_image' and whole.value > 0
-group by all
-order by "case", whole.repetition
+join scored masked using (repetition, system, task_id, family)
+where whole.mask = 'all' and masked.mask = 'no_image'
+order by all

@@ -1,19 +1,14 @@
--- Mean hit rate over the tasks at the last layer minus that of the best other layer.
+-- Hit rate at the last layer minus that at each other, mean over the tasks.
 -- Needs: generative, lens sweep
-with means as (
-    select s.repetition, if(s.adaptation = 'identity', 'raw', 'ReAlign') as system, r.layer, avg(m.value) as value
-    from seeds.retrieval_metrics m
-    join seeds.systems s using (repetition, system_id)
-    join latest.tasks t using (task_id)
-    join latest.representations r on r.rep_id = s.rep_ids[1]
-    where s.study = 'layers' and (s.adaptation = 'identity' or (s.adaptation = 'realign' and s.fit_on = 'candidates'))
-          and s.model = (select model from latest.models where place = 0 and kind = 'generative')
-          and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
-    group by all
+with scored as (
+    select *, if(adaptation = 'identity', 'raw', 'ReAlign') as system, max(layer) over () as last
+    from family_hits
+    where study = 'layers' and (adaptation = 'identity' or (adaptation = 'realign' and fit_on = 'candidates'))
+          and limited is null and model = (select model from latest.models where place = 0 and kind = 'generative')
 )
-select own.repetition, own.system as "case", own.value - max(other.value) as value
-from means own
-join means other on other.repetition = own.repetition and other.system = own.system and other.layer < own.layer
-where own.layer = (select max(layer) from means)
-group by own.repetition, own.system, own.value
-order by own.system, own.repetition
+select own.repetition, format('{}, layer {:02d}', own.system, other.layer) as "case", own.task_id as task, own.family,
+       own.hits - other.hits as top, own.n_queries as bottom
+from scored own
+join scored other using (repetition, system, task_id, family)
+where own.layer = own.last and other.layer < own.last
+order by all

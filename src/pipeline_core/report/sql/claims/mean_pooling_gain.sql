@@ -1,14 +1,10 @@
--- Hit rate of mean pooling minus that of another pooling, raw, all tokens.
+-- Hits of mean pooling minus those of another pooling, raw, all tokens, by task.
 -- Needs: generative, lens sweep
-select c.repetition, c.task_id as "case", c.delta as value, c.low, c.high, c.q
-from seeds.comparisons c
-join seeds.systems s using (repetition, system_id)
-join seeds.systems b on b.repetition = c.repetition and b.system_id = c.baseline_id
-join latest.representations own on own.rep_id = s.rep_ids[1]
-join latest.representations other on other.rep_id = b.rep_ids[1]
-join latest.tasks t using (task_id)
-where s.study = 'poolings' and s.adaptation = 'identity' and b.study = 'poolings' and b.adaptation = 'identity'
-      and own.pooling = 'mean' and own.mask = 'all' and other.pooling = $pooling and other.mask = 'all'
-      and s.model = (select model from latest.models where place = 0 and kind = 'generative')
-      and c.metric = 'hit_rate' and c.k = t.primary_k and t.control = 'none'
-order by c.task_id, c.repetition
+select own.repetition, own.task_id as "case", own.family, own.hits - other.hits as top, own.n_queries as bottom,
+       own.limited as left_out
+from family_hits own
+join family_hits other using (repetition, model, study, task_id, family)
+where study = 'poolings' and own.pooling = 'mean' and own.mask = 'all' and other.mask = 'all'
+      and own.adaptation = 'identity' and other.adaptation = 'identity' and other.pooling = $pooling
+      and model = (select model from latest.models where place = 0 and kind = 'generative')
+order by all

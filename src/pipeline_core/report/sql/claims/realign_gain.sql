@@ -1,12 +1,10 @@
--- Hit rate of ReAlign minus that of a baseline, on the same statistics if the baseline has any.
+-- Hits of ReAlign minus those of a baseline, on the same statistics if the baseline has any, by task.
 -- Needs: support queries
-select c.repetition, c.task_id as "case", c.delta as value, c.low, c.high, c.q
-from seeds.comparisons c
-join seeds.systems s using (repetition, system_id)
-join seeds.systems b on b.repetition = c.repetition and b.system_id = c.baseline_id
-join latest.tasks t using (task_id)
-where s.study = 'main' and s.adaptation = 'realign' and s.variant = 'text' and s.fit_on = $fit_on
-      and s.control = 'none' and b.adaptation = $baseline and coalesce(b.fit_on, s.fit_on) = s.fit_on
-      and s.model = (select model from latest.models where place = 0)
-      and c.metric = 'hit_rate' and c.k = t.primary_k and t.control = 'none'
-order by c.task_id, c.repetition
+select own.repetition, own.task_id as "case", own.family, own.hits - other.hits as top, own.n_queries as bottom,
+       own.limited as left_out
+from family_hits own
+join family_hits other using (repetition, model, study, task_id, family)
+where study = 'main' and own.adaptation = 'realign' and own.variant = $variant and own.fit_on = $fit_on
+      and other.adaptation = $baseline and coalesce(other.fit_on, own.fit_on) = own.fit_on
+      and model = (select model from latest.models where place = 0)
+order by all

@@ -1,10 +1,10 @@
--- Change of the hit rate when the top-attribution features of an autoencoder are removed.
+-- Change of the hits when the top-attribution features of an autoencoder are removed, by task.
 -- Needs: generative, train or support
-select e.repetition, e.task_id as "case", e.delta as value, e.low, e.high, e.q
-from seeds.removal_effects e
-join seeds.systems s using (repetition, system_id)
-join latest.tasks t using (task_id)
-where s.study = 'main' and e.selection = 'attribution' and e.feature_id is null
-      and e.sae_id = (select model || '/' || $sae from latest.models where place = 0 and kind = 'generative')
-      and e.metric = 'hit_rate' and e.k = t.primary_k and t.control = 'none' and t.task_type like $task_type
-order by e.task_id, e.repetition
+select own.repetition, own.task_id as "case", own.family, own.hits - raw.hits as top, own.n_queries as bottom,
+       own.limited as left_out
+from family_hits own
+join family_hits raw using (repetition, model, study, task_id, family)
+where study = 'main' and own.selection = 'attribution' and raw.adaptation = 'identity'
+      and own.sae_id = (select model || '/' || $sae from latest.models where place = 0 and kind = 'generative')
+      and own.task_type like $task_type
+order by all

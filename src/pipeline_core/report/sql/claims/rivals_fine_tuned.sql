@@ -1,19 +1,23 @@
--- Hit rate of ReAlign minus that of the best model fine-tuned for retrieval, used as it is.
+-- Hits of ReAlign minus those of the model fine-tuned for retrieval that finds most, used as it is, by task.
 with scored as (
-    select m.repetition, m.task_id, models.place, models.fine_tuned, s.adaptation, m.value
-    from seeds.retrieval_metrics m
-    join seeds.systems s using (repetition, system_id)
-    join latest.tasks t using (task_id)
-    join latest.models on models.model = s.model
-    where s.study = 'main' and s.control = 'none'
-          and (s.adaptation = 'identity'
-               or (s.adaptation = 'realign' and s.variant = 'text' and s.fit_on = 'candidates'))
-          and m.split = 'test' and m.metric = 'hit_rate' and m.k = t.primary_k and t.control = 'none'
+    select family_hits.*, models.place, models.fine_tuned
+    from family_hits
+    join latest.models using (model)
+    where study = 'main'
+          and (adaptation = 'identity' or (adaptation = 'realign' and variant = 'text' and fit_on = 'candidates'))
+),
+found as (
+    select repetition, task_id, model, place, sum(hits) as hits from scored
+    where place > 0 and fine_tuned and adaptation = 'identity'
+    group by all
+),
+best as (
+    select repetition, task_id, arg_max(model, (hits, -place)) as model from found group by all
 )
-select own.repetition, own.task_id as "case", own.value - max(other.value) as value
+select own.repetition, own.task_id as "case", own.family, own.hits - other.hits as top, own.n_queries as bottom,
+       if(own.limited = other.limited, own.limited, null) as left_out
 from scored own
-join scored other using (repetition, task_id)
-where own.place = 0 and own.adaptation = 'realign'
-      and other.place > 0 and other.fine_tuned and other.adaptation = 'identity'
-group by own.repetition, own.task_id, own.value
-order by own.task_id, own.repetition
+join best using (repetition, task_id)
+join scored other using (repetition, task_id, family)
+where own.place = 0 and own.adaptation = 'realign' and other.model = best.model and other.adaptation = 'identity'
+order by all
