@@ -13,6 +13,7 @@ from flows import environment, models_command
 from flows.exits import ExitStatus
 from flows.options import ConfigOption, JsonOption, PresetOption, SetOption, StoreOption, existing_store
 from flows.search_command import search
+from flows.service_command import down, status, up
 from flows.terminal import err, out, print_table, progress_bars
 from pipeline_core.errors import LensError, StoreError
 
@@ -116,6 +117,8 @@ def sql(
 
 
 app.command()(search)
+for command in (up, down, status):
+    app.command()(command)
 
 
 @app.command()
@@ -329,6 +332,9 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
         from pipeline_core.store.artifacts import Store
 
         check_machine(plan, Store(root))  # before a server is started
+        from flows.service import join
+
+        join(root)
         from flows.analyze import analyze
         from flows.compare import compare
         from flows.sweep import sweep

@@ -9,6 +9,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.environment import default_store
+from flows.run_page import publish_page
 from flows.running import FlowName, plan_flow, run_plan
 from pipeline_core.config import RunConfig
 from pipeline_core.errors import LensError
@@ -47,7 +48,9 @@ def run_flow(flow: FlowName, config: RunConfig, store: str | None) -> str:
         LensError: a user's mistake, as the step that met it raised it.
     """
     root = Store(Path(store) if store else default_store()).root
-    record = run_plan(flow, plan_flow(flow, config), root, submit_steps)
+    plan = plan_flow(flow, config)
+    record = run_plan(flow, plan, root, submit_steps)
+    publish_page(plan, record, root)
     built, cached = (sum(a.cached is found for a in record.artifacts) for found in (False, True))
     get_run_logger().info("run %s: %d steps built, %d cached", record.run_id, built, cached)
     return record.run_id

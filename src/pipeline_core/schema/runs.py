@@ -57,7 +57,7 @@ TABLES: tuple[Table, ...] = (
             column("rows", INT, "rows written"),
             column("bytes", INT, "bytes written"),
             volatile("seconds", DOUBLE, "time it took to build"),
-            volatile("peak_memory_bytes", INT, "peak resident memory of the process that built it"),
+            volatile("peak_memory_bytes", INT, "most memory that the process which built it held meanwhile"),
             volatile("created", TIME, "when it was published"),
         ),
     ),

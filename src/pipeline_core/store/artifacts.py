@@ -2,7 +2,6 @@
 
 import fcntl
 import logging
-import resource
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,10 +20,10 @@ from pipeline_core.schema import SCHEMA_VERSION, SHARDED, tables_of
 from pipeline_core.store.digests import file_digest
 from pipeline_core.store.durable import sync, sync_tree
 from pipeline_core.store.fingerprint import StageKey
+from pipeline_core.store.peak import forget_peak, peak_memory
 
 MANIFEST = "manifest.json"
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow", "duckdb", "lancedb", "polars", "great-expectations")
-_KIBI = 1024
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +176,7 @@ class Store:
                 aside = self.set_aside(folder)
                 log.warning("%s/%s was damaged: set aside as %s and built anew", key.stage, key.short, aside)
             partial = self.unfinished(key)
+            forget_peak()
             started = time.monotonic()
             build(partial)
             contracts = tuple(validate(partial)) if validate else ()
@@ -310,7 +310,7 @@ def _describe(
         files=files,
         rows=_count_rows(key.stage, folder),
         seconds=seconds,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBI,
+        peak_memory_bytes=peak_memory(),
         created=datetime.now(UTC),
         libraries={name: metadata.version(name) for name in LIBRARIES},
         contracts=contracts,
