@@ -19,7 +19,7 @@ from pipeline_core.config import load_config
         ),
         (
             ["compare_with=[]", "features.share=0.1", "scoring.seed=1", "scoring.ks=[1]", "placement.threads=1"],
-            "reference-mllm on emoji, features.share=0.1, scoring.seed=1, 1 more",
+            "reference-mllm on emoji, features.share=0.1, scoring.ks=[1], 1 more",
         ),
     ],
 )
