@@ -12,6 +12,7 @@ class Sae(SaeStage):
 
     name = "sae"
     about = "Trains a sparse autoencoder on stored states, or brings one that was trained elsewhere."
+    version = 2
     settings = Saes
     inputs = (Input("dataset", of_analysis=True), Input("activations"))
     repetitions = "own"

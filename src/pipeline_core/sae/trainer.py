@@ -10,7 +10,7 @@ import polars as pl
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from pipeline_core.sae.architectures import ARCHITECTURES, SaeSettings
+from pipeline_core.sae.architectures import SaeSettings, trained
 from pipeline_core.sae.formats import Provenance
 from pipeline_core.sae.formats.saelens import MEMBER
 from pipeline_core.sae.resume import CHECKPOINT, TrainingState
@@ -78,7 +78,7 @@ def _finished(folder: Path) -> bool:
 
 def _start(mean: torch.Tensor, settings: SaeSettings) -> TrainingState:
     generator = torch.Generator().manual_seed(settings.seed)
-    sae = ARCHITECTURES.find(settings.architecture, "architecture").start(mean, settings, generator)
+    sae = trained(settings.architecture).start(mean, settings, generator)
     learned = [tensor for tensor in sae.state().values() if tensor.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, fused=True)
     return TrainingState(sae, optimizer, torch.zeros(settings.features, dtype=torch.int64))

@@ -1,4 +1,4 @@
-"""What an architecture of sparse autoencoders is: its settings, how it starts to learn, how it is read again."""
+"""What an architecture of sparse autoencoders is: how one is read, and where it is trained, its settings and start."""
 
 from __future__ import annotations
 
@@ -90,27 +90,15 @@ class Sae(ABC):
 
 
 class Architecture(ABC):
-    """One architecture.
+    """One architecture; those that are only read, and not trained, are no more than this.
 
     Attributes:
         name: what configs and cfg.json call it.
-        settings: the settings of one that is trained.
         shapes: what a trained one consists of: SAELens's names of tensors, and their dimensions, S features or D wide.
     """
 
     name: ClassVar[str]
-    settings: ClassVar[type[SaeSettings]]
     shapes: ClassVar[Shapes]
-
-    @abstractmethod
-    def start(self, mean_d: Tensor, settings: Any, generator: torch.Generator) -> Sae:
-        """Return an autoencoder that is ready to learn.
-
-        Args:
-            mean_d: mean [D] of the states.
-            settings: of the class ``settings``.
-            generator: source of everything random.
-        """
 
     @abstractmethod
     def load(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Sae:
@@ -128,3 +116,23 @@ class Architecture(ABC):
     def limit(self, config: Mapping[str, Any]) -> int | None:
         """Return the largest number of positive codes a vector of a trained one, None where there is no limit."""
         return None
+
+
+class TrainedArchitecture(Architecture):
+    """One that is trained here, too.
+
+    Attributes:
+        settings: the settings of one that is trained.
+    """
+
+    settings: ClassVar[type[SaeSettings]]
+
+    @abstractmethod
+    def start(self, mean_d: Tensor, settings: Any, generator: torch.Generator) -> Sae:
+        """Return an autoencoder that is ready to learn.
+
+        Args:
+            mean_d: mean [D] of the states.
+            settings: of the class ``settings``.
+            generator: source of everything random.
+        """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from pipeline_core.sae.architectures._kind import Architecture, Sae, SaeSettings, Shapes
+from pipeline_core.sae.architectures._kind import Sae, SaeSettings, Shapes, TrainedArchitecture
 from pipeline_core.settings import Count
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class TopKSae(Sae):
         rows.copy_(normalize(rows))
 
 
-class TopK(Architecture):
+class TopK(TrainedArchitecture):
     """The k largest activations of a vector are its codes."""
 
     name = "topk"
@@ -123,9 +123,11 @@ class TopK(Architecture):
         )
 
     def load(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TopKSae:
-        """Return a trained one; SAELens's codes rescaled by the decoder's norms are not supported."""
+        """Return a trained one; where SAELens scales codes by the lengths of features, that goes into its tensors."""
         if config.get("rescale_acts_by_decoder_norm", False):
-            raise ValueError("rescale_acts_by_decoder_norm = True is not supported, only False")
+            norms = tensors["W_dec"].norm(dim=-1)
+            scaled = {"W_enc": tensors["W_enc"] * norms, "b_enc": tensors["b_enc"] * norms}
+            tensors = {**tensors, **scaled, "W_dec": tensors["W_dec"] / norms[:, None]}
         k, n_features = config["k"], len(tensors["W_dec"])
         if type(k) is not int or not 1 <= k <= n_features:
             raise ValueError(f"k = {k!r} is not a number from 1 to the number of features, {n_features}")
