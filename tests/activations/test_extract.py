@@ -23,7 +23,7 @@ from pipeline_core.models.facts import describe_model
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.representations import MASKS, POOLINGS
-from pipeline_core.models.samples import SampleInput
+from pipeline_core.models.samples import ROLES, SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.schema.parquet import read_table
@@ -154,6 +154,7 @@ def test_tokens_are_the_training_states_of_the_analysis_layer(extracted: Path, d
         states = np.array(rows["vector"].to_list(), dtype=np.float64)
         np.testing.assert_allclose(states.mean(0), embedding(mean, [sample], prompt), atol=2e-3)
     assert sum(len(batch) for batch in token_batches(extracted)) == tokens.height
+    assert set(tokens["token_role"]) == set(ROLES)
     pictures = tokens.filter(pl.col("token_role") == "image")
     assert pictures.height == tiny.N_PATCHES * train.filter(pl.col("modality") == "image").height
 

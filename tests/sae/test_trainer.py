@@ -155,6 +155,20 @@ def test_map_holds_every_state_once_and_restores_scales(activations: Path, tmp_p
     np.testing.assert_array_equal(tokens.batch(np.array([9, 2])).numpy(), tokens.batch(np.array([2, 9])).numpy())
 
 
+def test_tokens_of_some_roles_are_left_out_and_the_others_keep_their_order(tmp_path: Path) -> None:
+    states = sparse_states(9, seed=4)
+    write_tokens(tmp_path, states[:5], 0, roles=("system", "text", "template"))
+    write_tokens(tmp_path, states[5:], 1, roles=("text", "system"))
+    kept = states[[1, 2, 4, 5, 7]]
+    left = map_tokens(tmp_path, tmp_path / "states.npy", leave_out=("system",))
+    np.testing.assert_allclose(left.halves, kept, rtol=1e-3)
+    backwards = read_table(tmp_path, "tokens", ["sample_id", "prompt_id"])[::-1]
+    turned = map_tokens(tmp_path, tmp_path / "turned.npy", backwards, leave_out=("system",))
+    np.testing.assert_allclose(turned.halves, kept[::-1], rtol=1e-3)
+    with pytest.raises(DataError, match="has 0 token states but for system, text, template, too few"):
+        map_tokens(tmp_path, tmp_path / "none.npy", leave_out=("system", "text", "template"))
+
+
 @pytest.mark.parametrize("n_tokens", [0, 1])
 def test_too_few_states_are_refused(tmp_path: Path, n_tokens: int) -> None:
     write_tokens(tmp_path, sparse_states(n_tokens, seed=0), 0)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.representations import Mask, Pooling
-from pipeline_core.models.samples import ROLES, Role
+from pipeline_core.models.samples import Role
 from pipeline_core.settings import Section
 
 
@@ -16,7 +16,11 @@ class ActivationsSettings(Section):
     of_tokens = True
 
     layer: int | None = Field(None, ge=0, description="Analysis layer; null is the last, after the final norm.")
-    token_roles: tuple[Role, ...] = Field(ROLES, min_length=1, description="Tokens whose states train the SAE.")
+    token_roles: tuple[Role, ...] = Field(
+        ("image", "text", "prompt", "template"),
+        min_length=1,
+        description="Tokens whose states are kept to train SAEs; the template's are those of the system's turn, too.",
+    )
 
 
 class RepresentationSettings(Section):

@@ -59,7 +59,7 @@ def train_sae(
     if _finished(folder):
         return
     with limited_threads(threads):
-        tokens = map_tokens(activations, folder / STATES, order)
+        tokens = map_tokens(activations, folder / STATES, order, settings.leave_out)
         mean = tokens.mean()
         state = _start(mean, settings)
         state.restore(folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from pipeline_core.models.samples import Role
 from pipeline_core.settings import Count, Section
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class SaeSettings(Section):
     states: States = Field(
         "tokens", description="Models it is for: those with token states, or those that give one vector a sample."
     )
+    leave_out: tuple[Role, ...] = Field((), description="Roles of tokens that it is not trained on, e.g. system.")
     features: Count = Field(4096, description="Width of the dictionary.")
     epochs: Count = Field(5, description="Passes over the states.")
     batch_size: Count = Field(4096, description="States a step.")
