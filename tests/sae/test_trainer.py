@@ -50,7 +50,8 @@ def trained(request: pytest.FixtureRequest, activations: Path, tmp_path_factory:
 
 
 def test_artifact_holds_weights_config_and_log_and_nothing_else(trained: Path) -> None:
-    assert sorted(f.name for f in trained.iterdir()) == ["cfg.json", "sae_training.parquet", "sae_weights.safetensors"]
+    found = sorted(f.name for f in trained.iterdir())
+    assert found == ["cfg.json", "sae_data.parquet", "sae_training.parquet", "sae_weights.safetensors"]
 
 
 def test_training_explains_variance(trained: Path) -> None:
@@ -114,6 +115,22 @@ def assert_same(one: Path, other: Path) -> None:
     logs = (read_table(folder, "sae_training").drop("tokens_per_second") for folder in (one, other))
     assert_frame_equal(*logs, check_exact=True)
     assert sorted(f.name for f in one.iterdir()) == sorted(f.name for f in other.iterdir())
+
+
+def test_what_is_not_trained_on_of_the_data_is_measured_afterwards(activations: Path, tmp_path: Path) -> None:
+    """States of samples outside the order are of other data's validation split."""
+    keys = read_table(activations, "tokens", ["sample_id", "prompt_id"]).unique(maintain_order=True)
+    small = TopKSettings(name="paper", features=16, k=3, epochs=1, batch_size=400)
+    train_sae(activations, small, "tiny", tmp_path, 1, 7, lambda done, total: None, keys[:900])
+    (row,) = read_table(tmp_path, "sae_data").to_dicts()
+    states = sparse_states(N_TOKENS, seed=1)[900:].astype(np.float64)
+    sae = read_sae(tmp_path)
+    rebuilt = sae.decode(sae.encode(torch.from_numpy(states).float())).numpy()
+    fvu = np.square(states - rebuilt).sum() / np.square(states - states.mean(axis=0)).sum()
+    assert row.pop("held_out_fvu") == pytest.approx(fvu, rel=1e-2)
+    assert 0 < row.pop("held_out_l0") <= 3
+    counts = {"n_samples": 900, "n_tokens": 900, "held_out_tokens": 100}
+    assert row == {"sae_id": "tiny/paper", "trained_on": None, "left_out": "", **counts}
 
 
 def test_finished_training_is_not_repeated(activations: Path, tmp_path: Path) -> None:

@@ -9,18 +9,30 @@ from pipeline_core.models.representations import Mask, Pooling
 from pipeline_core.models.samples import Role
 from pipeline_core.settings import Section
 
+TRAINING = "training"
+"""What is kept of data that only train autoencoders."""
+
 
 class ActivationsSettings(Section):
     """The one hooked pass over the samples."""
 
     of_tokens = True
 
+    store: Literal["all", "analysed", "training"] = Field(
+        "all",
+        description="Vectors kept: of every layer, pooling and mask; the analysed one, for large pools, which lens "
+        "sweep needs more than; or, of data that only train autoencoders, what that needs.",
+    )
     layer: int | None = Field(None, ge=0, description="Analysis layer; null is the last, after the final norm.")
     token_roles: tuple[Role, ...] = Field(
         ("image", "text", "prompt", "template"),
         min_length=1,
         description="Tokens whose states are kept to train SAEs; the template's are those of the system's turn, too.",
     )
+
+    def for_data(self, data: Section) -> Section:
+        """Return the section for data that autoencoders are trained on, and nothing else."""
+        return self.model_copy(update={"store": TRAINING})
 
 
 class RepresentationSettings(Section):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from pipeline_core.dataset.sources import AnyDataset
 from pipeline_core.models.samples import Role
 from pipeline_core.settings import Count, Section
 
@@ -25,6 +26,9 @@ NAME_PATTERN = r"^\w[\w.+-]*$"
 class SaeSettings(Section):
     """An autoencoder that is trained here; an architecture adds what else it needs."""
 
+    # What is made of these data are inputs, whose fingerprints are in the key.
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"trained_on"})
+
     # Fields that an architecture adds pass forms and servers, which know this schema only; validation refuses others.
     model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
@@ -36,6 +40,9 @@ class SaeSettings(Section):
     states: States = Field(
         "tokens", description="Models it is for: those with token states, or those that give one vector a sample."
     )
+    trained_on: AnyDataset | None = Field(
+        None, description="A section as dataset: data to train on in place of those analysed; their train split."
+    )
     leave_out: tuple[Role, ...] = Field((), description="Roles of tokens that it is not trained on, e.g. system.")
     features: Count = Field(4096, description="Width of the dictionary.")
     epochs: Count = Field(5, description="Passes over the states.")
@@ -44,6 +51,11 @@ class SaeSettings(Section):
     penalty: float = Field(0.01, ge=0.0, description="Weight of mean |z| in the loss.")
     gradient_clip: float = Field(1.0, gt=0.0, description="Largest norm of the gradient.")
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of states.")
+
+    @property
+    def own_data(self) -> Section | None:
+        """The data to train on in place of those analysed."""
+        return self.trained_on
 
 
 class Sae(ABC):
