@@ -13,18 +13,19 @@ from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.store.artifacts import Store
-from tests.shared import filled_once
+from tests.shared import filled_once, own_copy
 from tests.small import picture_folder, small_config
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
+def ran(inline_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
+    """A run in a store that has all that does not hang on the autoencoder."""
     pictures = filled_once(tmp_path_factory, "pictures", picture_folder)
-    other = picture_folder(tmp_path_factory.mktemp("data") / "other", 60)
+    other = picture_folder(tmp_path_factory.mktemp("data") / "other", 30)
     elsewhere = f"trained_on: {{name: folder, path: {other}}}, states: vectors, features: 64, k: 4, epochs: 2"
     saes = f"sae=[{{name: elsewhere, batch_size: 16, {elsewhere}}}]"
     plan = plan_analysis(small_config(pictures, "model.name=reference-contrastive", "compare_with=[]", saes))
-    store = tmp_path_factory.mktemp("run") / "store"
+    store = own_copy(tmp_path_factory, inline_store)
     run_plan("analyze", plan, store, InlineRunner())
     return plan, store
 

@@ -19,6 +19,9 @@ from pipeline_core.dataset.images import ImageReader
 from pipeline_core.models.embedder import Embedded, Embedder
 from pipeline_core.models.representations import Representation, chosen_representation
 
+OF_TRAINING = RepresentationSettings(pooling="mean")
+"""The representation that is kept of data that only train autoencoders: they know the layer by it."""
+
 
 def plan_shards(
     dataset: Path, prompts: bool, *, batch_size: int, shard_size: int, training_alone: bool = False
@@ -45,7 +48,7 @@ def build_shard(
     shard: Shard,
     folder: Path,
     advance: Callable[[int], None],
-    analysed: RepresentationSettings | None = None,
+    analysed: RepresentationSettings = OF_TRAINING,
 ) -> list[Refusal]:
     """Write one shard; several may be built at once, and ``seal_shards`` ends them.
 
@@ -82,11 +85,10 @@ def build_shard(
 
 
 def kept_representations(
-    known: Sequence[Representation], settings: ActivationsSettings, analysed: RepresentationSettings | None
+    known: Sequence[Representation], settings: ActivationsSettings, analysed: RepresentationSettings
 ) -> Sequence[Representation]:
-    """Return those of a model's representations that the settings keep; what trains needs one to know the layer by."""
+    """Return those of a model's representations that the settings keep."""
     if settings.store == "all":
         return known
-    if settings.store == TRAINING or analysed is None:
-        return [chosen_representation(known, "mean", "all")]
-    return [chosen_representation(known, analysed.pooling, analysed.mask)]
+    kept = OF_TRAINING if settings.store == TRAINING else analysed
+    return [chosen_representation(known, kept.pooling, kept.mask)]
