@@ -38,7 +38,7 @@ def _held_out(sae: Sae, activations: Path, rows: TokenRows) -> dict[str, Any]:
     total, squares, error, active = np.zeros(width), 0.0, 0.0, 0
     with torch.inference_mode():
         for batch in chosen_batches(activations, rows.held_out):
-            for vectors in torch.split(torch.from_numpy(batch), 4096):  # type: ignore[no-untyped-call]
+            for vectors in torch.split(torch.from_numpy(batch), 4096):
                 codes = sae.encode(vectors)
                 error += float((vectors - sae.decode(codes)).double().square().sum())
                 active += int((codes.values > 0).sum())
