@@ -156,6 +156,25 @@ class Run:
 
         return read_sae(self.artifact(f"sae/{self._sae_id(sae_id)}"))
 
+    def export_sae(self, path: Path | str, form: str, sae_id: str | None = None) -> None:
+        """Write an autoencoder for another package: ``run.export_sae("layer_30", "sparsify")``.
+
+        Args:
+            path: the file or folder to write.
+            form: a checkpoint format that is written, and what it is for.
+            sae_id: one of ``saes``.
+
+        Raises:
+            StoreError: the run had no such autoencoder.
+            ConfigError: there is no such format.
+            ModelError: the format is only read, or cannot hold an autoencoder of this kind.
+        """
+        from pipeline_core.sae.artifact import read_provenance, read_sae  # noqa: PLC0415 - torch
+        from pipeline_core.sae.formats import FORMATS  # noqa: PLC0415
+
+        folder = self.artifact(f"sae/{self._sae_id(sae_id)}")
+        FORMATS.find(form, "form").write(Path(path), read_sae(folder), read_provenance(folder))
+
     def codes(self, vectors: Matrix, sae_id: str | None = None) -> "sparse.csr_matrix":
         """Return the codes [n, S] of vectors [n, d], which may be new, rounded as stored codes are, float32.
 

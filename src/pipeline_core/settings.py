@@ -49,6 +49,15 @@ class Section(BaseModel):
     unkeyed: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    @property
+    def own_data(self) -> "Section | None":
+        """The data set that its stage reads in place of the one analysed; None: it reads that one."""
+        return None
+
+    def for_data(self, data: "Section") -> "Section":
+        """Return the section as it stands for data that are read in place of those analysed."""
+        return self
+
     def of_model(self, facts: ModelFacts) -> Self:
         """Return the section as it stands for a model: what it leaves to the model told."""
         return self

@@ -149,7 +149,19 @@ SAE: Tables = {
             "tokens_per_second": 1e4,
         }
         for step in (1, 2, 3)
-    ]
+    ],
+    "sae_data": [
+        {
+            "sae_id": "m/paper",
+            "trained_on": "folder other",
+            "left_out": "system",
+            "n_samples": 2,
+            "n_tokens": 9,
+            "held_out_tokens": 4,
+            "held_out_fvu": 0.5,
+            "held_out_l0": 2.0,
+        }
+    ],
 }
 
 CODES: Tables = {

@@ -93,6 +93,7 @@ WAREHOUSE: Tables = {
             "repetition": 0,
             "cached": False,
             "seconds": 1.0,
+            "data": "",
         }
     ],
     "stages": [

@@ -121,6 +121,8 @@ BROKEN: dict[str, list[Break]] = {
     "sae": [
         add("sae_training", step=0, epoch=0, loss=-1.0, fvu=-1.0, l0=-1.0, dead_share=2.0, learning_rate=9.0),
         add("sae_training", step=9, fvu=1.5),
+        add("sae_data", sae_id="m/a", n_samples=0, n_tokens=1, held_out_tokens=-1, held_out_fvu=-1.0, held_out_l0=-1.0),
+        add("sae_data", sae_id="m/b", held_out_l0=None),
     ],
     "codes": [
         add("codes", sample_id="s1", features=[1]),

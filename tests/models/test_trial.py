@@ -59,7 +59,7 @@ def test_a_sound_generative_model_passes_and_says_by_how_much(llava_folder: Path
     assert [finding for finding in found if not finding.ok] == []
     texts = {finding.check: finding.found for finding in found}
     assert texts["family"].startswith("llava: generative, float32")
-    assert texts["roles"].endswith("4 image, 10 text, 9 prompt, 24 template")
+    assert texts["roles"].endswith("4 image, 10 text, 9 prompt, 6 template, 18 system")
     assert "21 tokens run once" in texts["beginning"]
 
 

@@ -346,3 +346,5 @@ def _features(rows: Rows, sae_id: str, rep_id: str, beta: tuple[float, float], r
         rows.add("reconstruction", **key, modality=kind, n_vectors=80, **quality)
     log = {"loss": 0.1, "fvu": 0.15, "l0": 31.0, "dead_share": 0.05, "learning_rate": 8e-4, "tokens_per_second": 1e4}
     rows.add("sae_training", sae_id=sae_id, step=10, epoch=5, **log)
+    counts = {"n_samples": 80, "n_tokens": 4000, "held_out_tokens": 0}
+    rows.add("sae_data", sae_id=sae_id, left_out="", **counts)

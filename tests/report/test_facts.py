@@ -62,7 +62,7 @@ def make_warehouse(connection: duckdb.DuckDBPyConnection, inputs: ReportInputs, 
         for name, repetitions in used.items():
             for repetition in repetitions:
                 connection.execute(
-                    "insert into run_artifacts values (?, ?, 'stage', ?, ?, false, 1)",
+                    "insert into run_artifacts values (?, ?, 'stage', ?, ?, false, 1, '')",
                     [run, f"{repetition}/{name}", prefix + name, repetition],
                 )
     for result in inputs.run.contracts:

@@ -19,7 +19,7 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 def sample_input(reader: ImageReader, request: Request) -> SampleInput:
-    """Return what a model is given, the picture opened; states are kept of samples of the train split.
+    """Return what a model is given, the picture opened.
 
     Raises:
         DataError: the picture is gone: no fault of the sample's.
@@ -39,7 +39,7 @@ def sample_input(reader: ImageReader, request: Request) -> SampleInput:
         request.text,
         request.instruction,
         request.image_key,
-        keeps_states=request.split == "train",
+        keeps_states=request.keeps_states,
     )
 
 

@@ -13,14 +13,14 @@ import pyarrow as pa
 from pipeline_core.activations.embed import sample_input
 from pipeline_core.activations.limits import Limits
 from pipeline_core.activations.plan import DatasetTables, Request
-from pipeline_core.attention.capture import SOURCES, Array, SampleAttention, capture
+from pipeline_core.attention.capture import ATTENDED, SOURCES, Array, SampleAttention, capture
 from pipeline_core.attention.quadrants import BLOCK, QUADRANTS, Placed, compare, paste, place, quadrant_shares
 from pipeline_core.attention.samples import TASK_TYPES, choose_requests
 from pipeline_core.attention.settings import AttentionSettings
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.errors import AttentionError
 from pipeline_core.models.embedder import AttendingEmbedder, Embedder
-from pipeline_core.models.samples import ROLES, SampleInput
+from pipeline_core.models.samples import SampleInput
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 
@@ -127,7 +127,7 @@ def _mass_table(model: str, requests: Sequence[Request], found: Sequence[SampleA
             "prompt_id": prompt_ids[sample],
             "head": head,
             "source": np.array(SOURCES)[source],
-            "role": np.array(ROLES)[role],
+            "role": np.array(ATTENDED)[role],
             "mass": masses.ravel(),
         }
         frames.append(pl.DataFrame(columns).with_columns(model=pl.lit(model), layer=pl.lit(layer)))

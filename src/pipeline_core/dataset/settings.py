@@ -39,6 +39,15 @@ class DatasetSettings(Section):
     max_quarantine_share: Unit = Field(0.05, description="Share of bad rows above which the run fails.")
     seed: int = Field(0, ge=0, description="Redraws support and validation; train and test never change.")
 
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.name
+
+    def for_data(self, data: Section) -> Section:
+        """Return the other data."""
+        return data
+
 
 class FolderedSettings(DatasetSettings):
     """Settings of data that are read from a folder.
@@ -49,6 +58,11 @@ class FolderedSettings(DatasetSettings):
     needed: ClassVar[Mapping[str, str]] = {"path": "the folder"}
 
     path: DataFolder = Field(description="The folder; relative to where the command is started.")
+
+    @property
+    def label(self) -> str:
+        """What people call it: the folder, too."""
+        return f"{self.name} {self.path.name}"
 
     @model_validator(mode="before")
     @classmethod

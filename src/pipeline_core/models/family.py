@@ -275,6 +275,10 @@ class GenerativeFamily(TransformersFamily):
         """Return a sample's prompt, image placeholders not yet expanded."""
         return prompts.render(processor, sample, rendering)
 
+    def system_turn(self, processor: Any) -> str:
+        """Return what prompts begin with before the user's turn; '' where ``spans`` tells that, or there is nothing."""
+        return prompts.system_turn(processor)
+
     def spans(self, rendered: str, sample: SampleInput) -> prompts.Spans:
         """Find text and instruction in a prompt.
 

@@ -23,7 +23,7 @@ from pipeline_core.models.pooling import pool, token_mask
 from pipeline_core.models.prefix import PLAIN_ARGUMENTS, keeps_plain_cache, shared_prefix
 from pipeline_core.models.prompts import marker_pattern
 from pipeline_core.models.representations import MASKS, Representation, pooled_representations
-from pipeline_core.models.samples import IMAGE, ROLES, Role, SampleInput
+from pipeline_core.models.samples import IMAGE, ROLES, SYSTEM, Role, SampleInput
 from pipeline_core.models.tokens import Inputs, Speech, TokenBatch, TokenizedSample, collate, takes_texts, tokenize
 
 _NEVER_PASSED = frozenset({"labels"})  # they would make the model compute logits and a loss
@@ -74,6 +74,7 @@ class GenerativeEmbedder:
             takes_texts(processor),
             marker_pattern(processor),
             TokenLimits(min(facts.max_tokens or MOST_TOKENS, tokenizer_limit(processor.tokenizer), most), most),
+            family.system_turn(processor),
         )
         self._reuses_prefix = self.attention_kind == "causal" and keeps_plain_cache(text_config)
         self._plain = PLAIN_ARGUMENTS | ({_KINDS} if self._has_places else frozenset())
@@ -299,7 +300,7 @@ def _by_shape(pictured: Sequence[TokenizedSample]) -> list[list[int]]:
 
 
 def _kept_states(batch: TokenBatch, states: torch.Tensor, token_roles: Sequence[Role]) -> list[TokenStates]:
-    kept_roles = [ROLES.index(role) for role in token_roles]
+    kept_roles = [ROLES.index(role) for role in token_roles] + [SYSTEM] * ("template" in token_roles)
     kept = []
     for row, of_sample in enumerate(batch.samples):
         if of_sample.sample.keeps_states:

@@ -17,7 +17,7 @@ from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.limits import LongText, TokenLimits, digest
 from pipeline_core.models.pictures import check_picture
 from pipeline_core.models.prompts import Span, Spans, without_markers
-from pipeline_core.models.samples import IMAGE, PROMPT, REFUSALS, TEMPLATE, TEXT, Roles, SampleInput, unprepared
+from pipeline_core.models.samples import IMAGE, PROMPT, REFUSALS, SYSTEM, TEMPLATE, TEXT, Roles, SampleInput, unprepared
 
 Inputs = dict[str, torch.Tensor]
 
@@ -72,6 +72,7 @@ class Speech:
         takes_texts: the processor takes a text without a picture; others leave it to the tokenizer.
         markers: finds the model's own markers, which words are not to hold.
         limits: how many tokens the model takes.
+        system: what its template begins prompts with, before the user's turn.
     """
 
     family: GenerativeFamily
@@ -82,6 +83,7 @@ class Speech:
     takes_texts: bool
     markers: re.Pattern[str]
     limits: TokenLimits
+    system: str = ""
 
 
 def takes_texts(processor: Any) -> bool:
@@ -113,6 +115,8 @@ def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
         raise unprepared(sample, error) from None
     offsets = [(int(start), int(end)) for start, end in outputs.pop("offset_mapping")[0]]
     spans = speech.family.spans(expanded, sample)
+    if speech.system and expanded.startswith(speech.system):
+        spans = replace(spans, system=(0, len(speech.system)))
     roles = _roles(sample, expanded, spans, offsets)
     ids = outputs["input_ids"][0]
     pictures = torch.isin(ids, torch.tensor(sorted(speech.picture_ids))).numpy()
@@ -224,8 +228,10 @@ class _Listener:
 
 
 def _roles(sample: SampleInput, expanded: str, spans: Spans, offsets: Sequence[Span]) -> Roles:
-    """Return the roles that words give their tokens; all else is template."""
+    """Return the roles that words give their tokens; all else is template, or the system's turn."""
     roles = np.full(len(offsets), TEMPLATE, dtype=np.uint8)
+    start, end = spans.system
+    roles[[first < end and last > start for first, last in offsets]] = SYSTEM
     # Text comes last, so that a token which straddles both, such as '.\n', counts as text.
     for role, span in ((PROMPT, spans.instruction), (TEXT, spans.text)):
         inside = np.array([start < span[1] and end > span[0] for start, end in offsets])

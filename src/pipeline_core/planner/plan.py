@@ -57,12 +57,12 @@ class Plan:
         return tuple(dict.fromkeys(subject.model for subject in subjects if isinstance(subject, ModelSubject)))
 
     def of_stage(self, stage: str, model: str | None = None, repetition: int = 0) -> list[Step]:
-        """Return the steps of a stage in one repetition, of one model or of all."""
+        """Return the steps of a stage over the data analysed in one repetition, of one model or of all."""
         return [
             step
             for step in self.steps.values()
             if step.stage == stage
-            and step.repetition == repetition
+            and (step.repetition, step.subject.data) == (repetition, "")
             and (model is None or step.subject.model_name == model)
         ]
 
@@ -73,6 +73,8 @@ class Plan:
     def run_artifacts(self) -> list[RunArtifact]:
         """Return the artifacts that a run of this plan uses, for the journal."""
         return [
-            RunArtifact(name=s.name, stage=s.stage, fingerprint=s.key.short, repetition=s.repetition)
+            RunArtifact(
+                name=s.name, stage=s.stage, fingerprint=s.key.short, repetition=s.repetition, data=s.subject.data
+            )
             for s in self.steps.values()
         ]

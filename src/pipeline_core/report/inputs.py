@@ -121,7 +121,8 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
 
     settings = work.settings(ReportSettings)
     source = SOURCES[work.settings(DatasetSettings).name]
-    artifacts = tuple(_artifact(used) for used in work.used)
+    # What autoencoders were trained on besides is no part of what is reported but for its times.
+    artifacts = tuple(_artifact(used) for used in work.used if not used.subject.data)
     saes = dict.fromkeys((a.model, a.sae_id) for a in artifacts if a.repetition == 0 and a.sae_id is not None)
     models = tuple(
         ReportedModel(
@@ -136,7 +137,7 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
     contracts = tuple(
         {"artifact": used.folder.name, **result}
         for used in work.used
-        if used.repetition == 0
+        if used.repetition == 0 and not used.subject.data
         for result in used.contracts
     )
     return ReportInputs(artifacts, models, source.name, source.credit, RunFacts(stages, contracts))

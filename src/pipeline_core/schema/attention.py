@@ -30,7 +30,7 @@ TABLES: tuple[Table, ...] = (
             LAYER,
             _head("attention head, from 0"),
             SOURCE,
-            column("role", STRING, "image | text | prompt | template"),
+            column("role", STRING, "image | text | prompt | template, the system's turn included"),
             column("mass", DOUBLE, "share of the attention, 0 to 1"),
         ),
     ),

@@ -44,6 +44,7 @@ TABLES: tuple[Table, ...] = (
             column("repetition", SMALL, "0: the analysis itself; r: repeated with every seed raised by r"),
             volatile("cached", BOOL, "it was there before the run"),
             volatile("seconds", DOUBLE, "time in this run"),
+            column("data", STRING, "'' for the data analysed; other data, e.g. data-1, train autoencoders"),
         ),
     ),
     Table(

@@ -20,7 +20,8 @@ RUNS = "runs"
 class RunArtifact(BaseModel):
     """An artifact in a run; ``cached`` and ``seconds`` are None until the run has reached it.
 
-    ``repetition`` is 0 for the analysis itself and r for what is repeated with every seed raised by r.
+    ``repetition`` is 0 for the analysis itself and r for what is repeated with every seed raised by r; ``data`` is ''
+    for what is made of the data analysed, and names other data.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +29,7 @@ class RunArtifact(BaseModel):
     stage: str
     fingerprint: str
     repetition: int = 0
+    data: str = ""
     cached: bool | None = None
     seconds: float | None = None
 

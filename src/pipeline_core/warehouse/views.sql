@@ -115,11 +115,13 @@ COMMENT ON COLUMN sweeps.n_groups IS 'independent groups of those queries, which
 
 CREATE VIEW stage_times AS
 SELECT
-    latest_artifacts.name, latest_artifacts.stage, stages.seconds AS build_seconds, latest_artifacts.cached,
-    latest_artifacts.seconds AS run_seconds, stages.peak_memory_bytes, stages.rows, stages.bytes, stages.created,
-    latest_artifacts.artifact
-FROM latest_artifacts
-JOIN stages USING (artifact);
+    used.name, used.stage, stages.seconds AS build_seconds, used.cached,
+    used.seconds AS run_seconds, stages.peak_memory_bytes, stages.rows, stages.bytes, stages.created,
+    used.artifact
+FROM run_artifacts AS used
+SEMI JOIN latest_run USING (run_id)
+JOIN stages USING (artifact)
+WHERE used.repetition = 0;
 COMMENT ON VIEW stage_times IS 'What each stage of the latest run took, whether it was built then or found.';
 COMMENT ON COLUMN stage_times.artifact IS 'fingerprint, first 16 digits';
 COMMENT ON COLUMN stage_times.name IS 'the stage''s name in the run, e.g. sae/reference-mllm/paper';

@@ -69,3 +69,10 @@ def _named(section: Any) -> Any:
                 f"dataset.{field} is not for the data set {name}; leave it out, or set dataset.name={other}"
             )
     return section
+
+
+if TYPE_CHECKING:
+    AnyDataset = DatasetSettings
+else:
+    AnyDataset = dataset_settings_type()
+    """The settings of any source, as the config takes them."""

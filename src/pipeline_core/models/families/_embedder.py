@@ -18,6 +18,7 @@ QWEN2_VL = frozenset({"qwen2_vl"})
 """The model type that most of them were made of."""
 
 _HOUSE = frozenset(PROMPTS.values())
+_USER = "<|im_start|>user\n"
 _PICTURE, _TEXT, _INSTRUCTION = "{image}", "{text}", "{instruction}"
 
 
@@ -64,7 +65,12 @@ class PublishedEmbedder(GenerativeFamily):
                 raise ModelError(f"the words of sample {sample.sample_id} are not in its prompt", "use another model")
             return start, start + len(word)
 
-        return Spans(text=find(_TEXT), instruction=find(_INSTRUCTION))
+        turn = before[: before.find(_USER)].format(**words) if _USER in before else ""
+        return Spans(text=find(_TEXT), instruction=find(_INSTRUCTION), system=(0, len(turn)))
+
+    def system_turn(self, processor: Any) -> str:
+        """Return nothing: it is told by each prompt's layout."""
+        return ""
 
     def _words(self, sample: SampleInput) -> dict[str, str]:
         return {"text": sample.text or "", "instruction": self.instruction(sample)}
@@ -81,5 +87,5 @@ def qwen_chat(sample: SampleInput, system: str, user: str) -> str:
     It ends where an answer would begin.
     """
     picture = f"<|vision_start|>{_PICTURE}<|vision_end|>" if sample.image is not None else ""
-    turns = f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{picture}{user}<|im_end|>\n"
+    turns = f"<|im_start|>system\n{system}<|im_end|>\n{_USER}{picture}{user}<|im_end|>\n"
     return f"{turns}<|im_start|>assistant\n"
