@@ -267,6 +267,10 @@ class GenerativeFamily(TransformersFamily):
         found = getattr(config, "image_token_id", None)
         return frozenset({processor.image_token_id if found is None else found})
 
+    def instruction(self, sample: SampleInput) -> str:
+        """Return the words that a sample is embedded under, of its own instruction or the family's."""
+        return (sample.instruction or "").strip()
+
     def shown(self, image: "Image.Image") -> "Image.Image":
         """Return a picture as the processor is to be given it."""
         return image

@@ -37,7 +37,7 @@ class PublishedEmbedder(GenerativeFamily):
 
         The prompts that ask any generative model for an embedding are none: embedders have their own ways to be asked.
         """
-        return "" if sample.instruction in _HOUSE else (sample.instruction or "").strip()
+        return "" if sample.instruction in _HOUSE else super().instruction(sample)
 
     def render(self, processor: Any, sample: SampleInput, rendering: Rendering) -> str:
         """Return a sample's prompt, its image placeholder not yet expanded."""
