@@ -301,10 +301,9 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
         show_plan(planned, place.root)
         return
-    status = planned.status(place)
-    if set(status.values()) == {"present"}:
+    if planned.is_settled(place):
         record_cached_run(flow, planned, place.root)
-        out.print(f"All {len(status)} steps were cached: nothing was run, no server was started.")
+        out.print(f"All {len(planned.steps)} steps were cached: nothing was run, no server was started.")
     else:
         _run(flow, planned, place.root)
     report_folder = place.folder(planned.of_stage("report")[0].key)

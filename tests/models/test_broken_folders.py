@@ -275,12 +275,12 @@ def test_a_broken_folder_is_told_in_one_line(
 
 
 BROKEN_INSIDE: dict[str, tuple[Break, str]] = {
-    "a template that is cut": (holds(TEMPLATE, "{% for"), "template cannot be applied to sample p (unexpected 'end of"),
+    "a template that is cut": (holds(TEMPLATE, "{% for"), "model's chat template (unexpected 'end of"),
     "a template that asks for what is not there": (holds(TEMPLATE, "{{ unknown.field }}"), "'unknown' is undefined"),
-    "a template that refuses": (holds(TEMPLATE, "{{ raise_exception('roles') }}"), "sample p (roles)"),
+    "a template that refuses": (holds(TEMPLATE, "{{ raise_exception('roles') }}"), "(roles); so would any other"),
     "a template that fails": (holds(TEMPLATE, "{{ 1 / 0 }}"), "division by zero"),
     "an empty template": (holds(TEMPLATE, ""), "cannot be prepared"),
-    "a template without the words": (holds(TEMPLATE, "<image>"), "does not repeat the words of sample p"),
+    "a template without the words": (holds(TEMPLATE, "<image>"), "words that the model's chat template changes"),
     "patches of a word": (says(PROCESSOR, patch_size="eight"), "sample p cannot be prepared"),
     "patches of no pixels": (says(PROCESSOR, patch_size=0), "sample p cannot be prepared"),
     "further tokens that are a word": (says(PROCESSOR, num_additional_image_tokens="one"), "cannot be prepared"),

@@ -7,16 +7,18 @@ from pydantic import Field
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.representations import Mask, Pooling
 from pipeline_core.models.samples import ROLES, Role
-from pipeline_core.settings import Section
+from pipeline_core.settings import Section, Unit
 
 
 class ActivationsSettings(Section):
     """The one hooked pass over the samples."""
 
     of_tokens = True
+    tolerance = frozenset({"max_refused_share"})
 
     layer: int | None = Field(None, ge=0, description="Analysis layer; null is the last, after the final norm.")
     token_roles: tuple[Role, ...] = Field(ROLES, min_length=1, description="Tokens whose states train the SAE.")
+    max_refused_share: Unit = Field(0.05, description="Share of samples refused by a model above which the run fails.")
 
 
 class RepresentationSettings(Section):

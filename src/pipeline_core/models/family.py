@@ -276,14 +276,18 @@ class GenerativeFamily(TransformersFamily):
         return image
 
     def render(self, processor: Any, sample: SampleInput, rendering: Rendering) -> str:
-        """Return a sample's prompt, image placeholders not yet expanded."""
+        """Return a sample's prompt, image placeholders not yet expanded.
+
+        Raises:
+            SampleError: it cannot be laid out.
+        """
         return prompts.render(processor, sample, rendering)
 
     def spans(self, rendered: str, sample: SampleInput) -> prompts.Spans:
         """Find text and instruction in a prompt.
 
         Raises:
-            ModelError: the prompt does not repeat them.
+            SampleError: the prompt does not repeat them.
         """
         return prompts.find_spans(rendered, sample)
 

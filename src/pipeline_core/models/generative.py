@@ -104,8 +104,8 @@ class GenerativeEmbedder:
         """Embed samples; see ``Embedder``.
 
         Raises:
-            SampleError: the processor refuses a sample.
-            ModelError: the roles of a sample's tokens cannot be told, or a value is not finite.
+            SampleError: as in ``tokenize``.
+            ModelError: as there, or a value is not finite.
         """
         of_layer: dict[int, list[tuple[int, Representation]]] = defaultdict(list)
         for row, rep in enumerate(representations):
@@ -138,8 +138,7 @@ class GenerativeEmbedder:
         """Tokenise samples, one by one, and pad them to one length.
 
         Raises:
-            SampleError: the processor refuses a sample.
-            ModelError: the roles of a sample's tokens cannot be told.
+            SampleError, ModelError: as in ``tokenize``.
         """
         return collate([tokenize(self._speech, sample) for sample in samples], self._pad_id)
 

@@ -336,7 +336,8 @@ def _direction(vectors: Floats) -> npt.NDArray[np.float64]:
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
     if not (lengths > 0).all() or not np.isfinite(lengths).all():
         raise ModelError("it gives a vector that points nowhere: it is zero, or not finite", "")
-    return vectors / lengths
+    directions: npt.NDArray[np.float64] = vectors / lengths
+    return directions
 
 
 def _within(difference: float, limit: float, embedder: Embedder, words: str) -> Measured:

@@ -151,7 +151,7 @@ def _settings(subject: Subject) -> dict[str, Any]:
     """Return the sections of the key; what concerns token states is left out for a model that has none."""
     tokens = not isinstance(subject, ModelSubject) or subject.model.has_tokens
     return {
-        path: section.model_dump(mode="json", by_alias=True, exclude=set(section.unkeyed))
+        path: section.model_dump(mode="json", by_alias=True, exclude={*section.unkeyed, *section.tolerance})
         for path, section in subject.sections.items()
         if tokens or not section.of_tokens
     }

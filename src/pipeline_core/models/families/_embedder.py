@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline_core.dataset.prompts import PROMPTS
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import SampleError
 from pipeline_core.model_facts import Rendering
 from pipeline_core.models.family import GenerativeFamily, Traits
 from pipeline_core.models.prompts import Span, Spans
@@ -47,7 +47,7 @@ class PublishedEmbedder(GenerativeFamily):
         """Find text and instruction by their places: from the beginning before a picture, from the end after it.
 
         Raises:
-            ModelError: the processor changed the words.
+            SampleError: the processor changed the words.
         """
         before, _, after = self.layout(sample).partition(_PICTURE)
         words = self._words(sample)
@@ -61,7 +61,7 @@ class PublishedEmbedder(GenerativeFamily):
             else:
                 return 0, 0
             if not rendered.startswith(word, start):
-                raise ModelError(f"the words of sample {sample.sample_id} are not in its prompt", "use another model")
+                raise SampleError(sample.sample_id, sample.prompt_id, "has words that the model's processor changes")
             return start, start + len(word)
 
         return Spans(text=find(_TEXT), instruction=find(_INSTRUCTION))
