@@ -282,6 +282,10 @@ BROKEN_INSIDE: dict[str, tuple[Break, str]] = {
     "an empty template": (holds(TEMPLATE, ""), "cannot be prepared"),
     "a template without the words": (holds(TEMPLATE, "<image>"), "words that the model's chat template changes"),
     "patches of a word": (says(PROCESSOR, patch_size="eight"), "sample p cannot be prepared"),
+    "another part of the tower's features": (
+        says(PROCESSOR, vision_feature_select_strategy="full"),
+        "does not take what its processor makes (Image features and image tokens do not match",
+    ),
     "patches of no pixels": (says(PROCESSOR, patch_size=0), "sample p cannot be prepared"),
     "further tokens that are a word": (says(PROCESSOR, num_additional_image_tokens="one"), "cannot be prepared"),
     "a grey that is a word": (images_say(image_mean="grey"), "mean must have 3 elements"),
@@ -325,7 +329,7 @@ FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
             "text_config": SIZES | {"model_type": "opt", "ffn_dim": 32, "vocab_size": 400, "word_embed_proj_dim": 16},
             "num_query_tokens": 4,
         },
-        "missing 1 required positional argument: 'pixel_values'",
+        "(blip-2) takes no text alone; use another model",
     ),
     "kosmos-2": (
         {

@@ -16,7 +16,7 @@ from pipeline_core.models.devices import input_device
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.grids import ImageGrid, image_grid
-from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, visiting
+from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, running, visiting
 from pipeline_core.models.limits import MOST_TOKENS, TokenLimits, model_limit, tokenizer_limit
 from pipeline_core.models.pictures import PictureMemory
 from pipeline_core.models.pooling import pool, token_mask
@@ -165,8 +165,8 @@ class GenerativeEmbedder:
             # MPS has no float64, which pooling sums in.
             visit(layer, states.cpu() if states.device.type == "mps" else states)
 
-        tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
-        with torch.inference_mode():
+        with running(self.facts.name), torch.inference_mode():
+            tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
             tokens |= self._places(tokens, vision)
             if length := self.shared_tokens(batch):
                 start = {name: value[..., :1, :length] for name, value in tokens.items()}
@@ -195,8 +195,8 @@ class GenerativeEmbedder:
             attended.append(layer)
             visit(layer, weights.cpu() if weights.device.type == "mps" else weights)
 
-        tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
-        with torch.inference_mode(), attending(self._decoder, visit_weights):
+        with running(self.facts.name), torch.inference_mode(), attending(self._decoder, visit_weights):
+            tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
             self._base(**tokens, **self._places(tokens, vision), **vision, use_cache=False, return_dict=True)
         if not attended:
             raise AttentionError(
