@@ -330,12 +330,14 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
         check_machine(plan, Store(root))  # before a server is started
         from flows.analyze import analyze
         from flows.compare import compare
+        from flows.prefect_runner import planned
         from flows.sweep import sweep
         from tasks.progress import listeners
 
         if listener:
             listeners.append(listener)
         flows = {"analyze": analyze, "compare": compare, "sweep": sweep}
+        planned[flow] = plan
         flows[flow](plan.config, store=str(root))
 
 

@@ -16,7 +16,7 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
 
     name = "activations"
     about = "Runs a model once over every sample: pooled embeddings, and token states where the model has some."
-    version = 4
+    version = 5
     settings = ActivationsSettings
     inputs = (Input("dataset", of_analysis=True),)
     runs_model = True

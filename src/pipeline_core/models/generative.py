@@ -82,7 +82,7 @@ class GenerativeEmbedder:
         self._lists_features = False
 
     def representations(self, layer: int | None) -> tuple[Representation, ...]:
-        """Return every layer's mean over all tokens, and all poolings and masks of the analysis layer.
+        """Return every layer pooled over all tokens as the model is, and all poolings and masks of the analysis layer.
 
         Args:
             layer: the analysis layer; None is the last.
@@ -96,7 +96,8 @@ class GenerativeEmbedder:
                 f"activations.layer is {layer}, which {self.facts.name} does not have",
                 f"choose 0 to {last}, or null for the last",
             )
-        return pooled_representations(self.facts.name, last, last if layer is None else layer, self.attention_kind)
+        analysed = last if layer is None else layer
+        return pooled_representations(self.facts.name, last, analysed, self.attention_kind, self.facts.pooling)
 
     def embed(
         self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
