@@ -304,10 +304,9 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
         show_plan(planned, place.root)
         return
-    status = planned.status(place)
-    if set(status.values()) == {"present"}:
+    if planned.is_settled(place):
         record_cached_run(flow, planned, place.root)
-        out.print(f"All {len(status)} steps were cached: nothing was run, no server was started.")
+        out.print(f"All {len(planned.steps)} steps were cached: nothing was run, no server was started.")
     else:
         _run(flow, planned, place.root)
     report_folder = place.folder(planned.of_stage("report")[0].key)
@@ -337,12 +336,14 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
         join(root)
         from flows.analyze import analyze
         from flows.compare import compare
+        from flows.prefect_runner import planned
         from flows.sweep import sweep
         from tasks.progress import listeners
 
         if listener:
             listeners.append(listener)
         flows = {"analyze": analyze, "compare": compare, "sweep": sweep}
+        planned[flow] = plan
         flows[flow](plan.config, store=str(root))
 
 

@@ -17,6 +17,8 @@ def show_plan(plan: Plan, root: Path) -> None:
     status = plan.status(store)
     steps = [(name, step.key.short, status[name]) for name, step in plan.steps.items()]
     print_table(["step", "artifact", "in the store"], steps)
+    served = ", ".join(f"{model.name} (family {model.family})" for model in plan.models)
+    out.print(f"Models: {served}.", markup=False, highlight=False)
     if set(status.values()) == {"present"}:
         return
     found = estimate(plan, store)

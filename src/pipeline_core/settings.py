@@ -43,10 +43,13 @@ class Section(BaseModel):
 
     ``of_tokens``: only what is made of token states depends on it, so that it is in no key of a model without them.
     ``unkeyed``: fields that lead to what a key holds a digest of, and are in no key themselves.
+    ``tolerance``: fields that say what is put up with. They change no result, so they are in no key either; an artifact
+    that was accepted under others is judged anew, by its contracts, which are told them.
     """
 
     of_tokens: ClassVar[bool] = False
     unkeyed: ClassVar[frozenset[str]] = frozenset()
+    tolerance: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     @property

@@ -194,7 +194,7 @@ def test_more_refusals_than_are_put_up_with_are_an_error_with_the_first_reasons(
         check_share("m", refusals, 40, 0.05)
     assert str(told.value) == (
         "4 of 40 samples that m is to embed cannot be used (10.0%, allowed 5.0%): s0: reason 0; s1: reason 1; "
-        "s2: reason 2; ...; mend these rows, or raise dataset.max_quarantine_share"
+        "s2: reason 2; ...; mend these rows, or raise activations.max_refused_share: what was embedded is kept"
     )
 
 

@@ -12,7 +12,7 @@ from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.schema import TABLES, tables_of
 from tests.contracts.artifacts import STAGES, Tables, good_tables, write_tables
 
-PARAMETERS = {"k": 2, "width": 5, "epochs": 1}
+PARAMETERS = {"k": 2, "width": 5, "epochs": 1, "max_refused_share": 0.2}
 NAN, INFINITY = float("nan"), float("inf")
 
 Break = Callable[[Tables], None]

@@ -1,13 +1,16 @@
 """Steps that are built in parts: workers share them without a lock, and whoever seals them builds none twice."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flows.inline import InlineRunner
 from flows.running import run_plan
-from pipeline_core.errors import ConfigError
+from pipeline_core.contracts import suites
+from pipeline_core.errors import ConfigError, ContractError
 from pipeline_core.models import loading
 from pipeline_core.placement import Placement
 from pipeline_core.planner.execution import build_share, carry_out, check_machine
@@ -64,6 +67,37 @@ def test_parts_that_workers_share_make_the_artifact_of_one_worker(
     assert len(parts) > 2
     for file in artifact.manifest.files:
         assert file_digest(alone.folder(plan.steps[STEP].key) / file.path) == file.sha256
+
+
+@pytest.mark.slow
+def test_a_changed_contract_judges_what_is_there_anew_and_builds_nothing(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_with_data(plan, tmp_path / "store")
+    folder = store.folder(plan.steps["dataset"].key)
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*.parquet")}
+    contracts = shutil.copytree(suites.contracts_folder(), tmp_path / "contracts")
+    monkeypatch.setattr(suites, "contracts_folder", lambda: contracts)
+    rule = "SELECT sample_id FROM samples WHERE modality = '{}'"
+    for modality, holds in (("sound", True), ("image", False)):
+        written = {"name": "mute", "column": "modality", "sql": rule.format(modality), "reason": "films come later"}
+        (contracts / "samples.yaml").write_text(yaml.safe_dump({"violations": [written]}))
+        suites.load_contract.cache_clear()
+        changed = plan_analysis(plan.config)
+        try:
+            if holds:
+                outcome, artifact = carry_out(changed, "dataset", store, silent)
+                assert outcome.cached
+                assert "mute" in {result["expectation"] for result in artifact.manifest.contracts}
+                assert store.get(plan.steps["dataset"].key) == artifact
+            else:
+                with pytest.raises(ContractError, match="table samples, column modality breaks mute: "):
+                    carry_out(changed, "dataset", store, silent)
+        finally:
+            suites.load_contract.cache_clear()
+        # The report tells the outcomes of contracts, so that it is another one.
+        assert {n for n, s in changed.steps.items() if s.key != plan.steps[n].key} <= {"report"}
+    assert {file: file.stat().st_mtime_ns for file in folder.rglob("*.parquet")} == before
 
 
 def test_a_device_that_is_not_here_is_refused_before_anything_is_built_unless_no_model_runs(

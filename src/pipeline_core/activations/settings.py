@@ -7,7 +7,7 @@ from pydantic import Field
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.representations import Mask, Pooling
 from pipeline_core.models.samples import Role
-from pipeline_core.settings import Section
+from pipeline_core.settings import Section, Unit
 
 TRAINING = "training"
 """What is kept of data that only train autoencoders."""
@@ -17,6 +17,7 @@ class ActivationsSettings(Section):
     """The one hooked pass over the samples."""
 
     of_tokens = True
+    tolerance = frozenset({"max_refused_share"})
 
     store: Literal["all", "analysed", "training"] = Field(
         "all",
@@ -29,6 +30,7 @@ class ActivationsSettings(Section):
         min_length=1,
         description="Tokens whose states are kept to train SAEs; the template's are those of the system's turn, too.",
     )
+    max_refused_share: Unit = Field(0.05, description="Share of samples refused by a model above which the run fails.")
 
     def for_data(self, data: Section) -> Section:
         """Return the section for data that autoencoders are trained on, and nothing else."""

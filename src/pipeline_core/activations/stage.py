@@ -1,10 +1,9 @@
 """The stage ``activations``: the one hooked pass of a model over the data set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_core.activations.settings import TRAINING, ActivationsSettings, RepresentationSettings
-from pipeline_core.dataset.settings import DatasetSettings
 from pipeline_core.errors import ConfigError
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.stage import Input, Load, ModelStage, ModelSubject, Partitioned, Work
@@ -20,7 +19,7 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
     about = "Runs a model once over every sample: pooled embeddings, and token states where the model has some."
     version = 5
     settings = ActivationsSettings
-    shared = ("dataset", "representation")
+    shared = ("representation",)
     inputs = (Input("dataset", of_analysis=True),)
     runs_model = True
 
@@ -41,6 +40,10 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
     def source(self, subject: ModelSubject) -> str:
         """Return what the model is known by."""
         return subject.model.identity
+
+    def limits(self, work: Work[ModelSubject]) -> Mapping[str, float]:
+        """Return the share of samples that a model may refuse."""
+        return {"max_refused_share": work.settings(ActivationsSettings).max_refused_share}
 
     def volume(self, subject: ModelSubject, load: Load) -> float:
         """Return what embeddings of every representation take, and token states as if none were alike."""
@@ -100,7 +103,7 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
             refusals.extend(
                 build_shard(embedder, work.input("dataset"), settings, shard, work.folder, advance, analysed)
             )
-            check_share(work.subject.model.name, refusals, shard.planned, _max_share(work))
+            check_share(work.subject.model.name, refusals, shard.planned, settings.max_refused_share)
 
         return build
 
@@ -111,12 +114,8 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
 
         seal_shards(work.folder, partitions)
         planned = sum(len(shard.requests) for shard in partitions)
-        check_refusals(work.folder, work.input("dataset"), planned, _max_share(work))
-
-
-def _max_share(work: Work[ModelSubject]) -> float:
-    """Return the share of bad rows that the data set may have, which holds for what a model refuses of it, too."""
-    return work.settings(DatasetSettings).max_quarantine_share
+        allowed = work.settings(ActivationsSettings).max_refused_share
+        check_refusals(work.folder, work.input("dataset"), planned, allowed)
 
 
 STAGE = Activations()

@@ -110,7 +110,11 @@ def screen(rows: Iterable[Row], max_share: float) -> Screening:
 
 
 def refuse_if_too_many(
-    n_kept: int, quarantine: Sequence[tuple[str, str]], max_share: float, what: str = "rows of the data set"
+    n_kept: int,
+    quarantine: Sequence[tuple[str, str]],
+    max_share: float,
+    what: str = "rows of the data set",
+    setting: str = "dataset.max_quarantine_share",
 ) -> None:
     """Refuse a data set, or ``what`` there is of it, of which too little can be used.
 
@@ -127,5 +131,5 @@ def refuse_if_too_many(
     raise DataError(
         f"{len(quarantine)} of {n_rows} {what} cannot be used "
         f"({len(quarantine) / n_rows:.1%}, allowed {max_share:.1%}): {reasons}{more}",
-        "mend these rows, or raise dataset.max_quarantine_share",
+        f"mend these rows, or raise {setting}",
     )

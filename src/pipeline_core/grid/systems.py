@@ -19,7 +19,7 @@ MASK_LABELS = {
 
 @dataclass(frozen=True)
 class GridSystems:
-    """The systems of each study; ``analysed`` is the analysis layer's mean over all tokens, ``None`` of a dual encoder.
+    """The systems of each study; ``analysed`` is the analysis layer pooled as all are, ``None`` of a dual encoder.
 
     ``combined`` are those of the study of adaptations that average several layers.
     """
@@ -47,7 +47,8 @@ def list_grid(representations: pl.DataFrame, rep_id: str, scope: Scope, swept: S
     """
     # A dual encoder has one representation, of no layer: nothing is there to sweep but adaptations.
     stored = representations.filter(pl.col("layer") >= 0)
-    layers = stored.filter(pooling="mean", mask="all").sort("layer")
+    elsewhere = stored.filter(~pl.col("at_analysis_layer"))["pooling"]
+    layers = stored.filter(pooling=elsewhere[0] if len(elsewhere) else "mean", mask="all").sort("layer")
     here = stored.filter("at_analysis_layer").sort("pooling", "mask")
     analysed = layers.filter("at_analysis_layer")["rep_id"].to_list()
     upper = layers.filter(pl.col("layer") * 2 > pl.col("layer").max())["rep_id"].to_list()
@@ -86,7 +87,8 @@ def compared(systems: GridSystems, representations: pl.DataFrame, settings: Sect
         for system, baseline in _beside(systems.layers, systems.analysed)
         if system.rep_ids != baseline.rep_ids
     ]
-    for system, mean in _beside(systems.poolings, systems.analysed):
+    means = representations.filter("at_analysis_layer", pooling="mean", mask="all")["rep_id"]
+    for system, mean in _beside(systems.poolings, means[0] if len(means) else None):
         pooling, mask = poolings[system.rep_ids[0]]
         if pooling != "mean" and mask == "all":
             pairs.append((mean, system))

@@ -267,12 +267,20 @@ class GenerativeFamily(TransformersFamily):
         found = getattr(config, "image_token_id", None)
         return frozenset({processor.image_token_id if found is None else found})
 
+    def instruction(self, sample: SampleInput) -> str:
+        """Return the words that a sample is embedded under, of its own instruction or the family's."""
+        return (sample.instruction or "").strip()
+
     def shown(self, image: "Image.Image") -> "Image.Image":
         """Return a picture as the processor is to be given it."""
         return image
 
     def render(self, processor: Any, sample: SampleInput, rendering: Rendering) -> str:
-        """Return a sample's prompt, image placeholders not yet expanded."""
+        """Return a sample's prompt, image placeholders not yet expanded.
+
+        Raises:
+            SampleError: it cannot be laid out.
+        """
         return prompts.render(processor, sample, rendering)
 
     def system_turn(self, processor: Any) -> str:
@@ -283,7 +291,7 @@ class GenerativeFamily(TransformersFamily):
         """Find text and instruction in a prompt.
 
         Raises:
-            ModelError: the prompt does not repeat them.
+            SampleError: the prompt does not repeat them.
         """
         return prompts.find_spans(rendered, sample)
 

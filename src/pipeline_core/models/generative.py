@@ -16,7 +16,7 @@ from pipeline_core.models.devices import input_device
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.grids import ImageGrid, image_grid
-from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, visiting
+from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, running, visiting
 from pipeline_core.models.limits import MOST_TOKENS, TokenLimits, model_limit, tokenizer_limit
 from pipeline_core.models.pictures import PictureMemory
 from pipeline_core.models.pooling import pool, token_mask
@@ -83,7 +83,7 @@ class GenerativeEmbedder:
         self._lists_features = False
 
     def representations(self, layer: int | None) -> tuple[Representation, ...]:
-        """Return every layer's mean over all tokens, and all poolings and masks of the analysis layer.
+        """Return every layer pooled over all tokens as the model is, and all poolings and masks of the analysis layer.
 
         Args:
             layer: the analysis layer; None is the last.
@@ -97,7 +97,8 @@ class GenerativeEmbedder:
                 f"activations.layer is {layer}, which {self.facts.name} does not have",
                 f"choose 0 to {last}, or null for the last",
             )
-        return pooled_representations(self.facts.name, last, last if layer is None else layer, self.attention_kind)
+        analysed = last if layer is None else layer
+        return pooled_representations(self.facts.name, last, analysed, self.attention_kind, self.facts.pooling)
 
     def embed(
         self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
@@ -105,8 +106,8 @@ class GenerativeEmbedder:
         """Embed samples; see ``Embedder``.
 
         Raises:
-            SampleError: the processor refuses a sample.
-            ModelError: the roles of a sample's tokens cannot be told, or a value is not finite.
+            SampleError: as in ``tokenize``.
+            ModelError: as there, or a value is not finite.
         """
         of_layer: dict[int, list[tuple[int, Representation]]] = defaultdict(list)
         for row, rep in enumerate(representations):
@@ -139,8 +140,7 @@ class GenerativeEmbedder:
         """Tokenise samples, one by one, and pad them to one length.
 
         Raises:
-            SampleError: the processor refuses a sample.
-            ModelError: the roles of a sample's tokens cannot be told.
+            SampleError, ModelError: as in ``tokenize``.
         """
         return collate([tokenize(self._speech, sample) for sample in samples], self._pad_id)
 
@@ -167,8 +167,8 @@ class GenerativeEmbedder:
             # MPS has no float64, which pooling sums in.
             visit(layer, states.cpu() if states.device.type == "mps" else states)
 
-        tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
-        with torch.inference_mode():
+        with running(self.facts.name), torch.inference_mode():
+            tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
             tokens |= self._places(tokens, vision)
             if length := self.shared_tokens(batch):
                 start = {name: value[..., :1, :length] for name, value in tokens.items()}
@@ -197,8 +197,8 @@ class GenerativeEmbedder:
             attended.append(layer)
             visit(layer, weights.cpu() if weights.device.type == "mps" else weights)
 
-        tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
-        with torch.inference_mode(), attending(self._decoder, visit_weights):
+        with running(self.facts.name), torch.inference_mode(), attending(self._decoder, visit_weights):
+            tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
             self._base(**tokens, **self._places(tokens, vision), **vision, use_cache=False, return_dict=True)
         if not attended:
             raise AttentionError(

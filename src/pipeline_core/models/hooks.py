@@ -10,6 +10,7 @@ from torch import nn
 
 from pipeline_core.errors import ModelError
 
+_LONGEST = 300  # characters of an error
 _NORM_NAMES = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "norm_f")
 
 LayerVisitor = Callable[[int, torch.Tensor], None]
@@ -56,6 +57,23 @@ def find_decoder(model: Any, n_layers: int) -> Decoder:
         f"{type(model).__name__} has no list of {n_layers} decoder layers with a final norm beside it",
         f"the norm must be called one of: {', '.join(_NORM_NAMES)}",
     )
+
+
+@contextmanager
+def running(model: str) -> Iterator[None]:
+    """Tell in one line what a model's own code raises as it runs; a memory that is full is no fault of its.
+
+    Raises:
+        ModelError: its code does not take what its processor makes.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+        raise ModelError(
+            f"{model} does not take what its processor makes ({reason})",
+            "use config.json and the settings of its processor as they were published together, or another model",
+        ) from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import SampleError
 from pipeline_core.model_facts import Rendering
 from pipeline_core.models.samples import SampleInput
 
@@ -33,7 +33,7 @@ def render(processor: Any, sample: SampleInput, rendering: Rendering) -> str:
     without a template gets the words alone, after the image placeholder or the token that begins a text.
 
     Raises:
-        ModelError: the template is broken, or refuses such a conversation.
+        SampleError: the template is broken, or refuses such a conversation.
     """
     content = [{"type": "image"}] if sample.image is not None else []
     content.append({"type": "text", "text": user_text(sample, rendering)})
@@ -48,10 +48,8 @@ def render(processor: Any, sample: SampleInput, rendering: Rendering) -> str:
         )
     except Exception as error:  # a template is a program of the model's makers, which may fail as any does
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(
-            f"the model's chat template cannot be applied to sample {sample.sample_id} ({reason})",
-            "download the model again, or use one with a template for single turns",
-        ) from error
+        reason = f"cannot be laid out by the model's chat template ({reason})"
+        raise SampleError(sample.sample_id, sample.prompt_id, reason) from error
     return str(rendered)
 
 
@@ -83,17 +81,14 @@ def find_spans(rendered: str, sample: SampleInput) -> Spans:
     The last occurrence counts: a system prompt may hold the same words, but it comes earlier.
 
     Raises:
-        ModelError: the template changed the words.
+        SampleError: the template changed the words.
     """
     text, instruction = _parts(sample)
     # A template may trim the blank after an instruction.
     words = user_text(sample, "generation").strip()
     start = rendered.rfind(words)
     if start < 0:
-        raise ModelError(
-            f"the model's chat template does not repeat the words of sample {sample.sample_id}",
-            "use a model whose template leaves the user's text as it is",
-        )
+        raise SampleError(sample.sample_id, sample.prompt_id, "has words that the model's chat template changes")
     end = start + len(words)
     blank = int(bool(instruction) and rendered.startswith(" ", end))
     return Spans(text=(start, start + len(text)), instruction=(end - len(instruction), end + blank))

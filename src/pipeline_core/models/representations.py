@@ -38,10 +38,10 @@ class Representation:
 
 
 def pooled_representations(
-    model: str, n_layers: int, layer: int, attention_kind: AttentionKind
+    model: str, n_layers: int, layer: int, attention_kind: AttentionKind, own: Pooling = "mean"
 ) -> tuple[Representation, ...]:
-    """Return every layer's mean over all tokens, and all poolings and masks of the analysis layer, each once."""
-    keys: dict[tuple[int, Pooling, Mask], None] = {(number, "mean", "all"): None for number in range(n_layers + 1)}
+    """Return every layer's own pooling over all tokens, and all poolings and masks of the analysis layer, each once."""
+    keys: dict[tuple[int, Pooling, Mask], None] = {(number, own, "all"): None for number in range(n_layers + 1)}
     keys |= {(layer, pooling, mask): None for pooling in POOLINGS for mask in MASKS}
     return tuple(
         Representation(

@@ -61,7 +61,8 @@ def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[
     started = time.monotonic()
     build: Callable[[Path], None] = lambda folder: step.maker.build(work_in(folder))  # noqa: E731
     with limited_threads(step.subject.placement.threads):
-        artifact, cached = store.materialize(step.key, build, validate, step.subject.placement.model_dump(mode="json"))
+        placement = step.subject.placement.model_dump(mode="json")
+        artifact, cached = store.materialize(step.key, build, validate, placement, step.rules)
     return Outcome(name, step.stage, artifact.fingerprint, cached, time.monotonic() - started), artifact
 
 

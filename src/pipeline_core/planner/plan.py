@@ -1,11 +1,16 @@
 """The plan of a run: every step with its key, known before anything runs, because fingerprints need no results."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pipeline_core.config import RunConfig
+from pipeline_core.contracts.suites import written_contract
 from pipeline_core.model_facts import ModelFacts
+from pipeline_core.schema import tables_of
 from pipeline_core.stage import ModelSubject, Partitioned, Stage, Subject
 from pipeline_core.store.artifacts import Status, Store
 from pipeline_core.store.fingerprint import StageKey
@@ -36,6 +41,16 @@ class Step:
     def stage(self) -> str:
         """Name of the stage that builds it."""
         return self.key.stage
+
+    @cached_property
+    def rules(self) -> str:
+        """A digest of what its artifact is accepted by, and may have to be judged by anew: contracts and tolerances."""
+        contracts = [written_contract(table.name) for table in tables_of(self.stage)]
+        tolerated = {
+            path: section.model_dump(mode="json", include=set(section.tolerance))
+            for path, section in self.subject.sections.items()
+        }
+        return hashlib.sha256(json.dumps([contracts, tolerated]).encode()).hexdigest()
 
     @property
     def parts(self) -> Partitioned[Any, Any] | None:
@@ -69,6 +84,12 @@ class Plan:
     def status(self, store: Store) -> dict[str, Status]:
         """Say of each step whether its artifact is in the store. Changes nothing."""
         return {name: store.status(step.key) for name, step in self.steps.items()}
+
+    def is_settled(self, store: Store) -> bool:
+        """Say whether every artifact is in the store, and was accepted by today's rules."""
+        return set(self.status(store).values()) == {"present"} and all(
+            store.get(step.key).manifest.rules == step.rules for step in self.steps.values()
+        )
 
     def run_artifacts(self) -> list[RunArtifact]:
         """Return the artifacts that a run of this plan uses, for the journal."""

@@ -190,7 +190,7 @@ def _settings(stage: Stage[Any], subject: Subject) -> dict[str, Any]:
     without = stage.unkeyed(subject)
     tokens = not isinstance(subject, ModelSubject) or subject.model.has_tokens
     return {
-        path: section.model_dump(mode="json", by_alias=True, exclude=set(section.unkeyed))
+        path: section.model_dump(mode="json", by_alias=True, exclude={*section.unkeyed, *section.tolerance})
         for path, section in subject.sections.items()
         if path not in without and (tokens or subject.data or not section.of_tokens)
     }

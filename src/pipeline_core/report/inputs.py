@@ -30,6 +30,12 @@ class ReportedModel:
     kind: Literal["generative", "contrastive"]
     fine_tuned: bool = False
     saes: tuple[str, ...] = ()
+    family: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its name and the family that serves it."""
+        return self.name if self.family is None else f"{self.name} (family {self.family})"
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,7 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
             model.kind,
             model.name in settings.fine_tuned,
             tuple(sae_id for owner, sae_id in saes if owner == model.name and sae_id is not None),
+            model.family,
         )
         for model in work.subject.models
     )

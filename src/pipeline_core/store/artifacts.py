@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline_core.errors import StoreError
 from pipeline_core.schema import SCHEMA_VERSION, SHARDED, tables_of
 from pipeline_core.store.digests import file_digest
-from pipeline_core.store.durable import sync, sync_tree
+from pipeline_core.store.durable import publish_text, sync, sync_tree
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.peak import forget_peak, peak_memory
 
@@ -43,7 +43,8 @@ class Manifest(BaseModel):
     """What ``manifest.json`` of an artifact says.
 
     ``placement`` says how the build was carried out, which decides nothing. ``seconds`` and ``peak_memory_bytes`` are
-    those of the process that finished the build: what interrupted ones spent before is not known.
+    those of the process that finished the build: what interrupted ones spent before is not known. ``rules`` is a digest
+    of what the artifact was accepted by, ``contracts`` the outcomes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +65,7 @@ class Manifest(BaseModel):
     created: datetime
     libraries: dict[str, str]
     contracts: tuple[dict[str, Any], ...]
+    rules: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ class Store:
         build: Callable[[Path], None],
         validate: Callable[[Path], Iterable[dict[str, Any]]] | None = None,
         placement: Mapping[str, Any] | None = None,
+        rules: str | None = None,
     ) -> tuple[Artifact, bool]:
         """Return the artifact of ``key`` and whether it was there already; build, validate and publish it otherwise.
 
@@ -166,12 +169,19 @@ class Store:
             build: writes the artifact's files into the folder that it is given.
             validate: returns the results of the contracts of the folder's tables; raises to refuse publication.
             placement: how it is carried out, for the manifest.
+            rules: digest of what ``validate`` judges by. An artifact that was accepted by others is judged anew, and
+                its manifest tells the outcomes; it is not built again.
         """
         folder = self.folder(key)
         with self._lock(f"{key.stage}-{key.short}"):
             status = self.status(key)
             if status == "present":
-                return read_artifact(folder), True
+                found = read_artifact(folder)
+                if validate is not None and found.manifest.rules != rules:
+                    judged = {"contracts": tuple(validate(folder)), "rules": rules}
+                    found = Artifact(folder, found.manifest.model_copy(update=judged))
+                    publish_text(folder / MANIFEST, found.manifest.model_dump_json(indent=1))
+                return found, True
             if status == "damaged":
                 aside = self.set_aside(folder)
                 log.warning("%s/%s was damaged: set aside as %s and built anew", key.stage, key.short, aside)
@@ -180,7 +190,7 @@ class Store:
             started = time.monotonic()
             build(partial)
             contracts = tuple(validate(partial)) if validate else ()
-            manifest = _describe(key, partial, time.monotonic() - started, contracts, placement or {})
+            manifest = _describe(key, partial, time.monotonic() - started, contracts, placement or {}, rules)
             (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
             sync_tree(partial)
             partial.replace(folder)
@@ -294,7 +304,12 @@ def _is_short(folder: Path) -> bool:
 
 
 def _describe(
-    key: StageKey, folder: Path, seconds: float, contracts: tuple[dict[str, Any], ...], placement: Mapping[str, Any]
+    key: StageKey,
+    folder: Path,
+    seconds: float,
+    contracts: tuple[dict[str, Any], ...],
+    placement: Mapping[str, Any],
+    rules: str | None,
 ) -> Manifest:
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     files = tuple(
@@ -314,6 +329,7 @@ def _describe(
         created=datetime.now(UTC),
         libraries={name: metadata.version(name) for name in LIBRARIES},
         contracts=contracts,
+        rules=rules,
     )
 
 

@@ -1,10 +1,13 @@
 """The pointer file ``current``: which database readers open. Reading it needs nothing that building one needs."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_core.errors import QueryError
+
+log = logging.getLogger(__name__)
 
 FOLDER = "warehouse"
 POINTER = "current"
@@ -46,5 +49,6 @@ def current_warehouse(store_root: Path) -> Path:
     if pointer.root != str(root):
         from pipeline_core.warehouse.build import build_warehouse  # noqa: PLC0415 - few readers build
 
+        log.warning("the store was moved here from %s: its warehouse is built anew, once", pointer.root)
         return build_warehouse(root)
     return root / FOLDER / pointer.file

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline_core.dataset.prompts import PROMPTS
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import SampleError
 from pipeline_core.model_facts import Rendering
 from pipeline_core.models.family import GenerativeFamily, Traits
 from pipeline_core.models.prompts import Span, Spans
@@ -38,7 +38,7 @@ class PublishedEmbedder(GenerativeFamily):
 
         The prompts that ask any generative model for an embedding are none: embedders have their own ways to be asked.
         """
-        return "" if sample.instruction in _HOUSE else (sample.instruction or "").strip()
+        return "" if sample.instruction in _HOUSE else super().instruction(sample)
 
     def render(self, processor: Any, sample: SampleInput, rendering: Rendering) -> str:
         """Return a sample's prompt, its image placeholder not yet expanded."""
@@ -48,7 +48,7 @@ class PublishedEmbedder(GenerativeFamily):
         """Find text and instruction by their places: from the beginning before a picture, from the end after it.
 
         Raises:
-            ModelError: the processor changed the words.
+            SampleError: the processor changed the words.
         """
         before, _, after = self.layout(sample).partition(_PICTURE)
         words = self._words(sample)
@@ -62,7 +62,7 @@ class PublishedEmbedder(GenerativeFamily):
             else:
                 return 0, 0
             if not rendered.startswith(word, start):
-                raise ModelError(f"the words of sample {sample.sample_id} are not in its prompt", "use another model")
+                raise SampleError(sample.sample_id, sample.prompt_id, "has words that the model's processor changes")
             return start, start + len(word)
 
         turn = before[: before.find(_USER)].format(**words) if _USER in before else ""
