@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline_core.dataset.images import SOURCE_FILE, write_images
+from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.prompts import PROMPTS
 from pipeline_core.dataset.tasks import Sample, Task
 from pipeline_core.schema.parquet import write_rows
@@ -23,7 +24,7 @@ class Dataset:
         pairs: (picture id, text id) of matched samples.
         tasks: retrieval tasks and their controls.
         quarantine: (row, reason) of what was left out.
-        root: folder that pictures are referred to from; None copies them into the artifact.
+        root: folder that pictures are referred to from; None copies them, which are files, into the artifact.
         prompts: instruction of each ``prompt_id`` that the tasks or their queries name.
         published: the splits, or some, were given with the data: no seed draws them anew.
     """
@@ -69,16 +70,16 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
     write_rows(folder, "quarantine", list(dataset.quarantine))
 
 
-def _references(dataset: Dataset, folder: Path) -> dict[Path, str]:
-    paths = list(dict.fromkeys(sample.picture.path for sample in dataset.samples if sample.picture))
+def _references(dataset: Dataset, folder: Path) -> dict[Place, str]:
+    places = list(dict.fromkeys(sample.picture.place for sample in dataset.samples if sample.picture))
     if dataset.root is None:
-        return dict(zip(paths, write_images(folder, paths), strict=True))
-    return {path: f"file:{path.relative_to(dataset.root).as_posix()}" for path in paths}
+        return dict(zip(places, write_images(folder, [place.file for place in places]), strict=True))
+    return {place: place.reference(dataset.root) for place in places}
 
 
-def _sample_row(sample: Sample, references: dict[Path, str]) -> tuple[object, ...]:
+def _sample_row(sample: Sample, references: dict[Place, str]) -> tuple[object, ...]:
     picture = sample.picture
-    shown = (references[picture.path], picture.sha256, picture.width, picture.height) if picture else (None,) * 4
+    shown = (references[picture.place], picture.sha256, picture.width, picture.height) if picture else (None,) * 4
     return (sample.sample_id, sample.modality, sample.text, *shown, sample.group, sample.split)
 
 

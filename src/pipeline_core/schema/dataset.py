@@ -15,7 +15,12 @@ TABLES: tuple[Table, ...] = (
             SAMPLE,
             column("modality", STRING, "image | text | image_text"),
             nullable("text", STRING, "the text; NULL for a picture alone"),
-            nullable("image_ref", STRING, "file:<path below the source> or parquet:<file>#<row>; NULL for a text"),
+            nullable(
+                "image_ref",
+                STRING,
+                "file:<path>, shard:<path>#<column>#<row> or tar:<path>#<offset>+<size>, paths below the source; "
+                "parquet:<file>#<row>, copied into the artifact; NULL for a text",
+            ),
             nullable("sha256", STRING, "digest of the picture's bytes"),
             nullable("width", SMALL, "picture width, pixels"),
             nullable("height", SMALL, "picture height, pixels"),

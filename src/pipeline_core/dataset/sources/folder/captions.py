@@ -14,6 +14,7 @@ import polars as pl
 from scipy.cluster.hierarchy import DisjointSet
 
 from pipeline_core.dataset.files import picture_name
+from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.screening import Picture, Row, screen
 from pipeline_core.dataset.splits import SPLITS, Group, assign_splits, furthest_from_training
 from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Sample, Task, task_between
@@ -105,10 +106,11 @@ def screen_captions(root: Path, captions: Iterable[Caption], max_share: float) -
     """
     by_row = {caption.row: caption for caption in captions}
     screening = screen(
-        (Row(c.row, json.dumps([c.picture, c.text]), root / c.picture, c.text) for c in by_row.values()), max_share
+        (Row(c.row, json.dumps([c.picture, c.text]), Place(root / c.picture), c.text) for c in by_row.values()),
+        max_share,
     )
     rows = tuple(by_row[row.row] for row in screening.rows)
-    return Captions(rows, {c.picture: screening.pictures[root / c.picture] for c in rows}, screening.quarantine)
+    return Captions(rows, {c.picture: screening.pictures[Place(root / c.picture)] for c in rows}, screening.quarantine)
 
 
 def caption_samples(
