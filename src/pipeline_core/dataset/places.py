@@ -204,7 +204,7 @@ class Places:
     def _read_member(self, place: Place) -> bytes:
         tar = _opened(self._tars, place.file, lambda: place.file.open("rb"))
         tar.seek(place.at or 0)
-        data = tar.read(place.size)
+        data = tar.read(place.size or 0)
         if len(data) != place.size:
             raise IndexError(place.at)
         return data

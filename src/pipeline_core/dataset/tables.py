@@ -37,37 +37,39 @@ class Dataset:
     prompts: Mapping[str, str] = field(default_factory=lambda: PROMPTS)
     published: bool = False
 
+    def write(self, folder: Path) -> None:
+        """Write the dataset stage's tables, and the pictures or where they are, into an artifact's folder."""
+        if self.root or self.published:
+            write_source(folder, self.root, published=self.published)
+        splits = {sample.sample_id: sample.split for sample in self.samples}
+        references = _references(self, folder)
+        write_rows(folder, "samples", [_sample_row(sample, references) for sample in self.samples])
+        write_rows(folder, "pairs", [(image, text, splits[image]) for image, text in self.pairs])
+        # Tasks that search the same share a pool, called as the first of them.
+        pools: dict[tuple[tuple[str | None, tuple[str, ...]], ...], str] = {}
+        pool_ids = [pools.setdefault(tuple(task.candidates.items()), task.task_id) for task in self.tasks]
+        write_rows(folder, "tasks", [task_row(*pair) for pair in zip(self.tasks, pool_ids, strict=True)])
+        queries = [(task.task_id, query) for task in self.tasks for query in task.queries]
+        asked = [
+            (task.task_id, q.query_id, q.sample_id, q.split, q.prompt_id or task.query_prompt_id)
+            for task in self.tasks
+            for q in task.queries
+        ]
+        write_rows(folder, "queries", asked)
+        searched = [(pool_id, split, ids) for pool, pool_id in pools.items() for split, ids in pool]
+        write_rows(folder, "candidates", [(pool_id, split, i) for pool_id, split, ids in searched for i in ids])
+        write_rows(folder, "exclusions", [(task_id, q.query_id, i) for task_id, q in queries for i in q.excluded])
+        write_rows(
+            folder, "qrels", [(task_id, q.query_id, *judged) for task_id, q in queries for judged in q.relevant.items()]
+        )
+        write_rows(folder, "prompts", list(self.prompts.items()))
+        write_rows(folder, "quarantine", list(self.quarantine))
 
-def write_dataset(dataset: Dataset, folder: Path) -> None:
-    """Write the dataset stage's tables, and the pictures or where they are, into an artifact's folder."""
-    origin = {"root": str(dataset.root)} if dataset.root else {}
-    if dataset.published:
-        origin |= {"splits": PUBLISHED}
-    if origin:
-        (folder / SOURCE_FILE).write_text(json.dumps(origin), encoding="utf-8")
-    splits = {sample.sample_id: sample.split for sample in dataset.samples}
-    references = _references(dataset, folder)
-    write_rows(folder, "samples", [_sample_row(sample, references) for sample in dataset.samples])
-    write_rows(folder, "pairs", [(image, text, splits[image]) for image, text in dataset.pairs])
-    # Tasks that search the same share a pool, called as the first of them.
-    pools: dict[tuple[tuple[str | None, tuple[str, ...]], ...], str] = {}
-    pool_ids = [pools.setdefault(tuple(task.candidates.items()), task.task_id) for task in dataset.tasks]
-    write_rows(folder, "tasks", [_task_row(*pair) for pair in zip(dataset.tasks, pool_ids, strict=True)])
-    queries = [(task.task_id, query) for task in dataset.tasks for query in task.queries]
-    asked = [
-        (task.task_id, q.query_id, q.sample_id, q.split, q.prompt_id or task.query_prompt_id)
-        for task in dataset.tasks
-        for q in task.queries
-    ]
-    write_rows(folder, "queries", asked)
-    searched = [(pool_id, split, ids) for pool, pool_id in pools.items() for split, ids in pool]
-    write_rows(folder, "candidates", [(pool_id, split, i) for pool_id, split, ids in searched for i in ids])
-    write_rows(folder, "exclusions", [(task_id, q.query_id, i) for task_id, q in queries for i in q.excluded])
-    write_rows(
-        folder, "qrels", [(task_id, q.query_id, *judged) for task_id, q in queries for judged in q.relevant.items()]
-    )
-    write_rows(folder, "prompts", list(dataset.prompts.items()))
-    write_rows(folder, "quarantine", list(dataset.quarantine))
+
+def write_source(folder: Path, root: Path | None, *, published: bool) -> None:
+    """Note the folder that pictures are referred to from, and whether the splits were given with the data."""
+    origin = ({"root": str(root)} if root else {}) | ({"splits": PUBLISHED} if published else {})
+    (folder / SOURCE_FILE).write_text(json.dumps(origin), encoding="utf-8")
 
 
 def _references(dataset: Dataset, folder: Path) -> dict[Place, str]:
@@ -83,7 +85,8 @@ def _sample_row(sample: Sample, references: dict[Place, str]) -> tuple[object, .
     return (sample.sample_id, sample.modality, sample.text, *shown, sample.group, sample.split)
 
 
-def _task_row(task: Task, pool_id: str) -> tuple[object, ...]:
+def task_row(task: Task, pool_id: str) -> tuple[object, ...]:
+    """Return a task's row of the table ``tasks``."""
     return (
         task.task_id,
         task.task_type,
@@ -96,4 +99,6 @@ def _task_row(task: Task, pool_id: str) -> tuple[object, ...]:
         task.control,
         task.control_of,
         task.description,
+        task.queries_of,
+        task.candidates_of,
     )

@@ -1,6 +1,6 @@
 """Tables of the data set: samples, tasks, judgements."""
 
-from pipeline_core.schema.model import QUERY, SAMPLE, SMALL, SPLIT, STRING, TASK, Table, column, nullable
+from pipeline_core.schema.model import INT, QUERY, SAMPLE, SMALL, SPLIT, STRING, TASK, Table, column, nullable
 
 REDRAWN = ("redraw",)
 """Further stages that write a data set."""
@@ -54,6 +54,8 @@ TABLES: tuple[Table, ...] = (
             column("control", STRING, "none | image_only | text_only: what it keeps of the composed query"),
             nullable("control_of", STRING, "task that this is the control of"),
             column("description", STRING, "the task in one sentence"),
+            nullable("queries_of", INT, "queries of the test split that there are, where a sample of them is asked"),
+            nullable("candidates_of", INT, "candidates of the test pool, where a sample of them is searched"),
         ),
         also_by=REDRAWN,
     ),
