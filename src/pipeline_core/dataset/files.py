@@ -108,3 +108,15 @@ def remembered_names(key: str, find: Callable[[], Iterable[str]]) -> list[str]:
         aside.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         aside.replace(memo)
     return names
+
+
+def shards_below(root: Path, remedy: str, ending: str = ".parquet") -> list[Path]:
+    """Return the files of a kind below a folder in order, hidden ones left out.
+
+    Raises:
+        DataError: there are none.
+    """
+    found = sorted(file for file in root.rglob(f"*{ending}") if not file.relative_to(root).as_posix().startswith("."))
+    if not found:
+        raise DataError(f"{root} has no {ending[1:]} files", remedy)
+    return found
