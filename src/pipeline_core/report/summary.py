@@ -87,12 +87,16 @@ def summary_of(inputs: ReportInputs, facts: Facts, verdicts: Verdicts) -> Summar
 
 def _sampled(facts: Facts) -> str:
     """Say how many of how many queries and candidates there are, where a sample was declared."""
-    rows = facts.ask("sampling").rows
-    if rows.is_empty():
+    rows = [
+        row
+        for row in facts.ask("sampling").rows.iter_rows(named=True)
+        if row["queries_of"] is not None or row["candidates_of"] is not None
+    ]
+    if not rows:
         return ""
-    (asked, of_queries, found, of_candidates) = (
-        rows.select("n_queries", "queries_of", "n_candidates", "candidates_of").sum().row(0)
-    )
+    asked, found = (sum(row[name] for row in rows) for name in ("n_queries", "n_candidates"))
+    of_queries = sum(row["queries_of"] or row["n_queries"] for row in rows)
+    of_candidates = sum(row["candidates_of"] or row["n_candidates"] for row in rows)
     tasks = f" in {len(rows)} tasks" if len(rows) > 1 else ""
     return f"A sample: {asked:,} of {of_queries:,} queries among {found:,} of {of_candidates:,} candidates{tasks}."
 

@@ -1,7 +1,7 @@
 """A benchmark on its way to tables: rows staged in a database on disk, chosen, screened, judged and written in order.
 
 The database spills what does not fit its memory, pictures are read one after the other, and tables are written as they
-are sorted: how much memory is used does not depend on the number of rows.
+are sorted: how much memory is used is bounded, however many rows there are.
 """
 
 import hashlib
@@ -91,9 +91,14 @@ class Staging:
     def __enter__(self) -> "Staging":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self.database.close()
         shutil.rmtree(self._aside, ignore_errors=True)
+        if isinstance(error, duckdb.OutOfMemoryException):
+            words = (
+                f"the data set {self._root} does not fit {_MEMORY} of memory, or the disk: {str(error).splitlines()[0]}"
+            )
+            raise DataError(words, "take a sample of it, or make room on the disk") from None
 
     def file(self, name: str, unit: Literal["row", "line"]) -> int:
         """Note a file, and return what is added to its rows' numbers to make their ``seq``."""
