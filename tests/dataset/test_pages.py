@@ -13,7 +13,6 @@ import pytest
 from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.dataset.build import build_dataset
 from pipeline_core.dataset.sources.folder import FolderSettings
-from pipeline_core.dataset.tables import write_dataset
 from pipeline_core.errors import DataError
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table
@@ -165,7 +164,7 @@ def test_a_source_of_the_page(tmp_path: Path) -> None:
     assert settings.name == source.name
     assert source.identity(settings) == source.identity(settings)
     (tmp_path / "artifact").mkdir()
-    write_dataset(source.read(settings), tmp_path / "artifact")
+    source.read(settings).write(tmp_path / "artifact")
     assert [result for result in validate_artifact("dataset", tmp_path / "artifact") if not result.success] == []
     built = {table.name: read_table(tmp_path / "artifact", table.name) for table in tables_of("dataset")}
     assert len(built["pairs"]) == 50

@@ -3,6 +3,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.screening import Picture
 from pipeline_core.dataset.tasks import Query, Sample, Task, as_control, judge_equal_content_equally
 
@@ -68,8 +69,8 @@ def test_queries_that_ask_for_different_things_of_one_content_are_not_alike():
 
 
 def test_content_is_what_is_seen_and_read():
-    picture = Picture(Path("one.png"), "bytes", 1, 1, "look")
-    copy = Picture(Path("two.png"), "other bytes", 1, 1, "look")
+    picture = Picture(Place(Path("one.png")), "bytes", 1, 1, "look")
+    copy = Picture(Place(Path("two.png")), "other bytes", 1, 1, "look")
     assert Sample("a", "x", picture, "g", SPLIT).content == Sample("b", "x", copy, "h", SPLIT).content
     assert Sample("a", "x", picture, "g", SPLIT).content != Sample("b", None, picture, "g", SPLIT).content
 

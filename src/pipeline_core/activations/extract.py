@@ -74,6 +74,7 @@ def build_shard(
     parts: list[Embedded] = []
     refusals: list[Refusal] = []
     with ImageReader(dataset) as reader, embedder.remembering_pictures():
+        reader.expect(request.image_ref for request in shard.requests if request.image_ref)
         for batch in shard.batches:
             samples = open_samples(reader, batch, refusals)
             parts += embed_samples(embedder, samples, representations, settings.token_roles, refusals)

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import os
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline_core.dataset.screening import NO_FILE, NO_NAME
 from pipeline_core.errors import DataError
 from pipeline_core.store.digests import Digests
+from pipeline_core.user_cache import user_cache
 
 
 def picture_name(path: str, place: str) -> str:
@@ -44,19 +47,25 @@ def read_lines(root: Path, name: str) -> Iterator[tuple[str, str]]:
         raise DataError(f"{root / name} is not UTF-8: {error.reason}", "write it again in UTF-8") from None
 
 
-def read_objects(root: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Go through the objects of a JSON lines file, each with where it is; arguments as in ``read_lines``.
+def read_objects(root: Path, name: str, fields: Sequence[str] = ("_id",)) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Go through the objects of a JSON lines file, each with where it is.
+
+    Args:
+        root: the folder.
+        name: the file's path below it.
+        fields: some that an object has, for those who wrote something else.
 
     Raises:
         DataError: a line holds none.
     """
+    shown = ", ".join(f'"{field}": ...' for field in fields)
     for place, line in read_lines(root, name):
         try:
             value = json.loads(line)
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise DataError(f"{place} in {root} is no JSON object", 'write one {"_id": ...} a line')
+            raise DataError(f"{place} in {root} is no JSON object", f"write one {{{shown}}} a line")
         yield place, value
 
 
@@ -80,3 +89,34 @@ def identify(root: Path, files: Iterable[str], pictures: Iterable[str]) -> str:
                     raise DataError(f"{root / name} cannot be read: {error.strerror}", "let it be read") from None
                 rows.append((name, None))
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def remembered_names(key: str, find: Callable[[], Iterable[str]]) -> list[str]:
+    """Return names of files that rows name, found once for a key and remembered in the user's cache.
+
+    Args:
+        key: what they follow from: digests of the files that hold the rows.
+        find: finds them; one name holds no line feed.
+    """
+    memo = user_cache("named") / key
+    with suppress(OSError):
+        return memo.read_text(encoding="utf-8").split("\n")[:-1]
+    names = sorted(set(find()))
+    with suppress(OSError):
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        aside = memo.with_name(f"{memo.name}.{os.getpid()}")
+        aside.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        aside.replace(memo)
+    return names
+
+
+def shards_below(root: Path, remedy: str, ending: str = ".parquet") -> list[Path]:
+    """Return the files of a kind below a folder in order, hidden ones left out.
+
+    Raises:
+        DataError: there are none.
+    """
+    found = sorted(file for file in root.rglob(f"*{ending}") if not file.relative_to(root).as_posix().startswith("."))
+    if not found:
+        raise DataError(f"{root} has no {ending[1:]} files", remedy)
+    return found

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline_core.dataset.places import Place, Places
 from pipeline_core.dataset.screening import Picture, read_picture
 from pipeline_core.dataset.splits import furthest_from_training
 from pipeline_core.dataset.tasks import PRIMARY_K
@@ -93,12 +94,13 @@ def screened(root: Path, items: Iterable[Item], judged: Judged) -> dict[str, Ite
         judged: gets pictures and quarantine.
     """
     kept: dict[str, Item] = {}
-    for item in items:
-        if item.picture and item.picture not in judged.pictures:
-            picture = read_picture(root / item.picture)
-            if isinstance(picture, str):
-                judged.quarantine.append((item.place, picture))
-                continue
-            judged.pictures[item.picture] = picture
-        kept[item.item_id] = item
+    with Places() as places:
+        for item in items:
+            if item.picture and item.picture not in judged.pictures:
+                picture = read_picture(Place(root / item.picture), places)
+                if isinstance(picture, str):
+                    judged.quarantine.append((item.place, picture))
+                    continue
+                judged.pictures[item.picture] = picture
+            kept[item.item_id] = item
     return kept

@@ -4,15 +4,15 @@ import errno
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline_core.dataset.images import DECODING_ERRORS, decode, picture_digest
+from pipeline_core.dataset.places import Place, Places
 from pipeline_core.errors import DataError
 
 _REASONS_SHOWN = 3
 
-NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError)
-"""What opening a file raises when there is none of that name; ValueError: no file can have it."""
+NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, IndexError)
+"""What reading a picture raises when there is none of that name; ValueError: no file can have it."""
 
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 """Further errors of the same meaning: the name is too long, or a link leads to itself."""
@@ -25,21 +25,21 @@ class Row:
     Attributes:
         row: the row as the source's owner would look it up.
         key: what must be unique among the rows.
-        picture: the picture's file.
+        picture: where the picture is.
         text: its name or caption.
     """
 
     row: str
     key: str
-    picture: Path
+    picture: Place
     text: str
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A readable picture: its file, the digest of its bytes, its size in pixels, the digest of what is seen."""
+    """A readable picture: where it is, the digest of its bytes, its size in pixels, the digest of what is seen."""
 
-    path: Path
+    place: Place
     sha256: str
     width: int
     height: int
@@ -48,32 +48,32 @@ class Picture:
 
 @dataclass(frozen=True)
 class Screening:
-    """The rows that can be used, their pictures by file, and (row, reason) of the others."""
+    """The rows that can be used, their pictures by place, and (row, reason) of the others."""
 
     rows: tuple[Row, ...]
-    pictures: dict[Path, Picture]
+    pictures: dict[Place, Picture]
     quarantine: tuple[tuple[str, str], ...]
 
 
-def read_picture(path: Path) -> Picture | str:
-    """Return the picture in a file, or why there is none.
+def read_picture(place: Place, places: Places) -> Picture | str:
+    """Return the picture at a place, or why there is none.
 
     Raises:
         OSError: the file is there and cannot be read: no fault of the row's, and worth another try.
     """
     try:
-        data = path.read_bytes()
+        data = places.read(place)
     except NO_FILE:
-        return f"image file not found: {path.name}"
+        return f"image file not found: {place.name}"
     except OSError as error:
         if error.errno in NO_NAME:
-            return f"image file not found: {path.name}"
+            return f"image file not found: {place.name}"
         raise
     try:
         seen = decode(data)
     except DECODING_ERRORS:
-        return f"unreadable image: {path.name}"
-    return Picture(path, hashlib.sha256(data).hexdigest(), seen.width, seen.height, picture_digest(seen))
+        return f"unreadable image: {place.name}"
+    return Picture(place, hashlib.sha256(data).hexdigest(), seen.width, seen.height, picture_digest(seen))
 
 
 def screen(rows: Iterable[Row], max_share: float) -> Screening:
@@ -88,23 +88,24 @@ def screen(rows: Iterable[Row], max_share: float) -> Screening:
     """
     kept: list[Row] = []
     quarantine: list[tuple[str, str]] = []
-    found: dict[Path, Picture | str] = {}
+    found: dict[Place, Picture | str] = {}
     first_with: dict[str, str] = {}
-    for row in rows:
-        if not row.text.strip():
-            quarantine.append((row.row, "empty text"))
-            continue
-        if row.key in first_with:
-            quarantine.append((row.row, f"duplicate of {first_with[row.key]}"))
-            continue
-        first_with[row.key] = row.row
-        if row.picture not in found:
-            found[row.picture] = read_picture(row.picture)
-        picture = found[row.picture]
-        if isinstance(picture, str):
-            quarantine.append((row.row, picture))
-        else:
-            kept.append(row)
+    with Places() as places:
+        for row in rows:
+            if not row.text.strip():
+                quarantine.append((row.row, "empty text"))
+                continue
+            if row.key in first_with:
+                quarantine.append((row.row, f"duplicate of {first_with[row.key]}"))
+                continue
+            first_with[row.key] = row.row
+            if row.picture not in found:
+                found[row.picture] = read_picture(row.picture, places)
+            picture = found[row.picture]
+            if isinstance(picture, str):
+                quarantine.append((row.row, picture))
+            else:
+                kept.append(row)
     refuse_if_too_many(len(kept), quarantine, max_share)
     return Screening(tuple(kept), {p: v for p, v in found.items() if isinstance(v, Picture)}, tuple(quarantine))
 

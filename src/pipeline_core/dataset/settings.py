@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -74,6 +74,16 @@ class FolderedSettings(DatasetSettings):
                     f"dataset.name is {name}, and dataset.{field} is not set; set dataset.{field} to {what}"
                 )
         return section
+
+
+class CaptionedSettings(FolderedSettings):
+    """Settings of captioned pictures in files that may be named by their splits."""
+
+    splits: Literal["own", "drawn", "test"] = Field(
+        "own",
+        description="Splits: own as files or folders are named, drawn by hash where none is; always drawn; all test.",
+    )
+    support: int = Field(1000, ge=0, description="Most groups of an own train split that are set aside as support.")
 
 
 def existing(folder: Path) -> Path:

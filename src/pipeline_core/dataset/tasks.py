@@ -90,6 +90,8 @@ class Task:
         primary_k: the cut-off that it is read at first.
         control: what a control's queries keep of the composed query.
         control_of: the task that this is the control of.
+        queries_of: queries of the test split that there are, where a declared sample of them is asked.
+        candidates_of: candidates that there are, where a declared sample of them is searched.
     """
 
     task_id: str
@@ -103,6 +105,8 @@ class Task:
     primary_k: int = PRIMARY_K
     control: Literal["none", "image_only", "text_only"] = "none"
     control_of: str | None = None
+    queries_of: int | None = None
+    candidates_of: int | None = None
 
     @property
     def task_type(self) -> str:

@@ -1,47 +1,54 @@
-"""Pictures with captions, as the ``imagefolder`` builder of Hugging Face reads them, and how they are split.
-
-``metadata.csv``, ``.jsonl`` or ``.parquet`` with columns ``file_name`` and ``text``; several captions of a picture are
-several rows. Optional columns: ``split``, which is then kept, and ``group``, whose pictures share a split.
-"""
+"""Pictures with captions of any source: screened, split by group, and asked for in both directions."""
 
 import json
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import polars as pl
 from scipy.cluster.hierarchy import DisjointSet
 
-from pipeline_core.dataset.files import picture_name
+from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.screening import Picture, Row, screen
-from pipeline_core.dataset.splits import SPLITS, Group, assign_splits, furthest_from_training
-from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Sample, Task, task_between
+from pipeline_core.dataset.settings import CaptionedSettings
+from pipeline_core.dataset.splits import SPLITS, Group, assign_splits, furthest_from_training, stable_order
+from pipeline_core.dataset.tables import Dataset
+from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Sample, Task, judge_equal_content_equally, task_between
 from pipeline_core.errors import DataError
 
-_READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".csv": lambda path: pl.read_csv(path, infer_schema=False),
-    ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
-    ".parquet": pl.read_parquet,
-}
-_COLUMNS = ("file_name", "text")
 _FEWEST_PICTURES = 10
+_SPLIT_NAMES = {"train": "train", "support": "support", "test": "test"} | dict.fromkeys(
+    ("validation", "val", "valid", "dev"), "validation"
+)
 
 
 @dataclass(frozen=True)
 class Caption:
-    """One row: a picture by its path below the folder, a text, and the split and group that the row gives."""
+    """One row: a picture and a text.
+
+    Attributes:
+        row: where it is.
+        picture: what the picture is called, the same in every row that has it.
+        place: where the picture is.
+        text: the text.
+        split: its split, if the rows give it.
+        group: what must share a split, if the rows say.
+        text_name: what the text is called, where several pictures share one.
+    """
 
     row: str
     picture: str
+    place: Place
     text: str
-    split: str | None
-    group: str | None
+    split: str | None = None
+    group: str | None = None
+    text_name: str | None = None
 
 
 @dataclass(frozen=True)
 class Captions:
-    """The rows that can be used, their pictures by path below the folder, and (row, reason) of the others."""
+    """The rows that can be used, their pictures by name, and (row, reason) of the others."""
 
     rows: tuple[Caption, ...]
     pictures: Mapping[str, Picture]
@@ -53,62 +60,23 @@ class Captions:
         return any(caption.split for caption in self.rows)
 
 
-def read_captions(metadata: Path) -> tuple[Caption, ...]:
-    """Return every row, named from 1, the header not counted.
-
-    Raises:
-        DataError: the file cannot be read, lacks a column, or a row names a picture outside the folder, no split, or
-            another split or group than a row before it.
-    """
-    try:
-        frame = _READERS[metadata.suffix](metadata)
-        missing = [column for column in _COLUMNS if column not in frame.columns]
-        if missing:
-            raise DataError(
-                f"{metadata} has no column {' and no column '.join(missing)}; it has "
-                f"{', '.join(frame.columns) or 'none'}",
-                "name the columns file_name and text",
-            )
-        lists = [name for name in _COLUMNS if frame.schema[name].is_nested()]
-        if lists:
-            raise DataError(f"{metadata} has lists in the column {' and '.join(lists)}", "write one text a row")
-        columns = [
-            pl.col(name).cast(pl.String) if name in frame.columns else pl.lit(None, pl.String).alias(name)
-            for name in (*_COLUMNS, "split", "group")
-        ]
-        rows = frame.select(columns).rows()
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{metadata} cannot be read: {reason}", "write it again, in UTF-8 and with one text a row"
-        ) from None
-    captions = tuple(
-        Caption(
-            f"row {number}",
-            picture_name(file_name or "", f"row {number}"),
-            text or "",
-            _split(split, f"row {number}") if "split" in frame.columns else None,
-            group or None,
-        )
-        for number, (file_name, text, split, group) in enumerate(rows, start=1)
-    )
-    for unit in ("picture", "group"):
-        _refuse_two_minds(captions, unit)
-    return captions
-
-
-def screen_captions(root: Path, captions: Iterable[Caption], max_share: float) -> Captions:
+def screen_captions(captions: Iterable[Caption], max_share: float) -> Captions:
     """Separate the rows that can be used; the same caption twice on one picture is a duplicate.
 
     Raises:
         DataError: too many rows are bad.
     """
-    by_row = {caption.row: caption for caption in captions}
-    screening = screen(
-        (Row(c.row, json.dumps([c.picture, c.text]), root / c.picture, c.text) for c in by_row.values()), max_share
-    )
-    rows = tuple(by_row[row.row] for row in screening.rows)
-    return Captions(rows, {c.picture: screening.pictures[root / c.picture] for c in rows}, screening.quarantine)
+    by_key: dict[str, Caption] = {}
+
+    def rows_read() -> Iterator[Row]:
+        for caption in captions:
+            key = json.dumps([caption.picture, caption.text])
+            by_key.setdefault(key, caption)
+            yield Row(caption.row, key, caption.place, caption.text)
+
+    screening = screen(rows_read(), max_share)
+    rows = tuple(by_key[row.key] for row in screening.rows)
+    return Captions(rows, {c.picture: screening.pictures[c.place] for c in rows}, screening.quarantine)
 
 
 def caption_samples(
@@ -133,7 +101,7 @@ def caption_samples(
     for caption in captions.rows:
         name, group = caption.picture, groups[caption.picture]
         counts[name] += 1
-        image_id, text_id = image_sample(name), f"text:{name}#{counts[name]}"
+        image_id, text_id = image_sample(name), f"text:{caption.text_name or f'{name}#{counts[name]}'}"
         samples.setdefault(image_id, Sample(image_id, None, captions.pictures[name], group, splits[group]))
         samples[text_id] = Sample(text_id, caption.text, None, group, splits[group])
         pairs.append((image_id, text_id))
@@ -166,28 +134,6 @@ def caption_tasks(samples: Mapping[str, Sample], pairs: Iterable[tuple[str, str]
         task_between("t2i", "t2i", "Caption to its picture.", queries["text"], pools["image"]),
         task_between("i2t", "i2t", "Picture to each of its captions.", queries["image"], pools["text"]),
     )
-
-
-def _split(split: str | None, row: str) -> str:
-    if split not in SPLITS:
-        raise DataError(f"{row}: the split is {split or 'empty'}", f"it may be {', '.join(SPLITS)}")
-    return split
-
-
-def _refuse_two_minds(captions: Iterable[Caption], unit: str) -> None:
-    """Refuse rows of one picture, or of one group, that give different splits, or a picture two groups."""
-    first: dict[str, Caption] = {}
-    for caption in captions:
-        name = getattr(caption, unit)
-        before = first.setdefault(name, caption) if name else caption
-        for field in ("split", "group") if unit == "picture" else ("split",):
-            here, there = getattr(caption, field), getattr(before, field)
-            if here != there:
-                raise DataError(
-                    f"{caption.row}: the {unit} {name} has the {field} {here or 'none'}, and {there or 'none'} in "
-                    f"{before.row}",
-                    f"give all rows of a {unit} the same {field}",
-                )
 
 
 def _groups(captions: Captions) -> dict[str, str]:
@@ -241,3 +187,64 @@ def _splits(
             f"give at least {_FEWEST_PICTURES}, or their splits in a column split",
         )
     return splits
+
+
+def captioned_data(root: Path, captions: Iterable[Caption], settings: CaptionedSettings) -> Dataset:
+    """Return captioned pictures as a data set: with their own splits, support set aside from train, or split by hash.
+
+    Args:
+        root: folder that places are below.
+        captions: all rows.
+        settings: how they are split.
+
+    Raises:
+        DataError: too many rows are bad, there are too few pictures to split, or nothing is asked.
+    """
+    screened = _support_set_aside(screen_captions(captions, settings.max_quarantine_share), settings.support)
+    samples, pairs = caption_samples(screened, settings.seed)
+    tasks = tuple(judge_equal_content_equally(task, samples) for task in caption_tasks(samples, pairs))
+    if not tasks:
+        raise DataError(f"the data set {root} asks nothing: all is in the split train", "set dataset.splits=drawn")
+    return Dataset(tuple(samples.values()), pairs, tasks, screened.quarantine, root, published=screened.published)
+
+
+def split_of(name: str, splits: str) -> str | None:
+    """Return the split that a file or folder of pictures is of by its name, e.g. ``train-00000-of-00002``.
+
+    Args:
+        name: its name.
+        splits: the setting: ``own`` reads the name, ``drawn`` gives none, ``test`` is test.
+    """
+    if splits != "own":
+        return None if splits == "drawn" else splits
+    return _SPLIT_NAMES.get(re.split(r"[-_.]", name.lower())[0])
+
+
+def refuse_some_splits(captions: Iterable[Caption], root: Path) -> list[Caption]:
+    """Return the rows, of which all have a split or none.
+
+    Raises:
+        DataError: some have one.
+    """
+    rows = list(captions)
+    without = next((row for row in rows if row.split is None), None)
+    if without and any(row.split for row in rows):
+        raise DataError(
+            f"{root}: {without.row} is of no split, and others are", "name all by their splits, or set dataset.splits"
+        )
+    return rows
+
+
+def _support_set_aside(captions: Captions, most: int) -> Captions:
+    """Return captions with ``most`` groups, texts or looks of train, at most half, as support where there is none."""
+
+    def unit(caption: Caption) -> str:
+        return caption.group or caption.text_name or captions.pictures[caption.picture].look
+
+    there = {caption.split for caption in captions.rows}
+    if "train" not in there or "support" in there:
+        return captions
+    units = sorted({unit(c) for c in captions.rows if c.split == "train"}, key=lambda u: stable_order("support", u))
+    apart = set(units[: min(most, len(units) // 2)])
+    rows = (replace(c, split="support") if c.split == "train" and unit(c) in apart else c for c in captions.rows)
+    return replace(captions, rows=tuple(rows))
