@@ -224,9 +224,13 @@ class GenerativeFamily(TransformersFamily):
     Attributes:
         grid_places: a picture's tokens have places in height and width, where the model knows such; else tokens are
             counted.
+        released_unnormed: the paper's code takes the last layer's states before the final norm.
+        released_blank: the paper's code shows a black picture with a text alone.
     """
 
     grid_places: bool = True
+    released_unnormed: bool = False
+    released_blank: bool = False
 
     text_options: Mapping[str, Any] = MappingProxyType({"return_token_type_ids": True})
     """What the tokenizer of a text alone is asked for beside ids; what the model does not take is left out.

@@ -12,6 +12,7 @@ from pipeline_core.models.representations import AttentionKind
 class _PaliGemma(GenerativeFamily):
     name = "paligemma"
     model_types = frozenset({"paligemma"})
+    released_blank = True
 
     def attention_kind(self, config: Any) -> AttentionKind:
         return "prefix"

@@ -6,6 +6,7 @@ from pipeline_core.models.family import GenerativeFamily
 class _Qwen3VL(GenerativeFamily):
     name = "qwen3_vl"
     model_types = frozenset({"qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"})
+    released_unnormed = True
 
 
 MEMBER = _Qwen3VL()
