@@ -13,6 +13,7 @@ RECORDED = {
     5: "649a8a52ed2e7c41",
     6: "a621399eab31f5ee",
     7: "80e0f7bc7e4090ea",
+    8: "ae13ce6b95e6fd98",
 }
 """Hash of the schema by version: stages, keys, and every column's name, type and nullability, in order."""
 
