@@ -263,7 +263,7 @@ def prune(
         _publish_warehouse(root)
 
 
-def _config(preset: str | None, file: Path | None, settings: list[str] | None, runner: str | None) -> "RunConfig":
+def _config(preset: list[str] | None, file: Path | None, settings: list[str] | None, runner: str | None) -> "RunConfig":
     from pipeline_core.config import load_config
 
     chosen = [f"placement.runner={runner}"] if runner else []

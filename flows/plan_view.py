@@ -41,7 +41,7 @@ def duration(seconds: float | None) -> str:
 
 
 def _lines(plan: Plan, found: Estimates) -> list[str]:
-    lines = []
+    lines = [plan.config.section("protocol").told]
     if found.counts:
         rows = found.counts[True]
         lines.append(f"Rows: {rows.samples:,} samples, {rows.queries:,} queries, {rows.candidates:,} candidates.")
