@@ -295,7 +295,14 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
     from pipeline_core.store.artifacts import Store
 
     place = Store(store or environment.default_store())
-    planned = plan_flow(flow, analysis)
+    try:
+        planned = plan_flow(flow, analysis)
+    except LensError as error:
+        from flows.plan_view import show_published
+
+        if plan and show_published(analysis, error):
+            return
+        raise
     if plan:
         from flows.plan_view import show_plan
 
