@@ -7,6 +7,7 @@ from pipeline_core.config import RunConfig
 from pipeline_core.errors import LensError
 from pipeline_core.planner.estimates import Estimates, estimate
 from pipeline_core.planner.plan import Plan
+from pipeline_core.planner.study import Assumed, chosen, taken, together
 from pipeline_core.store.artifacts import Store
 
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -30,8 +31,6 @@ def show_plan(plan: Plan, root: Path) -> None:
 
 def show_published(config: RunConfig, missing: LensError) -> bool:
     """Print what a run would take whose data or models are not here, if it is known how much they are."""
-    from pipeline_core.planner.study import Assumed, chosen, taken, together
-
     assumed = Assumed()
     sizes, tasks = chosen(config)
     if not sizes:
@@ -47,8 +46,8 @@ def show_published(config: RunConfig, missing: LensError) -> bool:
     lines = (
         config.section("protocol").told,
         f"By published counts, as {missing.problem}.",
-        f"In all about {size(whole.n_bytes)} and {duration(whole.seconds)} of one GPU: the analysed representation alone, "
-        f"at {assumed.share:.0%} of {assumed.flops / 1e12:.0f} TFLOP/s, inferred and not measured.",
+        f"In all about {size(whole.n_bytes)} and {duration(whole.seconds)} of one GPU: the analysed representation "
+        f"alone, at {assumed.share:.0%} of {assumed.flops / 1e12:.0f} TFLOP/s, inferred and not measured.",
     )
     for line in lines:
         out.print(line, markup=False, highlight=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline_core.config import RunConfig, load_config
 from pipeline_core.dataset.published import Published, PublishedTask
+from pipeline_core.dataset.settings import DatasetSettings
 from pipeline_core.dataset.sources import SOURCES
 from pipeline_core.models.families import FAMILIES
 from pipeline_core.models.size import ModelSize
@@ -94,7 +95,7 @@ def trained(size: ModelSize, assumed: Assumed) -> Taken:
 
 def chosen(config: RunConfig) -> tuple[dict[str, ModelSize], Sequence[PublishedTask]]:
     """Return the models and tasks of a config, by what was published of them; empty where either is not known."""
-    settings = config.section("dataset")
+    settings = next(section for _, section in config if isinstance(section, DatasetSettings))
     source = SOURCES.find(settings.name, "dataset.name")
     tasks = source.published(settings) if isinstance(source, Published) else ()
     known = {name: size for family in FAMILIES.values() for name, size in family.released.items()}
@@ -113,10 +114,10 @@ def page(assumed: Assumed = Assumed()) -> str:
     pairs = [name for name in preset_names() if name.startswith(_BENCHMARK) and "2" in name]
     tasks = [chosen(load_config((_PAPERS[0], pair), settings=(_FOLDER,)))[1][0] for pair in pairs]
     tasks.sort(key=lambda task: int(task.task.rpartition("task")[2]))
-    sizes = {}
+    sizes = dict[str, ModelSize]()
     for name in _PAPERS:
         settings = (_FOLDER, "compare_with=[]")
-        sizes |= {name: size for size in chosen(load_config((name, pairs[0]), settings=settings))[0].values()}
+        (sizes[name],) = chosen(load_config((name, pairs[0]), settings=settings))[0].values()
     told = {name: [taken(task, size, assumed) for task in tasks] for name, size in sizes.items()}
     lines = [
         _HEAD.format(
@@ -138,9 +139,8 @@ def page(assumed: Assumed = Assumed()) -> str:
     ]
     for n, task in enumerate(tasks):
         hours = (f"{parts[n].seconds / HOUR:.2f}" for parts in told.values())
-        lines.append(
-            _row(task.task, task.sides.replace("2", " → "), f"{task.queries:,}", f"{task.candidates:,}", *hours)
-        )
+        sides = task.sides.replace("2", " → ")
+        lines.append(_row(task.task, sides, f"{task.queries:,}", f"{task.candidates:,}", *hours))
     lines += ["", _row("model", "rows", "tokens", "embeddings", "SAE states", "SAE, h", "one GPU, h", "eight GPUs, h")]
     lines.append(_row("---", *["---:"] * 7))
     sums = {name: (together(parts), trained(sizes[name], assumed)) for name, parts in told.items()}
@@ -174,10 +174,10 @@ dataset.path=FOLDER --plan`.
 widths (the models' configs and cards). **Follows from it:** tokens ({characters} characters a token, {template} around
 the words, pictures at M-BEIR's mean size), bytes of the analysed representation as float32. **Inferred, not measured:**
 hours. No GPU was at hand: they take {flops} TFLOP/s of half precision (the H20 of the paper, its maker's figure) at
-{share}, two operations a weight and token, {systems} systems that search each pool, {bandwidth} GB/s of disk. On two CPU
-cores extraction reaches 70% of what a matrix product does (measured); a GPU reaches less at small batches. Decoding
-pictures, retries and the train split's support queries are left out, and so is what `lens sweep` adds. Eight GPUs divide
-the hours by eight: tasks and models are independent; a run uses one GPU, so that is eight runs side by side. The
+{share}, two operations a weight and token, {systems} systems that search each pool, {bandwidth} GB/s of disk. On two
+CPU cores extraction reaches 70% of what a matrix product does (measured); a GPU reaches less at small batches. Decoding
+pictures, retries and the train split's support queries are left out, and so is what `lens sweep` adds. Eight GPUs
+divide the hours by eight: tasks and models are independent; a run uses one GPU, so that is eight runs side by side. The
 autoencoder trains on {captioned} pictures of COCO-Caption with {vectors} token states each (the paper's account), once
 kept in float16, {features} features, {epochs} epochs.
 
