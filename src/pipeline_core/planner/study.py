@@ -138,9 +138,9 @@ def page(assumed: Assumed = Assumed()) -> str:
         _row(*["---"] * 2, *["---:"] * (2 + len(told))),
     ]
     for n, task in enumerate(tasks):
-        hours = (f"{parts[n].seconds / HOUR:.2f}" for parts in told.values())
+        of_models = (f"{parts[n].seconds / HOUR:.2f}" for parts in told.values())
         sides = task.sides.replace("2", " → ")
-        lines.append(_row(task.task, sides, f"{task.queries:,}", f"{task.candidates:,}", *hours))
+        lines.append(_row(task.task, sides, f"{task.queries:,}", f"{task.candidates:,}", *of_models))
     lines += ["", _row("model", "rows", "tokens", "embeddings", "SAE states", "SAE, h", "one GPU, h", "eight GPUs, h")]
     lines.append(_row("---", *["---:"] * 7))
     sums = {name: (together(parts), trained(sizes[name], assumed)) for name, parts in told.items()}
