@@ -76,6 +76,7 @@ format: $(VENV)/.installed-dev ## let ruff rewrite
 docs: $(VENV)/.installed-dev ## write docs/tables.md anew from the schema, docs/stages.md from stages, docs/rooms.md from imports, docs/conformance.md from families
 	$(RUN)/python -m pipeline_core.warehouse.document docs/tables.md
 	$(RUN)/python -m pipeline_core.planner.document docs/stages.md
+	$(RUN)/python -m pipeline_core.planner.study docs/paper_study.md
 	$(RUN)/python -m tests.rooms
 	$(RUN)/python -m tests.models.table
 

@@ -266,7 +266,7 @@ def prune(
         _publish_warehouse(root)
 
 
-def _config(preset: str | None, file: Path | None, settings: list[str] | None, runner: str | None) -> "RunConfig":
+def _config(preset: list[str] | None, file: Path | None, settings: list[str] | None, runner: str | None) -> "RunConfig":
     from pipeline_core.config import load_config
 
     chosen = [f"placement.runner={runner}"] if runner else []
@@ -298,7 +298,14 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
     from pipeline_core.store.artifacts import Store
 
     place = Store(store or environment.default_store())
-    planned = plan_flow(flow, analysis)
+    try:
+        planned = plan_flow(flow, analysis)
+    except LensError as error:
+        from flows.plan_view import show_published
+
+        if plan and show_published(analysis, error):
+            return
+        raise
     if plan:
         from flows.plan_view import show_plan
 

@@ -53,7 +53,9 @@ def test_equal_content_is_judged_equally(drawn):
 @given(drawn_tasks())
 def test_a_query_is_dropped_only_when_nothing_is_left_to_find(drawn):
     task, samples = drawn
-    kept = {query.query_id for query in judge_equal_content_equally(task, samples).queries}
+    judged = judge_equal_content_equally(task, samples)
+    kept = {query.query_id for query in judged.queries}
+    assert judged.unanswered == len(task.queries) - len(kept)
     for query in task.queries:
         ruled_out = {samples[i].content for i in query.excluded}
         found = {i for i in query.relevant.keys() & set(task.candidates[SPLIT]) if samples[i].content not in ruled_out}

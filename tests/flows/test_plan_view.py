@@ -90,3 +90,12 @@ def test_a_flow_takes_the_plan_that_was_made_before_it_was_called(pictures: Path
 def test_figures_are_read_by_people() -> None:
     assert [size(n) for n in (None, 12.0, 2_500.0, 3.2e9)] == ["?", "12 B", "2.5 kB", "3.2 GB"]
     assert [duration(n) for n in (None, 0.25, 90.0, 7200.0, 864000.0)] == ["?", "0.25 s", "1.5 min", "2 h", "10 d"]
+
+
+def test_a_plan_without_data_or_model_goes_by_published_counts(tmp_path: Path) -> None:
+    presets = ("--preset", "qwen2-vl-7b", "--preset", "mbeir/mscoco-t2i", "--preset", "paper")
+    done = process("run", *presets, "--set", "dataset.path=nowhere", "--plan", "--store", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "29,809" in done.stdout
+    assert "protocol: paper" in done.stdout
+    assert "By published counts" in done.stdout

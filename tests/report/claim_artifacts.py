@@ -16,6 +16,7 @@ from pipeline_core.schema import SHARDED, TABLES, tables_of
 from pipeline_core.schema.parquet import write_table
 from tests.report.artifacts import method_of
 from tests.report.world import ModelFolders, RunWorld, SaeFolders
+from tests.small import WHOLE
 
 GENERATIVE = "maker/generative_one"
 CONTRASTIVE = ("contrastive-a", "contrastive-b")
@@ -222,7 +223,7 @@ def _compared(systems: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 def _tasks() -> Iterator[dict[str, Any]]:
     for name, (task_type, modality, k, control) in TASKS.items():
         prompts = {"query_prompt_id": "query", "candidate_prompt_id": "candidate", "pool_id": name}
-        told = {"control": control, "control_of": None if control == "none" else "it2i", "description": name}
+        told = {"control": control, "control_of": None if control == "none" else "it2i", "description": name} | WHOLE
         sides = {"query_modality": modality, "candidate_modality": "image"}
         yield {"task_id": name, "task_type": task_type, "primary_k": k, **sides, **prompts, **told}
 

@@ -101,4 +101,5 @@ def task_row(task: Task, pool_id: str) -> tuple[object, ...]:
         task.description,
         task.queries_of,
         task.candidates_of,
+        task.unanswered,
     )

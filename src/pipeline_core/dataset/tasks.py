@@ -92,6 +92,7 @@ class Task:
         control_of: the task that this is the control of.
         queries_of: queries of the test split that there are, where a declared sample of them is asked.
         candidates_of: candidates that there are, where a declared sample of them is searched.
+        unanswered: queries of the test split that are not asked, as nothing usable answers them.
     """
 
     task_id: str
@@ -107,6 +108,7 @@ class Task:
     control_of: str | None = None
     queries_of: int | None = None
     candidates_of: int | None = None
+    unanswered: int = 0
 
     @property
     def task_type(self) -> str:
@@ -151,12 +153,12 @@ def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Ta
     def searched(query: Query) -> str | None:
         return query.split if query.split in task.candidates else None
 
-    def asked(query: Query) -> tuple[str, Content, str | None]:
+    def shown(query: Query) -> tuple[str, Content, str | None]:
         return query.split, samples[query.sample_id].content, query.prompt_id
 
     answers: dict[tuple[str, Content, str | None], dict[Content, int]] = defaultdict(dict)
     for query in task.queries:
-        found = answers[asked(query)]
+        found = answers[shown(query)]
         for sample_id, grade in query.relevant.items():
             content = samples[sample_id].content
             found[content] = max(grade, found.get(content, 0))
@@ -165,13 +167,16 @@ def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Ta
         excluded = {i for e in query.excluded for i in ids_of.get((searched(query), samples[e].content), ())}
         relevant = {
             i: grade
-            for content, grade in answers[asked(query)].items()
+            for content, grade in answers[shown(query)].items()
             for i in ids_of.get((searched(query), content), ())
             if i not in excluded
         }
         return replace(query, relevant=relevant, excluded=frozenset(excluded))
 
-    return replace(task, queries=tuple(q for q in map(judged, task.queries) if q.relevant))
+    asked = [*map(judged, task.queries)]
+    dropped = sum(not query.relevant and query.split == "test" for query in asked)
+    kept = tuple(query for query in asked if query.relevant)
+    return replace(task, queries=kept, unanswered=task.unanswered + dropped)
 
 
 def as_control(task: Task, keep: Literal["image_only", "text_only"], part_of: Mapping[str, str]) -> Task:

@@ -142,6 +142,8 @@ def _facts(settings: ModelSettings, family: Family, identity: str, place: Place,
         "released" if traits.lays_out or not traits.prompts else settings.rendering,
         traits.pooling,
         max_tokens=settings.max_tokens,
+        hidden_state=settings.hidden_state,
+        text_picture=settings.text_picture,
     )
 
 

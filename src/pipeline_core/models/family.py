@@ -61,6 +61,7 @@ class Family(ABC):
         model_types: the ``model_type`` of the configs that it serves.
         names: what those of its models are called that it serves, if it serves only some of these types.
         brings: models that come with it, found by name alone, each with a function that returns what keys know it by.
+        released: how large some of its models on the hub are, so that they can be planned for where they are not here.
         general: it serves models that no family names; it is asked whether it recognises one.
     """
 
@@ -68,6 +69,7 @@ class Family(ABC):
     model_types: frozenset[str] = frozenset()
     names: re.Pattern[str] | None = None
     brings: Mapping[str, Callable[[], str]] = MappingProxyType({})
+    released: Mapping[str, ModelSize] = MappingProxyType({})
     general: bool = False
 
     @property
@@ -224,9 +226,13 @@ class GenerativeFamily(TransformersFamily):
     Attributes:
         grid_places: a picture's tokens have places in height and width, where the model knows such; else tokens are
             counted.
+        released_unnormed: the paper's code takes the last layer's states before the final norm.
+        released_blank: the paper's code shows a black picture with a text alone.
     """
 
     grid_places: bool = True
+    released_unnormed: bool = False
+    released_blank: bool = False
 
     text_options: Mapping[str, Any] = MappingProxyType({"return_token_type_ids": True})
     """What the tokenizer of a text alone is asked for beside ids; what the model does not take is left out.

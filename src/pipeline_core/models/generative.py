@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from pipeline_core.errors import AttentionError, ConfigError, ModelError
 from pipeline_core.model_facts import ModelFacts
@@ -27,6 +28,7 @@ from pipeline_core.models.samples import IMAGE, ROLES, SYSTEM, Role, SampleInput
 from pipeline_core.models.tokens import Inputs, Speech, TokenBatch, TokenizedSample, collate, takes_texts, tokenize
 
 _NEVER_PASSED = frozenset({"labels"})  # they would make the model compute logits and a loss
+_BLANK = (224, 224)  # it is black at any size
 _KINDS = "mm_token_type_ids"  # whether a token is of a text or a picture: it decides nothing but the token's place
 
 
@@ -60,7 +62,9 @@ class GenerativeEmbedder:
         # The base model returns states and leaves out the logits over the vocabulary.
         self._base = model.base_model.eval().requires_grad_(False)
         self._device = input_device(self._base.get_input_embeddings())
-        self._decoder = find_decoder(self._base, self.n_layers)
+        normed = not (facts.hidden_state == "released" and family.released_unnormed)
+        self._decoder = replace(find_decoder(self._base, self.n_layers), normed=normed)
+        self._blank = facts.text_picture == "released" and family.released_blank
         self._processor = processor
         self._pad_id: int = processor.tokenizer.pad_token_id or 0
         self._accepted = frozenset(inspect.signature(self._base.forward).parameters) - _NEVER_PASSED
@@ -98,7 +102,10 @@ class GenerativeEmbedder:
                 f"choose 0 to {last}, or null for the last",
             )
         analysed = last if layer is None else layer
-        return pooled_representations(self.facts.name, last, analysed, self.attention_kind, self.facts.pooling)
+        normed = self._decoder.normed
+        return pooled_representations(
+            self.facts.name, last, analysed, self.attention_kind, self.facts.pooling, normed=normed
+        )
 
     def embed(
         self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
@@ -142,7 +149,12 @@ class GenerativeEmbedder:
         Raises:
             SampleError, ModelError: as in ``tokenize``.
         """
-        return collate([tokenize(self._speech, sample) for sample in samples], self._pad_id)
+        return collate([tokenize(self._speech, self._shown(sample)) for sample in samples], self._pad_id)
+
+    def _shown(self, sample: SampleInput) -> SampleInput:
+        if sample.image is not None or not self._blank:
+            return sample
+        return replace(sample, image=Image.new("RGB", _BLANK), image_key="blank")
 
     def shared_tokens(self, batch: TokenBatch) -> int:
         """Return how many tokens all prompts begin with alike and are run once; 0 where attention does not allow it."""

@@ -16,7 +16,7 @@ _NORM_NAMES = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "norm_f")
 LayerVisitor = Callable[[int, torch.Tensor], None]
 """Receives a layer's number and its states [batch, tokens, width], padded on the right, in the model's dtype.
 
-Layer 0 is the embedding layer; the last is after the final norm.
+Layer 0 is the embedding layer; the last is after the final norm, if the decoder is normed.
 """
 
 AttentionVisitor = Callable[[int, torch.Tensor], None]
@@ -28,10 +28,14 @@ Row q of a head holds what the q-th token attends to. Rows and columns are padde
 
 @dataclass(frozen=True)
 class Decoder:
-    """The layers of a language model, in order, and the norm that follows the last."""
+    """The layers of a language model, in order, and the norm that follows the last.
+
+    ``normed``: the states of the last layer are those after that norm.
+    """
 
     layers: nn.ModuleList
     norm: nn.Module
+    normed: bool = True
 
 
 def find_decoder(model: Any, n_layers: int) -> Decoder:
@@ -82,7 +86,7 @@ def visiting(decoder: Decoder, visit: LayerVisitor) -> Iterator[None]:
 
     ``hidden_states[-1]`` of a transformers model is before the final norm in some models and after it in others, so
     states are taken from the modules themselves: layer 0 enters the first decoder layer, layer l < L leaves the l-th,
-    and layer L is what the final norm returns.
+    and layer L is what the final norm returns, or what enters it where the decoder is not ``normed``.
     """
 
     def entering(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -99,7 +103,8 @@ def visiting(decoder: Decoder, visit: LayerVisitor) -> Iterator[None]:
     handles += [
         layer.register_forward_hook(leaving(number)) for number, layer in enumerate(decoder.layers[:-1], start=1)
     ]
-    handles.append(decoder.norm.register_forward_hook(leaving(last)))
+    end = decoder.norm if decoder.normed else decoder.layers[-1]
+    handles.append(end.register_forward_hook(leaving(last)))
     try:
         yield
     finally:

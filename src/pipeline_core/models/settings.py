@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline_core.model_facts import Rendering
+from pipeline_core.model_facts import HiddenState, Rendering, TextPicture
 from pipeline_core.settings import Count, Section
 
 
@@ -30,6 +30,16 @@ class ModelSettings(Section):
     )
     rendering: Rendering = Field(
         "released", description="How prompts end: released, with the user's turn; generation, where an answer begins."
+    )
+    hidden_state: HiddenState = Field(
+        "normed",
+        description="States of the last layer: normed, after the final norm; released, what the paper's code takes, "
+        "before that norm in Qwen3-VL.",
+    )
+    text_picture: TextPicture = Field(
+        "none",
+        description="What texts alone are shown with: none; released, as in the paper's code, which gives PaliGemma a "
+        "black picture.",
     )
     max_pixels: Count | None = Field(None, description="Pixel limit of models with variable resolution.")
     max_tokens: int | None = Field(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_core.dataset.settings import DatasetSettings
+from pipeline_core.presets.protocol import OWN, ProtocolSettings
 from pipeline_core.report.settings import ReportSettings
 from pipeline_core.stage import RunSubject, Used, Work
 
@@ -79,6 +80,7 @@ class ReportInputs:
         data_set: name of the data set's source.
         credit: what its licence wants said, if anything.
         run: stages and contracts.
+        protocol: which it follows and where it does not, if it is not our own.
     """
 
     artifacts: tuple[UsedArtifact, ...]
@@ -86,6 +88,7 @@ class ReportInputs:
     data_set: str
     credit: str | None = None
     run: RunFacts = RunFacts()
+    protocol: str = ""
 
     @property
     def studied(self) -> ReportedModel:
@@ -147,7 +150,9 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
         if used.repetition == 0 and not used.subject.data
         for result in used.contracts
     )
-    return ReportInputs(artifacts, models, source.name, source.credit, RunFacts(stages, contracts))
+    protocol = work.settings(ProtocolSettings)
+    told = "" if protocol.name == OWN else protocol.told
+    return ReportInputs(artifacts, models, source.name, source.credit, RunFacts(stages, contracts), told)
 
 
 def _artifact(used: Used) -> UsedArtifact:

@@ -13,7 +13,7 @@ class Report(RunStage):
     name = "report"
     about = "Writes the page, the verdicts on the paper's claims, and every table as text to copy."
     settings = ReportSettings
-    shared = ("dataset",)
+    shared = ("dataset", "protocol")
     kinds = ("adaptation", "figure")
 
     def data_files(self) -> Sequence[Path]:

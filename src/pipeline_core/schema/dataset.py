@@ -56,6 +56,11 @@ TABLES: tuple[Table, ...] = (
             column("description", STRING, "the task in one sentence"),
             nullable("queries_of", INT, "queries of the test split that there are, where a sample of them is asked"),
             nullable("candidates_of", INT, "candidates of the test pool, where a sample of them is searched"),
+            column(
+                "unanswered",
+                INT,
+                "queries of the test split that are not asked: quarantined, or nothing usable in the pool answers them",
+            ),
         ),
         also_by=REDRAWN,
     ),

@@ -88,7 +88,7 @@ TABLES: tuple[Table, ...] = (
             column("value", DOUBLE, "mean over queries, 0 to 1"),
             LOW,
             HIGH,
-            column("n_queries", INT, "queries with a relevant candidate in the pool"),
+            column("n_queries", INT, "queries averaged over: those with a relevant candidate in the pool, or all"),
             column("n_groups", INT, "groups (families) that the queries' answers come from: the independent units"),
             column("n_candidates", INT, "size of the pool"),
             column("chance", DOUBLE, "expected value of a random ranking, exact"),

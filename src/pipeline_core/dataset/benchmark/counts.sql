@@ -1,5 +1,7 @@
--- Each task: how many queries of its test split are asked, of how many, among how many candidates, of how many.
-select asked.task, asked.asks, asked.finds, of_split, n_asked, n_queries, limited, n_found, n_candidates, drawn
+-- Each task: how many queries of its test split are asked, of how many, among how many candidates, of how many; and how
+-- many are not as nothing usable answers them: of those chosen, if they are a sample.
+select asked.task, asked.asks, asked.finds, of_split, n_asked, n_queries, limited, n_found, n_candidates, drawn,
+       coalesce(n_unanswered, 0)
 from (
     select q.task, q.modality as asks, a.modality as finds,
            list(distinct [q.split, pool] order by [q.split, pool]) as of_split,
@@ -25,4 +27,11 @@ left join (select pool, modality as finds, count(*) as n_candidates from read_ca
 left join (
     select pool, modality as finds, n > (select distractors from wanted) as drawn from counted where split = 'test'
 ) using (pool, finds)
+left join (
+    select task, modality as asks, count(*) as n_unanswered from asking
+    where published = 'test' and (task, id) not in (select (task, id) from question)
+        and ((task, id) in (select (task, id) from chosen)
+            or (task, id) not in (select (task, id) from ordered) and (select queries from wanted) is null)
+    group by all
+) using (task, asks)
 order by asked.task, asked.asks, asked.finds

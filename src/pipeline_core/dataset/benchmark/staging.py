@@ -220,7 +220,19 @@ class Staging:
         pools: dict[object, str] = {}
         of_pools: list[tuple[str, ...]] = []
         counts = self.database.execute((FOLDER / "counts.sql").read_text(encoding="utf-8")).fetchall()
-        for name, asks, finds, of_split, n_asked, n_queries, limited, n_found, n_candidates, drawn in counts:
+        for (
+            name,
+            asks,
+            finds,
+            of_split,
+            n_asked,
+            n_queries,
+            limited,
+            n_found,
+            n_candidates,
+            drawn,
+            n_unanswered,
+        ) in counts:
             sides = f"{SHORT[asks]}2{SHORT[finds]}"
             told = names[name]
             described = f"{told.about}: {_WORDS[asks]} to {_WORDS[finds]}, {n_asked:,} of {n_queries or 0:,} queries "
@@ -230,6 +242,7 @@ class Staging:
                 primary_k=told.primary_k,
                 queries_of=n_queries if limited else None,
                 candidates_of=n_candidates if drawn else None,
+                unanswered=n_unanswered,
             )
             pool_id = pools.setdefault((finds, str(of_split)), task.task_id)
             if pool_id == task.task_id:

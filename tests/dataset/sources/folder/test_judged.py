@@ -220,6 +220,7 @@ def test_scores_of_zero_and_less_are_no_answers(root: Path, read: Read) -> None:
     write(root, texts("q1", "q2", "q3"), texts("a", "b", "c"), test=["q1 a 1", "q1 b 0", "q1 c -1", "q2 a 0"])
     built = read()
     assert rows(built, "qrels", "query_id", "sample_id", "relevance") == {("query:q1", "corpus:a", 1)}
+    assert task(built, "queries_t2t")["unanswered"] == 1  # nobody asked q3 in the test split
     assert built["quarantine"].rows() == [
         ("queries.jsonl line 2", "no judged answer"),
         ("queries.jsonl line 3", "no judged answer"),

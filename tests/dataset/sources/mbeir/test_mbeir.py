@@ -166,6 +166,16 @@ def test_a_bad_row_is_left_out_with_its_reason(
     assert of(built, "queries", "mscoco_task0_t2i")["test"] in range(CAPTIONS * N_TEST - CAPTIONS, CAPTIONS * N_TEST)
 
 
+def test_queries_that_nothing_usable_answers_are_counted(root: Path, read: Read) -> None:
+    change(root, POOL, "mbeir_images/016.png", "mbeir_images/absent.png")
+    change(root, QRELS, " 1 0", " 0 0")
+    built = read(max_quarantine_share=0.5)
+    told = dict(built["tasks"].select("task_id", "unanswered").iter_rows())
+    asked = of(built, "queries", "mscoco_task0_t2i")["test"]
+    assert asked + told["mscoco_task0_t2i"] == CAPTIONS * N_TEST
+    assert told["mscoco_task0_t2i"] in (CAPTIONS, CAPTIONS + 1)
+
+
 @pytest.mark.parametrize(
     ("changes", "spoil", "words"),
     [

@@ -65,10 +65,14 @@ def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: flo
     """
     assert layout.queries is not None, "only folders with queries are judged"
     judged = Judged(pictures=dict(captioned))
-    queries, documents = (_read(layout.root, file, judged) if file else {} for file in (layout.queries, layout.corpus))
+    asking = _read(layout.queries, judged)
+    queries = screened(layout.root, asking, judged)
+    documents = screened(layout.root, _read(layout.corpus, judged), judged) if layout.corpus else {}
     known = documents.keys() if layout.corpus else captioned.keys()
     n_kept = len(queries) + len(documents)
+    tested: set[str] = set()
     for judgement in _judgements(layout, judged.quarantine):
+        tested |= {judgement.query_id} if judgement.split == "test" else set()
         document_id = judgement.document_id
         if layout.corpus is None:
             document_id = picture_name(document_id, judgement.place)
@@ -84,6 +88,7 @@ def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: flo
     refuse_if_too_many(n_kept, judged.quarantine, max_share)
     judged.queries = {i: query for i, query in queries.items() if i in judged.answers}
     judged.documents = documents
+    judged.unasked = [item for item in asking if item.item_id in tested - judged.queries.keys()]
     # No fault of theirs: a benchmark's queries are often more than are judged.
     judged.quarantine += [(query.place, "no judged answer") for i, query in queries.items() if i not in judged.answers]
     return judged
@@ -111,10 +116,10 @@ def _item(place: str, values: Mapping[str, Any], asks: bool) -> Item | str:
     return Item(place, item_id, text, picture, *(given.get(name) for name in ("prompt", "task", "split")))
 
 
-def _read(root: Path, file: Path, judged: Judged) -> dict[str, Item]:
+def _read(file: Path, judged: Judged) -> list[Item]:
     items, bad = read_items(file)
     judged.quarantine += bad
-    return screened(root, items, judged)
+    return items
 
 
 def _judgements(layout: Layout, quarantine: list[tuple[str, str]]) -> Iterator[Judgement]:

@@ -1,10 +1,12 @@
 """The data set ``mbeir``: tasks of M-BEIR in the files of UniIR (Wei et al. 2024, arXiv 2311.17136), or in Parquet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from pipeline_core.dataset.published import PublishedTask, read_published
 from pipeline_core.dataset.settings import DataFolder, FolderedSettings, existing
 from pipeline_core.settings import Count
 
@@ -68,6 +70,22 @@ class MBeirSource:
         from pipeline_core.dataset.sources.mbeir.reading import MBeir  # noqa: PLC0415 - heavy
 
         return MBeir(existing(settings.path), settings)
+
+    def published(self, settings: MBeirSettings) -> Sequence[PublishedTask]:
+        """Return the tasks that are chosen as M-BEIR published them; empty for a sample, the union pool, other names.
+
+        A task is called as by its files (``mscoco_task0``), by its sides (``mscoco_t2i``) or its data set (``mscoco``).
+        """
+        if settings.queries or settings.distractors or settings.pool != "local":
+            return ()
+        known = read_published(Path(__file__).with_name("counts.csv"))
+
+        def called(task: PublishedTask, name: str) -> bool:
+            collection = task.task.partition("_")[0]
+            return name in (task.task, f"{collection}_{task.sides}", collection)
+
+        chosen = [[task for task in known if called(task, name)] for name in settings.tasks]
+        return [task for tasks in chosen for task in tasks] if all(chosen) else ()
 
 
 MEMBER = MBeirSource()
