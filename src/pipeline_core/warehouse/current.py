@@ -1,6 +1,7 @@
 """The pointer file ``current``: which database readers open. Reading it needs nothing that building one needs."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from pipeline_core.errors import QueryError
 
 FOLDER = "warehouse"
 POINTER = "current"
+NUMBERED = re.compile(r"warehouse-(\d+)\.duckdb")
+"""Names of the versions of the database."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class Pointer:
 def read_pointer(root: Path) -> Pointer | None:
     """Return what the pointer file of a store says; None if there is none that can be read."""
     try:
-        return Pointer(**json.loads((root / FOLDER / POINTER).read_bytes()))
+        pointer = Pointer(**json.loads((root / FOLDER / POINTER).read_bytes()))
+        # An edited pointer must not lead out of the store.
+        return pointer if NUMBERED.fullmatch(pointer.file) else None
     except (OSError, ValueError, TypeError):
         return None
 
