@@ -185,21 +185,26 @@ def verify(
         bool, typer.Option("--repair", help="Set damaged artifacts aside; the next run builds them.")
     ] = False,
 ) -> None:
-    """Check presence, size and digest of every file in the store."""
+    """Check presence, size and digest of every file in the store, and of reference models in the user's cache."""
     from pipeline_core.store.artifacts import Store
+    from pipeline_core.user_cache import user_cache
 
     _know_every_table()
     place = Store(existing_store(store))
-    problems = place.verify()
-    for problem in problems:
+    cache = user_cache("models")
+    places = [place, *([Store(cache)] if cache.is_dir() else [])]
+    found = [(holder, holder.verify()) for holder in places]
+    for problem in (problem for _, problems in found for problem in problems):
         err.print(f"{problem.artifact}: {problem.file} {problem.what}", markup=False, highlight=False)
-    if problems and not repair:
-        raise StoreError(f"{len(problems)} files are missing or altered", "lens verify --repair, then lens run")
-    if problems:
+    n_problems = sum(len(problems) for _, problems in found)
+    if n_problems and not repair:
+        raise StoreError(f"{n_problems} files are missing or altered", "lens verify --repair, then lens run")
+    for holder, problems in found:
         for name in sorted({problem.artifact for problem in problems}):
-            err.print(f"{name}: set aside as {place.set_aside(place.root / name)}", markup=False, highlight=False)
+            err.print(f"{name}: set aside as {holder.set_aside(holder.root / name)}", markup=False, highlight=False)
+    if found[0][1]:
         _publish_warehouse(place.root)
-    out.print(f"{len(place.artifacts())} artifacts are as they were published.")
+    out.print(f"{sum(len(holder.artifacts()) for holder in places)} artifacts are as they were published.")
 
 
 @app.command()
@@ -253,14 +258,18 @@ def prune(
     delete: Annotated[bool, typer.Option("--delete", help="Really remove; otherwise only list.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """List, or with --delete remove, artifacts that no recent run uses."""
+    """List, or with --delete remove, artifacts that no recent run uses, and assembled models of other versions."""
+    from pipeline_core.reference import used_references
     from pipeline_core.store.artifacts import Store
     from pipeline_core.store.journal import used_artifacts
+    from pipeline_core.user_cache import user_cache
 
     _know_every_table()
     root = existing_store(store)
     doomed = Store(root).prune(lambda: used_artifacts(root, keep_runs), dry_run=not delete)
-    for folder in doomed:
+    cache = user_cache("models")
+    models = Store(cache).prune(used_references, dry_run=not delete) if cache.is_dir() else []
+    for folder in (*doomed, *models):
         out.print(f"{'removed' if delete else 'would remove'} {folder}", markup=False, highlight=False)
     if doomed and delete:
         _publish_warehouse(root)

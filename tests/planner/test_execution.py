@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ from pipeline_core.contracts import suites
 from pipeline_core.errors import ConfigError, ContractError
 from pipeline_core.models import loading
 from pipeline_core.placement import Placement
-from pipeline_core.planner.execution import build_share, carry_out, check_machine
+from pipeline_core.planner.execution import build_share, carry_out, check_machine, mend_inputs
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.digests import file_digest
+from pipeline_core.store.space import NoRoomError
 from tests.small import picture_folder, small_config
 
 STEP = "activations/reference-contrastive"
@@ -43,6 +45,33 @@ def store_with_data(plan: Plan, root: Path) -> Store:
 
 def test_a_step_knows_whether_it_is_built_in_parts(plan: Plan) -> None:
     assert {name for name, step in plan.steps.items() if step.parts} == {STEP}
+
+
+def test_what_a_step_to_be_built_reads_is_read_against_its_digests(plan: Plan, tmp_path: Path, caplog) -> None:
+    store, key = store_with_data(plan, tmp_path), plan.steps["dataset"].key
+    samples = store.folder(key) / "samples.parquet"
+    mend_inputs(plan, store)
+    assert store.status(key) == "present"
+    contents = samples.read_bytes()
+    samples.write_bytes(contents[:-1] + bytes([contents[-1] ^ 1]))
+    mend_inputs(replace(plan, steps={"dataset": plan.steps["dataset"]}), store)
+    assert store.status(key) == "present", "nobody reads it"
+    mend_inputs(plan, store)
+    assert store.status(key) == "missing"
+    assert "was damaged: set aside" in caplog.text
+    carry_out(plan, "dataset", store, silent)
+    assert samples.read_bytes() == contents
+
+
+def test_a_full_disk_names_the_step_and_what_it_takes(plan: Plan, tmp_path: Path, monkeypatch) -> None:
+    store = store_with_data(plan, tmp_path)
+
+    def fill(*_: object) -> None:
+        Path("/dev/full").write_text("x")
+
+    monkeypatch.setattr(type(plan.steps[STEP].maker), "build", fill)
+    with pytest.raises(NoRoomError, match=rf"has no room for {STEP}, which takes about .* MB; .* are free; make room"):
+        carry_out(plan, STEP, store, silent)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ log = logging.getLogger(__name__)
 
 FOLDER = "warehouse"
 POINTER = "current"
+NUMBERED = re.compile(r"warehouse-(\d+)\.duckdb")
+"""Names of the versions of the database."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,9 @@ class Pointer:
 def read_pointer(root: Path) -> Pointer | None:
     """Return what the pointer file of a store says; None if there is none that can be read."""
     try:
-        return Pointer(**json.loads((root / FOLDER / POINTER).read_bytes()))
+        pointer = Pointer(**json.loads((root / FOLDER / POINTER).read_bytes()))
+        # An edited pointer must not lead out of the store.
+        return pointer if NUMBERED.fullmatch(pointer.file) else None
     except (OSError, ValueError, TypeError):
         return None
 
