@@ -11,6 +11,8 @@ def system(system_id: str, adaptation: str, **settings: Any) -> dict[str, Any]:
         "model": "m",
         "study": "main",
         "rep_ids": ["m/L1"],
+        "mask": None,
+        "side": None,
         "adaptation": adaptation,
         "variant": None,
         "fit_on": None,

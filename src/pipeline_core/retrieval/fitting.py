@@ -30,7 +30,7 @@ class SpectrumCache:
 
     def __init__(self, vectors: VectorBlocks, limit_bytes: int = 1 << 30) -> None:
         """Keep spectra of rows of ``vectors`` up to ``limit_bytes``, but always the last."""
-        self._vectors = vectors
+        self.vectors = vectors
         self._spectra: dict[tuple[bytes, bool], Spectrum] = {}
         self._most = max(1, limit_bytes // (12 * vectors.width**2))  # eigenvectors in float64 and in float32
 
@@ -45,7 +45,7 @@ class SpectrumCache:
         key = (rows.tobytes(), unit_input)
         found = self._spectra.pop(key, None)
         if found is None:
-            vectors = self._vectors.take(rows)
+            vectors = self.vectors.take(rows)
             found = spectrum(unit(vectors) if unit_input else vectors)
         self._spectra[key] = found
         while len(self._spectra) > self._most:
@@ -62,19 +62,22 @@ class TaskVectors:
         pools: Mapping[str, Pool],
         candidate_prompt_id: str,
         spectra: SpectrumCache | None = None,
+        of_candidates: SpectrumCache | None = None,
     ) -> None:
         """Look up the vectors of each split's queries [q, d] and candidates [n, d], those that are embedded.
 
         Args:
-            embeddings: of one representation.
+            embeddings: of one representation, that of the queries where there are two.
             pools: of one task, by split.
             candidate_prompt_id: prompt that the task's candidates are embedded under.
             spectra: those of ``embeddings`` that tasks share; without it, this task keeps its own.
+            of_candidates: those of the candidates' representation, where it is another; nothing is fitted jointly then.
 
         Raises:
             StoreError: a sample was not embedded under its prompt.
         """
-        self._spectra = SpectrumCache(embeddings) if spectra is None else spectra
+        own = SpectrumCache(embeddings) if spectra is None else spectra
+        self._spectra: dict[Side, SpectrumCache] = {"queries": own, "candidates": of_candidates or own}
         self._rows: dict[Part, npt.NDArray[np.int64]] = {}
         for split, pool in pools.items():
             self.task_id = pool.task_id
@@ -87,8 +90,8 @@ class TaskVectors:
                 )
             )
             self._rows[split, "queries"] = embeddings.rows_of(samples, prompts)
-            self._rows[split, "candidates"] = embeddings.rows_of(found, candidate_prompt_id)
-        self._vectors = {part: embeddings.take(rows) for part, rows in self._rows.items()}
+            self._rows[split, "candidates"] = self._spectra["candidates"].vectors.rows_of(found, candidate_prompt_id)
+        self._vectors = {part: self._spectra[part[1]].vectors.take(rows) for part, rows in self._rows.items()}
 
     def can_fit(self, system: System) -> bool:
         """Say whether the task has the queries that a system is fitted on."""
@@ -111,7 +114,9 @@ class TaskVectors:
                 f"task {self.task_id} has {len(rows)} {names}, too few to fit statistics on",
                 "judge some there, or draw the splits of more samples or by another seed",
             )
-        return self._spectra.of(rows, unit_input)
+        caches = {id(cache): cache for cache in (self._spectra[side] for _, side in parts)}
+        assert len(caches) == 1, "nothing is fitted on vectors of two representations together"
+        return next(iter(caches.values())).of(rows, unit_input)
 
 
 @dataclass(frozen=True)

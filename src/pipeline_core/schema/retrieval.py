@@ -41,8 +41,19 @@ TABLES: tuple[Table, ...] = (
         (
             SYSTEM,
             MODEL,
-            column("study", STRING, "main | layers | poolings | adaptations | removal: what it is compared within"),
-            column("rep_ids", STRINGS, "representations; several when layers are combined"),
+            column(
+                "study", STRING, "main | layers | poolings | masks | adaptations | removal: what it is compared within"
+            ),
+            column(
+                "rep_ids", STRINGS, "representations; several when layers are combined; of the masked side, if one is"
+            ),
+            nullable(
+                "mask",
+                STRING,
+                "tokens pooled, in the studies of poolings and masks: as in representations, or no_words: picture and "
+                "template alone, worked out from the other masks",
+            ),
+            nullable("side", STRING, "both | queries | candidates: whose tokens are masked; the other side pools all"),
             column("adaptation", STRING, "what is done to embeddings, as in adaptations"),
             nullable("variant", STRING, "text | code: the paper's text or its released code"),
             nullable(

@@ -36,8 +36,10 @@ class System:
     """One row of the table ``systems``; ``short`` is the system's id within its model.
 
     ``method`` is given where the label says more, e.g. what it is fitted on. ``rep_ids`` are given where a stage scores
-    several representations; elsewhere it is the one of the stage. ``basis`` [d, r], orthonormal columns, is what a
-    removal projects out, where it is not fitted to each task.
+    several representations; elsewhere it is the one of the stage. ``mask`` says which tokens are pooled where that is
+    what is compared, and ``side`` on which side; ``reads`` are the representations of queries and of candidates, where
+    they differ or are not stored. ``basis`` [d, r], orthonormal columns, is what a removal projects out, where it is
+    not fitted to each task.
     """
 
     short: str
@@ -57,6 +59,9 @@ class System:
     study: str = ANALYSIS
     method: str | None = None
     rep_ids: tuple[str, ...] = ()
+    mask: str | None = None
+    side: str | None = None
+    reads: tuple[str, str] | None = None
     basis: Matrix | None = field(default=None, repr=False, compare=False)
 
     @property
