@@ -117,6 +117,7 @@ def test_every_adaptation_names_its_statistics_and_settings(results: Path):
     betas = ("0", "0.1", "0.3", "1")
     expected = {"raw", "pca-r4-joint", "pca-r8-joint"}
     expected |= {f"{name}-{on}" for name in ("mean_removal", "zca", "pca", "ledoit_wolf", "oas") for on in every}
+    expected |= {f"shared_pca{rank}-{on}" for rank in ("", "-r4", "-r8") for on in separate}
     expected |= {f"realign-b{beta}-{on}" for beta in betas for on in every}
     expected |= {f"realign-code-b{beta}-{on}" for beta in betas for on in ("support", "transductive")}
     expected |= {
@@ -244,7 +245,7 @@ def test_comparisons_hold_like_against_like(results: Path):
     assert sum(b == "raw" for _, b in adaptations) == systems.height - 1
     rivals = {name: {b for s, b in adaptations if s == name and b != "raw"} for name, _ in adaptations}
     separate = ("zca", "mean_removal", "ledoit_wolf", "oas", "transport-b0.1", "transport-b0.5")
-    separate += ("layer_average-b0.1", "layer_average-b0.5")
+    separate += ("layer_average-b0.1", "layer_average-b0.5", "shared_pca", "shared_pca-r4", "shared_pca-r8")
     assert {name: found for name, found in rivals.items() if found} == {
         "realign-b0.1-candidates": {f"{rival}-candidates" for rival in separate},
         "realign-b0.1-support": {f"{rival}-support" for rival in separate},
