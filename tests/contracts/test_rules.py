@@ -163,6 +163,10 @@ BROKEN: dict[str, list[Break]] = {
             attribution_bridge=-1.0,
             triple=2.0,
         ),
+        add("random_overlap", share=2.0, set_size=0, n_holding=-1, pair=2.0, triple=2.0, pair_low=3.0),
+        add("random_overlap", share=0.02, set_size=5),
+        add("energy_concentration", rep_id="m/L9", n_features=0, n_holding_always_on=-1, always_on_energy=2.0),
+        edit("energy_concentration", 0, n_holding=1),
         edit("energy_curve", 2, rank=0, feature_share=2.0, energy_share=1.5),
     ],
     "retrieval": [

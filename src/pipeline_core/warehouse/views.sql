@@ -106,6 +106,7 @@ COMMENT ON COLUMN sweeps.adaptation IS 'what is done to the embeddings, as in ad
 COMMENT ON COLUMN sweeps.layer IS '0 is the embedding layer, -1 stands for dual encoders; NULL when layers are combined';
 COMMENT ON COLUMN sweeps.selection IS 'features or directions removed; NULL when none';
 COMMENT ON COLUMN sweeps.sae_id IS 'SAE whose features are removed';
+COMMENT ON COLUMN sweeps.n_features IS 'features removed: the first so many of the selection''s ranking';
 COMMENT ON COLUMN sweeps.share IS 'share of features removed';
 COMMENT ON COLUMN sweeps."rank" IS 'dimensions projected out, or kept by PCA (NULL: all)';
 COMMENT ON COLUMN sweeps.hit_rate IS 'share of queries with a relevant candidate among the first k (the literature''s Recall@k)';
