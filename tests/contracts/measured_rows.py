@@ -151,7 +151,7 @@ EFFICIENCY: Tables = {
             "peak_memory_bytes": 8 * n,
         }
         for n in (1000, 10_000)
-        for operation in ("fit", "apply", "search")
+        for operation in ("fit", "decompose", "apply", "search", "product")
     ]
 }
 

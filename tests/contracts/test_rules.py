@@ -195,6 +195,7 @@ BROKEN: dict[str, list[Break]] = {
     "efficiency": [
         add("efficiency", operation="guess", n_candidates=0, n_queries=0, seconds=-1.0, peak_memory_bytes=-1),
         add("efficiency", n_candidates=2000, width=0),
+        edit("efficiency", 1, seconds=9.0),
         add("efficiency", n_candidates=3000, seconds=None, peak_memory_bytes=None),
     ],
     "report": [

@@ -120,7 +120,7 @@ def spectrum(vectors: Matrix) -> Spectrum:
     Raises:
         DataError: fewer than two vectors.
     """
-    return _decomposed(moments(vectors))
+    return decomposed(moments(vectors))
 
 
 def pooled(*sets: Spectrum) -> Spectrum:
@@ -132,10 +132,11 @@ def pooled(*sets: Spectrum) -> Spectrum:
     covariance = sum((one.count - 1) * (one.eigenvectors * one.eigenvalues) @ one.eigenvectors.T for one in sets)
     fourth = sum(one.count * one.fourth for one in sets) / count
     mean = np.zeros_like(sets[0].mean)
-    return _decomposed(Moments(mean, np.asarray(covariance) / (count - len(sets)), fourth, count))
+    return decomposed(Moments(mean, np.asarray(covariance) / (count - len(sets)), fourth, count))
 
 
-def _decomposed(found: Moments) -> Spectrum:
+def decomposed(found: Moments) -> Spectrum:
+    """Return the spectrum of vectors with these moments."""
     eigenvalues, eigenvectors = np.linalg.eigh(found.covariance)
     descending = np.clip(eigenvalues[::-1], 0.0, None)
     return Spectrum(found.mean, descending, np.ascontiguousarray(eigenvectors[:, ::-1]), found.fourth, found.count)
