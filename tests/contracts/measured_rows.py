@@ -182,6 +182,7 @@ ATTENTION: Tables = {
     ],
     "attention_quadrants": [
         {**ATTENDED, "layer": layer, "source": "last", "quadrant": "lower_left", "mass": 0.4, "control": 0.25}
+        | {"art": 0.2, "words": 0.2}
         for layer in (1, 2)
     ],
 }

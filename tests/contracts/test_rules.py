@@ -191,6 +191,7 @@ BROKEN: dict[str, list[Break]] = {
         add("attention_maps", layer=8, region=[0.5, 0.0, 0.5, 1.0]),
         edit("attention_maps", 0, mass=0.6),
         add("attention_quadrants", layer=0, source="first", quadrant="middle", mass=1.5, control=-0.5),
+        add("attention_quadrants", art=1.5, words=-0.5),
     ],
     "efficiency": [
         add("efficiency", operation="guess", n_candidates=0, n_queries=0, seconds=-1.0, peak_memory_bytes=-1),
