@@ -12,9 +12,10 @@ from pipeline_core.grid.settings import GridSettings
 from pipeline_core.grid.systems import MASK_LABELS, list_grid
 from pipeline_core.retrieval import layer_average
 from pipeline_core.retrieval.adaptations import Scope, System, adaptation_settings
-from pipeline_core.retrieval.fitting import TaskVectors, fit
+from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors, fit
 from pipeline_core.retrieval.layer_average import LayerAverages
 from pipeline_core.retrieval.maps import load_maps, unit
+from pipeline_core.retrieval.matched import Matched, train_pairs
 from pipeline_core.retrieval.problems import Problem, problems
 from pipeline_core.retrieval.search import search
 from pipeline_core.retrieval.settings import ScoringSettings
@@ -63,7 +64,9 @@ def ranks(results: Path, system: System, task: str, split: str) -> list[int]:
 
 def task_vectors(study: Study, rep_id: str, problem: Problem) -> TaskVectors:
     embeddings = load_embeddings(study.activations, rep_id)
-    return TaskVectors(embeddings, problem.pools, problem.candidate_prompt_id)
+    matched = Matched(embeddings, train_pairs(study.dataset), SCORING.seed)
+    spectra = SpectrumCache(embeddings, matched=matched)
+    return TaskVectors(embeddings, problem.pools, problem.candidate_prompt_id, spectra)
 
 
 def test_all_tables_are_written_and_equal_when_run_again(study: Study, results: Path, tmp_path: Path):
@@ -115,7 +118,7 @@ def test_every_adaptation_names_its_statistics_and_settings(results: Path):
     ids = set(systems["system_id"].str.strip_prefix("model/adaptations/"))
     every, separate = ("candidates", "support", "joint"), ("candidates", "support")
     betas = ("0", "0.1", "0.3", "1")
-    expected = {"raw", "pca-r4-joint", "pca-r8-joint"}
+    expected = {"raw", "pca-r4-joint", "pca-r8-joint", "trained_head-train"}
     expected |= {f"{name}-{on}" for name in ("mean_removal", "zca", "pca", "ledoit_wolf", "oas") for on in every}
     expected |= {f"shared_pca{rank}-{on}" for rank in ("", "-r4", "-r8") for on in separate}
     expected |= {f"realign-b{beta}-{on}" for beta in betas for on in every}
@@ -247,8 +250,8 @@ def test_comparisons_hold_like_against_like(results: Path):
     separate = ("zca", "mean_removal", "ledoit_wolf", "oas", "transport-b0.1", "transport-b0.5")
     separate += ("layer_average-b0.1", "layer_average-b0.5", "shared_pca", "shared_pca-r4", "shared_pca-r8")
     assert {name: found for name, found in rivals.items() if found} == {
-        "realign-b0.1-candidates": {f"{rival}-candidates" for rival in separate},
-        "realign-b0.1-support": {f"{rival}-support" for rival in separate},
+        "realign-b0.1-candidates": {f"{rival}-candidates" for rival in separate} | {"trained_head-train"},
+        "realign-b0.1-support": {f"{rival}-support" for rival in separate} | {"trained_head-train"},
         "realign-b0.1-joint": {
             f"{rival}-joint" for rival in ("zca", "mean_removal", "pca", "pca-r4", "pca-r8", "ledoit_wolf", "oas")
         },

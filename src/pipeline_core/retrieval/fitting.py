@@ -12,6 +12,7 @@ from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, System
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.maps import Map, unit
+from pipeline_core.retrieval.matched import Matched
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 
 Side = Literal["queries", "candidates"]
@@ -28,9 +29,12 @@ class SpectrumCache:
     The longest unused make room for others, because a task uses few and a wide model's take 100 MB each.
     """
 
-    def __init__(self, vectors: VectorBlocks, limit_bytes: int = 1 << 30) -> None:
-        """Keep spectra of rows of ``vectors`` up to ``limit_bytes``, but always the last."""
-        self.vectors = vectors
+    def __init__(self, vectors: VectorBlocks, limit_bytes: int = 1 << 30, matched: Matched | None = None) -> None:
+        """Keep spectra of rows of ``vectors`` up to ``limit_bytes``, but always the last.
+
+        ``matched`` are pairs of their train split, for what is trained.
+        """
+        self.vectors, self.matched = vectors, matched
         self._spectra: dict[tuple[bytes, bool], Spectrum] = {}
         self._most = max(1, limit_bytes // (12 * vectors.width**2))  # eigenvectors in float64 and in float32
 
@@ -94,8 +98,15 @@ class TaskVectors:
         self._vectors = {part: self._spectra[part[1]].vectors.take(rows) for part, rows in self._rows.items()}
 
     def can_fit(self, system: System) -> bool:
-        """Say whether the task has the queries that a system is fitted on."""
+        """Say whether there are the queries, or the pairs, that a system is fitted on."""
+        if system.fit_on == "train":
+            return self.matched is not None and self.matched.n_groups > 1
         return SUPPORT[0] in self._rows or not system.needs_support
+
+    @property
+    def matched(self) -> Matched | None:
+        """Matched pairs of the train split, where they are known."""
+        return self._spectra["queries"].matched
 
     def of(self, split: str, side: Side) -> Matrix:
         """Return the raw vectors of one side of a split."""
@@ -144,6 +155,11 @@ class TaskStatistics:
         """
         query_parts, candidate_parts = self._parts()
         return self.vectors.spectrum(tuple(dict.fromkeys((*query_parts, *candidate_parts))))
+
+    def matched(self) -> Matched:
+        """Return the matched pairs of the train split."""
+        assert self.vectors.matched is not None, "what is trained is left out where there are no pairs"
+        return self.vectors.matched
 
     def _parts(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         support_queries, support_candidates = SUPPORT

@@ -23,6 +23,7 @@ from pipeline_core.retrieval.effects import removal_effects
 from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors
 from pipeline_core.retrieval.judgements import Pool, shuffled
 from pipeline_core.retrieval.layer_average import LayerAverages
+from pipeline_core.retrieval.matched import Matched, train_pairs
 from pipeline_core.retrieval.problems import FITTED, Problem, problems
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.running import run_systems, save_fitted
@@ -174,8 +175,14 @@ def score_study(study: Study, keep: Keep | None = None) -> None:
     (bench.folder / "adaptations").mkdir(exist_ok=True)
     last, done = [*groups][-1], 0
     spectra: dict[str, SpectrumCache] = {}
+    pairs = train_pairs(bench.dataset)
+
+    def opened(rep_id: str) -> SpectrumCache:
+        vectors = study.load(rep_id)
+        return SpectrumCache(vectors, matched=Matched(vectors, pairs, bench.scoring.seed))
+
     for sides, members in groups.items():
-        spectra = {name: spectra.get(name) or SpectrumCache(study.load(name)) for name in dict.fromkeys(sides)}
+        spectra = {name: spectra.get(name) or opened(name) for name in dict.fromkeys(sides)}
         queries, candidates = (spectra[name] for name in sides)
         saved = [system for system in members if study.id(system) in study.saved]
         for number, problem in enumerate(tasks):

@@ -59,7 +59,7 @@ TABLES: tuple[Table, ...] = (
             nullable(
                 "fit_on",
                 STRING,
-                "support | candidates | joint | test_queries (transductive); NULL when nothing is fitted",
+                "support | candidates | joint | test_queries (transductive) | train (its pairs); NULL: nothing is",
             ),
             nullable("beta", DOUBLE, "shrinkage towards the scaled identity"),
             nullable("eps", DOUBLE, "added to eigenvalues; NULL of what adds 1e-5 of their mean"),

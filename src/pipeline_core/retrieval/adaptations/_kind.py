@@ -13,6 +13,7 @@ import polars as pl
 
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.maps import Map
+from pipeline_core.retrieval.matched import Matched
 from pipeline_core.retrieval.spectrum import Spectrum
 from pipeline_core.settings import Section
 
@@ -21,6 +22,7 @@ STATISTICS = {
     "support": "support statistics",
     "joint": "joint statistics",
     "test_queries": "statistics of the queries asked (transductive)",
+    "train": "matched pairs of train",
 }
 """What a system may be fitted on, in words."""
 
@@ -67,7 +69,7 @@ class System:
     @property
     def needs_support(self) -> bool:
         """Whether it is fitted on queries of the support split, which a benchmark may lack."""
-        return self.fit_on not in (None, "test_queries")
+        return self.fit_on not in (None, "test_queries", "train")
 
 
 Compared = tuple[System, System]
@@ -136,6 +138,9 @@ class Statistics(Protocol):
 
     def together(self) -> Spectrum:
         """Return that of both sides' vectors together."""
+
+    def matched(self) -> Matched:
+        """Return matched pairs of the train split, for what learns from pairs."""
 
 
 def fitted(short: str, adaptation: str, label: str, fit_on: str, **fields: Any) -> System:
