@@ -35,7 +35,7 @@ def load_without_words(activations: Path, rep_ids: Mapping[str, str]) -> VectorB
     """
     stored = {mask: load_embeddings(activations, rep_ids[mask]) for mask in WORDLESS}
     counts = {mask: _token_counts(activations, own) for mask, own in stored.items()}
-    whole, left = stored["all"], sum(sign * counts[mask] for mask, sign in WORDLESS.items())
+    whole, left = stored["all"], np.sum([sign * counts[mask] for mask, sign in WORDLESS.items()], axis=0)
     vectors: Matrix = np.empty((len(whole), whole.width), dtype=np.float32)
     start = 0
     for blocks in zip(*(own.blocks() for own in stored.values()), strict=True):

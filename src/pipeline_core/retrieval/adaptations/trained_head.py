@@ -39,7 +39,7 @@ def train_head(matched: Matched) -> Matrix:
     sides = [side / spread for side in centred]
     weight = torch.nn.Parameter(torch.eye(len(mean)))
     log_scale = torch.nn.Parameter(torch.tensor(_LOG_SCALE))
-    optimizer = torch.optim.AdamW([{"params": [weight], "weight_decay": _WEIGHT_DECAY}, {"params": [log_scale]}])
+    optimizer = torch.optim.AdamW([weight, log_scale], weight_decay=_WEIGHT_DECAY)
     for step, rows in zip(range(1, _STEPS + 1), strangers(matched.groups, rng), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = _RATE * min(1.0, step / _WARMUP) * (1.0 + np.cos(np.pi * step / _STEPS)) / 2.0
