@@ -46,6 +46,7 @@ SMALL = (
     "attention.quadrant_samples=8",
     "efficiency.candidates=[64, 256]",
     "efficiency.queries=8",
+    "efficiency.widths=[16]",
     "placement.threads=1",
     "placement.shard_size=16",
     "placement.batch_size=8",

@@ -21,6 +21,7 @@ from pipeline_core.models.settings import ModelSettings
 from pipeline_core.placement import Placement
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, Scope, adaptation_settings
 from pipeline_core.retrieval.maps import Map, load_maps, unit
+from pipeline_core.retrieval.matched import Matched
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import read_table
@@ -306,7 +307,9 @@ def fit_adaptation(
         raise ConfigError(f"adaptations.{place} cannot be {first['input']!r}", message) from None
     member = ADAPTATIONS[name]
     systems = (*member.of_analysis(scope), *member.of_grid(scope, GridSettings()))
-    own = next((system for system in systems if system.control == "none" and system.fit_on), None)
+    own = next(
+        (system for system in systems if system.control == "none" and system.fit_on not in (None, "train")), None
+    )
     if own is None:
         raise QueryError(f"{name} is not fitted on vectors alone", "take one that lens run fitted: Run.adaptation")
     return member.fit(own, _Given(queries, candidates))
@@ -338,3 +341,6 @@ class _Given:
 
     def together(self) -> Spectrum:
         return spectrum(np.concatenate([self.queries, self.candidates]))
+
+    def matched(self) -> Matched:
+        raise AssertionError("what learns from pairs is refused")

@@ -225,6 +225,26 @@ FEATURES: Tables = {
             "triple": 0.2,
         }
     ],
+    "random_overlap": [
+        {
+            **SAE_ROW,
+            "share": 0.01,
+            "set_size": 1,
+            "n_holding": 2,
+            **dict.fromkeys(("pair", "pair_low", "pair_high", "triple", "triple_low", "triple_high"), 0.5),
+        }
+    ],
+    "energy_concentration": [
+        {
+            **SAE_ROW,
+            "n_features": 3,
+            "n_live": 2,
+            "n_holding": 2,
+            "n_always_on": 1,
+            "n_holding_always_on": 1,
+            "always_on_energy": 0.5,
+        }
+    ],
     "energy_curve": [
         {**SAE_ROW, "rank": n, "feature_share": n / 3, "energy_share": share}
         for n, share in ((1, 2 / 3), (2, 1.0), (3, 1.0))

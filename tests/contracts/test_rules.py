@@ -29,7 +29,7 @@ def edit(table: str, row: int, **changes: Any) -> Break:
 
 SCORED: list[Break] = [
     add("systems", adaptation="Magic!", rep_ids=[], beta=2.0, eps=-1.0, share=2.0, rank=0, n_features=0, label=""),
-    add("systems", system_id="m/s9", method=""),
+    add("systems", system_id="m/s9", method="", mask="whim", side="left"),
     add("systems", system_id="m/s1", study="whim", variant="draft", fit_on="test", selection="whim", control="luck"),
     add("systems", system_id="m/s2", adaptation="realign", fit_on=None),
     add("systems", system_id="m/s3", adaptation="realign", fit_on="test_queries"),
@@ -165,6 +165,10 @@ BROKEN: dict[str, list[Break]] = {
             attribution_bridge=-1.0,
             triple=2.0,
         ),
+        add("random_overlap", share=2.0, set_size=0, n_holding=-1, pair=2.0, triple=2.0, pair_low=3.0),
+        add("random_overlap", share=0.02, set_size=5),
+        add("energy_concentration", rep_id="m/L9", n_features=0, n_holding_always_on=-1, always_on_energy=2.0),
+        edit("energy_concentration", 0, n_holding=1),
         edit("energy_curve", 2, rank=0, feature_share=2.0, energy_share=1.5),
     ],
     "retrieval": [
@@ -189,10 +193,12 @@ BROKEN: dict[str, list[Break]] = {
         add("attention_maps", layer=8, region=[0.5, 0.0, 0.5, 1.0]),
         edit("attention_maps", 0, mass=0.6),
         add("attention_quadrants", layer=0, source="first", quadrant="middle", mass=1.5, control=-0.5),
+        add("attention_quadrants", art=1.5, words=-0.5),
     ],
     "efficiency": [
         add("efficiency", operation="guess", n_candidates=0, n_queries=0, seconds=-1.0, peak_memory_bytes=-1),
         add("efficiency", n_candidates=2000, width=0),
+        edit("efficiency", 1, seconds=9.0),
         add("efficiency", n_candidates=3000, seconds=None, peak_memory_bytes=None),
     ],
     "report": [

@@ -189,6 +189,8 @@ class World:
                 "quadrant": ("upper_left", "lower_right")[n % 2],
                 "mass": float(self.random.uniform()),
                 "control": float(self.random.uniform()),
+                "art": 0.25,
+                "words": 0.25,
             }
             for n, layer, source in product(range(6), (1, 2), ("last", "pooled"))
         ]

@@ -91,8 +91,11 @@ def _write_dataset(folder: Path, ids: list[tuple[str, str]]) -> None:
         }
         for task, kind, modality in (("t2i", "t->i", "text"), ("i2i", "i->i", "image"))
     ]
+    # The study has no samples of train: support's pairs stand for train's.
+    pairs = [{"image_id": f"image:{key}", "text_id": f"text:{key}"} for split, key in ids if split == "support"]
     rows = {
         "samples": samples,
+        "pairs": [pair | {"split": "train"} for pair in pairs],
         "queries": queries,
         "candidates": candidates,
         "qrels": qrels,

@@ -20,11 +20,14 @@ from pipeline_core.attention.settings import AttentionSettings
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.errors import AttentionError
 from pipeline_core.models.embedder import AttendingEmbedder, Embedder
-from pipeline_core.models.samples import SampleInput
+from pipeline_core.models.samples import PROMPT, TEXT, SampleInput
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 
 log = logging.getLogger(__name__)
+
+WORDS = [TEXT, PROMPT]
+"""Roles of what the user says in words."""
 
 
 def measure_attention(
@@ -158,10 +161,17 @@ def _quadrant_rows(model: str, placed: Sequence[Placed], found: Sequence[SampleA
         return []
     masses, controls = compare(np.stack([_shares(attention) for attention in found]))
     return [
-        _key(model, one.request, layer) | {"source": source, "quadrant": one.quadrant, "mass": mass, "control": control}
-        for one, attention, of_layers, shuffled in zip(placed, found, masses, controls, strict=True)
-        for layer, of_sources, shuffled_sources in zip(attention.layers, of_layers, shuffled, strict=True)
-        for source, mass, control in zip(SOURCES, of_sources, shuffled_sources, strict=True)
+        _key(model, one.request, attention.layers[layer])
+        | {
+            "source": SOURCES[source],
+            "quadrant": one.quadrant,
+            "mass": mass,
+            "control": of_control[layer, source],
+            "art": mass * attention.image[layer, source].sum(),
+            "words": attention.masses[layer][source][:, WORDS].sum(axis=-1).mean(),
+        }
+        for one, attention, of_mass, of_control in zip(placed, found, masses, controls, strict=True)
+        for (layer, source), mass in np.ndenumerate(of_mass)
         if not np.isnan(mass)
     ]
 

@@ -11,6 +11,7 @@ class Grid(ModelStage):
 
     name = "grid"
     about = "Scores every layer, pooling and mask, and every adaptation of the analysed representation; runs no model."
+    version = 2
     settings = GridSettings
     shared = ("representation", "scoring", "adaptations", "activations")
     kinds = ("adaptation",)

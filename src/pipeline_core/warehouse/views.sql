@@ -78,7 +78,7 @@ CREATE VIEW sweeps AS
 SELECT
     systems.model, systems.study, tasks.task_type, systems.label, systems.adaptation, systems.variant, systems.fit_on,
     systems.beta, if(len(systems.rep_ids) = 1, representations.layer, NULL) AS layer, representations.pooling,
-    representations.mask, systems.selection, systems.sae_id, systems.share, systems.n_features, systems."rank",
+    coalesce(systems.mask, representations.mask) AS mask, systems.side, systems.selection, systems.sae_id, systems.share, systems.n_features, systems."rank",
     retrieval_metrics.value AS hit_rate, retrieval_metrics.low, retrieval_metrics.high, retrieval_metrics.chance,
     retrieval_metrics.k, retrieval_metrics.repetition, retrieval_metrics.n_queries, retrieval_metrics.n_groups,
     retrieval_metrics.n_candidates, systems.rep_ids, retrieval_metrics.task_id, retrieval_metrics.system_id,
@@ -98,12 +98,15 @@ WHERE
     AND systems.control = 'none';
 COMMENT ON VIEW sweeps IS 'Recall of every system of every sweep of the latest run, in each repetition, as in recall: layers, poolings and masks, adaptations, removals.';
 COMMENT ON COLUMN sweeps.artifact IS 'the artifact that the row comes from: fingerprint, first 16 digits';
-COMMENT ON COLUMN sweeps.study IS 'layers | poolings | adaptations | removal: what it is compared within';
+COMMENT ON COLUMN sweeps.study IS 'layers | poolings | masks | adaptations | removal: what it is compared within';
+COMMENT ON COLUMN sweeps.side IS 'both | queries | candidates: whose tokens are masked; the other side pools all';
+COMMENT ON COLUMN sweeps.mask IS 'tokens pooled: all | no_image | no_prompt | content | no_words';
 COMMENT ON COLUMN sweeps.label IS 'the system in a few words';
 COMMENT ON COLUMN sweeps.adaptation IS 'what is done to the embeddings, as in adaptations';
 COMMENT ON COLUMN sweeps.layer IS '0 is the embedding layer, -1 stands for dual encoders; NULL when layers are combined';
 COMMENT ON COLUMN sweeps.selection IS 'features or directions removed; NULL when none';
 COMMENT ON COLUMN sweeps.sae_id IS 'SAE whose features are removed';
+COMMENT ON COLUMN sweeps.n_features IS 'features removed: the first so many of the selection''s ranking';
 COMMENT ON COLUMN sweeps.share IS 'share of features removed';
 COMMENT ON COLUMN sweeps."rank" IS 'dimensions projected out, or kept by PCA (NULL: all)';
 COMMENT ON COLUMN sweeps.hit_rate IS 'share of queries with a relevant candidate among the first k (the literature''s Recall@k)';
