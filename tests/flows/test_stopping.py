@@ -61,7 +61,7 @@ def test_a_signal_ends_a_busy_run_at_once(number: signal.Signals) -> None:
     assert line.endswith("the same command goes on from there")
 
 
-def test_a_server_goes_with_its_run_however_that_ends(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_goes_with_its_run_however_that_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     with started(SERVED) as run:
         assert run.stdout is not None
@@ -84,7 +84,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_uvicorn_takes_the_loop_that_watches(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uvicorn_takes_the_loop_that_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ, PREFECT_HOME=str(tmp_path / "new" / "home")))
     prepare_server()
     assert Config("", loop=os.environ["UVICORN_LOOP"]).get_loop_factory() is new_loop

@@ -88,8 +88,12 @@ def refuse_without(file: Path, needed: Iterable[str], columns: Iterable[str]) ->
 def read_csv(file: Path, needed: Sequence[str] = ()) -> Iterator[tuple[str, dict[str, str] | str]]:
     """Go through the rows of a CSV file below its header, each with where it is; a row that is none is its fault told.
 
+    Args:
+        file: the file.
+        needed: columns that it must have.
+
     Raises:
-        DataError: the file is no text, lacks a column that is ``needed``, names a column twice, or a quotation mark takes several lines for one text.
+        DataError: the file is no text, lacks a column or names one twice, or a text goes wrong over several lines.
     """
     with _text(file, newline="") as lines:
         rows = csv.reader(lines, strict=True)
