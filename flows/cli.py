@@ -14,7 +14,8 @@ from flows.exits import ExitStatus
 from flows.options import ConfigOption, JsonOption, PresetOption, SetOption, StoreOption, existing_store
 from flows.search_command import search
 from flows.service_command import down, status, up
-from flows.terminal import err, out, print_table, progress_bars
+from flows.stopping import ends_when_asked
+from flows.terminal import err, out, print_table, print_whole, progress_bars, speak_any_locale
 from pipeline_core.errors import LensError, StoreError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(models_command.app, name="models")
 _debug = False
+_LONGEST = 500  # characters of a library's error
 
 
 @app.callback()
@@ -113,7 +115,7 @@ def sql(
     elif as_json:
         sys.stdout.write(formats.to_json(result) + "\n")
     else:
-        out.print(formats.to_table(result))
+        print_whole(formats.to_table(result))
 
 
 app.command()(search)
@@ -161,7 +163,7 @@ def features(
     from pipeline_core.warehouse import format as formats
     from pipeline_core.warehouse.query import top_features
 
-    out.print(formats.to_table(top_features(existing_store(store), by, sae, top)))
+    print_whole(formats.to_table(top_features(existing_store(store), by, sae, top)))
 
 
 @app.command()
@@ -333,7 +335,7 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
 def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
     """Carry out a plan by the runner that its placement names."""
-    with progress_bars(err) as listener:
+    with ends_when_asked(), progress_bars(err) as listener:
         if plan.config.placement.runner == "inline":
             from flows.inline import InlineRunner
             from flows.running import run_plan
@@ -343,6 +345,7 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
                 logging.getLogger(InlineRunner.__module__).setLevel(logging.INFO)
             run_plan(flow, plan, root, InlineRunner(listener) if listener else InlineRunner())
             return
+        from flows.server import check_server, prepare_server
         from pipeline_core.planner.execution import check_machine
         from pipeline_core.store.artifacts import Store
 
@@ -350,6 +353,8 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
         from flows.service import join
 
         join(root)
+        prepare_server()
+        check_server()
         from flows.analyze import analyze
         from flows.compare import compare
         from flows.prefect_runner import planned
@@ -363,8 +368,20 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
         flows[flow](plan.config, store=str(root))
 
 
+def told(error: Exception) -> str:
+    """Return one line for an exception that nothing foresaw: what it says, and what can be done."""
+    reason = " ".join(str(error).split())[:_LONGEST] or "no reason given"
+    if isinstance(error, OSError):
+        return f"{reason}; see that this can be read, and that there is room to write (lens doctor)"
+    if isinstance(error, MemoryError):
+        return f"the memory is too little: {reason}; lower placement.batch_size, or analyse less data"
+    kind = type(error).__name__
+    return f"{kind}: {reason}; if what was given is in order, this is a fault of lens, and lens --debug shows where"
+
+
 def main() -> None:
     """Run the command; print a user's mistake as one line and exit with 2."""
+    speak_any_locale()
     status = ExitStatus()
     atexit.register(status.leave)
     try:
@@ -379,11 +396,5 @@ def main() -> None:
     except Exception as error:
         if _debug:
             raise
-        err.print(
-            f"lens: {type(error).__name__}: {error}; this is a fault of the program, and lens --debug shows where",
-            style="red",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        err.print(f"lens: {told(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
         status.code = 1

@@ -23,6 +23,7 @@ from pipeline_core.settings import Count, Section, explained
 
 _SEED = "seed"
 _EXAMPLE = "for example scoring.seed=1"
+_PATH = ".path"
 
 
 class RunConfig(Section):
@@ -172,9 +173,10 @@ def _apply(values: dict[str, Any], setting: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"the value of the setting {setting!r} is not YAML", _EXAMPLE) from None
-    if isinstance(value, str) and " #" in text and text[0] not in "'\"":
-        # What looks like a comment is part of what was typed, such as a folder called D #2.
-        value = text
+    unquoted = bool(text) and text[0] not in "'\""
+    if unquoted and (path.endswith(_PATH) or (isinstance(value, str) and " #" in text)):
+        # YAML sees comments, dates and numbers in what is a folder called D #2, 2024-01-02 or 0x10.
+        value = None if text == "null" else text
     first, *rest = path.split(".")
     if rest and first not in values and _is_list(first):
         values[first] = AnalysisConfig().model_dump(mode="json", by_alias=True, include={first})[first]

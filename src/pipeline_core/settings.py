@@ -76,6 +76,16 @@ class Section(BaseModel):
                     raise ValueError(f"{name} must be a number, not true or false")
         return values
 
+    @model_validator(mode="after")
+    def _values_differ(self) -> Self:
+        for name in type(self).model_fields:
+            values = getattr(self, name)
+            if isinstance(values, tuple) and all(isinstance(value, int | float | str) for value in values):
+                twice = next((value for n, value in enumerate(values) if value in values[:n]), None)
+                if twice is not None:
+                    raise ValueError(f"{name} has {twice} twice; give each value once")
+        return self
+
 
 def explained(error: ValidationError) -> tuple[str, str, Mapping[str, Any]]:
     """Return where the first mistake is, what is wrong in plain words, and pydantic's own account of it."""

@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 from hypothesis import given
@@ -86,3 +87,19 @@ def test_a_control_differs_from_its_task_in_queries_only():
     assert (control.control, control.control_of, control.task_id) == ("text_only", "it2i", "it2i_text_only")
     assert (control.candidates, control.candidate_prompt_id) == (task.candidates, task.candidate_prompt_id)
     assert control.task_type == task.task_type == "it->i"
+
+
+def test_judgements_of_classes_take_no_memory_of_pairs() -> None:
+    """Kinds of pictures with the same captions make far more pairs than memory holds."""
+    n = 1500
+    pictures = {f"i{k}": Picture(Place(Path(f"{k}.png")), "0", 1, 1, f"look {k}") for k in range(n)}
+    samples = {name: Sample(name, None, picture, "g", SPLIT) for name, picture in pictures.items()}
+    samples |= {f"t{k}": Sample(f"t{k}", "one text", None, "g", SPLIT) for k in range(n)}
+    queries = tuple(Query(f"i{k}", f"i{k}", SPLIT, {f"t{k}": 1}) for k in range(n))
+    task = Task("t", "image", "text", "", "", "", queries, {SPLIT: tuple(f"t{k}" for k in range(n))})
+    tracemalloc.start()
+    judged = judge_equal_content_equally(task, samples)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < n * n  # bytes: one of each pair alone would be more
+    assert dict(judged.queries[7].relevant) == {f"t{k}": 1 for k in range(n)}

@@ -17,7 +17,9 @@ from pipeline_core.dataset.tables import Dataset
 from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Sample, Task, judge_equal_content_equally, task_between
 from pipeline_core.errors import DataError
 
-_FEWEST_PICTURES = 10
+_FEWEST_PICTURES = 18
+_FEWEST_SUPPORT = 2
+"""Pictures that statistics can be fitted on."""
 _SPLIT_NAMES = {"train": "train", "support": "support", "test": "test"} | dict.fromkeys(
     ("validation", "val", "valid", "dev"), "validation"
 )
@@ -35,6 +37,7 @@ class Caption:
         split: its split, if the rows give it.
         group: what must share a split, if the rows say.
         text_name: what the text is called, where several pictures share one.
+        fault: why the row is none.
     """
 
     row: str
@@ -44,6 +47,7 @@ class Caption:
     split: str | None = None
     group: str | None = None
     text_name: str | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,9 @@ def screen_captions(captions: Iterable[Caption], max_share: float) -> Captions:
     def rows_read() -> Iterator[Row]:
         for caption in captions:
             key = json.dumps([caption.picture, caption.text])
-            by_key.setdefault(key, caption)
-            yield Row(caption.row, key, caption.place, caption.text)
+            if not caption.fault:
+                by_key.setdefault(key, caption)
+            yield Row(caption.row, key, caption.place, caption.text, caption.fault)
 
     screening = screen(rows_read(), max_share)
     rows = tuple(by_key[row.key] for row in screening.rows)
@@ -168,6 +173,8 @@ def _splits(
 ) -> dict[str, str]:
     """Return the split of each group: the given one, that of the queries that need it, else one that is drawn."""
     if captions.published:
+        if len({c.picture for c in captions.rows if c.split == "support"}) == 1:
+            raise DataError("the split support has one picture", f"give it {_FEWEST_SUPPORT} or more, or none")
         return {groups[c.picture]: c.split for c in captions.rows if c.split}
     looks: dict[str, set[str]] = defaultdict(set)
     for name, group in groups.items():
@@ -179,12 +186,13 @@ def _splits(
             if needed:
                 splits[group] = furthest_from_training(judged[look] for look in needed)
         return splits
-    empty = [split for split in SPLITS if split not in splits.values()]
-    if empty:
+    left = {split: sum(splits[group] == split for group in groups.values()) for split in SPLITS}
+    few = [split for split in SPLITS if left[split] < (_FEWEST_SUPPORT if split == "support" else 1)]
+    if few:
         units = "groups of pictures" if any(c.group for c in captions.rows) else "different pictures"
         raise DataError(
-            f"{len(looks)} {units} are too few to split: nothing is left for {', '.join(empty)}",
-            f"give at least {_FEWEST_PICTURES}, or their splits in a column split",
+            f"{len(looks)} {units} are too few to split: too little is left for {', '.join(few)}",
+            f"give more, at least {_FEWEST_PICTURES}, or their splits in a column split",
         )
     return splits
 

@@ -3,28 +3,37 @@
 import hashlib
 import io
 import json
-import struct
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline_core.dataset.places import Place, Places
 from pipeline_core.errors import DataError
 
 IMAGES_FILE = "images.parquet"
 SOURCE_FILE = "source.json"
-DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-"""What Pillow raises on bytes that are no picture, or a damaged one."""
-
 _IMAGE_COLUMN = "image"
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _ROW_GROUP = 256
 _REMEDY = "restore the data set's files, or build it again"
+_LONGEST_SIDE = 200
+"""Most times that a picture may be as long as it is short: processors resize the short side, before they crop."""
+
+_OTHER_FILES = {
+    b"version https://git-lfs": "a pointer of Git LFS, which git lfs pull replaces by the picture",
+    b"<!doctype html": "a web page (HTML)",
+    b"<html": "a web page (HTML)",
+    b"<svg": "a drawing (SVG)",
+}
+"""What is often found where a picture should be, by how it begins."""
+
+
+class PictureError(ValueError):
+    """Bytes that are no picture, a damaged one, or one that no model can be shown; the reason in a few words."""
 
 
 def on_white(picture: Image.Image) -> Image.Image:
@@ -58,10 +67,29 @@ def decode(data: bytes) -> Image.Image:
     """Decode a picture file: RGB on white, upright as its EXIF orientation says.
 
     Raises:
-        DECODING_ERRORS: the bytes are no picture, or a damaged one.
+        PictureError: the bytes are no picture, a damaged one, too large, or longer than any model takes.
     """
-    with Image.open(io.BytesIO(data)) as picture:
-        return on_white(ImageOps.exif_transpose(picture))
+    begins = data[:200].lstrip().lower()
+    for other, what in _OTHER_FILES.items():
+        if begins.startswith(other):
+            raise PictureError(f"it is {what}")
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            short, long = sorted(picture.size)
+            if long > _LONGEST_SIDE * short:
+                raise PictureError(f"{picture.width} x {picture.height} pixels: longer than {_LONGEST_SIDE} to 1")
+            return on_white(ImageOps.exif_transpose(picture))
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError("it is of no known format" if data else "the file is empty") from None
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise PictureError(f"it has more than {most:,} pixels, the limit against bombs") from None
+    except Exception as error:
+        if "MAX_TEXT_CHUNK" in str(error):
+            raise PictureError("it has a text chunk that is too large") from None
+        raise PictureError(f"it is damaged: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 
 def picture_digest(picture: Image.Image) -> str:
@@ -119,8 +147,8 @@ class ImageReader:
         data = self.read_bytes(image_ref)
         try:
             return decode(data)
-        except DECODING_ERRORS as error:
-            raise DataError(f"the picture {image_ref} is damaged: {error}", _REMEDY) from None
+        except PictureError as error:
+            raise DataError(f"the picture {image_ref} cannot be read: {error}", _REMEDY) from None
 
     def read_bytes(self, image_ref: str) -> bytes:
         """Return a picture's file as bytes.

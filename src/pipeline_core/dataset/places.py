@@ -1,5 +1,8 @@
 """Where a picture lies: a file, a row of a Parquet shard or Arrow file, or a member of a tar; it is read from there."""
 
+import errno
+import stat
+import unicodedata
 from bisect import bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable
@@ -16,6 +19,23 @@ from pipeline_core.errors import DataError
 ARROW = ".arrow"
 _MOST_OPEN = 32
 _FORMS = "file:<path>, shard:<path>#<column>#<row> or tar:<path>#<offset>+<size>"
+
+
+class NoRegularFileError(FileNotFoundError):
+    """A folder, a pipe or a device is where a file should be: reading one may never end."""
+
+
+def read_regular(file: Path) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        NoRegularFileError: there is something of that name, and it is no file.
+        OSError: it is not there, or cannot be read.
+        ValueError: no file can have that name.
+    """
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise NoRegularFileError(errno.EINVAL, "it is no regular file", str(file))
+    return file.read_bytes()
 
 
 @dataclass(frozen=True)
@@ -152,6 +172,7 @@ class Places:
         self._expected: dict[tuple[Path, str], set[int]] = defaultdict(set)
         self._kept: dict[Place, bytes] = {}
         self._group: tuple[tuple[Path, str], range, pa.ChunkedArray | pa.Array] | None = None
+        self._listed: dict[Path, dict[str, str]] = {}
 
     def __enter__(self) -> "Places":
         return self
@@ -166,6 +187,16 @@ class Places:
                 file.close()
             opened.clear()
         self._group = None
+
+    def near(self, file: Path) -> str | None:
+        """Return the name in a file's folder that differs from its own in case or in how accents are composed."""
+        if file.parent not in self._listed:
+            try:
+                names = [entry.name for entry in file.parent.iterdir()]
+            except (OSError, ValueError):
+                names = []
+            self._listed[file.parent] = {_folded(name): name for name in sorted(names)}
+        return self._listed[file.parent].get(_folded(file.name))
 
     def expect(self, places: Iterable[Place]) -> None:
         """Say which rows will be asked for, in any order: a group of rows is then read once for all of them."""
@@ -182,7 +213,7 @@ class Places:
             ValueError: it is no file of its kind.
         """
         if place.at is None:
-            return place.file.read_bytes()
+            return read_regular(place.file)
         return self._read_row(place) if place.column else self._read_member(place)
 
     def _read_row(self, place: Place) -> bytes:
@@ -211,6 +242,10 @@ class Places:
 
 
 _ROWS: dict[str, Callable[[Path, str], _Rows]] = {ARROW: _ArrowRows}
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _opened(files: OrderedDict[_Key, _File], key: _Key, opening: Callable[[], _File]) -> _File:

@@ -1,13 +1,17 @@
 """Rows of any source, screened: what cannot be used is quarantined with its reason, too much of it is an error."""
 
+import csv
 import errno
 import hashlib
+import io
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from pipeline_core.dataset.images import DECODING_ERRORS, decode, picture_digest
-from pipeline_core.dataset.places import Place, Places
+from pipeline_core.dataset.images import PictureError, decode, picture_digest
+from pipeline_core.dataset.places import NoRegularFileError, Place, Places
 from pipeline_core.errors import DataError
+from pipeline_core.user_cache import user_cache
 
 _REASONS_SHOWN = 3
 
@@ -27,12 +31,14 @@ class Row:
         key: what must be unique among the rows.
         picture: where the picture is.
         text: its name or caption.
+        fault: why the source could make nothing of it.
     """
 
     row: str
     key: str
     picture: Place
     text: str
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,16 +69,19 @@ def read_picture(place: Place, places: Places) -> Picture | str:
     """
     try:
         data = places.read(place)
+    except NoRegularFileError:
+        return f"no regular file: {place.name}"
     except NO_FILE:
-        return f"image file not found: {place.name}"
+        near = places.near(place.file)
+        return f"image file not found: {place.name}{f' (there is {near})' if near else ''}"
     except OSError as error:
         if error.errno in NO_NAME:
             return f"image file not found: {place.name}"
         raise
     try:
         seen = decode(data)
-    except DECODING_ERRORS:
-        return f"unreadable image: {place.name}"
+    except PictureError as error:
+        return f"unreadable image: {place.name}: {error}"
     return Picture(place, hashlib.sha256(data).hexdigest(), seen.width, seen.height, picture_digest(seen))
 
 
@@ -92,6 +101,9 @@ def screen(rows: Iterable[Row], max_share: float) -> Screening:
     first_with: dict[str, str] = {}
     with Places() as places:
         for row in rows:
+            if row.fault:
+                quarantine.append((row.row, row.fault))
+                continue
             if not row.text.strip():
                 quarantine.append((row.row, "empty text"))
                 continue
@@ -128,9 +140,22 @@ def refuse_if_too_many(
     if n_kept and len(quarantine) / n_rows <= max_share:
         return
     reasons = "; ".join(f"{row}: {reason}" for row, reason in quarantine[:_REASONS_SHOWN])
-    more = "; ..." if len(quarantine) > _REASONS_SHOWN else ""
+    more = f"; ...{_all_in_a_file(quarantine)}" if len(quarantine) > _REASONS_SHOWN else ""
     raise DataError(
         f"{len(quarantine)} of {n_rows} {what} cannot be used "
         f"({len(quarantine) / n_rows:.1%}, allowed {max_share:.1%}): {reasons}{more}",
         f"mend these rows, or raise {setting}",
     )
+
+
+def _all_in_a_file(quarantine: Sequence[tuple[str, str]]) -> str:
+    """Write all bad rows as CSV into the user's cache, as a refused data set has no table, and tell where."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("row", "reason"), *quarantine])
+    data = text.getvalue().encode()
+    file = user_cache("bad-rows") / f"{hashlib.sha256(data).hexdigest()[:16]}.csv"
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        return f"; all are in {file}"
+    return ""

@@ -1,15 +1,19 @@
 """A data set as the tables of the schema, written into the dataset artifact."""
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pyarrow as pa
 
 from pipeline_core.dataset.images import SOURCE_FILE, write_images
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.prompts import PROMPTS
-from pipeline_core.dataset.tasks import Sample, Task
-from pipeline_core.schema.parquet import write_rows
+from pipeline_core.dataset.tasks import Query, Sample, Task
+from pipeline_core.schema import TABLES
+from pipeline_core.schema.parquet import ROW_GROUP, write_rows, write_sorted
 
 PUBLISHED = "published"
 """What ``source.json`` says of splits that were given with the data."""
@@ -59,11 +63,24 @@ class Dataset:
         searched = [(pool_id, split, ids) for pool, pool_id in pools.items() for split, ids in pool]
         write_rows(folder, "candidates", [(pool_id, split, i) for pool_id, split, ids in searched for i in ids])
         write_rows(folder, "exclusions", [(task_id, q.query_id, i) for task_id, q in queries for i in q.excluded])
-        write_rows(
-            folder, "qrels", [(task_id, q.query_id, *judged) for task_id, q in queries for judged in q.relevant.items()]
-        )
+        write_sorted(folder, "qrels", _judgements(queries))
         write_rows(folder, "prompts", list(self.prompts.items()))
         write_rows(folder, "quarantine", list(self.quarantine))
+
+
+def _judgements(queries: Iterable[tuple[str, Query]]) -> Iterator[pa.RecordBatch]:
+    """Go through the table of judgements in its order: queries of one content share theirs until they are written."""
+    rows = (
+        (task_id, query.query_id, *judged)
+        for task_id, query in sorted(queries, key=lambda asked: (asked[0], asked[1].query_id))
+        for judged in sorted(query.relevant.items())
+    )
+    while batch := list(itertools.islice(rows, ROW_GROUP)):
+        columns = zip(*batch, strict=True)
+        yield pa.RecordBatch.from_arrays(
+            [pa.array(column, field.type) for column, field in zip(columns, TABLES["qrels"].arrow, strict=True)],
+            schema=TABLES["qrels"].arrow,
+        )
 
 
 def write_source(folder: Path, root: Path | None, *, published: bool) -> None:

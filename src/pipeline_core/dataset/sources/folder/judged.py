@@ -41,7 +41,7 @@ def read_items(file: Path) -> tuple[list[Item], list[tuple[str, str]]]:
     bad: list[tuple[str, str]] = []
     first_with: dict[str, str] = {}
     for place, values in read_objects(file.parent, file.name):
-        item = _item(place, values, asks=file.name == QUERIES)
+        item = _item(file.parent, place, values, asks=file.name == QUERIES)
         if isinstance(item, str):
             bad.append((place, item))
         elif item.item_id in first_with:
@@ -75,7 +75,7 @@ def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: flo
         tested |= {judgement.query_id} if judgement.split == "test" else set()
         document_id = judgement.document_id
         if layout.corpus is None:
-            document_id = picture_name(document_id, judgement.place)
+            document_id = picture_name(layout.root, document_id, judgement.place)
         if judgement.query_id not in queries:
             judged.quarantine.append((judgement.place, f"{QUERIES} has no usable query {judgement.query_id}"))
         elif document_id not in known:
@@ -94,7 +94,7 @@ def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: flo
     return judged
 
 
-def _item(place: str, values: Mapping[str, Any], asks: bool) -> Item | str:
+def _item(root: Path, place: str, values: Mapping[str, Any], asks: bool) -> Item | str:
     """Return the item of a line, or why there is none."""
     names = ("text", "image", "prompt", "task", "split") if asks else ("text", "image", "title")
     wrong = [name for name in names if not isinstance(values.get(name), str | None)]
@@ -106,7 +106,7 @@ def _item(place: str, values: Mapping[str, Any], asks: bool) -> Item | str:
     item_id = str(item_id).strip()
     given = {name: (values.get(name) or "").strip() or None for name in names}
     text = given["text"] if asks else " ".join(filter(None, (given["title"], given["text"]))) or None
-    picture = picture_name(given["image"], place) if given["image"] else None
+    picture = picture_name(root, given["image"], place) if given["image"] else None
     if not text and not picture:
         return "neither text nor image"
     if given.get("task") and not _TASK_NAME.fullmatch(given["task"] or ""):

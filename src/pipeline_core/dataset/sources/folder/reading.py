@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline_core.dataset.captions import Captions, caption_samples, caption_tasks, image_sample, screen_captions
-from pipeline_core.dataset.files import identify
+from pipeline_core.dataset.files import identify, tell_unnamed
 from pipeline_core.dataset.judged import Judged
 from pipeline_core.dataset.judged_tasks import JudgedTasks, document_samples, judged_tasks
 from pipeline_core.dataset.prompts import PROMPTS
@@ -27,6 +27,7 @@ def folder_identity(root: Path) -> str:
     for file in (layout.queries, layout.corpus):
         if file:
             pictures |= {item.picture for item in read_items(file)[0] if item.picture}
+    tell_unnamed(root, pictures)
     return identify(root, layout.files, pictures)
 
 

@@ -118,5 +118,5 @@ def _item(
         return f"{modality} is {values[modality]}, and there is no {text if missing == 'text' else image}"
     picture = None
     if "image" in told:
-        picture = Place(root / picture_name(given["image"], place)).reference(root)
+        picture = Place(root / picture_name(root, given["image"], place)).reference(root)
     return values[key], told, given["text"] if "text" in told else None, picture
