@@ -31,9 +31,7 @@ GIB = 1 << 30
 
 @pytest.fixture
 def table(tmp_path: Path) -> pl.DataFrame:
-    settings = EfficiencySettings(
-        candidates=(300, 100, 300), queries=20, more_queries=(5,), widths=(16, 24), swept_at=200
-    )
+    settings = EfficiencySettings(candidates=(300, 100), queries=20, more_queries=(5,), widths=(16, 24), swept_at=200)
     told: list[tuple[int, int]] = []
     measure_efficiency(
         "model", 16, settings, RealignSettings(), tmp_path, lambda done, total: told.append((done, total))

@@ -31,7 +31,7 @@ def silent(done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    pictures = picture_folder(tmp_path_factory.mktemp("data") / "pictures", 12)
+    pictures = picture_folder(tmp_path_factory.mktemp("data") / "pictures", 24)
     return plan_analysis(
         small_config(pictures, "model.name=reference-contrastive", "compare_with=[]", "placement.shard_size=8")
     )

@@ -61,8 +61,9 @@ def test_of_other_data_what_training_needs_is_kept(plan: Plan, folders: tuple[Pa
     for model in (MLLM, DUAL):
         step = plan.steps[f"data-1/activations/{model}"]
         assert step.subject.settings(ActivationsSettings).store == "training"
-        assert step.subject.settings(DatasetSettings).label == "folder other"
+        assert step.inputs == {"dataset": "data-1/dataset"}
         assert step.key.config["activations"]["store"] == "training"
+    assert plan.steps["data-1/dataset"].subject.settings(DatasetSettings).label == "folder other"
     kept = plan.steps[f"activations/{MLLM}"]
     assert kept.subject.settings(ActivationsSettings).store == "all"
     assert "representation" not in kept.key.config

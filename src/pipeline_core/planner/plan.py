@@ -49,6 +49,7 @@ class Step:
         tolerated = {
             path: section.model_dump(mode="json", include=set(section.tolerance))
             for path, section in self.subject.sections.items()
+            if path not in self.maker.unkeyed(self.subject)
         }
         return hashlib.sha256(json.dumps([contracts, tolerated]).encode()).hexdigest()
 
