@@ -170,16 +170,18 @@ take, without model or data being here: {queries} queries and {candidates} candi
 model. One run of one pair is planned by `lens run --preset MODEL --preset mbeir/PAIR --preset paper --set
 dataset.path=FOLDER --plan`.
 
-**Counted:** queries, candidates, lengths of texts and sizes of pictures (M-BEIR's published statistics); weights and
-widths (the models' configs and cards). **Follows from it:** tokens ({characters} characters a token, {template} around
-the words, pictures at M-BEIR's mean size), bytes of the analysed representation as float32. **Inferred, not measured:**
-hours. No GPU was at hand: they take {flops} TFLOP/s of half precision (the H20 of the paper, its maker's figure) at
-{share}, two operations a weight and token, {systems} systems that search each pool, {bandwidth} GB/s of disk. On two
-CPU cores extraction reaches 70% of what a matrix product does (measured); a GPU reaches less at small batches. Decoding
-pictures, retries and the train split's support queries are left out, and so is what `lens sweep` adds. Eight GPUs
-divide the hours by eight: tasks and models are independent; a run uses one GPU, so that is eight runs side by side. The
-autoencoder trains on {captioned} pictures of COCO-Caption with {vectors} token states each (the paper's account), once
-kept in float16, {features} features, {epochs} epochs.
+**Counted:** queries, candidates, lengths of texts and sizes of pictures (M-BEIR's published statistics). **Entered,
+not checked:** numbers of weights, and layers and widths but those of Qwen2-VL-7B, which are its config's: they are
+what the models are known for, in `models/families/`. **Follows from it:** tokens ({characters} characters a token,
+{template} around the words, pictures at M-BEIR's mean size), bytes of the analysed representation as float32.
+**Inferred, not measured:** hours. No GPU was at hand: they take {flops} TFLOP/s of half precision (taken for the H20
+of the paper, not looked up) at {share} (assumed), two operations a weight and token, {systems} systems (assumed) that
+search each pool, {bandwidth} GB/s of disk (assumed). On two CPU cores extraction reaches 70% of what a matrix product
+does (measured); a GPU reaches less at small batches. Decoding pictures, retries and the train split's support queries
+are left out, and so is what `lens sweep` adds. Eight GPUs divide the hours by eight: tasks and models are
+independent; a run uses one GPU, so that is eight runs side by side. The autoencoder trains on {captioned} pictures of
+COCO-Caption with {vectors} token states each (the paper's account), once kept in float16, {features} features,
+{epochs} epochs.
 
 Hours of one GPU by task and model, embedding to report:
 """
