@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.small import WHOLE
+
 Rows = list[dict[str, Any]]
 Tables = dict[str, Rows]
 
@@ -49,6 +51,7 @@ def task(task_id: str, task_type: str, query: str, candidate: str, control: str,
         "control": control,
         "control_of": of,
         "description": "find it",
+        **WHOLE,
     }
 
 

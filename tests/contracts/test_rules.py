@@ -71,7 +71,7 @@ BROKEN: dict[str, list[Break]] = {
         add("pairs", text_id="image:cat"),
         add("tasks", task_type="v->v"),
         add("tasks", task_id="x1", query_modality="video", candidate_modality="video", primary_k=0),
-        add("tasks", task_id="x2", control="prompt_only"),
+        add("tasks", task_id="x2", control="prompt_only", unanswered=-1),
         add("tasks", task_id="x3", control_of="t2i"),
         add("tasks", 2, task_id="x4", control_of="t9i"),
         add("tasks", task_id="x5", query_prompt_id="riddle"),

@@ -18,6 +18,7 @@ from pipeline_core.report.inputs import RunFacts, StageFact
 from pipeline_core.schema import SHARDED, TABLES
 from pipeline_core.schema.parquet import write_table
 from tests.report.world import ModelFolders, RunWorld, SaeFolders
+from tests.small import WHOLE
 
 COLOURS = ("red", "orange", "gold", "green", "teal", "blue", "purple", "brown")
 SHAPES = ("circle", "square", "triangle", "star", "ring")
@@ -151,6 +152,7 @@ def _dataset(folder: Path, hostile: bool) -> Path:
             control=control,
             control_of=None if control == "none" else "it2i",
             description=f"From {query} to {candidate}, among {len(names)}.",
+            **WHOLE,
         )
         for n in range(QUERIES):
             key = {"task_id": task_id, "query_id": f"q{n:03d}"}

@@ -20,7 +20,7 @@ _IMAGE_COLUMN = "image"
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _ROW_GROUP = 256
 _REMEDY = "restore the data set's files, or build it again"
-_LONGEST_SIDE = 200
+_LONGEST_SIDE = 300
 """Most times that a picture may be as long as it is short: processors resize the short side, before they crop."""
 
 _OTHER_FILES = {
