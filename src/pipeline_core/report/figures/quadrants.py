@@ -40,13 +40,13 @@ def _conflict_panel(own: pl.DataFrame) -> Panel:
     )
     lines = present(
         *(
-            series(shares.filter(source=source), "layer", f"art, {words}", _SOURCE_LINES[source])
+            series(shares.filter(source=source), "layer", words, _SOURCE_LINES[source])
             for source, words in SOURCES.items()
         ),
         series(recall.unique("layer"), "layer", "recall, raw", "line-raw"),
     )
     return draw(
-        "Art against words, beside recall",
+        "Attention to the art, against words, beside recall",
         "share of the attention to art and words; mean hit rate",
         lines,
         axes.linear(own["layer"].to_list(), "{:g}".format, "layer"),
