@@ -176,8 +176,8 @@ def test_art_is_set_against_words_beside_recall(figures: dict[str, Shown]) -> No
     assert "Of the last layer's attention to art and words, the art gets from the last token" in statement
     assert "rank correlation with recall over the layers" in statement
     assert [words for _, words in panels[1].key] == [
-        "art, from the last token",
-        "art, from all pooled tokens",
+        "from the last token",
+        "from all pooled tokens",
         "recall, raw",
     ]
 
