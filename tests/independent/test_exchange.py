@@ -7,7 +7,7 @@ import pytest
 
 from tests.independent.exchange import BROKEN, SYSTEMS, TASKS, UNANSWERED, HitRates, N, export
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
