@@ -9,13 +9,19 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sweep install test test-fast test-browser test-gpu test-long test-published lint types imports format docs results stage-hashes train-reference lock clean
+.PHONY: help demo serve stop sweep install test test-fast test-browser test-gpu test-long test-published lint types imports format docs results stage-hashes train-reference lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 demo: install ## install everything, analyse both reference models, print what was found and where the report is
 	$(RUN)/lens run --preset emoji
+
+serve: install ## a Prefect server, a worker and every deployment on this machine; make stop ends them
+	$(RUN)/lens up
+
+stop: ## end what make serve started
+	$(RUN)/lens down
 
 sweep: install ## after the demo: every claim of the paper, measured with three seeds
 	$(RUN)/lens sweep --preset emoji
@@ -70,6 +76,7 @@ format: $(VENV)/.installed-dev ## let ruff rewrite
 docs: $(VENV)/.installed-dev ## write docs/tables.md anew from the schema, docs/stages.md from stages, docs/rooms.md from imports, docs/conformance.md from families
 	$(RUN)/python -m pipeline_core.warehouse.document docs/tables.md
 	$(RUN)/python -m pipeline_core.planner.document docs/stages.md
+	$(RUN)/python -m pipeline_core.planner.study docs/paper_study.md
 	$(RUN)/python -m tests.rooms
 	$(RUN)/python -m tests.models.table
 

@@ -13,7 +13,9 @@ from flows import environment, models_command
 from flows.exits import ExitStatus
 from flows.options import ConfigOption, JsonOption, PresetOption, SetOption, StoreOption, existing_store
 from flows.search_command import search
-from flows.terminal import err, out, print_table, progress_bars
+from flows.service_command import down, status, up
+from flows.stopping import ends_when_asked
+from flows.terminal import err, out, print_table, print_whole, progress_bars, speak_any_locale
 from pipeline_core.errors import LensError, StoreError
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(models_command.app, name="models")
 _debug = False
+_LONGEST = 500  # characters of a library's error
 
 
 @app.callback()
@@ -112,10 +115,12 @@ def sql(
     elif as_json:
         sys.stdout.write(formats.to_json(result) + "\n")
     else:
-        out.print(formats.to_table(result))
+        print_whole(formats.to_table(result))
 
 
 app.command()(search)
+for command in (up, down, status):
+    app.command()(command)
 
 
 @app.command()
@@ -158,7 +163,7 @@ def features(
     from pipeline_core.warehouse import format as formats
     from pipeline_core.warehouse.query import top_features
 
-    out.print(formats.to_table(top_features(existing_store(store), by, sae, top)))
+    print_whole(formats.to_table(top_features(existing_store(store), by, sae, top)))
 
 
 @app.command()
@@ -182,21 +187,26 @@ def verify(
         bool, typer.Option("--repair", help="Set damaged artifacts aside; the next run builds them.")
     ] = False,
 ) -> None:
-    """Check presence, size and digest of every file in the store."""
+    """Check presence, size and digest of every file in the store, and of reference models in the user's cache."""
     from pipeline_core.store.artifacts import Store
+    from pipeline_core.user_cache import user_cache
 
     _know_every_table()
     place = Store(existing_store(store))
-    problems = place.verify()
-    for problem in problems:
+    cache = user_cache("models")
+    places = [place, *([Store(cache)] if cache.is_dir() else [])]
+    found = [(holder, holder.verify()) for holder in places]
+    for problem in (problem for _, problems in found for problem in problems):
         err.print(f"{problem.artifact}: {problem.file} {problem.what}", markup=False, highlight=False)
-    if problems and not repair:
-        raise StoreError(f"{len(problems)} files are missing or altered", "lens verify --repair, then lens run")
-    if problems:
+    n_problems = sum(len(problems) for _, problems in found)
+    if n_problems and not repair:
+        raise StoreError(f"{n_problems} files are missing or altered", "lens verify --repair, then lens run")
+    for holder, problems in found:
         for name in sorted({problem.artifact for problem in problems}):
-            err.print(f"{name}: set aside as {place.set_aside(place.root / name)}", markup=False, highlight=False)
+            err.print(f"{name}: set aside as {holder.set_aside(holder.root / name)}", markup=False, highlight=False)
+    if found[0][1]:
         _publish_warehouse(place.root)
-    out.print(f"{len(place.artifacts())} artifacts are as they were published.")
+    out.print(f"{sum(len(holder.artifacts()) for holder in places)} artifacts are as they were published.")
 
 
 @app.command()
@@ -250,20 +260,24 @@ def prune(
     delete: Annotated[bool, typer.Option("--delete", help="Really remove; otherwise only list.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """List, or with --delete remove, artifacts that no recent run uses."""
+    """List, or with --delete remove, artifacts that no recent run uses, and assembled models of other versions."""
+    from pipeline_core.reference import used_references
     from pipeline_core.store.artifacts import Store
     from pipeline_core.store.journal import used_artifacts
+    from pipeline_core.user_cache import user_cache
 
     _know_every_table()
     root = existing_store(store)
     doomed = Store(root).prune(lambda: used_artifacts(root, keep_runs), dry_run=not delete)
-    for folder in doomed:
+    cache = user_cache("models")
+    models = Store(cache).prune(used_references, dry_run=not delete) if cache.is_dir() else []
+    for folder in (*doomed, *models):
         out.print(f"{'removed' if delete else 'would remove'} {folder}", markup=False, highlight=False)
     if doomed and delete:
         _publish_warehouse(root)
 
 
-def _config(preset: str | None, file: Path | None, settings: list[str] | None, runner: str | None) -> "RunConfig":
+def _config(preset: list[str] | None, file: Path | None, settings: list[str] | None, runner: str | None) -> "RunConfig":
     from pipeline_core.config import load_config
 
     chosen = [f"placement.runner={runner}"] if runner else []
@@ -295,16 +309,22 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
     from pipeline_core.store.artifacts import Store
 
     place = Store(store or environment.default_store())
-    planned = plan_flow(flow, analysis)
+    try:
+        planned = plan_flow(flow, analysis)
+    except LensError as error:
+        from flows.plan_view import show_published
+
+        if plan and show_published(analysis, error):
+            return
+        raise
     if plan:
         from flows.plan_view import show_plan
 
         show_plan(planned, place.root)
         return
-    status = planned.status(place)
-    if set(status.values()) == {"present"}:
+    if planned.is_settled(place):
         record_cached_run(flow, planned, place.root)
-        out.print(f"All {len(status)} steps were cached: nothing was run, no server was started.")
+        out.print(f"All {len(planned.steps)} steps were cached: nothing was run, no server was started.")
     else:
         _run(flow, planned, place.root)
     report_folder = place.folder(planned.of_stage("report")[0].key)
@@ -315,7 +335,7 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
 def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
     """Carry out a plan by the runner that its placement names."""
-    with progress_bars(err) as listener:
+    with ends_when_asked(), progress_bars(err) as listener:
         if plan.config.placement.runner == "inline":
             from flows.inline import InlineRunner
             from flows.running import run_plan
@@ -325,23 +345,43 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
                 logging.getLogger(InlineRunner.__module__).setLevel(logging.INFO)
             run_plan(flow, plan, root, InlineRunner(listener) if listener else InlineRunner())
             return
+        from flows.server import check_server, prepare_server
         from pipeline_core.planner.execution import check_machine
         from pipeline_core.store.artifacts import Store
 
         check_machine(plan, Store(root))  # before a server is started
+        from flows.service import join
+
+        join(root)
+        prepare_server()
+        check_server()
         from flows.analyze import analyze
         from flows.compare import compare
+        from flows.prefect_runner import planned
         from flows.sweep import sweep
         from tasks.progress import listeners
 
         if listener:
             listeners.append(listener)
         flows = {"analyze": analyze, "compare": compare, "sweep": sweep}
+        planned[flow] = plan
         flows[flow](plan.config, store=str(root))
+
+
+def told(error: Exception) -> str:
+    """Return one line for an exception that nothing foresaw: what it says, and what can be done."""
+    reason = " ".join(str(error).split())[:_LONGEST] or "no reason given"
+    if isinstance(error, OSError):
+        return f"{reason}; see that this can be read, and that there is room to write (lens doctor)"
+    if isinstance(error, MemoryError):
+        return f"the memory is too little: {reason}; lower placement.batch_size, or analyse less data"
+    kind = type(error).__name__
+    return f"{kind}: {reason}; if what was given is in order, this is a fault of lens, and lens --debug shows where"
 
 
 def main() -> None:
     """Run the command; print a user's mistake as one line and exit with 2."""
+    speak_any_locale()
     status = ExitStatus()
     atexit.register(status.leave)
     try:
@@ -356,11 +396,5 @@ def main() -> None:
     except Exception as error:
         if _debug:
             raise
-        err.print(
-            f"lens: {type(error).__name__}: {error}; this is a fault of the program, and lens --debug shows where",
-            style="red",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        err.print(f"lens: {told(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
         status.code = 1

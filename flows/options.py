@@ -10,7 +10,10 @@ from pipeline_core.errors import StoreError
 from pipeline_core.presets import preset_names
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="The store's folder.", envvar=environment.STORE)]
-PresetOption = Annotated[str | None, typer.Option(help=f"A shipped config: {', '.join(preset_names())}.")]
+PresetOption = Annotated[
+    list[str] | None,
+    typer.Option(help=f"A shipped config; may be repeated, and the later wins: {', '.join(preset_names())}."),
+]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A config of your own, YAML.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.field=value; may be repeated.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

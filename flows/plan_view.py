@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from flows.terminal import out, print_table
+from pipeline_core.config import RunConfig
+from pipeline_core.errors import LensError
 from pipeline_core.planner.estimates import Estimates, estimate
 from pipeline_core.planner.plan import Plan
+from pipeline_core.planner.study import Assumed, chosen, taken, together
 from pipeline_core.store.artifacts import Store
 
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -17,6 +20,8 @@ def show_plan(plan: Plan, root: Path) -> None:
     status = plan.status(store)
     steps = [(name, step.key.short, status[name]) for name, step in plan.steps.items()]
     print_table(["step", "artifact", "in the store"], steps)
+    served = ", ".join(f"{model.name} (family {model.family})" for model in plan.models)
+    out.print(f"Models: {served}.", markup=False, highlight=False)
     if set(status.values()) == {"present"}:
         return
     found = estimate(plan, store)
@@ -24,6 +29,31 @@ def show_plan(plan: Plan, root: Path) -> None:
     print_table(["to build", "bytes", "time", "as built"], rows)
     for line in _lines(plan, found):
         out.print(line, markup=False, highlight=False)
+
+
+def show_published(config: RunConfig, missing: LensError) -> bool:
+    """Print what a run would take whose data or models are not here, if it is known how much they are."""
+    assumed = Assumed()
+    sizes, tasks = chosen(config)
+    if not sizes:
+        return False
+    rows, all_of_it = [], []
+    for model, of_model in sizes.items():
+        parts = [taken(task, of_model, assumed) for task in tasks]
+        all_of_it += parts
+        for task, part in zip(tasks, parts, strict=True):
+            rows.append((model, task.task, f"{part.rows:,}", size(part.n_bytes), duration(part.seconds)))
+    print_table(["model", "task", "embeddings", "bytes", "time"], rows)
+    whole = together(all_of_it)
+    lines = (
+        config.section("protocol").told,
+        f"By published counts, as {missing.problem}.",
+        f"In all about {size(whole.n_bytes)} and {duration(whole.seconds)} of one GPU: the analysed representation "
+        f"alone, at {assumed.share:.0%} of {assumed.flops / 1e12:.0f} TFLOP/s, inferred and not measured.",
+    )
+    for line in lines:
+        out.print(line, markup=False, highlight=False)
+    return True
 
 
 def size(n_bytes: float | None) -> str:
@@ -41,7 +71,7 @@ def duration(seconds: float | None) -> str:
 
 
 def _lines(plan: Plan, found: Estimates) -> list[str]:
-    lines = []
+    lines = [plan.config.section("protocol").told]
     if found.counts:
         rows = found.counts[True]
         lines.append(f"Rows: {rows.samples:,} samples, {rows.queries:,} queries, {rows.candidates:,} candidates.")

@@ -9,6 +9,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.environment import default_store
+from flows.run_page import publish_page
 from flows.running import FlowName, plan_flow, run_plan
 from pipeline_core.config import RunConfig
 from pipeline_core.errors import LensError
@@ -32,6 +33,10 @@ class WithoutTrace(logging.Filter):
 logging.getLogger("prefect.flow_runs").addFilter(WithoutTrace())
 
 
+planned: dict[FlowName, Plan] = {}
+"""What was planned of each flow by who calls it in this process: models are asked for their facts once a plan."""
+
+
 def task_runner() -> TaskRunner[Any]:
     """Return the runner of a flow's tasks: threads; how many work at once is the placement's matter."""
     return ThreadPoolTaskRunner()
@@ -47,10 +52,18 @@ def run_flow(flow: FlowName, config: RunConfig, store: str | None) -> str:
         LensError: a user's mistake, as the step that met it raised it.
     """
     root = Store(Path(store) if store else default_store()).root
-    record = run_plan(flow, plan_flow(flow, config), root, submit_steps)
+    plan = plan_of(flow, config)
+    record = run_plan(flow, plan, root, submit_steps)
+    publish_page(plan, record, root)
     built, cached = (sum(a.cached is found for a in record.artifacts) for found in (False, True))
     get_run_logger().info("run %s: %d steps built, %d cached", record.run_id, built, cached)
     return record.run_id
+
+
+def plan_of(flow: FlowName, config: RunConfig) -> Plan:
+    """Return the plan that was made of a config before the flow was called, else plan it."""
+    known = planned.pop(flow, None)
+    return known if known is not None and known.config == config else plan_flow(flow, config)
 
 
 def submit_steps(plan: Plan, root: Path, run: LiveRun) -> BaseException | None:

@@ -32,25 +32,32 @@ def run_plan(flow: FlowName, plan: Plan, root: Path, runner: Runner) -> RunRecor
     Raises:
         LensError: a user's mistake, as the step that met it raised it, or the device that models are to run on.
     """
-    from pipeline_core.planner.execution import check_machine
+    from pipeline_core.planner.execution import check_machine, mend_inputs
     from pipeline_core.store.artifacts import Store
+    from pipeline_core.store.space import room_told
     from pipeline_core.warehouse.build import build_warehouse
 
+    mend_inputs(plan, Store(root))
     check_machine(plan, Store(root))
-    with journalled_run(root, flow, plan.config.model_dump(mode="json", by_alias=True), plan.run_artifacts()) as run:
+    values = plan.config.model_dump(mode="json", by_alias=True)
+    with room_told(root, "the journal"), journalled_run(root, flow, values, plan.run_artifacts()) as run:
         failure = runner(plan, root, run)
         if failure is not None:
             raise failure
-    build_warehouse(root)
+    with room_told(root, "the warehouse"):
+        build_warehouse(root)
     return run.record
 
 
 def record_cached_run(flow: FlowName, plan: Plan, root: Path) -> RunRecord:
     """Journal a run whose every artifact is in the store, and add it to the warehouse."""
+    from pipeline_core.store.space import room_told
     from pipeline_core.warehouse.build import publish_runs
 
-    with journalled_run(root, flow, plan.config.model_dump(mode="json", by_alias=True), plan.run_artifacts()) as run:
-        for name in plan.steps:
-            run.reach(name, cached=True, seconds=0.0)
-    publish_runs(root)
+    with room_told(root, "the record of a run in journal and warehouse"):
+        values = plan.config.model_dump(mode="json", by_alias=True)
+        with journalled_run(root, flow, values, plan.run_artifacts()) as run:
+            for name in plan.steps:
+                run.reach(name, cached=True, seconds=0.0)
+        publish_runs(root)
     return run.record

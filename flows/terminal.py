@@ -1,18 +1,47 @@
 """What people look at: answers, tables, and progress, one bar a step."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 _ANY_WIDTH = 1 << 20
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True)
+_UNSEEN = dict.fromkeys(range(128, 160), "�")
+_UNSEEN |= {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+_UNSEEN[0x7F] = "\N{SYMBOL FOR DELETE}"
+"""What is shown for characters that would steer the terminal: pictures of them."""
+
+
+class TextConsole(Console):
+    """Shows texts as they are: what reads like the name of an emoji, or like an order to the terminal, is a caption."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take the options of a console."""
+        super().__init__(emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Render a text, every character of which can be seen."""
+        return super().render_str(text.translate(_UNSEEN), **options)
+
+
+out = TextConsole(soft_wrap=True)
+err = TextConsole(stderr=True)
+
+
+def speak_any_locale() -> None:
+    """Have characters written that the terminal's encoding lacks, as their codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], wide: int | None = None) -> None:
@@ -29,8 +58,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], wide: int
     table = Table(*(Column(name, overflow="fold", max_width=room) for name in columns[:last]), columns[last])
     for row in rows:
         table.add_row(*map(escape, row))
+    print_whole(table)
+
+
+def print_whole(table: Table) -> None:
+    """Print a table as wide as the terminal; into a pipe, as wide as it is."""
     whole = out.measure(table, options=out.options.update(max_width=_ANY_WIDTH)).maximum
-    (out if out.is_terminal else Console(file=out.file, width=whole)).print(table)
+    (out if out.is_terminal else TextConsole(file=out.file, width=whole)).print(table)
 
 
 @contextmanager

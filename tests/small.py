@@ -7,6 +7,9 @@ from pathlib import Path
 from pipeline_core.config import AnalysisConfig, load_config
 from pipeline_core.dataset.sources.emoji.records import read_emoji_records
 
+WHOLE = {"queries_of": None, "candidates_of": None, "unanswered": 0}
+"""What a row of ``tasks`` says of a task that is asked whole."""
+
 
 def picture_folder(folder: Path, n: int = 48) -> Path:
     """Make a folder of pictures with captions: untoned emoji, spread over all categories."""
@@ -43,6 +46,7 @@ SMALL = (
     "attention.quadrant_samples=8",
     "efficiency.candidates=[64, 256]",
     "efficiency.queries=8",
+    "efficiency.widths=[16]",
     "placement.threads=1",
     "placement.shard_size=16",
     "placement.batch_size=8",

@@ -41,7 +41,7 @@ CONFIG: dict[str, Any] = {
     "grid": {"betas": [0.1], "pca_ranks": [8]},
     "doses": {"shares": [0.05], "ranks": [1], "cumulative_features": 2, "single_features": 2, "random_draws": 2},
     "repetitions": 2,
-    "efficiency": {"candidates": [64], "queries": 8},
+    "efficiency": {"candidates": [64], "queries": 8, "widths": []},
     "placement": {"runner": "inline", "threads": 1},
 }
 

@@ -1,5 +1,7 @@
 """The config refuses what it cannot run, in one line that names the field."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -16,10 +18,10 @@ def test_the_demo_is_the_default() -> None:
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_valid(name: str) -> None:
-    given = ("dataset.path=pictures",) if name == "laptop" else ()
-    config = load_config(name, settings=given)
-    assert config.dataset.name == ("folder" if given else "emoji")
-    assert {sae.states for sae in config.sae} == {"tokens", "vectors"}
+    data = {"laptop": "folder"}.get(name, name.partition("/")[0] if "/" in name else "emoji")
+    config = load_config(name, settings=() if data == "emoji" else ("dataset.path=pictures",))
+    assert config.dataset.name == data
+    assert "vectors" in {sae.states for sae in config.sae}
 
 
 def test_settings_override_presets() -> None:
@@ -176,3 +178,39 @@ def test_settings_below_lists_that_mean_nothing_are_refused(settings: tuple[str,
 def test_a_form_with_fields_of_an_older_layout_is_told_where_they_moved() -> None:
     with pytest.raises(ValidationError, match=r"older layout: .*retrieval.beta.*adaptations.realign.beta"):
         AnalysisConfig.model_validate({"retrieval": {"beta": 0.2}})
+
+
+@pytest.mark.parametrize(
+    "folder", ["D #2", "2024-01-02", "0x10", "0123", "1_000", "12:30:45", "1e3", ".5", "a: b", "[a]"]
+)
+def test_a_folder_is_taken_as_it_was_typed(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for typed in (folder, f"'{folder}'"):
+        config = load_config(settings=("dataset.name=folder", f"dataset.path={typed}"))
+        assert config.section("dataset.path") == tmp_path / folder
+
+
+def test_a_folder_without_the_name_of_its_kind_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"dataset.path is not for the data set emoji; .*set dataset.name=.*folder"):
+        load_config(settings=("dataset.path=pictures",))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["scoring.ks=[1, 5, 1]", "grid.betas=[0.5, 0.50]", "doses.ranks=[2, 2]", "activations.token_roles=[text, text]"],
+)
+def test_values_given_twice_are_refused(setting: str) -> None:
+    with pytest.raises(ConfigError, match=r" twice; give each value once"):
+        load_config(settings=(setting,))
+
+
+def test_a_model_in_a_folder_has_one_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "models")
+    for spelt in ("./mine", "../models/mine/", "~/models/mine", str(tmp_path / "models" / "mine")):
+        assert load_config(settings=(f"model.name={spelt}",)).model.name == str(tmp_path / "models" / "mine")
+    with pytest.raises(ConfigError, match="name a model twice"):
+        load_config(settings=("model.name=./mine", "compare_with=[{name: ~/models/mine/}]"))
+    with pytest.raises(ConfigError, match="name a model twice"):
+        load_config(settings=("model.name=./mine", "compare_with=[{name: ~/models/mine, dtype: bfloat16}]"))

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import constants
 
 from pipeline_core.dataset.sources import SOURCES
-from pipeline_core.doctor import Check, examine_models, examine_needs
+from pipeline_core.doctor import Check, _quantiser, examine_models, examine_needs
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.placement import Placement
 from pipeline_core.planner.estimates import Estimates, Memory, StepEstimate
@@ -70,6 +71,27 @@ def test_the_package_of_quantised_weights_is_named(tmp_path: Path) -> None:
     quantised = found(folder)["it: quantised"]
     assert not quantised.ok
     assert "`pip install aqlm" in quantised.found
+
+
+QUANTISED: dict[str, tuple[dict[str, str], str]] = {
+    "fbgemm_fp8": ({}, "a machine with such a device and fbgemm-gpu installed"),
+    "spqr": ({}, "and spqr_quant[gpu] installed"),
+    "higgs": ({}, "and flute-kernel and fast_hadamard_transform installed"),
+    "fp_quant": ({}, "and fp_quant and qutlass installed"),
+    "awq": ({}, "install the package that it names"),
+    "hqq": ({}, "install the package that it names"),
+    "torchao": ({"quant_type": "int4"}, "install the package that it names"),
+    "quark": ({}, "install the package that it names"),
+    "nvfp4": ({}, "name a copy that is not quantised so"),
+}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="what is told depends on what is here")
+@pytest.mark.parametrize("method", QUANTISED)
+def test_what_quantised_weights_need_is_told_whether_package_or_device(method: str) -> None:
+    settings, told = QUANTISED[method]
+    check = _quantiser("it", {"quant_method": method, **settings})
+    assert not check.ok and told in check.remedy
 
 
 def test_disk_and_memory_are_held_against_what_a_run_takes(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_the_snippets_of_the_page_run(inline_store: Path, monkeypatch: pytest.Mo
     snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     for snippet in snippets:
         exec(compile(snippet, str(PAGE), "exec"), names)
-    assert len(snippets) == 7
+    assert len(snippets) == 8
     recall, leading = names["recall"], names["leading"]
     assert isinstance(recall, pl.DataFrame)
     assert isinstance(leading, pl.DataFrame)
@@ -78,6 +78,10 @@ def test_what_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
         run.adaptation("t2i", "oas")
     with pytest.raises(StoreError, match=r"nothing was fitted for a task 'x'; tasks: i2t, t2i"):
         run.adaptation("x", "realign")
+    with pytest.raises(
+        ConfigError, match=r"there is no checkpoint format 'pickle'; form may be dictionary_learning or"
+    ):
+        run.export_sae(tmp_path / "sae", "pickle")
     with pytest.raises(StoreError, match=r"there is no store"):
         open_store(tmp_path / "nowhere")
     with pytest.raises(QueryError, match=r"there is no adaptation 'pcb'; known: .*pca"):

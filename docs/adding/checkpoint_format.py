@@ -1,7 +1,8 @@
 """How to add a checkpoint format: a NumPy archive with the arrays encoder [S, D], bias [S], decoder [S, D] and k.
 
 A format says whether it recognises a path, which files it reads (they are the autoencoder's identity), and turns them
-into an architecture's tensors under SAELens's names. Then `lens run --set 'sae=[{from: FILE.npz}]'` works.
+into an architecture's tensors under SAELens's names; `write` goes the other way, where a format can. Then
+`lens run --set 'sae=[{from: FILE.npz}]'` works.
 """
 
 import zipfile

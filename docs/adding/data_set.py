@@ -42,6 +42,7 @@ class Shapes:
     def read(self, settings: ShapeSettings) -> "Dataset":
         """Draw, screen, split by shape, and set text to picture and picture to text."""
         from pipeline_core.dataset import prompts
+        from pipeline_core.dataset.places import Place
         from pipeline_core.dataset.screening import Row, screen
         from pipeline_core.dataset.splits import Group, assign_splits
         from pipeline_core.dataset.tables import Dataset
@@ -49,7 +50,7 @@ class Shapes:
 
         names = [f"{colour} {form}" for form in FORMS for colour in COLOURS]
         folder = Path(tempfile.mkdtemp())
-        rows = [Row(name, name, draw(folder, name, settings.size), name) for name in names]
+        rows = [Row(name, name, Place(draw(folder, name, settings.size)), name) for name in names]
         screened = screen(rows, settings.max_quarantine_share)
         splits = assign_splits((Group(row.key, "", 1) for row in screened.rows), settings.seed)
         samples: dict[str, Sample] = {}

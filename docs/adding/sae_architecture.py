@@ -1,6 +1,7 @@
 """How to add an architecture of sparse autoencoders: ReLU codes, as many a vector as are positive.
 
-An architecture owns its settings, how one starts to learn, how a trained one is read again, and its part of cfg.json.
+An architecture owns its settings, how one starts to learn, how a trained one is read again, and its part of cfg.json;
+one that is only read is an `Architecture`, without settings and start.
 The autoencoder itself is an `Sae`: tensors, encode, decode. Codes are ragged: a vector may have any number of them.
 """
 
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline_core.sae.architectures import Architecture, Sae, SaeSettings
+from pipeline_core.sae.architectures import Sae, SaeSettings, TrainedArchitecture
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +53,7 @@ class ReluSae(Sae):
         return {"W_enc": self.encoder.T, "b_enc": self.bias, "W_dec": self.dictionary}
 
 
-class Relu(Architecture):
+class Relu(TrainedArchitecture):
     """Codes of any number."""
 
     name = "relu"

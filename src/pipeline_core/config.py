@@ -3,6 +3,7 @@
 It is the flow's parameter, the form in the UI and the preset in one object; every default together is the demo.
 """
 
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,12 @@ from pipeline_core.models.settings import ModelSettings
 from pipeline_core.pipeline import SAES, SHARED, STAGES
 from pipeline_core.placement import Placement
 from pipeline_core.presets import PRESETS, preset_names
+from pipeline_core.presets.protocol import expanded
 from pipeline_core.settings import Count, Section, explained
 
 _SEED = "seed"
 _EXAMPLE = "for example scoring.seed=1"
+_PATH = ".path"
 
 
 class RunConfig(Section):
@@ -38,10 +41,11 @@ class RunConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _is_of_this_layout(cls, values: Any) -> Any:
-        """Tell fields of an older layout where they moved, whichever way the config came."""
+        """Tell fields of an older layout where they moved, whichever way the config came; expand the protocol."""
         if isinstance(values, dict) and (told := moved(values)):
             raise ValueError(f"the config has fields of an older layout: {told} (lens run --show)")
-        return values
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
+        return expanded(values, defaults) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _models_differ(self) -> "RunConfig":
@@ -100,20 +104,23 @@ else:
     )
 
 
-def load_config(preset: str | None = None, file: Path | None = None, settings: tuple[str, ...] = ()) -> RunConfig:
-    """Build a config from a preset or a YAML file, then ``section.field=value`` settings (values are YAML).
+def load_config(
+    preset: str | Sequence[str] | None = None, file: Path | None = None, settings: tuple[str, ...] = ()
+) -> RunConfig:
+    """Build a config from presets, then a YAML file, then ``section.field=value`` settings (values are YAML).
+
+    What comes later wins, field by field.
 
     Raises:
         ConfigError: an unknown preset, an unreadable file, an unknown field, a wrong type or an impossible combination.
     """
     values: dict[str, Any] = {}
-    if preset is not None:
-        path = PRESETS / f"{preset}.yaml"
-        if not path.is_file():
-            raise ConfigError(f"there is no preset {preset!r}", f"choose one of: {', '.join(preset_names())}")
-        values = _read_yaml(path)
+    for name in [preset] if isinstance(preset, str) else preset or ():
+        if name not in preset_names():
+            raise ConfigError(f"there is no preset {name!r}", f"choose one of: {', '.join(preset_names())}")
+        values = _merged(values, _read_yaml(PRESETS / f"{name}.yaml"))
     if file is not None:
-        values = _read_yaml(file)
+        values = _merged(values, _read_yaml(file))
     for setting in settings:
         _apply(values, setting)
     return parse_config(values)
@@ -130,6 +137,12 @@ def parse_config(values: dict[str, Any]) -> RunConfig:
         return AnalysisConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(*_explain(error)) from None
+
+
+def _merged(values: Any, later: Any) -> Any:
+    if not isinstance(values, dict) or not isinstance(later, dict):
+        return later
+    return values | {name: _merged(values.get(name), value) for name, value in later.items()}
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -160,9 +173,10 @@ def _apply(values: dict[str, Any], setting: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"the value of the setting {setting!r} is not YAML", _EXAMPLE) from None
-    if isinstance(value, str) and " #" in text and text[0] not in "'\"":
-        # What looks like a comment is part of what was typed, such as a folder called D #2.
-        value = text
+    unquoted = bool(text) and text[0] not in "'\""
+    if unquoted and (path.endswith(_PATH) or (isinstance(value, str) and " #" in text)):
+        # YAML sees comments, dates and numbers in what is a folder called D #2, 2024-01-02 or 0x10.
+        value = None if text == "null" else text
     first, *rest = path.split(".")
     if rest and first not in values and _is_list(first):
         values[first] = AnalysisConfig().model_dump(mode="json", by_alias=True, include={first})[first]

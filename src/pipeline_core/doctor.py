@@ -18,7 +18,7 @@ from pipeline_core.errors import LensError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.checkpoint import CONFIG, read_json, weight_files
 from pipeline_core.models.devices import check_device, devices_here
-from pipeline_core.models.facts import describe_model
+from pipeline_core.models.facts import describe_model, lacking
 from pipeline_core.models.hub import checkpoint_folder, is_offline
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.placement import Placement
@@ -125,14 +125,15 @@ def _weights(label: str, facts: ModelFacts, folder: Path) -> Check:
 
 
 def _quantiser(label: str, quantised: Mapping[str, Any]) -> Check:
-    """Ask transformers which package it needs for a checkpoint's quantised weights, and whether that is here."""
+    """Ask transformers what it needs for a checkpoint's quantised weights, and whether that is here."""
     from transformers.quantizers import AutoHfQuantizer  # noqa: PLC0415 - takes seconds, and few models need it
 
     name, method = f"{label}: quantised", str(quantised.get("quant_method", "weights"))
     try:
         AutoHfQuantizer.from_config(dict(quantised)).validate_environment(device_map=None)
     except Exception as error:  # whatever the library of a method raises
-        return Check(name, False, f"{method}: {' '.join(str(error).split())}", "install the package that it names")
+        remedy = lacking(error) or "name a copy that is not quantised so"
+        return Check(name, False, f"{method}: {' '.join(str(error).split())}", remedy)
     return Check(name, True, method)
 
 

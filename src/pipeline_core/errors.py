@@ -48,3 +48,7 @@ class ContractError(LensError):
 
 class QueryError(LensError):
     """A question to the warehouse or the index cannot be answered."""
+
+
+class ServiceError(LensError):
+    """The local service cannot be started: a port or a pool is somebody else's, or a process of it ended."""

@@ -21,6 +21,7 @@ from pipeline_core.models.settings import ModelSettings
 from pipeline_core.placement import Placement
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, Scope, adaptation_settings
 from pipeline_core.retrieval.maps import Map, load_maps, unit
+from pipeline_core.retrieval.matched import Matched
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import read_table
@@ -156,6 +157,25 @@ class Run:
 
         return read_sae(self.artifact(f"sae/{self._sae_id(sae_id)}"))
 
+    def export_sae(self, path: Path | str, form: str, sae_id: str | None = None) -> None:
+        """Write an autoencoder for another package: ``run.export_sae("layer_30", "sparsify")``.
+
+        Args:
+            path: the file or folder to write.
+            form: a checkpoint format that is written, and what it is for.
+            sae_id: one of ``saes``.
+
+        Raises:
+            StoreError: the run had no such autoencoder.
+            ConfigError: there is no such format.
+            ModelError: the format is only read, or cannot hold an autoencoder of this kind.
+        """
+        from pipeline_core.sae.artifact import read_provenance, read_sae  # noqa: PLC0415 - torch
+        from pipeline_core.sae.formats import FORMATS  # noqa: PLC0415
+
+        folder = self.artifact(f"sae/{self._sae_id(sae_id)}")
+        FORMATS.find(form, "form").write(Path(path), read_sae(folder), read_provenance(folder))
+
     def codes(self, vectors: Matrix, sae_id: str | None = None) -> "sparse.csr_matrix":
         """Return the codes [n, S] of vectors [n, d], which may be new, rounded as stored codes are, float32.
 
@@ -287,7 +307,9 @@ def fit_adaptation(
         raise ConfigError(f"adaptations.{place} cannot be {first['input']!r}", message) from None
     member = ADAPTATIONS[name]
     systems = (*member.of_analysis(scope), *member.of_grid(scope, GridSettings()))
-    own = next((system for system in systems if system.control == "none" and system.fit_on), None)
+    own = next(
+        (system for system in systems if system.control == "none" and system.fit_on not in (None, "train")), None
+    )
     if own is None:
         raise QueryError(f"{name} is not fitted on vectors alone", "take one that lens run fitted: Run.adaptation")
     return member.fit(own, _Given(queries, candidates))
@@ -319,3 +341,6 @@ class _Given:
 
     def together(self) -> Spectrum:
         return spectrum(np.concatenate([self.queries, self.candidates]))
+
+    def matched(self) -> Matched:
+        raise AssertionError("what learns from pairs is refused")

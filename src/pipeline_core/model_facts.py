@@ -6,6 +6,14 @@ from typing import Literal, NamedTuple
 Kind = Literal["generative", "contrastive"]
 OwnPooling = Literal["mean", "last"]
 
+HiddenState = Literal["normed", "released"]
+"""What the last layer's states are. normed: after the final norm; released: what the paper's code takes, which is
+before that norm in some families."""
+
+TextPicture = Literal["none", "released"]
+"""What a text alone is shown with. none: nothing; released: a black picture, in families that the paper's code gives
+one."""
+
 Rendering = Literal["released", "generation"]
 """How a prompt ends. released: with the user's turn, a blank after the instruction, as the paper's code was released;
 generation: where the model's answer would begin."""
@@ -36,6 +44,8 @@ class ModelFacts:
         dtype: precision of the forward pass.
         attention: attention implementation that it runs with.
         rendering: how its prompts end; the default where the setting concerns none of its prompts.
+        hidden_state: what its last layer's states are.
+        text_picture: what a text alone is shown with.
         pooling: how it is pooled where the settings leave that open: embedders by their last token.
         adapter: the low-rank adapter that is merged into it, if it is one.
         max_tokens: most tokens of a text, if its settings say so.
@@ -55,3 +65,5 @@ class ModelFacts:
     pooling: OwnPooling
     adapter: Place | None = None
     max_tokens: int | None = None
+    hidden_state: HiddenState = "normed"
+    text_picture: TextPicture = "none"

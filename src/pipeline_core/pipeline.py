@@ -17,6 +17,7 @@ from pipeline_core.errors import LensError
 from pipeline_core.features import stage as features
 from pipeline_core.grid import stage as grid
 from pipeline_core.index import stage as index
+from pipeline_core.presets.protocol import ProtocolSettings
 from pipeline_core.redraw import stage as redraw
 from pipeline_core.registry import Registry
 from pipeline_core.report import stage as report
@@ -48,6 +49,7 @@ SHARED: Mapping[str, type[Section]] = {
     "representation": RepresentationSettings,
     "adaptations": adaptation_settings(),
     "scoring": ScoringSettings,
+    "protocol": ProtocolSettings,
 }
 """Sections of the config that belong to no stage alone, by name."""
 

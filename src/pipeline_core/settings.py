@@ -43,11 +43,23 @@ class Section(BaseModel):
 
     ``of_tokens``: only what is made of token states depends on it, so that it is in no key of a model without them.
     ``unkeyed``: fields that lead to what a key holds a digest of, and are in no key themselves.
+    ``tolerance``: fields that say what is put up with. They change no result, so they are in no key either; an artifact
+    that was accepted under others is judged anew, by its contracts, which are told them.
     """
 
     of_tokens: ClassVar[bool] = False
     unkeyed: ClassVar[frozenset[str]] = frozenset()
+    tolerance: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @property
+    def own_data(self) -> "Section | None":
+        """The data set that its stage reads in place of the one analysed; None: it reads that one."""
+        return None
+
+    def for_data(self, data: "Section") -> "Section":
+        """Return the section as it stands for data that are read in place of those analysed."""
+        return self
 
     def of_model(self, facts: ModelFacts) -> Self:
         """Return the section as it stands for a model: what it leaves to the model told."""
@@ -63,6 +75,16 @@ class Section(BaseModel):
                 if isinstance(values.get(name), bool) and numbers:
                     raise ValueError(f"{name} must be a number, not true or false")
         return values
+
+    @model_validator(mode="after")
+    def _values_differ(self) -> Self:
+        for name in type(self).model_fields:
+            values = getattr(self, name)
+            if isinstance(values, tuple) and all(isinstance(value, int | float | str) for value in values):
+                twice = next((value for n, value in enumerate(values) if value in values[:n]), None)
+                if twice is not None:
+                    raise ValueError(f"{name} has {twice} twice; give each value once")
+        return self
 
 
 def explained(error: ValidationError) -> tuple[str, str, Mapping[str, Any]]:

@@ -33,18 +33,29 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class Input:
-    """A stage that another reads from; ``of_analysis``: in a repetition, too, what the analysis itself made."""
+    """A stage that another reads from.
+
+    Attributes:
+        stage: its name.
+        of_analysis: in a repetition, too, it is what the analysis itself made.
+        own_data: it is made of the data set that a section of the reading stage names, if one does.
+    """
 
     stage: str
     of_analysis: bool = False
+    own_data: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What a step is about: the sections of the config that its stage declares, its seeds raised in a repetition."""
+    """What a step is about: the sections of the config that its stage declares, its seeds raised in a repetition.
+
+    ``data`` is '' for the data set that is analysed, and names any other in the run: ``data-1``.
+    """
 
     sections: Mapping[str, Section]
     placement: Placement
+    data: str = ""
 
     def settings(self, kind: type[Kind]) -> Kind:
         """Return the declared section of a kind. What is not declared is not in the key, and cannot be had."""
@@ -228,6 +239,17 @@ class Stage(ABC, Generic[About]):
     def applies(self, subject: About) -> bool:
         """Say whether the step exists: not every model has what every stage needs."""
         return True
+
+    def check(self, subject: About) -> None:
+        """See, before anything runs, that the settings keep what the stage needs.
+
+        Raises:
+            ConfigError: they do not; it names them.
+        """
+
+    def unkeyed(self, subject: About) -> frozenset[str]:
+        """Return paths of declared sections that do not matter under the other settings, and are in no key."""
+        return frozenset()
 
     def source(self, subject: About) -> str | None:
         """Return the identity of what comes from outside the store: digests of every file that is read, versions."""

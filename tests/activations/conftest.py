@@ -8,6 +8,7 @@ import pytest
 from pipeline_core.dataset.images import write_images
 from pipeline_core.schema.parquet import write_table
 from tests.models import tiny
+from tests.small import WHOLE
 
 SPLITS = ("train", "train", "support", "validation", "test")
 WORDS = ("a red heart", "a waving hand", "two small dogs", "a red hand with dark skin tone", "dogs, a heart")
@@ -42,6 +43,7 @@ def task(task_id: str, query: tuple[str, str], candidate: tuple[str, str]) -> di
         "primary_k": 5,
         "control": "none",
         "control_of": None,
+        **WHOLE,
         "description": task_id,
     }
 

@@ -10,11 +10,14 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tokenizers import normalizers
 from transformers import AutoModel
 
+from pipeline_core.activations.embed import embed_samples
 from pipeline_core.activations.extract import build_shard, plan_shards
 from pipeline_core.activations.plan import DatasetTables, needed_requests, training_order
-from pipeline_core.activations.settings import ActivationsSettings
+from pipeline_core.activations.refusals import Refusal
+from pipeline_core.activations.settings import ActivationsSettings, RepresentationSettings
 from pipeline_core.activations.shards import half_scale, is_written, seal_shards
 from pipeline_core.activations.vectors import VectorBlocks, analysis_representation, load_embeddings, token_batches
 from pipeline_core.errors import ConfigError, DataError, ModelError, StoreError
@@ -23,11 +26,12 @@ from pipeline_core.models.facts import describe_model
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.representations import MASKS, POOLINGS
-from pipeline_core.models.samples import SampleInput
+from pipeline_core.models.samples import ROLES, SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.threads import limited_threads
+from tests.activations.conftest import WORDS
 from tests.models import tiny
 from tests.models.tiny_duals import DUAL
 from tests.models.tiny_families import save
@@ -40,6 +44,9 @@ def silent(done: int, total: int) -> None:
     """Take progress and say nothing."""
 
 
+ANALYSED = RepresentationSettings(pooling="max", mask="content")
+
+
 def run(
     embedder: Embedder,
     dataset: Path,
@@ -48,7 +55,8 @@ def run(
     settings: ActivationsSettings = SETTINGS,
     shard_size: int = SHARD_SIZE,
 ) -> None:
-    shards = plan_shards(dataset, embedder.facts.prompts, batch_size=5, shard_size=shard_size)
+    sizes = {"batch_size": 5, "shard_size": shard_size}
+    shards = plan_shards(dataset, embedder.facts.prompts, **sizes, training_alone=settings.store == "training")
     done, total = 0, sum(len(shard.requests) for shard in shards)
 
     def advance(count: int) -> None:
@@ -61,7 +69,7 @@ def run(
             if is_written(folder, shard):
                 advance(len(shard.requests))
             else:
-                build_shard(embedder, dataset, settings, shard, folder, advance)
+                build_shard(embedder, dataset, settings, shard, folder, advance, ANALYSED)
     seal_shards(folder, shards)
 
 
@@ -154,6 +162,7 @@ def test_tokens_are_the_training_states_of_the_analysis_layer(extracted: Path, d
         states = np.array(rows["vector"].to_list(), dtype=np.float64)
         np.testing.assert_allclose(states.mean(0), embedding(mean, [sample], prompt), atol=2e-3)
     assert sum(len(batch) for batch in token_batches(extracted)) == tokens.height
+    assert set(tokens["token_role"]) == set(ROLES)
     pictures = tokens.filter(pl.col("token_role") == "image")
     assert pictures.height == tiny.N_PATCHES * train.filter(pl.col("modality") == "image").height
 
@@ -164,6 +173,33 @@ def test_token_roles_and_layer_can_be_chosen(llava: GenerativeEmbedder, dataset_
     at_layer = read_table(tmp_path, "representations").filter("at_analysis_layer")
     assert set(at_layer.select("layer", "norm_position").rows()) == {(1, "raw")}
     assert set(at_layer["rep_id"]) == {f"tiny/L1/{pooling}/{mask}" for pooling in POOLINGS for mask in MASKS}
+
+
+def test_of_large_pools_the_analysed_representation_alone_is_kept(
+    extracted: Path, llava: GenerativeEmbedder, dataset_folder: Path, tmp_path: Path
+) -> None:
+    run(llava, dataset_folder, tmp_path, settings=ActivationsSettings(store="analysed"))
+    assert read_table(tmp_path, "representations")["rep_id"].to_list() == ["tiny/L3/max/content"]
+    whole, few = (load_embeddings(folder, "tiny/L3/max/content") for folder in (extracted, tmp_path))
+    assert few.labels.equals(whole.labels)
+    np.testing.assert_array_equal(np.concatenate([*few.blocks()]), np.concatenate([*whole.blocks()]))
+    assert analysis_representation(tmp_path) == "tiny/L3/max/content"
+    tokens = (read_table(folder, "tokens").drop("vector") for folder in (extracted, tmp_path))
+    assert next(tokens).equals(next(tokens))
+
+
+def test_of_data_that_only_train_states_of_train_and_validation_are_kept(
+    llava: GenerativeEmbedder, dataset_folder: Path, tmp_path: Path
+) -> None:
+    run(llava, dataset_folder, tmp_path, settings=ActivationsSettings(store="training"))
+    samples = read_table(dataset_folder, "samples", ["sample_id", "split"])
+    seen = {"train", "validation"}
+    for table in ("embeddings", "tokens"):
+        found = read_table(tmp_path, table, ["sample_id"]).join(samples, on="sample_id")
+        assert set(found["split"]) == seen
+    assert read_table(tmp_path, "embeddings").height == samples.filter(pl.col("split").is_in(seen)).height
+    order = training_order(DatasetTables.read(dataset_folder), prompts=True)
+    assert order.join(samples, on="sample_id")["split"].unique().to_list() == ["train"]
 
 
 @pytest.mark.parametrize("damage", ["missing embeddings", "missing tokens", "truncated", "unfinished"])
@@ -273,6 +309,25 @@ def test_a_batch_that_does_not_fit_is_halved(
     halved, whole = load_embeddings(tmp_path), load_embeddings(extracted)
     assert halved.labels.equals(whole.labels)
     np.testing.assert_allclose(np.concatenate([*halved.blocks(7)]), np.concatenate([*whole.blocks()]), atol=1e-4)
+
+
+def test_a_sample_whose_words_a_template_changes_is_left_out_and_costs_no_other(
+    dataset_folder: Path, tmp_path: Path
+) -> None:
+    """Tidying templates are common; what they tidy in one sample concerns no other."""
+    embedder = tiny.load(tiny.save_llava(tmp_path / "model"))
+    assert isinstance(embedder, GenerativeEmbedder)
+    embedder._processor.chat_template = tiny.TEMPLATE.replace("part['text']", "part['text'] | replace('dogs', 'cats')")
+    embedder._processor.tokenizer.backend_tokenizer.normalizer = normalizers.Replace("waving", "")
+    refusals: list[Refusal] = []
+    samples = [SampleInput(words, "text", None, words, "Say it:") for words in (*WORDS, "a heart")]
+    (embedded,) = embed_samples(embedder, samples, embedder.representations(None), (), refusals)
+    assert {refusal.sample_id: refusal.reason for refusal in refusals} == {
+        "two small dogs": "has words that the model's chat template changes",
+        "dogs, a heart": "has words that the model's chat template changes",
+        "a waving hand": "has characters of which the tokenizer tells no token, such as 'w'",
+    }
+    assert embedded.vectors.shape[1] == len(samples) - len(refusals)
 
 
 def test_another_error_of_torch_is_not_taken_for_a_full_memory(

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import AutoModelForImageTextToText
 
-from pipeline_core.attention.capture import SOURCES, capture, source_rows
+from pipeline_core.attention.capture import ATTENDED, SOURCES, capture, source_rows
 from pipeline_core.attention.maps import paint
 from pipeline_core.errors import AttentionError, ModelError
 from pipeline_core.models.generative import GenerativeEmbedder
-from pipeline_core.models.samples import IMAGE, ROLES, SampleInput
+from pipeline_core.models.samples import IMAGE, ROLES, SYSTEM, TEMPLATE, SampleInput
 from tests.attention.conftest import FAMILIES, load
 from tests.attention.tampering import attending_to
 from tests.models import tiny
@@ -42,7 +42,8 @@ def test_attention_is_that_which_transformers_gives(
         rows = {"last": of_layer[0, :, -1], "pooled": of_layer[0].mean(1)}
         for n, source in enumerate(SOURCES):
             for head in range(n_heads):
-                expected = [float(rows[source][head][prepared.roles == role].sum()) for role in range(len(ROLES))]
+                told = np.where(prepared.roles == SYSTEM, TEMPLATE, prepared.roles)
+                expected = [float(rows[source][head][told == role].sum()) for role in range(len(ATTENDED))]
                 np.testing.assert_allclose(found.masses[layer][n, head], expected, atol=1e-5)
             image = sum(rows[source][head][prepared.roles == IMAGE] for head in range(n_heads)) / n_heads
             np.testing.assert_allclose(found.image[layer, n], image, atol=1e-5)

@@ -104,7 +104,7 @@ def test_each_quadrant_is_measured_for_as_many_pictures(measured: dict[str, pl.D
     quadrants = measured["attention_quadrants"]
     assert quadrants.height == 8 * tiny.LAYERS * N_SOURCES  # nine pictures make one block
     assert quadrants.group_by("quadrant").agg(n=pl.col("sample_id").n_unique())["n"].to_list() == [2] * 4
-    assert quadrants.select(pl.col("mass", "control").is_between(0, 1).all()).row(0) == (True, True)
+    assert quadrants.select(pl.col("mass", "control", "art", "words").is_between(0, 1).all()).row(0) == (True,) * 4
     controls = quadrants.group_by("layer", "source").agg(pl.col("control").mean())["control"]
     np.testing.assert_allclose(controls, 0.25, atol=1e-12)
 
@@ -150,6 +150,8 @@ def test_attention_that_follows_the_art_stands_out_from_its_control(
     assert quadrants.height
     np.testing.assert_allclose(quadrants["mass"], 1.0)
     np.testing.assert_allclose(quadrants["control"], 0.25)
+    np.testing.assert_allclose(quadrants["art"], 1.0)
+    np.testing.assert_allclose(quadrants["words"], 0.0)
 
 
 def test_attention_to_a_fixed_place_is_no_different_from_its_control(

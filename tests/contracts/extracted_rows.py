@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.small import WHOLE
+
 Rows = list[dict[str, Any]]
 Tables = dict[str, Rows]
 
@@ -49,6 +51,7 @@ def task(task_id: str, task_type: str, query: str, candidate: str, control: str,
         "control": control,
         "control_of": of,
         "description": "find it",
+        **WHOLE,
     }
 
 
@@ -149,7 +152,19 @@ SAE: Tables = {
             "tokens_per_second": 1e4,
         }
         for step in (1, 2, 3)
-    ]
+    ],
+    "sae_data": [
+        {
+            "sae_id": "m/paper",
+            "trained_on": "folder other",
+            "left_out": "system",
+            "n_samples": 2,
+            "n_tokens": 9,
+            "held_out_tokens": 4,
+            "held_out_fvu": 0.5,
+            "held_out_l0": 2.0,
+        }
+    ],
 }
 
 CODES: Tables = {
@@ -211,6 +226,26 @@ FEATURES: Tables = {
             "energy_bridge": 0.4,
             "attribution_bridge": 0.3,
             "triple": 0.2,
+        }
+    ],
+    "random_overlap": [
+        {
+            **SAE_ROW,
+            "share": 0.01,
+            "set_size": 1,
+            "n_holding": 2,
+            **dict.fromkeys(("pair", "pair_low", "pair_high", "triple", "triple_low", "triple_high"), 0.5),
+        }
+    ],
+    "energy_concentration": [
+        {
+            **SAE_ROW,
+            "n_features": 3,
+            "n_live": 2,
+            "n_holding": 2,
+            "n_always_on": 1,
+            "n_holding_always_on": 1,
+            "always_on_energy": 0.5,
         }
     ],
     "energy_curve": [

@@ -11,6 +11,8 @@ def system(system_id: str, adaptation: str, **settings: Any) -> dict[str, Any]:
         "model": "m",
         "study": "main",
         "rep_ids": ["m/L1"],
+        "mask": None,
+        "side": None,
         "adaptation": adaptation,
         "variant": None,
         "fit_on": None,
@@ -150,7 +152,7 @@ EFFICIENCY: Tables = {
             "peak_memory_bytes": 8 * n,
         }
         for n in (1000, 10_000)
-        for operation in ("fit", "apply", "search")
+        for operation in ("fit", "decompose", "apply", "search", "product")
     ]
 }
 
@@ -181,6 +183,7 @@ ATTENTION: Tables = {
     ],
     "attention_quadrants": [
         {**ATTENDED, "layer": layer, "source": "last", "quadrant": "lower_left", "mass": 0.4, "control": 0.25}
+        | {"art": 0.2, "words": 0.2}
         for layer in (1, 2)
     ],
 }

@@ -107,6 +107,7 @@ WAREHOUSE: Tables = {
             "repetition": 0,
             "cached": False,
             "seconds": 1.0,
+            "data": "",
         }
     ],
     "stages": [

@@ -12,7 +12,7 @@ from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.schema import TABLES, tables_of
 from tests.contracts.artifacts import STAGES, Tables, good_tables, write_tables
 
-PARAMETERS = {"k": 2, "width": 5, "epochs": 1}
+PARAMETERS = {"k": 2, "width": 5, "epochs": 1, "max_refused_share": 0.2}
 NAN, INFINITY = float("nan"), float("inf")
 
 Break = Callable[[Tables], None]
@@ -29,7 +29,7 @@ def edit(table: str, row: int, **changes: Any) -> Break:
 
 SCORED: list[Break] = [
     add("systems", adaptation="Magic!", rep_ids=[], beta=2.0, eps=-1.0, share=2.0, rank=0, n_features=0, label=""),
-    add("systems", system_id="m/s9", method=""),
+    add("systems", system_id="m/s9", method="", mask="whim", side="left"),
     add("systems", system_id="m/s1", study="whim", variant="draft", fit_on="test", selection="whim", control="luck"),
     add("systems", system_id="m/s2", adaptation="realign", fit_on=None),
     add("systems", system_id="m/s3", adaptation="realign", fit_on="test_queries"),
@@ -71,7 +71,7 @@ BROKEN: dict[str, list[Break]] = {
         add("pairs", text_id="image:cat"),
         add("tasks", task_type="v->v"),
         add("tasks", task_id="x1", query_modality="video", candidate_modality="video", primary_k=0),
-        add("tasks", task_id="x2", control="prompt_only"),
+        add("tasks", task_id="x2", control="prompt_only", unanswered=-1),
         add("tasks", task_id="x3", control_of="t2i"),
         add("tasks", 2, task_id="x4", control_of="t9i"),
         add("tasks", task_id="x5", query_prompt_id="riddle"),
@@ -121,6 +121,8 @@ BROKEN: dict[str, list[Break]] = {
     "sae": [
         add("sae_training", step=0, epoch=0, loss=-1.0, fvu=-1.0, l0=-1.0, dead_share=2.0, learning_rate=9.0),
         add("sae_training", step=9, fvu=1.5),
+        add("sae_data", sae_id="m/a", n_samples=0, n_tokens=1, held_out_tokens=-1, held_out_fvu=-1.0, held_out_l0=-1.0),
+        add("sae_data", sae_id="m/b", held_out_l0=None),
     ],
     "codes": [
         add("codes", sample_id="s1", features=[1]),
@@ -163,6 +165,10 @@ BROKEN: dict[str, list[Break]] = {
             attribution_bridge=-1.0,
             triple=2.0,
         ),
+        add("random_overlap", share=2.0, set_size=0, n_holding=-1, pair=2.0, triple=2.0, pair_low=3.0),
+        add("random_overlap", share=0.02, set_size=5),
+        add("energy_concentration", rep_id="m/L9", n_features=0, n_holding_always_on=-1, always_on_energy=2.0),
+        edit("energy_concentration", 0, n_holding=1),
         edit("energy_curve", 2, rank=0, feature_share=2.0, energy_share=1.5),
     ],
     "retrieval": [
@@ -187,10 +193,12 @@ BROKEN: dict[str, list[Break]] = {
         add("attention_maps", layer=8, region=[0.5, 0.0, 0.5, 1.0]),
         edit("attention_maps", 0, mass=0.6),
         add("attention_quadrants", layer=0, source="first", quadrant="middle", mass=1.5, control=-0.5),
+        add("attention_quadrants", art=1.5, words=-0.5),
     ],
     "efficiency": [
         add("efficiency", operation="guess", n_candidates=0, n_queries=0, seconds=-1.0, peak_memory_bytes=-1),
         add("efficiency", n_candidates=2000, width=0),
+        edit("efficiency", 1, seconds=9.0),
         add("efficiency", n_candidates=3000, seconds=None, peak_memory_bytes=None),
     ],
     "report": [

@@ -4,8 +4,9 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from pipeline_core.dataset.images import ImageReader, decode, on_white, picture_digest, write_images
+from pipeline_core.dataset.images import ImageReader, PictureError, decode, on_white, picture_digest, write_images
 from pipeline_core.errors import DataError
 
 
@@ -44,8 +45,82 @@ def test_greys_of_more_than_8_bits_are_scaled(values, kind, shown):
 
 
 def test_values_that_are_not_finite_are_no_picture():
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(PictureError, match="not finite"):
         decode(encoded(Image.fromarray(np.array([[0.0, np.nan, 1.0]], np.float32)), "TIFF"))
+
+
+def text_chunk(n):
+    info = PngInfo()
+    info.add_text("k", "x" * n, zip=True)
+    return encoded(Image.new("RGB", (2, 2)), pnginfo=info)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"words", "it is of no known format"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "it is a pointer of Git LFS, which git lfs pull",
+        ),
+        (b"\n<!DOCTYPE html><html></html>", r"it is a web page \(HTML\)"),
+        (encoded(Image.new("1", (20_000, 10_000))), "it has more than 178,956,970 pixels, the limit against bombs"),
+        (encoded(Image.new("L", (1, 20_000))), "1 x 20000 pixels: longer than 300 to 1"),
+        (encoded(Image.new("L", (301, 1))), "301 x 1 pixels: longer than 300 to 1"),
+        (text_chunk(2**21), "it has a text chunk that is too large"),
+        (encoded(Image.new("RGB", (50, 50)))[:60], "it is damaged: "),
+    ],
+)
+def test_what_no_model_can_be_shown_has_a_reason(data, reason):
+    with pytest.raises(PictureError, match=f"^{reason}"):
+        decode(data)
+
+
+def test_the_longest_picture_that_is_taken():
+    assert decode(encoded(Image.new("L", (1, 200)))).size == (1, 200)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "PNG",
+        "JPEG",
+        "GIF",
+        "BMP",
+        "TIFF",
+        "WEBP",
+        "AVIF",
+        "JPEG2000",
+        "TGA",
+        "PPM",
+        "ICO",
+        "DDS",
+        "PCX",
+        "SGI",
+        "ICNS",
+        "QOI",
+    ],
+)
+def test_damaged_bytes_raise_one_kind_of_error_under_any_decoder(kind):
+    """Whatever a decoder makes of damage, it is a picture or a ``PictureError``."""
+    if kind in {"ICO", "ICNS"}:
+        whole = encoded(Image.new("RGBA", (32, 32), "red"), kind)
+    else:
+        whole = encoded(Image.effect_mandelbrot((32, 32), (-3, -2.5, 2, 2.5), 9).convert("RGB"), kind)
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for place in rng.integers(0, len(data), size=6):
+            data[place] = rng.integers(256)
+        try:
+            decode(bytes(data[: rng.integers(1, len(data) + 1)]))
+        except PictureError as error:
+            refused += 1
+            assert "\n" not in str(error)
+            assert "0x" not in str(error), "an address differs from run to run"
+    assert refused
 
 
 def test_transparent_colour_of_a_palette_becomes_white():
@@ -94,7 +169,10 @@ def test_files_are_found_below_the_source_s_root(tmp_path):
 def test_a_picture_damaged_since_is_one_line(tmp_path):
     (tmp_path / "source.json").write_text(json.dumps({"root": str(tmp_path)}))
     (tmp_path / "a.png").write_bytes(encoded(Image.new("RGB", (50, 50)))[:60])
-    with ImageReader(tmp_path) as reader, pytest.raises(DataError, match=r"^the picture file:a\.png is damaged: .*"):
+    with (
+        ImageReader(tmp_path) as reader,
+        pytest.raises(DataError, match=r"^the picture file:a\.png cannot be read: it is .*"),
+    ):
         reader.open("file:a.png")
 
 

@@ -13,7 +13,6 @@ import pytest
 from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.dataset.build import build_dataset
 from pipeline_core.dataset.sources.folder import FolderSettings
-from pipeline_core.dataset.tables import write_dataset
 from pipeline_core.errors import DataError
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table
@@ -69,7 +68,7 @@ def test_captions_of_the_page(read: Callable[..., Built]) -> None:
     built = read(CAPTIONS)
     assert set(built["tasks"]["task_id"]) == tasks_named(CAPTIONS) == {"t2i", "i2t"}
     assert built["quarantine"].is_empty()
-    assert len(built["pairs"]) == 7
+    assert len(built["pairs"]) == 8
     groups = built["samples"].filter(modality="image").select("group", "split")
     assert sorted(groups.iter_rows()) == [
         ("cat", "test"),
@@ -77,6 +76,7 @@ def test_captions_of_the_page(read: Callable[..., Built]) -> None:
         ("lake", "train"),
         ("lake", "train"),
         ("market", "validation"),
+        ("stop", "support"),
         ("tram", "support"),
     ]
 
@@ -123,6 +123,11 @@ def only_training(root: Path) -> None:
     (root / "qrels" / "support.tsv").rename(root / "qrels" / "train.tsv")
 
 
+def support_to_validation(root: Path) -> None:
+    metadata = root / "metadata.csv"
+    metadata.write_text(metadata.read_text().replace(",support,stop", ",validation,stop"))
+
+
 MISTAKES: dict[str, Callable[[Path], object]] = {
     "has no metadata file": lambda root: remove(root, "metadata.csv", "queries.jsonl", "corpus.jsonl", "qrels"),
     "has metadata.csv and metadata.jsonl": lambda root: write_lines(root / "metadata.jsonl", []),
@@ -138,6 +143,10 @@ MISTAKES: dict[str, Callable[[Path], object]] = {
     "is no header": lambda root: write_qrels(root, "test", ["q1 p1 1"], HEADER.replace("\t", " ")),
     "is no JSON object": lambda root: write_lines(root / "corpus.jsonl", ["p1"]),
     "asks nothing": only_training,
+    "row 9 goes from line 10 to line 11": add_caption('town/07.png,"x,test,x\ntown/08.png,y,test,y'),
+    "is not UTF-8": lambda root: (root / "metadata.csv").write_bytes(b"\xe9"),
+    "is UTF-16 without a byte order mark": lambda root: (root / "metadata.csv").write_bytes("text".encode("utf-16-le")),
+    "the split support has one picture": support_to_validation,
 }
 
 
@@ -165,7 +174,7 @@ def test_a_source_of_the_page(tmp_path: Path) -> None:
     assert settings.name == source.name
     assert source.identity(settings) == source.identity(settings)
     (tmp_path / "artifact").mkdir()
-    write_dataset(source.read(settings), tmp_path / "artifact")
+    source.read(settings).write(tmp_path / "artifact")
     assert [result for result in validate_artifact("dataset", tmp_path / "artifact") if not result.success] == []
     built = {table.name: read_table(tmp_path / "artifact", table.name) for table in tables_of("dataset")}
     assert len(built["pairs"]) == 50

@@ -1,8 +1,10 @@
+import tracemalloc
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.screening import Picture
 from pipeline_core.dataset.tasks import Query, Sample, Task, as_control, judge_equal_content_equally
 
@@ -52,7 +54,9 @@ def test_equal_content_is_judged_equally(drawn):
 @given(drawn_tasks())
 def test_a_query_is_dropped_only_when_nothing_is_left_to_find(drawn):
     task, samples = drawn
-    kept = {query.query_id for query in judge_equal_content_equally(task, samples).queries}
+    judged = judge_equal_content_equally(task, samples)
+    kept = {query.query_id for query in judged.queries}
+    assert judged.unanswered == len(task.queries) - len(kept)
     for query in task.queries:
         ruled_out = {samples[i].content for i in query.excluded}
         found = {i for i in query.relevant.keys() & set(task.candidates[SPLIT]) if samples[i].content not in ruled_out}
@@ -68,8 +72,8 @@ def test_queries_that_ask_for_different_things_of_one_content_are_not_alike():
 
 
 def test_content_is_what_is_seen_and_read():
-    picture = Picture(Path("one.png"), "bytes", 1, 1, "look")
-    copy = Picture(Path("two.png"), "other bytes", 1, 1, "look")
+    picture = Picture(Place(Path("one.png")), "bytes", 1, 1, "look")
+    copy = Picture(Place(Path("two.png")), "other bytes", 1, 1, "look")
     assert Sample("a", "x", picture, "g", SPLIT).content == Sample("b", "x", copy, "h", SPLIT).content
     assert Sample("a", "x", picture, "g", SPLIT).content != Sample("b", None, picture, "g", SPLIT).content
 
@@ -83,3 +87,19 @@ def test_a_control_differs_from_its_task_in_queries_only():
     assert (control.control, control.control_of, control.task_id) == ("text_only", "it2i", "it2i_text_only")
     assert (control.candidates, control.candidate_prompt_id) == (task.candidates, task.candidate_prompt_id)
     assert control.task_type == task.task_type == "it->i"
+
+
+def test_judgements_of_classes_take_no_memory_of_pairs() -> None:
+    """Kinds of pictures with the same captions make far more pairs than memory holds."""
+    n = 1500
+    pictures = {f"i{k}": Picture(Place(Path(f"{k}.png")), "0", 1, 1, f"look {k}") for k in range(n)}
+    samples = {name: Sample(name, None, picture, "g", SPLIT) for name, picture in pictures.items()}
+    samples |= {f"t{k}": Sample(f"t{k}", "one text", None, "g", SPLIT) for k in range(n)}
+    queries = tuple(Query(f"i{k}", f"i{k}", SPLIT, {f"t{k}": 1}) for k in range(n))
+    task = Task("t", "image", "text", "", "", "", queries, {SPLIT: tuple(f"t{k}" for k in range(n))})
+    tracemalloc.start()
+    judged = judge_equal_content_equally(task, samples)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < n * n  # bytes: one of each pair alone would be more
+    assert dict(judged.queries[7].relevant) == {f"t{k}": 1 for k in range(n)}

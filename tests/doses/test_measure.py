@@ -372,7 +372,7 @@ def test_a_share_that_spans_the_space_is_left_out_with_a_note(planted: Study, ca
 def test_controls_are_not_scored_and_a_stage_without_a_share_left_still_writes(planted: Study, tmp_path: Path):
     dataset = tmp_path / "dataset"
     dataset.mkdir()
-    for table in ("samples", "queries", "candidates", "qrels", "exclusions"):
+    for table in ("samples", "pairs", "queries", "candidates", "qrels", "exclusions"):
         write_table(dataset, table, read_table(planted.dataset, table))
     tasks = read_table(planted.dataset, "tasks")
     is_control = pl.col("task_id") == "i2i"

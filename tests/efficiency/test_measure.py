@@ -13,6 +13,7 @@ from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.efficiency.measure import (
     OPERATIONS,
     available_memory,
+    best_of_product,
     measure_efficiency,
     measured,
     sizes_that_fit,
@@ -21,6 +22,8 @@ from pipeline_core.efficiency.measure import (
 from pipeline_core.efficiency.settings import EfficiencySettings
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations.realign import RealignSettings
+from pipeline_core.retrieval.maps import unit
+from pipeline_core.retrieval.search import search
 from pipeline_core.schema.parquet import read_table
 
 GIB = 1 << 30
@@ -28,21 +31,39 @@ GIB = 1 << 30
 
 @pytest.fixture
 def table(tmp_path: Path) -> pl.DataFrame:
-    settings = EfficiencySettings(candidates=(300, 100, 300), queries=20)
+    settings = EfficiencySettings(candidates=(300, 100), queries=20, more_queries=(5,), widths=(16, 24), swept_at=200)
     told: list[tuple[int, int]] = []
     measure_efficiency(
         "model", 16, settings, RealignSettings(), tmp_path, lambda done, total: told.append((done, total))
     )
-    assert told == [(n, 6) for n in range(1, 7)]
+    assert told == [(1, 3), (2, 3), (3, 3)]
     assert all(result.success for result in check_artifact("efficiency", tmp_path))
     return read_table(tmp_path, "efficiency")
 
 
-def test_every_operation_is_measured_at_every_size(table: pl.DataFrame) -> None:
-    assert set(table.select("operation", "n_candidates").rows()) == {(o, n) for o in OPERATIONS for n in (100, 300)}
-    assert len(table) == 6
-    assert set(table.select("model", "width", "n_queries").rows()) == {("model", 16, 20)}
+def test_every_operation_is_measured_under_every_condition(table: pl.DataFrame) -> None:
+    conditions = {(16, 100, 5), (16, 100, 20), (16, 300, 20), (24, 100, 5), (24, 100, 20)}
+    assert set(table.select("operation", "width", "n_candidates", "n_queries").rows()) == {
+        (operation, *condition) for operation in OPERATIONS for condition in conditions
+    }
+    assert len(table) == len(OPERATIONS) * len(conditions)
     assert (table["seconds"] > 0).all()
+    of_candidates = table.filter(pl.col("operation").is_in(["fit", "decompose", "apply"]))
+    times = of_candidates.group_by("operation", "width", "n_candidates").agg(pl.col("seconds").n_unique())
+    assert set(times["seconds"]) == {1}
+
+
+def test_pools_smaller_than_what_is_swept_are_swept_at_the_smallest(tmp_path: Path) -> None:
+    settings = EfficiencySettings(candidates=(100,), queries=20, more_queries=(5,), widths=(), swept_at=50)
+    measure_efficiency("model", 16, settings, RealignSettings(), tmp_path, lambda *_: None)
+    assert read_table(tmp_path, "efficiency").select("n_candidates", "n_queries").unique().height == 2
+
+
+def test_the_plain_product_finds_what_search_finds() -> None:
+    queries, candidates = (unit(synthetic_vectors(n, 16, name)) for n, name in ((30, "queries"), (500, "candidates")))
+    none = np.empty((0, 2), dtype=np.int64)
+    found = search(queries, candidates, none, none, 10).candidates
+    assert np.array_equal(best_of_product(queries, candidates, 10).numpy(), found)
 
 
 def test_memory_of_an_operation_is_what_it_holds_above_the_start() -> None:

@@ -36,6 +36,7 @@ def dense_codes(rows: list[tuple[str, str, str, str]]) -> np.ndarray:
     generator = np.random.default_rng(5)
     codes = np.round(generator.exponential(1.0, (len(rows), C)), 1) * (generator.random((len(rows), C)) < 0.2)
     codes[:, 7] = 0.0
+    codes[:, 11] += 0.5
     return codes.astype(np.float16).astype(np.float64)
 
 
@@ -171,6 +172,22 @@ def test_curve_ends_with_all_features_and_all_energy(built: Path) -> None:
     assert curve.row(-1, named=True)["energy_share"] == pytest.approx(1.0)
     energy = read_table(built, "features").sort("energy_rank")["energy"]
     np.testing.assert_allclose(curve["energy_share"], energy.cum_sum() / energy.sum())
+
+
+def test_concentration_is_counted_off_the_table(built: Path) -> None:
+    features, curve = read_table(built, "features"), read_table(built, "energy_curve")
+    (row,) = read_table(built, "energy_concentration").iter_rows(named=True)
+    holding = curve.filter(pl.col("energy_share") >= 0.99)["rank"].min()
+    always = features.filter(pl.col("frequency") > 0.9)
+    assert (row["n_features"], row["n_live"], row["n_holding"]) == (C, C - 1, holding)
+    assert row["n_always_on"] == row["n_holding_always_on"] == always.height == 1
+    assert row["always_on_energy"] == pytest.approx(always["energy"].sum() / features["energy"].sum())
+
+
+def test_random_overlaps_cover_every_share(built: Path) -> None:
+    rows = read_table(built, "random_overlap").sort("share")
+    assert rows.select("share", "set_size").rows() == [(0.05, 2), (0.2, 8)]
+    assert set(rows["n_holding"]) == set(read_table(built, "energy_concentration")["n_holding"])
 
 
 def test_examples_are_the_largest_codes(built: Path, chosen: dict[str, np.ndarray]) -> None:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import sparse
+from scipy import sparse, stats
 
 from pipeline_core.activations.vectors import top_count
 from pipeline_core.features.attribution import attribution
 from pipeline_core.features.bridge import bridge_matrix, reduce_bridge, strongest_pairs
-from pipeline_core.features.overlap import jaccard, overlap, top_set
-from pipeline_core.features.statistics import energies, energy_curve, ranks
+from pipeline_core.features.overlap import jaccard, overlap, random_overlap, top_set
+from pipeline_core.features.statistics import Energies, concentration, energies, energy_curve, ranks
 
 SETTINGS = settings(max_examples=60, deadline=None)
 
@@ -183,3 +183,28 @@ def test_energy_curve_rises_to_one_with_falling_steps(values: list[float]) -> No
     assert curve[-1] == pytest.approx(1.0 if total > 0 else 0.0)
     if total > 1e-6:
         np.testing.assert_allclose(curve, np.cumsum(sorted(values, reverse=True)) / total, atol=1e-9)
+
+
+def test_random_overlap_is_that_of_independent_sets() -> None:
+    """Two sets of s among m share x features by a hypergeometric law: J = x / (2s - x)."""
+    s, m = 6, 20
+    found = random_overlap(s, m)
+    shared = np.arange(s + 1)
+    law = stats.hypergeom(m, s, s)
+    expected = (law.pmf(shared) * shared / (2 * s - shared)).sum()
+    assert found.pair == pytest.approx(expected, abs=0.01)
+    assert found.pair_low == pytest.approx(law.ppf(0.025) / (2 * s - law.ppf(0.025)))
+    assert found.triple < found.pair
+    assert found == random_overlap(s, m)
+    assert random_overlap(s, m) != random_overlap(s, m + 1)
+
+
+def test_nothing_is_drawn_where_the_sets_take_all_that_hold_the_energy() -> None:
+    assert random_overlap(6, 6).pair is None
+    assert random_overlap(6, 7).pair is not None
+
+
+def test_concentration_of_features_without_energy() -> None:
+    zero = np.zeros(3)
+    found = concentration(Energies(zero, zero, zero, zero, zero))
+    assert (found.n_live, found.n_holding, found.n_always_on, found.always_on_energy) == (0, 0, 0, 0.0)

@@ -9,14 +9,14 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli import app, told
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.errors import LensError
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import read_runs
 from tests.flows.readme import OF_A_SWEEP, OF_ANY_RUN
-from tests.small import SMALL
+from tests.small import SMALL, picture_folder
 
 
 def lens(*arguments: str, store: Path | None = None) -> Result:
@@ -209,6 +209,31 @@ def test_a_mistake_inside_a_step_prints_no_trace(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("lens: "))
     assert "none.png" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            OSError(28, "No space left on device", "/store/x"),
+            "[Errno 28] No space left on device: '/store/x'; see that this can be read, and that",
+        ),
+        (MemoryError(), "the memory is too little: no reason given; lower placement.batch_size, or analyse less data"),
+        (ValueError("a\n b"), "ValueError: a b; if what was given is in order, this is a fault of lens"),
+    ],
+)
+def test_what_nothing_foresaw_is_one_line_with_a_remedy(error: Exception, line: str) -> None:
+    assert told(error).startswith(line)
+
+
+def test_a_home_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture_folder(tmp_path / "pictures", 20)
+    asked = ("run", *settings(tmp_path / "pictures"), "--store", str(tmp_path / "store"))
+    for name in ("HOME", "XDG_CACHE_HOME", "PREFECT_HOME"):
+        monkeypatch.setenv(name, "/dev/null/none")
+    done = process(*asked)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "Prefect cannot write to its folder /dev/null/none; set PREFECT_HOME" in done.stderr
 
 
 def test_help_is_there_for_every_command() -> None:

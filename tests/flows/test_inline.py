@@ -65,7 +65,7 @@ def test_an_inline_run_imports_no_prefect(tmp_path: Path) -> None:
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
     """A plan of the data set alone."""
-    whole = plan_analysis(small_config(picture_folder(tmp_path / "pictures", 12)))
+    whole = plan_analysis(small_config(picture_folder(tmp_path / "pictures", 24)))
     return replace(whole, steps={"dataset": whole.steps["dataset"]})
 
 
@@ -99,7 +99,7 @@ def test_a_users_mistake_is_told_once_and_ends_the_run(plan: Plan, tmp_path: Pat
 
 
 def test_steps_go_on_where_another_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config: RunConfig = small_config(picture_folder(tmp_path / "pictures", 12))
+    config: RunConfig = small_config(picture_folder(tmp_path / "pictures", 24))
     plan = plan_analysis(config)
     carried = []
 

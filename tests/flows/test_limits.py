@@ -10,10 +10,12 @@ from transformers import AutoModel
 from flows.inline import InlineRunner
 from flows.running import run_plan
 from pipeline_core.config import AnalysisConfig
-from pipeline_core.errors import DataError
+from pipeline_core.errors import ContractError, DataError
+from pipeline_core.planner.execution import carry_out
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.report.build import REPORT_FILE
 from pipeline_core.retrieval.search import NEVER
+from pipeline_core.store.artifacts import Store
 from pipeline_core.warehouse.query import query
 from tests.models import tiny_duals, tiny_families, tiny_generative
 from tests.small import picture_folder, small_config
@@ -30,7 +32,7 @@ def hard_folder(place: Path) -> Path:
     metadata = folder / "metadata.csv"
     with metadata.open(newline="") as file:
         header, *rows = csv.reader(file)
-    Image.new("RGB", (1, 2000), "red").save(folder / rows[STRIP][0])
+    Image.new("RGB", (1, 250), "red").save(folder / rows[STRIP][0])
     with metadata.open("w", newline="") as file:
         written = csv.writer(file)
         written.writerow([*header, "split"])
@@ -83,7 +85,7 @@ def test_a_refused_picture_is_a_miss_and_in_no_list(store: Path) -> None:
     ((model, sample_id, *row),) = query(
         store, "SELECT DISTINCT model, sample_id, fault, width, height FROM latest.refused"
     ).rows
-    assert (model, *row) == ("qwen", "input", 1, 2000)
+    assert (model, *row) == ("qwen", "input", 1, 250)
     found = f"SELECT system_id FROM latest.retrieval_hits WHERE sample_id = '{sample_id}'"
     assert {system_id.partition("/")[0] for (system_id,) in query(store, found).rows} == {"clip"}
     counted = "SELECT DISTINCT task_id, n_queries FROM latest.retrieval_metrics WHERE split = 'test' ORDER BY task_id"
@@ -97,9 +99,27 @@ def test_a_refused_picture_is_a_miss_and_in_no_list(store: Path) -> None:
 
 
 def test_more_refusals_than_are_put_up_with_end_the_run_in_one_line(config: AnalysisConfig, tmp_path: Path) -> None:
-    strict = config.dataset.model_copy(update={"max_quarantine_share": 0.001})
-    plan = plan_analysis(config.model_copy(update={"dataset": strict}))
     with pytest.raises(DataError) as told:
-        run_plan("analyze", plan, tmp_path, InlineRunner())
+        run_plan("analyze", plan_analysis(putting_up_with(config, 0.001)), tmp_path, InlineRunner())
     assert str(told.value).startswith("1 of 90 samples that qwen is to embed cannot be used (1.1%, allowed 0.1%): ")
-    assert str(told.value).endswith("; mend these rows, or raise dataset.max_quarantine_share")
+    assert str(told.value).endswith("or raise activations.max_refused_share: what was embedded is kept")
+
+
+def test_what_is_put_up_with_builds_nothing_anew_and_holds_for_what_is_there(
+    config: AnalysisConfig, store: Path
+) -> None:
+    step, place = "activations/qwen", Store(store)
+    strict, as_it_was = plan_analysis(putting_up_with(config, 0.001)), plan_analysis(config)
+    assert as_it_was.is_settled(place)
+    assert set(strict.status(place).values()) == {"present"} and not strict.is_settled(place)
+    with pytest.raises(ContractError, match=r'breaks more_than_allowed: .*"refused": 1, "embedded": 89'):
+        carry_out(strict, step, place, lambda done, total: None)
+    loose = plan_analysis(putting_up_with(config, 0.5))
+    outcome, artifact = carry_out(loose, step, place, lambda done, total: None)
+    assert outcome.cached and artifact.manifest.rules == loose.steps[step].rules != as_it_was.steps[step].rules
+
+
+def putting_up_with(config: AnalysisConfig, share: float) -> AnalysisConfig:
+    """The config with another share of refused samples allowed."""
+    activations = config.activations.model_copy(update={"max_refused_share": share})
+    return config.model_copy(update={"activations": activations})

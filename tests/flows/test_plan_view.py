@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import pytest
 from rich.text import Text
 
+from flows import prefect_runner
 from flows.plan_view import duration, size
+from flows.running import plan_flow
 from tests.flows.test_cli import process, settings
-from tests.small import picture_folder
+from tests.small import picture_folder, small_config
 
 EXTRACTION = """
 import json, sys
@@ -64,6 +66,7 @@ def test_a_plan_fits_a_screen_of_80_columns(pictures: Path, tmp_path: Path, monk
     assert "for 1,000 samples" in done.stdout
     assert "Times by reference: " in done.stdout
     assert "Memory of reference-mllm: " in done.stdout
+    assert "Models: reference-mllm (family reference), reference-contrastive (family reference)." in done.stdout
 
 
 def test_plans_wait_for_no_model_library(pictures: Path, tmp_path: Path) -> None:
@@ -74,6 +77,25 @@ def test_plans_wait_for_no_model_library(pictures: Path, tmp_path: Path) -> None
     subprocess.run([sys.executable, "-c", asked, *arguments], check=True, timeout=60)
 
 
+def test_a_flow_takes_the_plan_that_was_made_before_it_was_called(pictures: Path) -> None:
+    plan = plan_flow("compare", small_config(pictures))
+    prefect_runner.planned["compare"] = plan
+    assert prefect_runner.plan_of("compare", plan.config.model_copy()) is plan
+    assert prefect_runner.plan_of("compare", plan.config) is not plan, "it was for one run"
+    prefect_runner.planned["compare"] = plan
+    other = plan.config.model_copy(update={"repetitions": plan.config.repetitions + 1})
+    assert prefect_runner.plan_of("compare", other) is not plan
+
+
 def test_figures_are_read_by_people() -> None:
     assert [size(n) for n in (None, 12.0, 2_500.0, 3.2e9)] == ["?", "12 B", "2.5 kB", "3.2 GB"]
     assert [duration(n) for n in (None, 0.25, 90.0, 7200.0, 864000.0)] == ["?", "0.25 s", "1.5 min", "2 h", "10 d"]
+
+
+def test_a_plan_without_data_or_model_goes_by_published_counts(tmp_path: Path) -> None:
+    presets = ("--preset", "qwen2-vl-7b", "--preset", "mbeir/mscoco-t2i", "--preset", "paper")
+    done = process("run", *presets, "--set", "dataset.path=nowhere", "--plan", "--store", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "29,809" in done.stdout
+    assert "protocol: paper" in done.stdout
+    assert "By published counts" in done.stdout

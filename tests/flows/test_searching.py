@@ -94,7 +94,7 @@ def test_a_caption_finds_itself(searcher: Searcher, picture: tuple[str, Path]) -
     ("question", "problem"),
     [
         (Question(picture=Path("no/such.png")), r"no/such\.png cannot be read: No such file or directory"),
-        (Question(picture=Path(__file__)), r"test_searching\.py cannot be read: it is no picture"),
+        (Question(picture=Path(__file__)), r"test_searching\.py cannot be read: it is of no known format"),
         (Question("with a hat", Path(__file__)), "no task of the run has samples of modality image_text; it has im"),
     ],
 )

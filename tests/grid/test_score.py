@@ -9,12 +9,13 @@ from scipy import stats
 from pipeline_core.activations.vectors import load_embeddings, representations
 from pipeline_core.grid.score import score_grid
 from pipeline_core.grid.settings import GridSettings
-from pipeline_core.grid.systems import list_grid
+from pipeline_core.grid.systems import MASK_LABELS, list_grid
 from pipeline_core.retrieval import layer_average
 from pipeline_core.retrieval.adaptations import Scope, System, adaptation_settings
-from pipeline_core.retrieval.fitting import TaskVectors, fit
+from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors, fit
 from pipeline_core.retrieval.layer_average import LayerAverages
 from pipeline_core.retrieval.maps import load_maps, unit
+from pipeline_core.retrieval.matched import Matched, train_pairs
 from pipeline_core.retrieval.problems import Problem, problems
 from pipeline_core.retrieval.search import search
 from pipeline_core.retrieval.settings import ScoringSettings
@@ -63,12 +64,14 @@ def ranks(results: Path, system: System, task: str, split: str) -> list[int]:
 
 def task_vectors(study: Study, rep_id: str, problem: Problem) -> TaskVectors:
     embeddings = load_embeddings(study.activations, rep_id)
-    return TaskVectors(embeddings, problem.pools, problem.candidate_prompt_id)
+    matched = Matched(embeddings, train_pairs(study.dataset), SCORING.seed)
+    spectra = SpectrumCache(embeddings, matched=matched)
+    return TaskVectors(embeddings, problem.pools, problem.candidate_prompt_id, spectra)
 
 
 def test_all_tables_are_written_and_equal_when_run_again(study: Study, results: Path, tmp_path: Path):
     again, seen = run(study, tmp_path / "again")
-    assert seen == [(n, 40) for n in range(1, 41)]
+    assert seen == [(n, 58) for n in range(1, 59)]
     for table in tables_of("grid"):
         frame = read_table(results, table.name)
         assert frame.height > 0
@@ -84,6 +87,10 @@ def test_every_layer_pooling_and_mask_is_scored_with_four_adaptations(results: P
         for pooling in ("mean", "last", "max", "min")
         for mask in ("all", "no_image", "no_prompt", "content")
     }
+    places["masks"] = {
+        f"{mask}-{side}" for mask in ("no_image", "no_prompt", "content") for side in ("queries", "candidates")
+    }
+    places["masks"] |= {f"no_words-{side}" for side in ("queries", "candidates", "both")}
     for name, expected in places.items():
         assert set(systems.filter(study=name)["short"]) == {f"{p}/{few}" for p in expected for few in FEW}
     assert not systems["named"].any()
@@ -93,6 +100,17 @@ def test_every_layer_pooling_and_mask_is_scored_with_four_adaptations(results: P
     at = dict(systems.filter(study="poolings").select("short", pl.col("rep_ids").list.first()).iter_rows())
     assert at["mean-all/raw"] == "last"
     assert at["max-content/realign-support"] == "L4/max/content"
+    masked = systems.filter(study="masks", adaptation="identity")
+    assert {
+        name: tuple(row) for name, *row in masked.select("short", "mask", "side", "rep_ids", "label").iter_rows()
+    } == {
+        f"{mask}-{side}/raw": (mask, side, [rep], f"{words} {MASK_LABELS[mask]}, raw")
+        for mask, rep in [(mask, f"L4/mean/{mask}") for mask in ("no_image", "no_prompt", "content")]
+        + [("no_words", "last")]
+        for side, words in (("queries", "queries"), ("candidates", "candidates"), ("both", "both sides"))
+        if side != "both" or mask == "no_words"
+    }
+    assert set(systems.filter(study="poolings")["side"]) == {"both"}
 
 
 def test_every_adaptation_names_its_statistics_and_settings(results: Path):
@@ -100,8 +118,9 @@ def test_every_adaptation_names_its_statistics_and_settings(results: Path):
     ids = set(systems["system_id"].str.strip_prefix("model/adaptations/"))
     every, separate = ("candidates", "support", "joint"), ("candidates", "support")
     betas = ("0", "0.1", "0.3", "1")
-    expected = {"raw", "pca-r4-joint", "pca-r8-joint"}
+    expected = {"raw", "pca-r4-joint", "pca-r8-joint", "trained_head-train"}
     expected |= {f"{name}-{on}" for name in ("mean_removal", "zca", "pca", "ledoit_wolf", "oas") for on in every}
+    expected |= {f"shared_pca{rank}-{on}" for rank in ("", "-r4", "-r8") for on in separate}
     expected |= {f"realign-b{beta}-{on}" for beta in betas for on in every}
     expected |= {f"realign-code-b{beta}-{on}" for beta in betas for on in ("support", "transductive")}
     expected |= {
@@ -163,6 +182,23 @@ def test_realign_of_a_layer_is_the_papers_equation(study: Study, results: Path):
     assert ranks(results, system, "t2i", "test") == expected
 
 
+@pytest.mark.parametrize("side", ["queries", "candidates"])
+def test_one_side_alone_is_masked(study: Study, results: Path, side: str):
+    """Each side's statistics and vectors are those of its own representation."""
+    problem = problems(study.dataset, SCORING.ks)[-2]
+    pool = problem.pools["test"]
+    masked, whole = (task_vectors(study, rep_id, problem) for rep_id in ("L4/mean/content", "last"))
+    by_side = {name: masked if name == side else whole for name in ("queries", "candidates")}
+    for few in FEW:
+        (system,) = (s for s in listed(study) if s.short == f"content-{side}/{few}")
+        queries, candidates = (
+            fit(system, by_side[name], "test")[place].apply(by_side[name].of("test", name))
+            for place, name in enumerate(("queries", "candidates"))
+        )
+        found = search(queries, candidates, pool.relevant, pool.excluded, 1).first_relevant_rank[pool.judged]
+        assert ranks(results, system, problem.task_id, "test") == found.tolist(), system.short
+
+
 def test_scores_follow_what_was_planted(results: Path):
     value = scores(results)
     for adaptation in ("realign-support", "mean_removal-support"):
@@ -198,17 +234,24 @@ def test_comparisons_hold_like_against_like(results: Path):
     }
     layers = {(f"L{n}/{few}", f"L4/{few}") for n in range(4) for few in FEW}
     poolings = {(f"mean-all/{few}", f"{pooling}-all/{few}") for pooling in ("last", "max", "min") for few in FEW}
-    masks = {(f"mean-{mask}/{few}", f"mean-all/{few}") for mask in ("no_image", "no_prompt", "content") for few in FEW}
+    masks = {
+        (f"{mask}-{side}/{few}", f"mean-all/{few}")
+        for mask in ("no_image", "no_prompt", "content", "no_words")
+        for side in ("queries", "candidates", "both")
+        for few in FEW
+        if side != "both" or mask == "no_words"
+    }
+    masks |= {(f"mean-{mask}/{few}", f"mean-all/{few}") for mask in ("no_image", "no_prompt", "content") for few in FEW}
     assert {pair for pair in pairs if not pair[0].startswith("adaptations")} == layers | poolings | masks
     adaptations = {(s.split("/")[1], b.split("/")[1]) for s, b in pairs if s.startswith("adaptations")}
     systems = read_table(results, "systems").filter(study="adaptations")
     assert sum(b == "raw" for _, b in adaptations) == systems.height - 1
     rivals = {name: {b for s, b in adaptations if s == name and b != "raw"} for name, _ in adaptations}
     separate = ("zca", "mean_removal", "ledoit_wolf", "oas", "transport-b0.1", "transport-b0.5")
-    separate += ("layer_average-b0.1", "layer_average-b0.5")
+    separate += ("layer_average-b0.1", "layer_average-b0.5", "shared_pca", "shared_pca-r4", "shared_pca-r8")
     assert {name: found for name, found in rivals.items() if found} == {
-        "realign-b0.1-candidates": {f"{rival}-candidates" for rival in separate},
-        "realign-b0.1-support": {f"{rival}-support" for rival in separate},
+        "realign-b0.1-candidates": {f"{rival}-candidates" for rival in separate} | {"trained_head-train"},
+        "realign-b0.1-support": {f"{rival}-support" for rival in separate} | {"trained_head-train"},
         "realign-b0.1-joint": {
             f"{rival}-joint" for rival in ("zca", "mean_removal", "pca", "pca-r4", "pca-r8", "ledoit_wolf", "oas")
         },

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
+from tests.small import WHOLE
 
 WIDTH = 16
 N = 60
@@ -70,6 +71,7 @@ def _write(root: Path, prompts: bool, n: int) -> Artifacts:
         "primary_k": 5,
         "control": "none",
         "control_of": None,
+        **WHOLE,
         "description": "text to image",
     }
     held_out = [i for i in range(n) if split[i] != "train"]

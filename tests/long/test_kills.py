@@ -76,3 +76,23 @@ def test_a_killed_run_resumes_and_nothing_differs(
     for name, modified in kept.items():
         assert (published / "embeddings" / name).stat().st_mtime_ns == modified, "a finished shard was written again"
     assert diff_runs(store, newest_record(store), newest_record(whole)) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_leaves_no_server(pictures: Path, tmp_path: Path, number: signal.Signals) -> None:
+    store, tick = tmp_path / "store", Event()
+    run = start(pictures, store)
+    while not list(store.glob("sae/.partial-*/checkpoint*")):
+        assert run.poll() is None, "the run ended before it could be stopped"
+        tick.wait(0.02)
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    processes = [Path(f"/proc/{child}") for child in children]
+    servers = [process for process in processes if b"uvicorn" in (process / "cmdline").read_bytes()]
+    assert len(servers) == 1
+    run.send_signal(number)
+    # The server holds the pipe as well: its end is waited for too.
+    printed = run.communicate(timeout=20)[0]
+    assert ("lens: stopped; " in printed) is (number != signal.SIGKILL)
+    assert "Traceback" not in printed
+    assert not servers[0].exists() or "Z" in (servers[0] / "stat").read_text().rpartition(")")[2]
+    finish(start(pictures, store))

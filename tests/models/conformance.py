@@ -18,6 +18,9 @@ from tests.models import tiny
 from tests.models.published import Published
 from tests.models.tiny_families import Tiny, save
 
+COUNTED = ("gme", "vlm2vec", "lamra")
+"""Families whose makers count the tokens of a picture one by one."""
+
 INSTRUCTION = "Summarize the above image in one word:"
 States = np.ndarray
 Pairs = Iterator[tuple[States, States]]
@@ -80,7 +83,10 @@ class Member:
         options = {"return_tensors": "pt", "add_special_tokens": not (bos and text.startswith(bos))}
         if sample.image is None and self.made.family == "paligemma":
             return dict(processor.tokenizer([text], return_token_type_ids=True, **options))
-        inputs = processor(text=[text], images=None if sample.image is None else [sample.image], **options)
+        shown = None if sample.image is None else [self.embedder._family.shown(sample.image)]
+        inputs = dict(processor(text=[text], images=shown, **options))
+        if self.made.family in COUNTED and "image_grid_thw" in inputs:
+            inputs["position_ids"] = torch.arange(inputs["input_ids"].shape[1]).expand(3, 1, -1)
         return {name: value for name, value in inputs.items() if name not in ("labels", "num_patches")}
 
 
@@ -132,7 +138,7 @@ def words_of_roles(member: Member, sample: SampleInput) -> tuple[list[object], l
     decode = member.embedder._processor.tokenizer.decode
     of_role = {role: ids[torch.from_numpy(tokenized.roles == role)] for role in (TEXT, PROMPT, IMAGE)}
     told: list[object] = [decode(of_role[TEXT]).strip(), decode(of_role[PROMPT]).strip()]
-    put_in: list[object] = [(sample.text or "").strip(), (sample.instruction or "").strip()]
+    put_in: list[object] = [(sample.text or "").strip(), member.embedder._family.instruction(sample)]
     picture_id = getattr(member.embedder._base.config, "image_token_id", of_role[IMAGE][:1])
     told += [len(set(of_role[IMAGE].tolist())), len(of_role[IMAGE])]
     put_in += [int(sample.image is not None), int((ids == picture_id).sum()) if len(of_role[IMAGE]) else 0]

@@ -11,6 +11,7 @@ from flows import environment
 from tests.models import conformance
 from tests.models.conformance import BARE, SAMPLES, Dual, Member
 from tests.models.tiny_duals import DUAL
+from tests.models.tiny_embedders import EMBEDDERS
 from tests.models.tiny_families import save
 from tests.models.tiny_generative import GENERATIVE
 
@@ -26,7 +27,8 @@ functions that the conformance tests use; [models.md](models.md) says what these
 every layer, or the vectors of a dual encoder, beside a plain forward pass of transformers; batches are of two, three
 and six samples, pictures of several sizes, texts and both, beside each alone; attention is the weights of every layer
 that attends, beside the model's own. What is shown is what the largest absolute difference stays below. Roles are right
-where the tokens of each say what was put in; dual encoders have none.
+where the tokens of each say what was put in; dual encoders have none. Embedders are shown under the names that they are
+published by, and have their makers' prompts; tests hold their vectors to a second implementation of each recipe.
 
 | family | tiny model | loads | states | batches | roles | attention |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -66,7 +68,7 @@ def page() -> str:
     """Measure all tiny models, and return the page."""
     rows = []
     with tempfile.TemporaryDirectory() as place:
-        for name, made in GENERATIVE.items():
+        for name, made in (GENERATIVE | EMBEDDERS).items():
             rows.append((name, row_of_generative(conformance.loaded(made, save(Path(place) / name, made)))))
         for name, made in DUAL.items():
             rows.append((name, row_of_dual(conformance.saved_dual(made, Path(place) / name))))

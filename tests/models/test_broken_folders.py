@@ -275,13 +275,17 @@ def test_a_broken_folder_is_told_in_one_line(
 
 
 BROKEN_INSIDE: dict[str, tuple[Break, str]] = {
-    "a template that is cut": (holds(TEMPLATE, "{% for"), "template cannot be applied to sample p (unexpected 'end of"),
+    "a template that is cut": (holds(TEMPLATE, "{% for"), "model's chat template (unexpected 'end of"),
     "a template that asks for what is not there": (holds(TEMPLATE, "{{ unknown.field }}"), "'unknown' is undefined"),
-    "a template that refuses": (holds(TEMPLATE, "{{ raise_exception('roles') }}"), "sample p (roles)"),
+    "a template that refuses": (holds(TEMPLATE, "{{ raise_exception('roles') }}"), "(roles); so would any other"),
     "a template that fails": (holds(TEMPLATE, "{{ 1 / 0 }}"), "division by zero"),
     "an empty template": (holds(TEMPLATE, ""), "cannot be prepared"),
-    "a template without the words": (holds(TEMPLATE, "<image>"), "does not repeat the words of sample p"),
+    "a template without the words": (holds(TEMPLATE, "<image>"), "words that the model's chat template changes"),
     "patches of a word": (says(PROCESSOR, patch_size="eight"), "sample p cannot be prepared"),
+    "another part of the tower's features": (
+        says(PROCESSOR, vision_feature_select_strategy="full"),
+        "does not take what its processor makes (Image features and image tokens do not match",
+    ),
     "patches of no pixels": (says(PROCESSOR, patch_size=0), "sample p cannot be prepared"),
     "further tokens that are a word": (says(PROCESSOR, num_additional_image_tokens="one"), "cannot be prepared"),
     "a grey that is a word": (images_say(image_mean="grey"), "mean must have 3 elements"),
@@ -325,7 +329,7 @@ FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
             "text_config": SIZES | {"model_type": "opt", "ffn_dim": 32, "vocab_size": 400, "word_embed_proj_dim": 16},
             "num_query_tokens": 4,
         },
-        "missing 1 required positional argument: 'pixel_values'",
+        "(blip-2) takes no text alone; use another model",
     ),
     "kosmos-2": (
         {

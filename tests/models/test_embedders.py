@@ -26,7 +26,8 @@ from pipeline_core.planner.planning import plan_analysis
 from tests.models import published, tiny
 from tests.models.conformance import load, picture
 from tests.models.published import PUBLISHED
-from tests.models.tiny_families import save
+from tests.models.tiny_embedders import EMBEDDERS
+from tests.models.tiny_families import Tiny, save
 from tests.models.tiny_generative import GENERATIVE
 from tests.small import picture_folder, small_config
 
@@ -153,28 +154,26 @@ def e5_v(model: Any, processor: Any, prompt: str, image: Image.Image | None) -> 
 
 @dataclass(frozen=True)
 class Recipes:
-    """An embedder's family, the tiny model that it is made of, special tokens beside its own, and its recipe."""
+    """An embedder's name, what the tiny one is made of, and its recipe."""
 
     name: str
-    family: str
-    made: str
-    words: tuple[str, ...]
+    made: Tiny
     recipe: Recipe
 
     def prompt(self, sample: str) -> str:
         """Return a sample's prompt; a picture's placeholder is that of the model's type."""
-        found = PROMPTS[self.family][sample]
-        return found.replace("<|image_pad|>", "<image>") if self.made == "llava_next" else found
+        found = PROMPTS[self.made.family][sample]
+        return found.replace("<|image_pad|>", "<image>") if self.recipe is e5_v else found
 
 
-EMBEDDERS = [
-    Recipes("gme-Qwen2-VL-2B-Instruct", "gme", "qwen2_vl", ("<|endoftext|>",), gme),
-    Recipes("Qwen3-VL-Embedding-2B", "qwen3_vl_embedding", "qwen3_vl", (), qwen3),
-    Recipes("VLM2Vec-Qwen2VL-2B", "vlm2vec", "qwen2_vl", (), vlm2vec),
-    Recipes("VLM2Vec-LLaVa-Next", "vlm2vec", "llava_next", (), e5_v),
-    Recipes("LamRA-Ret", "lamra", "qwen2_vl", (), lamra),
-    Recipes("e5-v", "e5_v", "llava_next", ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"), e5_v),
-]
+RECIPES = {
+    "gme-Qwen2-VL-2B-Instruct": gme,
+    "Qwen3-VL-Embedding-2B": qwen3,
+    "VLM2Vec-Qwen2VL-2B": vlm2vec,
+    "VLM2Vec-LLaVa-Next": e5_v,
+    "LamRA-Ret": lamra,
+    "e5-v": e5_v,
+}
 
 
 @dataclass(frozen=True)
@@ -191,12 +190,10 @@ class Member:
         return self.embedder.embed(samples, [own], ()).vectors[0]
 
 
-@pytest.fixture(scope="module", params=EMBEDDERS, ids=lambda recipes: recipes.name)
+@pytest.fixture(scope="module", params=EMBEDDERS)
 def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Member:
-    recipes = request.param
-    made = GENERATIVE[recipes.made]
-    words = made.words | {f"own_{n}_token": word for n, word in enumerate(recipes.words)}
-    folder = save(tmp_path_factory.mktemp("models") / recipes.name, replace(made, words=words))
+    recipes = Recipes(request.param, EMBEDDERS[request.param], RECIPES[request.param])
+    folder = save(tmp_path_factory.mktemp("models") / recipes.name, recipes.made)
     embedder, own = load(folder), load(folder)
     model = AutoModelForImageTextToText.from_pretrained(folder).eval()
     with torch.inference_mode():
@@ -218,7 +215,7 @@ def test_prompts_ids_and_roles_are_the_recipe_s(member: Member, name: str) -> No
     decode = embedder._processor.tokenizer.decode
     assert decode(ids[torch.from_numpy(tokenized.roles == TEXT)]).strip() == (sample.text or "").strip()
     told = decode(ids[torch.from_numpy(tokenized.roles == PROMPT)]).strip()
-    assert told == embedder._family.instruction(sample) * ("instruction" in embedder._family.layout(sample))
+    assert told == embedder._family.instruction(sample) and told in prompt
     assert (tokenized.roles == IMAGE).any() == (sample.image is not None)
 
 
@@ -231,14 +228,14 @@ def test_vectors_are_the_recipe_s_alone_and_beside_others(member: Member) -> Non
 
 def test_it_is_known_by_its_folder_s_name_and_keeps_its_own_prompts(member: Member) -> None:
     facts = member.embedder.facts
-    assert (facts.family, facts.pooling, facts.rendering) == (member.recipes.family, "last", "released")
+    assert (facts.family, facts.pooling, facts.rendering) == (member.recipes.made.family, "last", "released")
     other = describe_model(ModelSettings(name=facts.place, rendering="generation"))
     assert other == facts and facts.prompts == (facts.family != "e5_v")
 
 
 def test_every_embedder_has_a_recipe() -> None:
     named = {(one.name, model_type) for one in FAMILIES.values() if one.names for model_type in one.model_types}
-    assert {(recipes.family, recipes.made) for recipes in EMBEDDERS} == named
+    assert {(made.family, made.config["model_type"]) for made in EMBEDDERS.values()} == named
 
 
 def test_a_processor_that_was_published_without_sizes_is_told_those_of_its_model(tmp_path: Path) -> None:

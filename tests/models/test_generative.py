@@ -15,7 +15,7 @@ from pipeline_core.errors import ModelError
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.hooks import find_decoder
 from pipeline_core.models.prefix import shared_prefix
-from pipeline_core.models.samples import IMAGE, PROMPT, ROLES, TEMPLATE, TEXT, SampleInput
+from pipeline_core.models.samples import IMAGE, PROMPT, ROLES, SYSTEM, TEMPLATE, TEXT, SampleInput
 from tests.models import tiny
 from tests.models.conformance import states_of
 
@@ -41,7 +41,8 @@ def test_roles_reconstruct_what_was_put_in(llava: GenerativeEmbedder, sample: Sa
     assert words(llava, sample, TEXT) == (sample.text or "")
     assert words(llava, sample, PROMPT) == f"{sample.instruction} "
     assert words(llava, sample, IMAGE) == "<image>" * (tiny.N_PATCHES if sample.image else 0)
-    assert words(llava, sample, TEMPLATE).startswith("<|im_start|>system\nA waving hand is a word here.<|im_end|>")
+    assert words(llava, sample, SYSTEM) == "<|im_start|>system\nA waving hand is a word here.<|im_end|>\n"
+    assert words(llava, sample, TEMPLATE).startswith("<|im_start|>user\n")
     assert words(llava, sample, TEMPLATE).endswith("<|im_end|>\n")
 
 
@@ -176,7 +177,7 @@ def test_a_template_that_changes_the_words_is_refused(llava_folder: Path) -> Non
     embedder = tiny.load(llava_folder)
     assert isinstance(embedder, GenerativeEmbedder)
     embedder._processor.chat_template = tiny.TEMPLATE.replace("part['text']", "part['text'] | upper")
-    with pytest.raises(ModelError, match="does not repeat the words of sample text"):
+    with pytest.raises(ModelError, match="words that the model's chat template changes; so would any other"):
         embedder.prepare([SAMPLES[1]])
 
 
@@ -219,4 +220,5 @@ def test_roles_are_stored_by_position() -> None:
         and ROLES[TEXT] == "text"
         and ROLES[PROMPT] == "prompt"
         and ROLES[TEMPLATE] == "template"
+        and ROLES[SYSTEM] == "system"
     )

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from transformers import AutoModel
 
-from pipeline_core.errors import SampleError
+from pipeline_core.errors import ModelError, SampleError
 from pipeline_core.models.contrastive import ContrastiveEmbedder
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.limits import MOST_TOKENS, model_limit
@@ -74,9 +74,15 @@ def test_a_text_that_just_fits_is_long_and_equals_one_of_which_it_is_left(folder
 
 
 def test_an_instruction_that_leaves_no_room_refuses_the_sample(folder: Path) -> None:
-    embedder = generative(folder, max_tokens=8)
-    with pytest.raises(SampleError, match=r"sample words takes \d+ tokens without its words, where the model takes 8"):
-        embedder.prepare([WORDS])
+    embedder, long = generative(folder, max_tokens=80), replace(WORDS, instruction="Say it in one word: " * 20)
+    with pytest.raises(SampleError, match=r"sample words takes \d+ tokens without its words, where the model takes 80"):
+        embedder.prepare([long])
+
+
+def test_a_limit_that_leaves_no_sample_room_is_told_as_such(tmp_path: Path) -> None:
+    told = r"without its words, where the model takes 8; so would any other: .* limit of tokens is model\.max_tokens$"
+    with pytest.raises(ModelError, match=told):
+        generative(tiny.save_llava(tmp_path), max_tokens=8).prepare([WORDS])
 
 
 def test_without_a_setting_a_prompt_has_a_bound_and_pictures_do_not_count(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pipeline_core.models.facts import describe_model
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.prefix import shared_prefix
-from pipeline_core.models.samples import IMAGE, PROMPT, TEMPLATE, TEXT, SampleInput
+from pipeline_core.models.samples import IMAGE, PROMPT, SYSTEM, TEMPLATE, TEXT, SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.models.tokens import TokenBatch
 
@@ -61,11 +61,13 @@ def test_roles_reconstruct_what_was_put_in(mllm: GenerativeEmbedder, samples: li
         ids = tokenized.tokens["input_ids"][0]
         words = {
             role: mllm._processor.tokenizer.decode(ids[torch.from_numpy(tokenized.roles == role)])
-            for role in (TEXT, PROMPT, TEMPLATE)
+            for role in (TEXT, PROMPT, TEMPLATE, SYSTEM)
         }
         assert words[TEXT] == (tokenized.sample.text or "")
         assert words[PROMPT] == f"{tokenized.sample.instruction} "
-        assert words[TEMPLATE].startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
+        assert words[SYSTEM].startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
+        assert words[SYSTEM].endswith("Hugging Face<|im_end|>\n")
+        assert words[TEMPLATE].startswith("<|im_start|>user\n")
         assert words[TEMPLATE].endswith("<|im_end|>\n")
         assert (tokenized.roles == IMAGE).sum() == (16 if tokenized.sample.image else 0)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
+from pipeline_core.errors import ModelError
 from pipeline_core.models import trial
 from pipeline_core.models.contrastive import ContrastiveEmbedder, Vectors
 from pipeline_core.models.facts import describe_model
@@ -59,7 +60,7 @@ def test_a_sound_generative_model_passes_and_says_by_how_much(llava_folder: Path
     assert [finding for finding in found if not finding.ok] == []
     texts = {finding.check: finding.found for finding in found}
     assert texts["family"].startswith("llava: generative, float32")
-    assert texts["roles"].endswith("4 image, 10 text, 9 prompt, 24 template")
+    assert texts["roles"].endswith("4 image, 10 text, 9 prompt, 6 template, 18 system")
     assert "21 tokens run once" in texts["beginning"]
 
 
@@ -97,6 +98,13 @@ def test_a_dual_encoder_with_another_vector_than_the_model_s_is_found(dual_encod
             return np.roll(super().vectors(samples), 1, axis=1)
 
     assert trial.vectors_are_its_own(Shifted()).ok is False
+
+
+def test_vectors_so_small_that_their_squares_vanish_have_a_direction_and_zeros_have_none() -> None:
+    tiny = np.array([[3e-30, 4e-30]], np.float32)
+    np.testing.assert_allclose(trial._direction(tiny), [[0.6, 0.8]], rtol=1e-6)
+    with pytest.raises(ModelError, match="points nowhere"):
+        trial._direction(np.zeros((1, 2), np.float32))
 
 
 def test_a_checkpoint_with_a_missing_tensor_ends_the_trial(llava_folder: Path, tmp_path: Path) -> None:

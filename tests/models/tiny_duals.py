@@ -39,7 +39,8 @@ DUAL = {
         "align",
         processor="AlignProcessor",
         attention="eager",
-        vision_config={"image_size": 32, "width_coefficient": 0.25, "depth_coefficient": 0.25, "hidden_dim": 80},
+        vision_config={"image_size": 32, "width_coefficient": 0.25, "depth_coefficient": 0.25, "hidden_dim": 80}
+        | {"initializer_range": 0.4},
         projection_dim=80,
         images=SQUARE | {"image_processor_type": "EfficientNetImageProcessor"},
     ),

@@ -1,20 +1,25 @@
 """Steps that are built in parts: workers share them without a lock, and whoever seals them builds none twice."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flows.inline import InlineRunner
 from flows.running import run_plan
-from pipeline_core.errors import ConfigError
+from pipeline_core.contracts import suites
+from pipeline_core.errors import ConfigError, ContractError
 from pipeline_core.models import loading
 from pipeline_core.placement import Placement
-from pipeline_core.planner.execution import build_share, carry_out, check_machine
+from pipeline_core.planner.execution import build_share, carry_out, check_machine, mend_inputs
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.digests import file_digest
+from pipeline_core.store.space import NoRoomError
 from tests.small import picture_folder, small_config
 
 STEP = "activations/reference-contrastive"
@@ -26,7 +31,7 @@ def silent(done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    pictures = picture_folder(tmp_path_factory.mktemp("data") / "pictures", 12)
+    pictures = picture_folder(tmp_path_factory.mktemp("data") / "pictures", 24)
     return plan_analysis(
         small_config(pictures, "model.name=reference-contrastive", "compare_with=[]", "placement.shard_size=8")
     )
@@ -40,6 +45,33 @@ def store_with_data(plan: Plan, root: Path) -> Store:
 
 def test_a_step_knows_whether_it_is_built_in_parts(plan: Plan) -> None:
     assert {name for name, step in plan.steps.items() if step.parts} == {STEP}
+
+
+def test_what_a_step_to_be_built_reads_is_read_against_its_digests(plan: Plan, tmp_path: Path, caplog) -> None:
+    store, key = store_with_data(plan, tmp_path), plan.steps["dataset"].key
+    samples = store.folder(key) / "samples.parquet"
+    mend_inputs(plan, store)
+    assert store.status(key) == "present"
+    contents = samples.read_bytes()
+    samples.write_bytes(contents[:-1] + bytes([contents[-1] ^ 1]))
+    mend_inputs(replace(plan, steps={"dataset": plan.steps["dataset"]}), store)
+    assert store.status(key) == "present", "nobody reads it"
+    mend_inputs(plan, store)
+    assert store.status(key) == "missing"
+    assert "was damaged: set aside" in caplog.text
+    carry_out(plan, "dataset", store, silent)
+    assert samples.read_bytes() == contents
+
+
+def test_a_full_disk_names_the_step_and_what_it_takes(plan: Plan, tmp_path: Path, monkeypatch) -> None:
+    store = store_with_data(plan, tmp_path)
+
+    def fill(*_: object) -> None:
+        Path("/dev/full").write_text("x")
+
+    monkeypatch.setattr(type(plan.steps[STEP].maker), "build", fill)
+    with pytest.raises(NoRoomError, match=rf"has no room for {STEP}, which takes about .* MB; .* are free; make room"):
+        carry_out(plan, STEP, store, silent)
 
 
 @pytest.mark.slow
@@ -64,6 +96,37 @@ def test_parts_that_workers_share_make_the_artifact_of_one_worker(
     assert len(parts) > 2
     for file in artifact.manifest.files:
         assert file_digest(alone.folder(plan.steps[STEP].key) / file.path) == file.sha256
+
+
+@pytest.mark.slow
+def test_a_changed_contract_judges_what_is_there_anew_and_builds_nothing(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_with_data(plan, tmp_path / "store")
+    folder = store.folder(plan.steps["dataset"].key)
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*.parquet")}
+    contracts = shutil.copytree(suites.contracts_folder(), tmp_path / "contracts")
+    monkeypatch.setattr(suites, "contracts_folder", lambda: contracts)
+    rule = "SELECT sample_id FROM samples WHERE modality = '{}'"
+    for modality, holds in (("sound", True), ("image", False)):
+        written = {"name": "mute", "column": "modality", "sql": rule.format(modality), "reason": "films come later"}
+        (contracts / "samples.yaml").write_text(yaml.safe_dump({"violations": [written]}))
+        suites.load_contract.cache_clear()
+        changed = plan_analysis(plan.config)
+        try:
+            if holds:
+                outcome, artifact = carry_out(changed, "dataset", store, silent)
+                assert outcome.cached
+                assert "mute" in {result["expectation"] for result in artifact.manifest.contracts}
+                assert store.get(plan.steps["dataset"].key) == artifact
+            else:
+                with pytest.raises(ContractError, match="table samples, column modality breaks mute: "):
+                    carry_out(changed, "dataset", store, silent)
+        finally:
+            suites.load_contract.cache_clear()
+        # The report tells the outcomes of contracts, so that it is another one.
+        assert {n for n, s in changed.steps.items() if s.key != plan.steps[n].key} <= {"report"}
+    assert {file: file.stat().st_mtime_ns for file in folder.rglob("*.parquet")} == before
 
 
 def test_a_device_that_is_not_here_is_refused_before_anything_is_built_unless_no_model_runs(

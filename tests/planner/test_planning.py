@@ -156,6 +156,14 @@ def test_the_share_of_bad_rows_that_is_put_up_with_is_part_of_the_data_set(plan:
     assert "dataset" in changed(plan, pictures, "dataset.max_quarantine_share=0.5")
 
 
+def test_what_is_put_up_with_is_in_no_key_but_in_the_rules_of_its_step(plan: Plan, pictures: Path) -> None:
+    setting = "activations.max_refused_share=0.5"
+    assert changed(plan, pictures, setting) == set()
+    other = plan_sweep(small_config(pictures, "repetitions=3", setting))
+    judged = {name for name, step in other.steps.items() if step.rules != plan.steps[name].rules}
+    assert judged == of_stages(plan, "activations")
+
+
 def test_the_representation_is_chosen_among_stored_vectors_of_models_with_tokens(plan: Plan, pictures: Path) -> None:
     found = changed(plan, pictures, "representation.pooling=max")
     stages = ("codes", "features", "retrieval", "grid", "doses", "index")

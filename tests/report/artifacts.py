@@ -18,6 +18,7 @@ from pipeline_core.report.inputs import RunFacts, StageFact
 from pipeline_core.schema import SHARDED, TABLES
 from pipeline_core.schema.parquet import write_table
 from tests.report.world import ModelFolders, RunWorld, SaeFolders
+from tests.small import WHOLE
 
 COLOURS = ("red", "orange", "gold", "green", "teal", "blue", "purple", "brown")
 SHAPES = ("circle", "square", "triangle", "star", "ring")
@@ -151,6 +152,7 @@ def _dataset(folder: Path, hostile: bool) -> Path:
             control=control,
             control_of=None if control == "none" else "it2i",
             description=f"From {query} to {candidate}, among {len(names)}.",
+            **WHOLE,
         )
         for n in range(QUERIES):
             key = {"task_id": task_id, "query_id": f"q{n:03d}"}
@@ -347,3 +349,5 @@ def _features(rows: Rows, sae_id: str, rep_id: str, beta: tuple[float, float], r
         rows.add("reconstruction", **key, modality=kind, n_vectors=80, **quality)
     log = {"loss": 0.1, "fvu": 0.15, "l0": 31.0, "dead_share": 0.05, "learning_rate": 8e-4, "tokens_per_second": 1e4}
     rows.add("sae_training", sae_id=sae_id, step=10, epoch=5, **log)
+    counts = {"n_samples": 80, "n_tokens": 4000, "held_out_tokens": 0}
+    rows.add("sae_data", sae_id=sae_id, left_out="", **counts)

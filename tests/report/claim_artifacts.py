@@ -16,6 +16,7 @@ from pipeline_core.schema import SHARDED, TABLES, tables_of
 from pipeline_core.schema.parquet import write_table
 from tests.report.artifacts import method_of
 from tests.report.world import ModelFolders, RunWorld, SaeFolders
+from tests.small import WHOLE
 
 GENERATIVE = "maker/generative_one"
 CONTRASTIVE = ("contrastive-a", "contrastive-b")
@@ -57,7 +58,7 @@ class World:
     features: dict[tuple[int, str], pl.DataFrame] = field(default_factory=dict)
     curves: dict[tuple[int, str], pl.DataFrame] = field(default_factory=dict)
     overlaps: dict[tuple[int, str, float, str], float] = field(default_factory=dict)
-    seconds: dict[tuple[str, int], float] = field(default_factory=dict)
+    seconds: dict[tuple[str, int, int], float] = field(default_factory=dict)
     quadrants: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self) -> RunWorld:
@@ -208,11 +209,12 @@ class World:
 
     def _efficiency(self, own: str, model: str) -> Path:
         rows = []
-        for operation, n in product(("fit", "apply", "search"), (1000, 100_000)):
+        conditions = ((1000, 10), (1000, 20), (100_000, 10))
+        for operation, (n, queries) in product(("fit", "apply", "search", "product"), conditions):
             seconds = self._seconds(operation)
             if model == GENERATIVE:
-                self.seconds[operation, n] = seconds
-            size = {"width": 8, "n_queries": 10, "peak_memory_bytes": 1}
+                self.seconds[operation, n, queries] = seconds
+            size = {"width": 8, "n_queries": queries, "peak_memory_bytes": 1}
             rows.append({"model": model, "operation": operation, "n_candidates": n, "seconds": seconds, **size})
         return self._write("efficiency", f"efficiency-{own}", {"efficiency": rows})
 
@@ -232,9 +234,11 @@ class World:
                 "layer": layer,
                 "source": source,
                 "quadrant": ("upper_left", "lower_right")[n % 2],
+                "art": float(self.random.uniform()),
+                "words": float(self.random.uniform()),
             }
             | self._masses()
-            for n, layer, source in product(range(6), (1, 2), ("last", "pooled"))
+            for n, layer, source in product(range(6), LAYERS, ("last", "pooled"))
         ]
         if model == GENERATIVE:
             self.quadrants = rows
@@ -271,7 +275,7 @@ def _compared(systems: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 def _tasks() -> Iterator[dict[str, Any]]:
     for name, (task_type, modality, k, control) in TASKS.items():
         prompts = {"query_prompt_id": "query", "candidate_prompt_id": "candidate", "pool_id": name}
-        told = {"control": control, "control_of": None if control == "none" else "it2i", "description": name}
+        told = {"control": control, "control_of": None if control == "none" else "it2i", "description": name} | WHOLE
         sides = {"query_modality": modality, "candidate_modality": "image"}
         yield {"task_id": name, "task_type": task_type, "primary_k": k, **sides, **prompts, **told}
 

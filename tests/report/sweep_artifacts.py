@@ -245,6 +245,7 @@ def _attention(model: str, folder: Path) -> Path:
             if modality == "image":
                 control = 0.25 + float(random.normal(scale=0.01))
                 shares = {"mass": control + strength * (0.02 * layer + 0.01 * n), "control": control}
+                shares |= {"art": 0.5 * shares["mass"], "words": 0.4}
                 quadrant = ("upper_left", "lower_right")[n % 2]
                 rows.add("attention_quadrants", **key, source=source, quadrant=quadrant, **shares)
     return _write(rows, folder, "attention")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from pipeline_core.report import build
 from pipeline_core.report.claim_rules import load_claims
@@ -143,10 +144,11 @@ EACH: dict[str, Callable[[World, int], dict[str, float]]] = {
         b: triple(w, r, f"{GENERATIVE}/paper", b) - random_triple(w, r, f"{GENERATIVE}/paper") for b in REDUCTIONS
     },
     "image_mask": lambda w, r: {
-        f"{name}, {t}": change(w, r, "no_image", way, t) - 1 for (name, way), t in product(WAYS.items(), COMPOSED)
+        f"{name}, both sides, no image tokens, {t}": change(w, r, "no_image", way, t) - 1
+        for (name, way), t in product(WAYS.items(), COMPOSED)
     },
     "prompt_mask": lambda w, r: {
-        f"{name}, no instruction{more}, {t}": change(w, r, mask, way, t)
+        f"{name}, both sides, no instruction{more}, {t}": change(w, r, mask, way, t)
         for (name, way), (mask, more), t in product(
             WAYS.items(), (("no_prompt", ""), ("content", ", no template")), COMPOSED
         )
@@ -200,6 +202,8 @@ EACH: dict[str, Callable[[World, int], dict[str, float]]] = {
 }
 """Each part's cases in one repetition, worked out from the numbers that the artifacts were made of."""
 
+NOTHING = "numbers that this run does not hold"
+TIMED = {"cost", "cost_by_condition", "cost_against_product"}
 DOSE = "removal/paper/share0.01"
 
 
@@ -207,7 +211,7 @@ class TestQueries:
     """Each query finds the rows that the statistic speaks of, and nothing else."""
 
     def test_every_query_is_worked_out_here(self) -> None:
-        assert set(EACH) | {"cost", "follows_art", "shows_conflict", "under_generation"} == set(PARTS)
+        assert set(EACH) | TIMED | {"follows_art", "shows_conflict", "under_generation"} == set(PARTS)
 
     @pytest.mark.parametrize("name", EACH)
     def test_values(self, claim_world: World, verdicts: Verdicts, name: str) -> None:
@@ -218,12 +222,32 @@ class TestQueries:
         }
         assert values_of(part_of(verdicts, name)) == pytest.approx(wanted)
 
-    def test_cost_is_that_of_the_largest_pool(self, claim_world: World, verdicts: Verdicts) -> None:
-        seconds = {operation: claim_world.seconds[operation, 100_000] for operation in ("fit", "apply", "search")}
-        wanted = {
-            ("100,000 candidates, 10 queries, width 8", 0): (seconds["fit"] + seconds["apply"]) / seconds["search"]
-        }
-        assert values_of(part_of(verdicts, "cost")) == pytest.approx(wanted)
+    @pytest.mark.parametrize(
+        ("name", "against", "conditions"),
+        [
+            ("cost", "search", [(100_000, 10)]),
+            ("cost_against_product", "product", [(100_000, 10)]),
+            ("cost_by_condition", "search", [(1000, 10), (1000, 20)]),
+        ],
+    )
+    def test_costs_are_those_of_the_largest_pool_or_of_every_condition(
+        self, claim_world: World, verdicts: Verdicts, name: str, against: str, conditions: list[tuple[int, int]]
+    ) -> None:
+        seconds, wanted = claim_world.seconds, {}
+        for at in conditions:
+            ratio = (seconds["fit", *at] + seconds["apply", *at]) / seconds[against, *at]
+            wanted["{:,} candidates, {:,} queries, width 8".format(*at), 0] = ratio
+        assert values_of(part_of(verdicts, name)) == pytest.approx(wanted)
+
+    def test_the_conflict_is_how_attention_to_the_art_goes_with_recall(
+        self, claim_world: World, verdicts: Verdicts
+    ) -> None:
+        recall = [claim_world.mean_hit(0, f"L{layer}/raw") for layer in LAYERS]
+        rows = pl.DataFrame(claim_world.quadrants).with_columns(share=pl.col("art") / (pl.col("art") + pl.col("words")))
+        for source, name in (("last", "last token"), ("pooled", "pooled tokens")):
+            by_layer = rows.filter(source=source).group_by("layer").agg(pl.col("share").mean()).sort("layer")
+            wanted = stats.spearmanr(by_layer["share"].to_numpy(), recall).statistic
+            assert values_of(part_of(verdicts, "shows_conflict"))[name, 0] == pytest.approx(wanted)
 
     def test_attention_has_the_interval_of_a_mean_within_quadrants(
         self, claim_world: World, verdicts: Verdicts
@@ -266,7 +290,7 @@ class TestWhatIsMissing:
 
     def test_a_whole_run_lacks_only_what_cannot_be_measured(self, verdicts: Verdicts) -> None:
         lacking = {name: reason for name, reason in self.reasons(verdicts).items() if reason}
-        assert lacking == {name: PARTS[name][1].missing for name in ("shows_conflict", "under_generation")}
+        assert lacking == {"under_generation": PARTS["under_generation"][1].missing}
 
     def test_a_plain_run_needs_a_sweep(self, claim_run: RunWorld) -> None:
         bare = {"grid": None, "doses": None, "attention": None, "efficiency": None}
@@ -314,13 +338,13 @@ class TestWhatIsMissing:
         own = [tuple(replace(m, saes=()) for m in models) for models in all_models(claim_run)]
         found = judged(replace(claim_run, models=own[0], repetitions=tuple(own[1:])).told())
         for name in ("text_features", "text_energy", "more_shared", "few_features", "overlap"):
-            assert part_of(found, name).needs == "numbers that this run does not hold"
+            assert part_of(found, name).needs == NOTHING
 
 
 def test_where_nothing_is_found_no_ratio_is_measured_and_no_gain_decided(tmp_path: Path) -> None:
     found = judged(World(tmp_path, scale=0.0).run().told())
     for name in ("far_behind", "image_mask", "prompt_mask", "flat_in_beta", "last_layer"):
-        assert part_of(found, name).needs == "numbers that this run does not hold"
+        assert part_of(found, name).needs == NOTHING
     gain = part_of(found, "realign_everywhere")
     assert (gain.verdict, gain.needs) == ("not measurable here", AT_LIMITS)
     assert {case.measurements[0].left_out for case in gain.cases} == {"floor"}

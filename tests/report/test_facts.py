@@ -62,7 +62,7 @@ def make_warehouse(connection: duckdb.DuckDBPyConnection, inputs: ReportInputs, 
         for name, repetitions in used.items():
             for repetition in repetitions:
                 connection.execute(
-                    "insert into run_artifacts values (?, ?, 'stage', ?, ?, false, 1)",
+                    "insert into run_artifacts values (?, ?, 'stage', ?, ?, false, 1, '')",
                     [run, f"{repetition}/{name}", prefix + name, repetition],
                 )
     for result in inputs.run.contracts:
@@ -163,4 +163,4 @@ def test_values_with_quotes_stay_values(facts: Facts) -> None:
 
 def test_it_knows_its_questions() -> None:
     assert Facts.knows("claims/far_behind")
-    assert not Facts.knows("claims/shows_conflict")
+    assert not Facts.knows("claims/under_generation")

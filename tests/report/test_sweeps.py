@@ -170,6 +170,14 @@ def test_quadrants_state_the_excess_with_its_interval(
     assert "chance is 25%" in figures["quadrants"].drawn.statement
 
 
+def test_art_is_set_against_words_beside_recall(figures: dict[str, Shown]) -> None:
+    """The art gets half of each mass, the words 40% of all attention."""
+    statement, panels = figures["quadrants"].drawn.statement, panels_of(figures["quadrants"])
+    assert "Of the last layer's attention to art and words, the art gets from the last token" in statement
+    assert "rank correlation with recall over the layers" in statement
+    assert [words for _, words in panels[1].key] == ["from the last token", "from all pooled tokens", "recall, raw"]
+
+
 def test_maps_show_as_many_samples_as_asked_for(swept: ReportInputs) -> None:
     (model,) = figures_of(swept, ReportSettings(maps_shown=3))["maps"].drawn.content
     assert len(model.maps) == 3

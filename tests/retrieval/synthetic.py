@@ -14,6 +14,7 @@ from pipeline_core.schema.parquet import read_table, write_table
 from pipeline_core.settings import Section
 from pipeline_core.stage import Progress
 from tests.limits import write_limits
+from tests.small import WHOLE
 
 SPLITS = {"support": 40, "validation": 30, "test": 50}
 WIDTH, N_FEATURES = 16, 64
@@ -86,11 +87,15 @@ def _write_dataset(folder: Path, ids: list[tuple[str, str]]) -> None:
             "control": "none",
             "control_of": None,
             "description": task,
+            **WHOLE,
         }
         for task, kind, modality in (("t2i", "t->i", "text"), ("i2i", "i->i", "image"))
     ]
+    # The study has no samples of train: support's pairs stand for train's.
+    pairs = [{"image_id": f"image:{key}", "text_id": f"text:{key}"} for split, key in ids if split == "support"]
     rows = {
         "samples": samples,
+        "pairs": [pair | {"split": "train"} for pair in pairs],
         "queries": queries,
         "candidates": candidates,
         "qrels": qrels,

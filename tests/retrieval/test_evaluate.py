@@ -251,3 +251,35 @@ def test_a_task_without_answers_is_refused_in_one_line(tmp_path):
     write_table(unanswered.dataset, "qrels", answered)
     with pytest.raises(DataError, match="no query of task i2i in the split validation has a relevant candidate"):
         run(unanswered, tmp_path / "out")
+
+
+def test_the_denominator_of_all_queries_counts_those_without_an_answer_as_misses(study: Study, results: Path, tmp_path):
+    """A hit rate over all is the number of hits, which both have, divided by the queries that were there."""
+    dataset = shutil.copytree(study.dataset, tmp_path / "dataset")
+    unasked = 30
+    tasks = read_table(dataset, "tasks").with_columns(unanswered=pl.lit(unasked))
+    write_table(dataset, "tasks", tasks)
+    qrels = read_table(dataset, "qrels")
+    lost = qrels.filter(task_id="t2i", query_id="test0007")
+    write_table(dataset, "qrels", qrels.join(lost, on=["task_id", "query_id", "sample_id"], how="anti"))
+    found = {}
+    for denominator in ("judged", "all"):
+        (folder := tmp_path / denominator).mkdir()
+        scoring = SCORING.model_copy(update={"denominator": denominator})
+        bench = replace(study, dataset=dataset, saes=()).bench(folder, scoring, ADAPTATIONS)
+        evaluate(bench, SETTINGS)
+        found[denominator] = folder
+    judged, of_all = (value(folder, "realign") for folder in found.values())
+    n = SPLITS["test"]
+    assert (judged["n_queries"], of_all["n_queries"]) == (n - 1, n + unasked)
+    ranks = read_table(found["all"], "retrieval_ranks").filter(system_id="model/realign", task_id="t2i", split="test")
+    assert of_all["value"] == pytest.approx((ranks["first_relevant_rank"] <= 5).sum() / (n + unasked))
+    for name in ("value", "low", "high", "chance"):
+        assert of_all[name] == pytest.approx(judged[name] * (n - 1) / (n + unasked))
+    of_validation = [
+        read_table(folder, "retrieval_metrics").filter(split="validation")["value"] for folder in found.values()
+    ]
+    assert of_validation[0].equals(of_validation[1])
+    deltas = [read_table(folder, "comparisons").filter(task_id="t2i") for folder in found.values()]
+    np.testing.assert_allclose(deltas[1]["delta"], deltas[0]["delta"] * (n - 1) / (n + unasked))
+    assert deltas[0]["p"].equals(deltas[1]["p"])

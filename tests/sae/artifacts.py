@@ -1,5 +1,6 @@
 """Token states with few true features, and how they are written as the tables of an artifact."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,14 +46,17 @@ def lists(vectors: np.ndarray, kind: pa.DataType) -> pa.ListArray:
     return pa.ListArray.from_arrays(starts, pa.array(vectors.ravel()).cast(kind))
 
 
-def write_tokens(folder: Path, states: np.ndarray, shard: int, scale: float = 1.0) -> None:
+def write_tokens(
+    folder: Path, states: np.ndarray, shard: int, scale: float = 1.0, roles: Sequence[str] = ("text",)
+) -> None:
+    """Write a shard of token states, their roles in turn."""
     n = len(states)
     table = pa.table(
         {
             "sample_id": [f"{shard}-{i:05d}" for i in range(n)],
             "prompt_id": ["text"] * n,
             "token_index": [0] * n,
-            "token_role": ["text"] * n,
+            "token_role": [roles[i % len(roles)] for i in range(n)],
             "vector": lists((states / scale).astype(np.float16), pa.float16()),
             "scale": [scale] * n,
         }

@@ -35,8 +35,13 @@ def test_a_foreign_checkpoint_becomes_an_artifact(kind: str, activations: Path, 
     MAKERS[kind](source, width=WIDTH)
     folder = bring(source, activations, tmp_path / "artifact", k=50 if kind == "paper" else None)
     validate_artifact("sae", folder)
-    assert sorted(f.name for f in folder.iterdir()) == ["cfg.json", "sae_training.parquet", "sae_weights.safetensors"]
-    assert read_table(folder, "sae_training").height == 0
+    assert sorted(f.name for f in folder.iterdir()) == [
+        "cfg.json",
+        "sae_data.parquet",
+        "sae_training.parquet",
+        "sae_weights.safetensors",
+    ]
+    assert [read_table(folder, name).height for name in ("sae_training", "sae_data")] == [0, 0]
     theirs, ours = read_any(source), read_sae(folder)
     for name, tensor in theirs.sae.state().items():
         assert torch.equal(tensor, ours.state()[name])

@@ -67,6 +67,10 @@ def test_the_schema_lets_an_architectures_fields_pass() -> None:
         ([{"name": "a", "kk": 3}], "there is no field 'kk'; known here: architecture, batch_size"),
         ([{"from": "x", "features": 3}], "there is no field 'features'; known here: from, k, name, states"),
         ([{"name": "a", "architecture": "gated"}], "there is no architecture 'gated'; architecture may be topk"),
+        (
+            [{"name": "a", "architecture": "jumprelu"}],
+            "the architecture jumprelu is only read, not trained; architecture may be t",
+        ),
         ([{"name": "a", "architecture": 3}], "there is no architecture '3'; architecture may be topk"),
         ([{"name": "a/b"}], "match pattern"),
         ([{"k": 3}], "Field required"),

@@ -50,7 +50,8 @@ def trained(request: pytest.FixtureRequest, activations: Path, tmp_path_factory:
 
 
 def test_artifact_holds_weights_config_and_log_and_nothing_else(trained: Path) -> None:
-    assert sorted(f.name for f in trained.iterdir()) == ["cfg.json", "sae_training.parquet", "sae_weights.safetensors"]
+    found = sorted(f.name for f in trained.iterdir())
+    assert found == ["cfg.json", "sae_data.parquet", "sae_training.parquet", "sae_weights.safetensors"]
 
 
 def test_training_explains_variance(trained: Path) -> None:
@@ -116,6 +117,22 @@ def assert_same(one: Path, other: Path) -> None:
     assert sorted(f.name for f in one.iterdir()) == sorted(f.name for f in other.iterdir())
 
 
+def test_what_is_not_trained_on_of_the_data_is_measured_afterwards(activations: Path, tmp_path: Path) -> None:
+    """States of samples outside the order are of other data's validation split."""
+    keys = read_table(activations, "tokens", ["sample_id", "prompt_id"]).unique(maintain_order=True)
+    small = TopKSettings(name="paper", features=16, k=3, epochs=1, batch_size=400)
+    train_sae(activations, small, "tiny", tmp_path, 1, 7, lambda done, total: None, keys[:900])
+    (row,) = read_table(tmp_path, "sae_data").to_dicts()
+    states = sparse_states(N_TOKENS, seed=1)[900:].astype(np.float64)
+    sae = read_sae(tmp_path)
+    rebuilt = sae.decode(sae.encode(torch.from_numpy(states).float())).numpy()
+    fvu = np.square(states - rebuilt).sum() / np.square(states - states.mean(axis=0)).sum()
+    assert row.pop("held_out_fvu") == pytest.approx(fvu, rel=1e-2)
+    assert 0 < row.pop("held_out_l0") <= 3
+    counts = {"n_samples": 900, "n_tokens": 900, "held_out_tokens": 100}
+    assert row == {"sae_id": "tiny/paper", "trained_on": None, "left_out": "", **counts}
+
+
 def test_finished_training_is_not_repeated(activations: Path, tmp_path: Path) -> None:
     folder = train(activations, tmp_path / "sae")
     before = (folder / "sae_weights.safetensors").stat().st_mtime_ns
@@ -153,6 +170,20 @@ def test_map_holds_every_state_once_and_restores_scales(activations: Path, tmp_p
     np.testing.assert_allclose(tokens.batch(np.arange(N_TOKENS)).numpy(), expected, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(tokens.mean().numpy(), expected.mean(axis=0), atol=1e-3)
     np.testing.assert_array_equal(tokens.batch(np.array([9, 2])).numpy(), tokens.batch(np.array([2, 9])).numpy())
+
+
+def test_tokens_of_some_roles_are_left_out_and_the_others_keep_their_order(tmp_path: Path) -> None:
+    states = sparse_states(9, seed=4)
+    write_tokens(tmp_path, states[:5], 0, roles=("system", "text", "template"))
+    write_tokens(tmp_path, states[5:], 1, roles=("text", "system"))
+    kept = states[[1, 2, 4, 5, 7]]
+    left = map_tokens(tmp_path, tmp_path / "states.npy", leave_out=("system",))
+    np.testing.assert_allclose(left.halves, kept, rtol=1e-3)
+    backwards = read_table(tmp_path, "tokens", ["sample_id", "prompt_id"])[::-1]
+    turned = map_tokens(tmp_path, tmp_path / "turned.npy", backwards, leave_out=("system",))
+    np.testing.assert_allclose(turned.halves, kept[::-1], rtol=1e-3)
+    with pytest.raises(DataError, match="has 0 token states but for system, text, template, too few"):
+        map_tokens(tmp_path, tmp_path / "none.npy", leave_out=("system", "text", "template"))
 
 
 @pytest.mark.parametrize("n_tokens", [0, 1])

@@ -2,15 +2,18 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
+import time
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_core.errors import ContractError, StoreError
-from pipeline_core.store import fingerprint
+from pipeline_core.store import digests, fingerprint
 from pipeline_core.store.artifacts import Store, read_artifact
 from pipeline_core.store.fingerprint import StageKey, canonical_json
 
@@ -122,6 +125,89 @@ def test_verify_finds_altered_bytes_of_the_same_size(tmp_path) -> None:
     assert store.status(KEY) == "present"
     (problem,) = store.verify()
     assert (problem.file, problem.what) == ("data.txt", "has other contents than were published")
+
+
+def flip(path: Path, back: bool = True) -> None:
+    """Change a byte, and the time of the change back."""
+    stat = path.stat()
+    contents = bytearray(path.read_bytes())
+    contents[-1] ^= 1
+    path.write_bytes(contents)
+    if back:
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_what_is_built_upon_is_read_against_its_digest(tmp_path, caplog) -> None:
+    store = Store(tmp_path)
+    folder = store.materialize(KEY, write("contents"))[0].folder
+    assert store.get(KEY).folder == folder
+    assert store.mend(KEY) == "present"
+    flip(folder / "data.txt")
+    assert store.status(KEY) == "present", "which reads nothing"
+    with pytest.raises(StoreError, match="damaged"):
+        store.get(KEY)
+    assert store.mend(KEY) == "missing"
+    assert "set aside" in caplog.text
+    assert len(list((tmp_path / ".damaged").iterdir())) == 1
+    assert not store.materialize(KEY, write("contents"))[1]
+    assert store.mend(KEY) == "present"
+
+
+def age(path: Path) -> None:
+    """Wait until clocks of file systems tell its last change from the next one."""
+    while time.time() - path.stat().st_ctime < 2.1:
+        Event().wait(0.1)
+
+
+def test_bytes_are_read_once_a_process_while_nothing_changes(tmp_path, monkeypatch) -> None:
+    store = Store(tmp_path)
+    data = store.materialize(KEY, write("contents"))[0].folder / "data.txt"
+    age(data)
+    reads = []
+    real = digests.file_digest
+    monkeypatch.setattr(digests, "file_digest", lambda path: reads.append(path) or real(path))
+    assert [store.mend(KEY) for _ in range(3)] == ["present"] * 3
+    assert reads == [data]
+    flip(data)
+    with pytest.raises(StoreError, match="damaged"):
+        store.get(KEY)
+    assert reads == [data, data]
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../other/data.txt", "a/../../b", ""])
+def test_a_manifest_that_names_files_outside_is_damage(tmp_path, path: str) -> None:
+    store = Store(tmp_path)
+    manifest = store.materialize(KEY, write("contents"))[0].folder / "manifest.json"
+    manifest.write_text(
+        manifest.read_text()
+        .replace('"path":"data.txt"', f'"path":"{path}"')
+        .replace('"path": "data.txt"', f'"path": "{path}"')
+    )
+    assert store.status(KEY) == "damaged"
+    assert [p.what for p in store.verify()] == [f"the manifest of sae/{KEY.short} cannot be read"]
+
+
+def test_an_artifact_under_anothers_name_is_damage(tmp_path) -> None:
+    store = Store(tmp_path)
+    other = StageKey("sae", 2)
+    shutil.copytree(store.materialize(KEY, write("contents"))[0].folder, store.folder(other))
+    assert store.status(other) == "damaged"
+    assert [p.what for p in store.verify()] == [f"the manifest of sae/{other.short} is another artifact's"]
+
+
+def test_prune_removes_links_not_what_they_lead_to(tmp_path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine.txt").write_text("mine")
+    store = Store(tmp_path / "store")
+    (store.root / "sae").mkdir()
+    link = store.root / "sae" / ("0" * 16)
+    link.symlink_to(outside)
+    (store.root / ".models").mkdir()
+    assert store.prune(set, dry_run=False) == [link, store.root / ".models"]
+    assert (outside / "mine.txt").read_text() == "mine"
+    assert not link.is_symlink()
+    assert not (store.root / ".models").exists()
 
 
 def _build_in_process(root: Path, log: Path) -> None:

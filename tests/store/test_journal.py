@@ -122,3 +122,16 @@ def test_a_garbled_record_is_named(tmp_path) -> None:
 def test_a_missing_record_is_named(tmp_path) -> None:
     with pytest.raises(StoreError, match="there is no run record"):
         find_run(tmp_path, str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize("place", [{"stage": ".."}, {"stage": "/etc"}, {"fingerprint": "../../x"}, {"fingerprint": ""}])
+def test_a_record_that_leads_out_of_the_store_is_refused(tmp_path: Path, place: dict[str, str]) -> None:
+    with journalled_run(tmp_path, "analyze", {}, PLANNED) as run:
+        pass
+    path = tmp_path / "runs" / f"{run.record.run_id}.json"
+    values = json.loads(path.read_text())
+    values["artifacts"][0] |= place
+    path.write_text(json.dumps(values))
+    with pytest.raises(StoreError, match="cannot be read") as caught:
+        read_runs(tmp_path)
+    assert "\n" not in str(caught.value)

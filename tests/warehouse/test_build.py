@@ -158,12 +158,18 @@ def test_a_build_that_was_killed_is_cleared_away(copied_store: CopyStore) -> Non
     assert query(root, "SELECT count(*) FROM latest_run").rows == ((1,),)
 
 
-def test_a_store_that_has_moved_gets_new_views(copied_store: CopyStore) -> None:
+def test_a_store_that_has_moved_gets_new_views_once_and_is_told(
+    copied_store: CopyStore, caplog: pytest.LogCaptureFixture
+) -> None:
     root = copied_store("before")
     build_warehouse(root)
     moved = root.rename(root.with_name("it's after"))
+    query(moved, "SELECT 1")
+    assert f"the store was moved here from {root}: its warehouse is built anew, once" in caplog.messages
+    caplog.clear()
     assert query(moved, "SELECT count(*) FROM embeddings").rows == ((len(good_tables("activations")["embeddings"]),),)
     assert query(moved, "SELECT count(*) FROM latest_run").rows == ((1,),)
+    assert caplog.messages == []
 
 
 def test_a_store_without_artifacts_has_empty_tables(tmp_path: Path) -> None:

@@ -58,3 +58,9 @@ def test_json_reads_back_without_what_json_does_not_know() -> None:
 
 def no_json(name: str) -> None:
     raise AssertionError(f"{name} is no JSON")
+
+
+def test_json_has_every_column_though_two_have_one_name() -> None:
+    result = QueryResult(("n", "n", "n_2", "n"), ("INTEGER",) * 4, ((1, 2, 3, 4),))
+    assert json.loads(to_json(result)) == [{"n": 1, "n_3": 2, "n_2": 3, "n_4": 4}]
+    assert to_csv(result).splitlines()[0] == "n,n,n_2,n"

@@ -1,14 +1,18 @@
 """Users' SQL: the questions it must answer, what it refuses, and how it fails."""
 
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline_core.errors import QueryError
 from pipeline_core.schema import TABLES
+from pipeline_core.warehouse import query as asking
+from pipeline_core.warehouse.build import publish_runs
 from pipeline_core.warehouse.format import to_json
 from pipeline_core.warehouse.parameters import Value, told
 from pipeline_core.warehouse.query import query, schema_text, top_features
@@ -139,6 +143,68 @@ def test_other_files_are_out_of_reach(made_store: Path, call: str) -> None:
     with pytest.raises(QueryError) as caught:
         query(made_store, f"SELECT * FROM {call.format(store=made_store)}")
     assert "root:" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT getenv('HOME')",
+        "SELECT * FROM sniff_csv('/etc/passwd')",
+        "SELECT * FROM read_parquet('/etc/passwd')",
+        "SELECT * FROM sqlite_scan('/etc/passwd', 'x')",
+        "SELECT * FROM query('COPY runs TO stolen')",
+        "WITH gone AS (DELETE FROM runs RETURNING *) SELECT * FROM gone",
+        "SELECT * FROM glob('{store}/../*')",
+        "SELECT 1; COPY runs TO '{store}/out.csv'",
+        "SELECT write_log('x', level := 'error', scope := 'y') FROM read_text('/proc/self/environ')",
+    ],
+)
+def test_attacks_within_a_select_come_to_nothing(made_store: Path, sql: str) -> None:
+    files = sorted(made_store.rglob("*"))
+    with pytest.raises(QueryError) as caught:
+        query(made_store, sql.format(store=made_store))
+    assert "\n" not in str(caught.value)
+    assert sorted(made_store.rglob("*")) == files
+
+
+ENDLESS = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range + b.range = 3"
+
+
+def test_a_question_without_end_is_ended(made_store: Path) -> None:
+    with pytest.raises(QueryError, match=r"more than 0\.2 s; ask for less"):
+        query(made_store, ENDLESS, limit_seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT list(range) FROM range(10000000000)",
+        "SELECT string_agg(repeat('x', 1000000), '') FROM range(1000000)",
+        "SELECT * FROM range(100000000000)",
+    ],
+)
+def test_a_question_that_fills_the_memory_is_ended(
+    made_store: Path, sql: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(asking, "LIMIT_MEMORY", "64MB")
+    monkeypatch.setattr(asking, "LIMIT_ROWS", 1000)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(QueryError, match=r"more than 1,000 rows|more memory than 64MB"):
+        query(made_store, sql)
+    assert list(tmp_path.iterdir()) == [], "nothing is written for want of memory"
+
+
+@pytest.mark.parametrize(
+    "file", ["../../other.duckdb", "/etc/passwd", "warehouse-1.duckdb/../../x", "warehouse-1.duckdb\n"]
+)
+def test_a_pointer_that_leads_out_of_the_store_is_none(copied_store: Callable[[str], Path], file: str) -> None:
+    root = copied_store("store")
+    pointer = root / "warehouse" / "current"
+    pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"file": file}))
+    with pytest.raises(QueryError, match="has no warehouse"):
+        query(root, "SELECT 1")
+    publish_runs(root)
+    assert query(root, "SELECT 1").rows == ((1,),)
 
 
 @pytest.mark.parametrize(

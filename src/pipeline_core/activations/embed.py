@@ -8,7 +8,7 @@ import torch
 
 from pipeline_core.activations.plan import Request
 from pipeline_core.activations.refusals import Refusal
-from pipeline_core.dataset.images import DECODING_ERRORS, ImageReader, decode
+from pipeline_core.dataset.images import ImageReader, PictureError, decode
 from pipeline_core.errors import DataError, SampleError
 from pipeline_core.models.embedder import AttendingEmbedder, Embedded, Embedder
 from pipeline_core.models.representations import Representation
@@ -19,7 +19,7 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 def sample_input(reader: ImageReader, request: Request) -> SampleInput:
-    """Return what a model is given, the picture opened; states are kept of samples of the train split.
+    """Return what a model is given, the picture opened.
 
     Raises:
         DataError: the picture is gone: no fault of the sample's.
@@ -29,7 +29,7 @@ def sample_input(reader: ImageReader, request: Request) -> SampleInput:
         image = None if request.image_ref is None else decode(reader.read_bytes(request.image_ref))
     except DataError as error:
         raise DataError(f"sample {request.sample_id}: {error.problem}", error.remedy) from None
-    except DECODING_ERRORS as error:
+    except PictureError as error:
         reason = f"has a picture that cannot be decoded ({request.image_ref}): {error}"
         raise SampleError(request.sample_id, request.prompt_id, reason) from None
     return SampleInput(
@@ -39,7 +39,7 @@ def sample_input(reader: ImageReader, request: Request) -> SampleInput:
         request.text,
         request.instruction,
         request.image_key,
-        keeps_states=request.split == "train",
+        keeps_states=request.keeps_states,
     )
 
 

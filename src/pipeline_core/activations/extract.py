@@ -4,7 +4,7 @@ Shards are partitions: each is built into files of its own, without a lock, by w
 them all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,13 +13,19 @@ import polars as pl
 from pipeline_core.activations.embed import embed_samples, open_samples
 from pipeline_core.activations.plan import DatasetTables, Shard, plan_extraction
 from pipeline_core.activations.refusals import Refusal
-from pipeline_core.activations.settings import ActivationsSettings
+from pipeline_core.activations.settings import TRAINING, ActivationsSettings, RepresentationSettings
 from pipeline_core.activations.shards import join, write_shard
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.models.embedder import Embedded, Embedder
+from pipeline_core.models.representations import Representation, chosen_representation
+
+OF_TRAINING = RepresentationSettings(pooling="mean")
+"""The representation that is kept of data that only train autoencoders: they know the layer by it."""
 
 
-def plan_shards(dataset: Path, prompts: bool, *, batch_size: int, shard_size: int) -> tuple[Shard, ...]:
+def plan_shards(
+    dataset: Path, prompts: bool, *, batch_size: int, shard_size: int, training_alone: bool = False
+) -> tuple[Shard, ...]:
     """Return the partitions of an extraction, which no model need be loaded for.
 
     Args:
@@ -27,11 +33,12 @@ def plan_shards(dataset: Path, prompts: bool, *, batch_size: int, shard_size: in
         prompts: the model follows instructions.
         batch_size: most samples a pass.
         shard_size: samples a shard.
+        training_alone: the data train autoencoders, and are not searched.
 
     Raises:
         DataError: a training sample's modality occurs in no task.
     """
-    return plan_extraction(DatasetTables.read(dataset), prompts, shard_size, batch_size)
+    return plan_extraction(DatasetTables.read(dataset), prompts, shard_size, batch_size, training_alone)
 
 
 def build_shard(
@@ -41,6 +48,7 @@ def build_shard(
     shard: Shard,
     folder: Path,
     advance: Callable[[int], None],
+    analysed: RepresentationSettings = OF_TRAINING,
 ) -> list[Refusal]:
     """Write one shard; several may be built at once, and ``seal_shards`` ends them.
 
@@ -51,6 +59,7 @@ def build_shard(
         shard: one of ``plan_shards``.
         folder: where the files of all shards go.
         advance: called with the number of requests that were done since it was last called.
+        analysed: the representation that is kept where the settings keep one.
 
     Returns:
         The samples that the model refused: their pictures cannot be decoded, its processor does not take them, or they
@@ -61,10 +70,11 @@ def build_shard(
         DataError: a picture is gone.
         ModelError: the model gives values that are not finite.
     """
-    representations = embedder.representations(settings.layer)
+    representations = kept_representations(embedder.representations(settings.layer), settings, analysed)
     parts: list[Embedded] = []
     refusals: list[Refusal] = []
     with ImageReader(dataset) as reader, embedder.remembering_pictures():
+        reader.expect(request.image_ref for request in shard.requests if request.image_ref)
         for batch in shard.batches:
             samples = open_samples(reader, batch, refusals)
             parts += embed_samples(embedder, samples, representations, settings.token_roles, refusals)
@@ -73,3 +83,13 @@ def build_shard(
     rows = [of_model | asdict(rep) for rep in representations]
     write_shard(folder, shard, pl.DataFrame(rows), join(parts), refusals)
     return refusals
+
+
+def kept_representations(
+    known: Sequence[Representation], settings: ActivationsSettings, analysed: RepresentationSettings
+) -> Sequence[Representation]:
+    """Return those of a model's representations that the settings keep."""
+    if settings.store == "all":
+        return known
+    kept = OF_TRAINING if settings.store == TRAINING else analysed
+    return [chosen_representation(known, kept.pooling, kept.mask)]

@@ -16,6 +16,7 @@ from pipeline_core.activations.vectors import PLAIN_PROMPT
 from pipeline_core.errors import DataError
 from pipeline_core.schema.parquet import read_table
 
+_TRAIN, _HELD_OUT = "train", "validation"
 _ORDER = 512
 """Requests that ``training_order`` puts in order together, whatever the size of shards."""
 
@@ -52,6 +53,7 @@ class Request:
     image_ref: str | None
     image_key: str | None
     split: str
+    keeps_states: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class Shard:
         return tuple(request for batch in self.batches for request in batch)
 
 
-def plan_extraction(tables: DatasetTables, prompts: bool, shard_size: int, batch_size: int) -> tuple[Shard, ...]:
+def plan_extraction(
+    tables: DatasetTables, prompts: bool, shard_size: int, batch_size: int, training_alone: bool = False
+) -> tuple[Shard, ...]:
     """Plan the extraction.
 
     Requests are put in an order that looks random but is fixed, by a digest of their picture or sample, so that every
@@ -83,17 +87,18 @@ def plan_extraction(tables: DatasetTables, prompts: bool, shard_size: int, batch
         prompts: the model follows instructions; others embed each sample once, under the prompt ``none``.
         shard_size: requests a shard.
         batch_size: most requests a batch.
+        training_alone: as in ``needed_requests``.
 
     Raises:
         DataError: a training sample's modality occurs in no task, so that no instruction is known for it.
     """
-    requests = needed_requests(tables, prompts)
+    requests = needed_requests(tables, prompts, training_alone)
     chunks = _chunks(requests, shard_size)
     return tuple(Shard(number, _batches(chunk, batch_size), len(requests)) for number, chunk in enumerate(chunks))
 
 
 def training_order(tables: DatasetTables, prompts: bool) -> pl.DataFrame:
-    """Return the order in which an autoencoder takes the states of samples: that of shards of one fixed size.
+    """Return the order in which an autoencoder takes the states of train samples: that of shards of one fixed size.
 
     How an extraction was cut into shards is a matter of placement, which no result may hang on.
 
@@ -104,12 +109,19 @@ def training_order(tables: DatasetTables, prompts: bool) -> pl.DataFrame:
         DataError: as in ``plan_extraction``.
     """
     chunks = _chunks(needed_requests(tables, prompts), _ORDER)
-    ordered = [pair for chunk in chunks for pair in sorted((r.sample_id, r.prompt_id) for r in chunk)]
+    trained = ([(r.sample_id, r.prompt_id) for r in chunk if r.split == _TRAIN] for chunk in chunks)
+    ordered = [pair for chunk in trained for pair in sorted(chunk)]
     return pl.DataFrame(ordered, {"sample_id": pl.String, "prompt_id": pl.String}, orient="row")
 
 
-def needed_requests(tables: DatasetTables, prompts: bool) -> list[Request]:
+def needed_requests(tables: DatasetTables, prompts: bool, training_alone: bool = False) -> list[Request]:
     """Return each (sample, prompt) that a task or the training of SAEs needs, once, by sample and prompt id.
+
+    Args:
+        tables: the data set.
+        prompts: the model follows instructions.
+        training_alone: the data train autoencoders and are not searched: there are no queries and candidates, and
+            states are kept of the split validation, too, to measure an autoencoder on what it has not seen.
 
     Raises:
         DataError: as in ``plan_extraction``.
@@ -117,14 +129,16 @@ def needed_requests(tables: DatasetTables, prompts: bool) -> list[Request]:
     columns = ["sample_id", "prompt_id"]
     queries = tables.queries.select(columns)
     candidates = tables.candidates.join(tables.tasks, on="pool_id").select("sample_id", prompt_id="candidate_prompt_id")
-    train = tables.samples.filter(pl.col("split") == "train")
+    keeping = [_TRAIN, _HELD_OUT] if training_alone else [_TRAIN]
+    train = tables.samples.filter(pl.col("split").is_in(keeping))
     training = train.select(
         "sample_id", prompt_id=pl.col("modality").replace_strict(default_prompts(tables.tasks), default=None)
     )
     if training["prompt_id"].null_count():
         modality = train.filter(training["prompt_id"].is_null())["modality"][0]
         raise DataError(f"no task has samples of modality {modality}", "give the data set a task that uses them")
-    pairs = pl.concat([queries, candidates.select(columns), training.select(columns)])
+    asked = [] if training_alone else [queries, candidates.select(columns)]
+    pairs = pl.concat([*asked, training.select(columns)])
     if not prompts:
         pairs = pairs.with_columns(prompt_id=pl.lit(PLAIN_PROMPT))
     instructions = tables.prompts.select("prompt_id", instruction="text")
@@ -138,6 +152,7 @@ def needed_requests(tables: DatasetTables, prompts: bool) -> list[Request]:
             row["image_ref"],
             row["sha256"],
             row["split"],
+            row["split"] in keeping,
         )
         for row in pairs.unique()
         .join(tables.samples, on="sample_id")

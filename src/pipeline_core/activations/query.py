@@ -7,7 +7,8 @@ from pathlib import Path
 from pipeline_core.activations.plan import DatasetTables, default_prompts
 from pipeline_core.activations.settings import ActivationsSettings, RepresentationSettings
 from pipeline_core.activations.vectors import Matrix
-from pipeline_core.dataset.images import DECODING_ERRORS, decode
+from pipeline_core.dataset.images import PictureError, decode
+from pipeline_core.dataset.places import read_regular
 from pipeline_core.errors import QueryError
 from pipeline_core.models.embedder import Embedder
 from pipeline_core.models.representations import chosen_representation
@@ -71,9 +72,9 @@ def embed_question(
     image = None
     if question.picture is not None:
         try:
-            image = decode(question.picture.read_bytes())
-        except DECODING_ERRORS as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no picture"
+            image = decode(read_regular(question.picture))
+        except (PictureError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise QueryError(f"{question.picture} cannot be read: {reason}", "name a picture file") from None
     sample = SampleInput("query", prompts[modality], image, question.text or None, instruction)
     chosen = representation.of_model(embedder.facts)

@@ -42,7 +42,8 @@ def check_share(model: str, refusals: Sequence[Refusal], planned: int, max_share
         DataError: more were refused, or all.
     """
     rows = [(refusal.sample_id, refusal.reason) for refusal in refusals]
-    refuse_if_too_many(planned - len(rows), rows, max_share, f"samples that {model} is to embed")
+    what, setting = f"samples that {model} is to embed", "activations.max_refused_share: what was embedded is kept"
+    refuse_if_too_many(planned - len(rows), rows, max_share, what, setting)
 
 
 def check_refusals(activations: Path, dataset: Path, planned: int, max_share: float) -> None:

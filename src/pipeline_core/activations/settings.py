@@ -6,17 +6,35 @@ from pydantic import Field
 
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.representations import Mask, Pooling
-from pipeline_core.models.samples import ROLES, Role
-from pipeline_core.settings import Section
+from pipeline_core.models.samples import Role
+from pipeline_core.settings import Section, Unit
+
+TRAINING = "training"
+"""What is kept of data that only train autoencoders."""
 
 
 class ActivationsSettings(Section):
     """The one hooked pass over the samples."""
 
     of_tokens = True
+    tolerance = frozenset({"max_refused_share"})
 
+    store: Literal["all", "analysed", "training"] = Field(
+        "all",
+        description="Vectors kept: of every layer, pooling and mask; the analysed one, for large pools, which lens "
+        "sweep needs more than; or, of data that only train autoencoders, what that needs.",
+    )
     layer: int | None = Field(None, ge=0, description="Analysis layer; null is the last, after the final norm.")
-    token_roles: tuple[Role, ...] = Field(ROLES, min_length=1, description="Tokens whose states train the SAE.")
+    token_roles: tuple[Role, ...] = Field(
+        ("image", "text", "prompt", "template"),
+        min_length=1,
+        description="Tokens whose states are kept to train SAEs; the template's are those of the system's turn, too.",
+    )
+    max_refused_share: Unit = Field(0.05, description="Share of samples refused by a model above which the run fails.")
+
+    def for_data(self, data: Section) -> Section:
+        """Return the section for data that autoencoders are trained on, and nothing else."""
+        return self.model_copy(update={"store": TRAINING})
 
 
 class RepresentationSettings(Section):

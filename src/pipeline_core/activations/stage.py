@@ -1,10 +1,10 @@
 """The stage ``activations``: the one hooked pass of a model over the data set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline_core.activations.settings import ActivationsSettings
-from pipeline_core.dataset.settings import DatasetSettings
+from pipeline_core.activations.settings import TRAINING, ActivationsSettings, RepresentationSettings
+from pipeline_core.errors import ConfigError
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.stage import Input, Load, ModelStage, ModelSubject, Partitioned, Work
 
@@ -17,28 +17,47 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
 
     name = "activations"
     about = "Runs a model once over every sample: pooled embeddings, and token states where the model has some."
-    version = 4
+    version = 5
     settings = ActivationsSettings
-    shared = ("dataset",)
+    shared = ("representation",)
     inputs = (Input("dataset", of_analysis=True),)
     runs_model = True
+
+    def check(self, subject: ModelSubject) -> None:
+        """See that what is analysed is embedded."""
+        if not subject.data and subject.settings(ActivationsSettings).store == TRAINING:
+            raise ConfigError(
+                f"activations.store is {TRAINING}, which keeps nothing to analyse",
+                "set activations.store to all or analysed",
+            )
+
+    def unkeyed(self, subject: ModelSubject) -> frozenset[str]:
+        """Return the choice of a representation, unless it alone is kept."""
+        return (
+            frozenset() if subject.settings(ActivationsSettings).store == "analysed" else frozenset({"representation"})
+        )
 
     def source(self, subject: ModelSubject) -> str:
         """Return what the model is known by."""
         return subject.model.identity
+
+    def limits(self, work: Work[ModelSubject]) -> Mapping[str, float]:
+        """Return the share of samples that a model may refuse."""
+        return {"max_refused_share": work.settings(ActivationsSettings).max_refused_share}
 
     def volume(self, subject: ModelSubject, load: Load) -> float:
         """Return what embeddings of every representation take, and token states as if none were alike."""
         from pipeline_core.models.representations import count_representations
         from pipeline_core.schema.parquet import EMBEDDING_ROW_GROUP, ROW_GROUP, stored_bytes
 
-        n = count_representations(load.n_layers, subject.settings(ActivationsSettings).layer)
+        settings = subject.settings(ActivationsSettings)
+        n = count_representations(load.n_layers, settings.layer) if settings.store == "all" else 1
         shard = min(subject.placement.shard_size, load.requests)
         rows, states = n * load.requests, load.kept * load.tokens
         in_group = min(EMBEDDING_ROW_GROUP, n * shard)
         in_shard = min(ROW_GROUP, round(states * shard / max(load.requests, 1)))
         embeddings = stored_bytes(rows * load.width, 4, in_group * load.width)
-        if load.n_layers:
+        if n > 1:
             # Masks are alike where there is no picture, and last tokens under most: measured, they save four of all.
             embeddings *= (n - 4) / n
         return embeddings + stored_bytes(states * load.width, 2, in_shard * load.width)
@@ -50,7 +69,11 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
         placement = work.subject.placement
         prompts = work.subject.model.prompts
         return plan_shards(
-            work.input("dataset"), prompts, batch_size=placement.batch_size, shard_size=placement.shard_size
+            work.input("dataset"),
+            prompts,
+            batch_size=placement.batch_size,
+            shard_size=placement.shard_size,
+            training_alone=work.settings(ActivationsSettings).store == TRAINING,
         )
 
     def size(self, partition: "Shard") -> int:
@@ -76,8 +99,11 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
 
         def build(shard: "Shard", advance: Callable[[int], None]) -> None:
             settings = work.settings(ActivationsSettings)
-            refusals.extend(build_shard(embedder, work.input("dataset"), settings, shard, work.folder, advance))
-            check_share(work.subject.model.name, refusals, shard.planned, _max_share(work))
+            analysed = work.settings(RepresentationSettings)
+            refusals.extend(
+                build_shard(embedder, work.input("dataset"), settings, shard, work.folder, advance, analysed)
+            )
+            check_share(work.subject.model.name, refusals, shard.planned, settings.max_refused_share)
 
         return build
 
@@ -88,12 +114,8 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
 
         seal_shards(work.folder, partitions)
         planned = sum(len(shard.requests) for shard in partitions)
-        check_refusals(work.folder, work.input("dataset"), planned, _max_share(work))
-
-
-def _max_share(work: Work[ModelSubject]) -> float:
-    """Return the share of bad rows that the data set may have, which holds for what a model refuses of it, too."""
-    return work.settings(DatasetSettings).max_quarantine_share
+        allowed = work.settings(ActivationsSettings).max_refused_share
+        check_refusals(work.folder, work.input("dataset"), planned, allowed)
 
 
 STAGE = Activations()

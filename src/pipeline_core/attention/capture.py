@@ -10,12 +10,16 @@ import torch
 from pipeline_core.errors import ModelError
 from pipeline_core.models.embedder import AttendingEmbedder
 from pipeline_core.models.grids import ImageGrid
-from pipeline_core.models.samples import IMAGE, ROLES, Roles, SampleInput
+from pipeline_core.models.samples import IMAGE, ROLES, TEMPLATE, Roles, SampleInput
 
 Array = npt.NDArray[np.float64]
 
 SOURCES = ("last", "pooled")
 """Whose attention: the last token's, or the mean over all of a sample's tokens."""
+
+
+ATTENDED = ROLES[: TEMPLATE + 1]
+"""The roles that attention is told by: the system's turn is part of the template."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,6 @@ def source_rows(weights: torch.Tensor) -> Array:
 
 
 def role_masses(rows: Array, roles: Roles) -> Array:
-    """Sum attention [sources, heads, tokens] over the tokens of each role: [sources, heads, roles]."""
-    summed: Array = rows @ np.eye(len(ROLES))[roles]
+    """Sum attention [sources, heads, tokens] over the tokens of each role of ``ATTENDED``: [sources, heads, roles]."""
+    summed: Array = rows @ np.eye(len(ATTENDED))[np.minimum(roles, TEMPLATE)]
     return summed

@@ -13,18 +13,21 @@ import pyarrow as pa
 from pipeline_core.activations.embed import sample_input
 from pipeline_core.activations.limits import Limits
 from pipeline_core.activations.plan import DatasetTables, Request
-from pipeline_core.attention.capture import SOURCES, Array, SampleAttention, capture
+from pipeline_core.attention.capture import ATTENDED, SOURCES, Array, SampleAttention, capture
 from pipeline_core.attention.quadrants import BLOCK, QUADRANTS, Placed, compare, paste, place, quadrant_shares
 from pipeline_core.attention.samples import TASK_TYPES, choose_requests
 from pipeline_core.attention.settings import AttentionSettings
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.errors import AttentionError
 from pipeline_core.models.embedder import AttendingEmbedder, Embedder
-from pipeline_core.models.samples import ROLES, SampleInput
+from pipeline_core.models.samples import PROMPT, TEXT, SampleInput
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 
 log = logging.getLogger(__name__)
+
+WORDS = [TEXT, PROMPT]
+"""Roles of what the user says in words."""
 
 
 def measure_attention(
@@ -127,7 +130,7 @@ def _mass_table(model: str, requests: Sequence[Request], found: Sequence[SampleA
             "prompt_id": prompt_ids[sample],
             "head": head,
             "source": np.array(SOURCES)[source],
-            "role": np.array(ROLES)[role],
+            "role": np.array(ATTENDED)[role],
             "mass": masses.ravel(),
         }
         frames.append(pl.DataFrame(columns).with_columns(model=pl.lit(model), layer=pl.lit(layer)))
@@ -158,10 +161,17 @@ def _quadrant_rows(model: str, placed: Sequence[Placed], found: Sequence[SampleA
         return []
     masses, controls = compare(np.stack([_shares(attention) for attention in found]))
     return [
-        _key(model, one.request, layer) | {"source": source, "quadrant": one.quadrant, "mass": mass, "control": control}
-        for one, attention, of_layers, shuffled in zip(placed, found, masses, controls, strict=True)
-        for layer, of_sources, shuffled_sources in zip(attention.layers, of_layers, shuffled, strict=True)
-        for source, mass, control in zip(SOURCES, of_sources, shuffled_sources, strict=True)
+        _key(model, one.request, attention.layers[layer])
+        | {
+            "source": SOURCES[source],
+            "quadrant": one.quadrant,
+            "mass": mass,
+            "control": of_control[layer, source],
+            "art": mass * attention.image[layer, source].sum(),
+            "words": attention.masses[layer][source][:, WORDS].sum(axis=-1).mean(),
+        }
+        for one, attention, of_mass, of_control in zip(placed, found, masses, controls, strict=True)
+        for (layer, source), mass in np.ndenumerate(of_mass)
         if not np.isnan(mass)
     ]
 

@@ -12,6 +12,7 @@ class Attention(ModelStage):
 
     name = "attention"
     about = "Measures attention of chosen samples: mass by layer, head and role, and maps over their pictures."
+    version = 2
     settings = AttentionSettings
     inputs = (Input("dataset"), Input("activations"))
     part = "sweep"

@@ -85,13 +85,17 @@ class Contract(_Part):
 @cache
 def load_contract(table: str) -> Contract:
     """Read the contract of a table and add what the schema promises."""
-    brought = TABLES[table].contract
-    written = (contracts_folder() / f"{table}.yaml").read_text(encoding="utf-8") if brought is None else brought
-    contract = Contract.model_validate({"table": table, **(yaml.safe_load(written) or {})})
+    contract = Contract.model_validate({"table": table, **(yaml.safe_load(written_contract(table)) or {})})
     if contract.heavy:
         generated = _promised_by_query(TABLES[table])
         return contract.model_copy(update={"violations": (*generated, *contract.violations)})
     return contract.model_copy(update={"expectations": (*_promised_on_rows(TABLES[table]), *contract.expectations)})
+
+
+def written_contract(table: str) -> str:
+    """Return the contract of a table as it was written."""
+    brought = TABLES[table].contract
+    return (contracts_folder() / f"{table}.yaml").read_text(encoding="utf-8") if brought is None else brought
 
 
 def contracts_folder() -> Path:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from pipeline_core.dataset.settings import DatasetSettings
 from pipeline_core.dataset.sources import SOURCES
-from pipeline_core.dataset.tables import write_dataset
 
 
 def source_identity(settings: DatasetSettings) -> str:
@@ -22,4 +21,4 @@ def build_dataset(settings: DatasetSettings, folder: Path) -> None:
     Raises:
         LensError: the data set is unknown, cannot be read as what it claims to be, or has too many bad rows.
     """
-    write_dataset(SOURCES.find(settings.name, "dataset.name").read(settings), folder)
+    SOURCES.find(settings.name, "dataset.name").read(settings).write(folder)

@@ -3,27 +3,37 @@
 import hashlib
 import io
 import json
-import struct
-import zlib
-from bisect import bisect_right
-from itertools import accumulate
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pipeline_core.dataset.places import Place, Places
 from pipeline_core.errors import DataError
 
 IMAGES_FILE = "images.parquet"
 SOURCE_FILE = "source.json"
-DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-"""What Pillow raises on bytes that are no picture, or a damaged one."""
-
+_IMAGE_COLUMN = "image"
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _ROW_GROUP = 256
 _REMEDY = "restore the data set's files, or build it again"
+_LONGEST_SIDE = 300
+"""Most times that a picture may be as long as it is short: processors resize the short side, before they crop."""
+
+_OTHER_FILES = {
+    b"version https://git-lfs": "a pointer of Git LFS, which git lfs pull replaces by the picture",
+    b"<!doctype html": "a web page (HTML)",
+    b"<html": "a web page (HTML)",
+    b"<svg": "a drawing (SVG)",
+}
+"""What is often found where a picture should be, by how it begins."""
+
+
+class PictureError(ValueError):
+    """Bytes that are no picture, a damaged one, or one that no model can be shown; the reason in a few words."""
 
 
 def on_white(picture: Image.Image) -> Image.Image:
@@ -57,10 +67,29 @@ def decode(data: bytes) -> Image.Image:
     """Decode a picture file: RGB on white, upright as its EXIF orientation says.
 
     Raises:
-        DECODING_ERRORS: the bytes are no picture, or a damaged one.
+        PictureError: the bytes are no picture, a damaged one, too large, or longer than any model takes.
     """
-    with Image.open(io.BytesIO(data)) as picture:
-        return on_white(ImageOps.exif_transpose(picture))
+    begins = data[:200].lstrip().lower()
+    for other, what in _OTHER_FILES.items():
+        if begins.startswith(other):
+            raise PictureError(f"it is {what}")
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            short, long = sorted(picture.size)
+            if long > _LONGEST_SIDE * short:
+                raise PictureError(f"{picture.width} x {picture.height} pixels: longer than {_LONGEST_SIDE} to 1")
+            return on_white(ImageOps.exif_transpose(picture))
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError("it is of no known format" if data else "the file is empty") from None
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise PictureError(f"it has more than {most:,} pixels, the limit against bombs") from None
+    except Exception as error:
+        if "MAX_TEXT_CHUNK" in str(error):
+            raise PictureError("it has a text chunk that is too large") from None
+        raise PictureError(f"it is damaged: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 
 def picture_digest(picture: Image.Image) -> str:
@@ -75,40 +104,10 @@ def write_images(folder: Path, pictures: list[Path]) -> list[str]:
         The reference of each picture, in the order given.
     """
     rows = [{"bytes": picture.read_bytes(), "path": picture.name} for picture in pictures]
-    table = pa.table({"image": pa.array(rows, _IMAGE_TYPE)})
+    table = pa.table({_IMAGE_COLUMN: pa.array(rows, _IMAGE_TYPE)})
     # The bytes are compressed already.
     pq.write_table(table, folder / IMAGES_FILE, row_group_size=_ROW_GROUP, compression="none")
     return [f"parquet:{IMAGES_FILE}#{row}" for row in range(len(pictures))]
-
-
-class _ParquetImages:
-    """The image column of one Parquet file; keeps the row group read last, since readers go in order."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path)
-        metadata = self._file.metadata
-        self._ends = list(accumulate(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)))
-        self._held = -1
-        self._rows: pa.ChunkedArray | None = None
-
-    def read(self, row: int) -> bytes:
-        """Return the file bytes in a row.
-
-        Raises:
-            IndexError: there is no such row.
-        """
-        group = bisect_right(self._ends, row)
-        if row < 0 or group == len(self._ends):
-            raise IndexError(row)
-        if group != self._held:
-            self._rows = self._file.read_row_group(group, columns=["image"]).column("image")
-            self._held = group
-        assert self._rows is not None
-        start = self._ends[group - 1] if group else 0
-        return bytes(self._rows[row - start].as_py()["bytes"])
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class ImageReader:
@@ -118,7 +117,7 @@ class ImageReader:
         """Take the folder of a dataset artifact; nothing is read before the first picture."""
         self._folder = dataset_folder
         self._root: Path | None = None
-        self._parquet: dict[str, _ParquetImages] = {}
+        self._places = Places()
 
     def __enter__(self) -> "ImageReader":
         return self
@@ -127,51 +126,56 @@ class ImageReader:
         self.close()
 
     def close(self) -> None:
-        """Close the Parquet files that were opened."""
-        for images in self._parquet.values():
-            images.close()
-        self._parquet.clear()
+        """Close the files that were opened."""
+        self._places.close()
+
+    def expect(self, image_refs: Iterable[str]) -> None:
+        """Say which pictures will be opened, so that rows of a shard that lie together are read once."""
+        self._places.expect(map(self._place, image_refs))
 
     def open(self, image_ref: str) -> Image.Image:
         """Return a picture in RGB, on white.
 
         Args:
-            image_ref: ``parquet:<file>#<row>`` below the artifact, or ``file:<path>`` below the source's root.
+            image_ref: ``parquet:<file>#<row>`` below the artifact, or a place below the source's root, as ``Place``
+                writes it.
 
         Raises:
-            DataError: the reference is of neither form, or what it points at is gone or no picture.
+            DataError: the reference is of no such form, or what it points at is gone or no picture.
             OSError: the file is there and cannot be read.
         """
         data = self.read_bytes(image_ref)
         try:
             return decode(data)
-        except DECODING_ERRORS as error:
-            raise DataError(f"the picture {image_ref} is damaged: {error}", _REMEDY) from None
+        except PictureError as error:
+            raise DataError(f"the picture {image_ref} cannot be read: {error}", _REMEDY) from None
 
     def read_bytes(self, image_ref: str) -> bytes:
         """Return a picture's file as bytes.
 
         Raises:
-            DataError: the reference is of neither form, or what it points at is gone.
+            DataError: the reference is of no such form, or what it points at is gone.
             OSError: the file is there and cannot be read.
         """
+        place = self._place(image_ref)
         try:
-            return self._read(image_ref)
+            return self._places.read(place)
         except (FileNotFoundError, IndexError):
             raise DataError(f"the picture {image_ref} does not exist", _REMEDY) from None
 
-    def _read(self, image_ref: str) -> bytes:
+    def _place(self, image_ref: str) -> Place:
         kind, _, place = image_ref.partition(":")
+        if kind != "parquet":
+            return Place.parse(image_ref, self._source_root())
         file, _, row = place.rpartition("#")
-        if kind == "file":
-            return (self._source_root() / place).read_bytes()
-        if kind != "parquet" or not file or not row.isdecimal():
-            raise DataError(f"{image_ref!r} is no picture reference", "use file:<path> or parquet:<file>#<row>")
-        if file not in self._parquet:
-            self._parquet[file] = _ParquetImages(self._folder / file)
-        return self._parquet[file].read(int(row))
+        if not file or not row.isdecimal():
+            raise DataError(f"{image_ref!r} is no picture reference", "it may be parquet:<file>#<row>")
+        return Place(self._folder / file, int(row), _IMAGE_COLUMN)
 
     def _source_root(self) -> Path:
         if self._root is None:
-            self._root = Path(json.loads((self._folder / SOURCE_FILE).read_text(encoding="utf-8"))["root"])
+            source = self._folder / SOURCE_FILE
+            # An artifact that holds its pictures names no root: only a wrong reference asks for one.
+            told = json.loads(source.read_text(encoding="utf-8")) if source.is_file() else {}
+            self._root = Path(told.get("root", self._folder))
         return self._root

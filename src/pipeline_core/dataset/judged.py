@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline_core.dataset.places import Place, Places
 from pipeline_core.dataset.screening import Picture, read_picture
 from pipeline_core.dataset.splits import furthest_from_training
-from pipeline_core.dataset.tasks import PRIMARY_K
+from pipeline_core.dataset.tasks import PRIMARY_K, Modality
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Item:
     task: str | None = None
     split: str | None = None
 
+    @property
+    def modality(self) -> Modality:
+        """What it consists of."""
+        if self.picture is None:
+            return "text"
+        return "image" if self.text is None else "image_text"
+
 
 @dataclass
 class Judged:
@@ -45,6 +53,7 @@ class Judged:
         splits: of each query.
         pools: for each split, the documents that its queries are asked of; empty if all are asked of all.
         quarantine: (line, reason) of what was left out.
+        unasked: queries of the test split that nothing usable answers, or whose picture cannot be read.
         primary_k: the cut-off that the tasks are read at.
         about: how the tasks' descriptions begin.
         among: how they end: what is searched.
@@ -57,6 +66,7 @@ class Judged:
     splits: dict[str, str] = field(default_factory=dict)
     pools: dict[str, frozenset[str]] = field(default_factory=dict)
     quarantine: list[tuple[str, str]] = field(default_factory=list)
+    unasked: list[Item] = field(default_factory=list)
     primary_k: int = PRIMARY_K
     about: str = "Own queries"
     among: str = "among the whole corpus"
@@ -93,12 +103,13 @@ def screened(root: Path, items: Iterable[Item], judged: Judged) -> dict[str, Ite
         judged: gets pictures and quarantine.
     """
     kept: dict[str, Item] = {}
-    for item in items:
-        if item.picture and item.picture not in judged.pictures:
-            picture = read_picture(root / item.picture)
-            if isinstance(picture, str):
-                judged.quarantine.append((item.place, picture))
-                continue
-            judged.pictures[item.picture] = picture
-        kept[item.item_id] = item
+    with Places() as places:
+        for item in items:
+            if item.picture and item.picture not in judged.pictures:
+                picture = read_picture(Place(root / item.picture), places)
+                if isinstance(picture, str):
+                    judged.quarantine.append((item.place, picture))
+                    continue
+                judged.pictures[item.picture] = picture
+            kept[item.item_id] = item
     return kept

@@ -85,7 +85,8 @@ def judged_tasks(judged: Judged, documents: Mapping[str, Sample]) -> JudgedTasks
             split: tuple(i for i in pool if i in ids) for split, ids in pools.items()
         }
         task = task_between(sides, f"{name}_{sides}", described, queries, searched or {None: tuple(pool)})
-        task = replace(task, primary_k=judged.primary_k)
+        unasked = sum((i.task or _DEFAULT_NAME, i.modality) == (name, query_modality) for i in judged.unasked)
+        task = replace(task, primary_k=judged.primary_k, unanswered=unasked)
         task = judge_equal_content_equally(task, made.samples)
         made.tasks.append(task)
         if query_modality == "image_text":

@@ -1,18 +1,22 @@
 """Rows of any source, screened: what cannot be used is quarantined with its reason, too much of it is an error."""
 
+import csv
 import errno
 import hashlib
+import io
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from pipeline_core.dataset.images import DECODING_ERRORS, decode, picture_digest
+from pipeline_core.dataset.images import PictureError, decode, picture_digest
+from pipeline_core.dataset.places import NoRegularFileError, Place, Places
 from pipeline_core.errors import DataError
+from pipeline_core.user_cache import user_cache
 
 _REASONS_SHOWN = 3
 
-NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError)
-"""What opening a file raises when there is none of that name; ValueError: no file can have it."""
+NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, IndexError)
+"""What reading a picture raises when there is none of that name; ValueError: no file can have it."""
 
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 """Further errors of the same meaning: the name is too long, or a link leads to itself."""
@@ -25,21 +29,23 @@ class Row:
     Attributes:
         row: the row as the source's owner would look it up.
         key: what must be unique among the rows.
-        picture: the picture's file.
+        picture: where the picture is.
         text: its name or caption.
+        fault: why the source could make nothing of it.
     """
 
     row: str
     key: str
-    picture: Path
+    picture: Place
     text: str
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A readable picture: its file, the digest of its bytes, its size in pixels, the digest of what is seen."""
+    """A readable picture: where it is, the digest of its bytes, its size in pixels, the digest of what is seen."""
 
-    path: Path
+    place: Place
     sha256: str
     width: int
     height: int
@@ -48,32 +54,35 @@ class Picture:
 
 @dataclass(frozen=True)
 class Screening:
-    """The rows that can be used, their pictures by file, and (row, reason) of the others."""
+    """The rows that can be used, their pictures by place, and (row, reason) of the others."""
 
     rows: tuple[Row, ...]
-    pictures: dict[Path, Picture]
+    pictures: dict[Place, Picture]
     quarantine: tuple[tuple[str, str], ...]
 
 
-def read_picture(path: Path) -> Picture | str:
-    """Return the picture in a file, or why there is none.
+def read_picture(place: Place, places: Places) -> Picture | str:
+    """Return the picture at a place, or why there is none.
 
     Raises:
         OSError: the file is there and cannot be read: no fault of the row's, and worth another try.
     """
     try:
-        data = path.read_bytes()
+        data = places.read(place)
+    except NoRegularFileError:
+        return f"no regular file: {place.name}"
     except NO_FILE:
-        return f"image file not found: {path.name}"
+        near = places.near(place.file)
+        return f"image file not found: {place.name}{f' (there is {near})' if near else ''}"
     except OSError as error:
         if error.errno in NO_NAME:
-            return f"image file not found: {path.name}"
+            return f"image file not found: {place.name}"
         raise
     try:
         seen = decode(data)
-    except DECODING_ERRORS:
-        return f"unreadable image: {path.name}"
-    return Picture(path, hashlib.sha256(data).hexdigest(), seen.width, seen.height, picture_digest(seen))
+    except PictureError as error:
+        return f"unreadable image: {place.name}: {error}"
+    return Picture(place, hashlib.sha256(data).hexdigest(), seen.width, seen.height, picture_digest(seen))
 
 
 def screen(rows: Iterable[Row], max_share: float) -> Screening:
@@ -88,29 +97,37 @@ def screen(rows: Iterable[Row], max_share: float) -> Screening:
     """
     kept: list[Row] = []
     quarantine: list[tuple[str, str]] = []
-    found: dict[Path, Picture | str] = {}
+    found: dict[Place, Picture | str] = {}
     first_with: dict[str, str] = {}
-    for row in rows:
-        if not row.text.strip():
-            quarantine.append((row.row, "empty text"))
-            continue
-        if row.key in first_with:
-            quarantine.append((row.row, f"duplicate of {first_with[row.key]}"))
-            continue
-        first_with[row.key] = row.row
-        if row.picture not in found:
-            found[row.picture] = read_picture(row.picture)
-        picture = found[row.picture]
-        if isinstance(picture, str):
-            quarantine.append((row.row, picture))
-        else:
-            kept.append(row)
+    with Places() as places:
+        for row in rows:
+            if row.fault:
+                quarantine.append((row.row, row.fault))
+                continue
+            if not row.text.strip():
+                quarantine.append((row.row, "empty text"))
+                continue
+            if row.key in first_with:
+                quarantine.append((row.row, f"duplicate of {first_with[row.key]}"))
+                continue
+            first_with[row.key] = row.row
+            if row.picture not in found:
+                found[row.picture] = read_picture(row.picture, places)
+            picture = found[row.picture]
+            if isinstance(picture, str):
+                quarantine.append((row.row, picture))
+            else:
+                kept.append(row)
     refuse_if_too_many(len(kept), quarantine, max_share)
     return Screening(tuple(kept), {p: v for p, v in found.items() if isinstance(v, Picture)}, tuple(quarantine))
 
 
 def refuse_if_too_many(
-    n_kept: int, quarantine: Sequence[tuple[str, str]], max_share: float, what: str = "rows of the data set"
+    n_kept: int,
+    quarantine: Sequence[tuple[str, str]],
+    max_share: float,
+    what: str = "rows of the data set",
+    setting: str = "dataset.max_quarantine_share",
 ) -> None:
     """Refuse a data set, or ``what`` there is of it, of which too little can be used.
 
@@ -123,9 +140,22 @@ def refuse_if_too_many(
     if n_kept and len(quarantine) / n_rows <= max_share:
         return
     reasons = "; ".join(f"{row}: {reason}" for row, reason in quarantine[:_REASONS_SHOWN])
-    more = "; ..." if len(quarantine) > _REASONS_SHOWN else ""
+    more = f"; ...{_all_in_a_file(quarantine)}" if len(quarantine) > _REASONS_SHOWN else ""
     raise DataError(
         f"{len(quarantine)} of {n_rows} {what} cannot be used "
         f"({len(quarantine) / n_rows:.1%}, allowed {max_share:.1%}): {reasons}{more}",
-        "mend these rows, or raise dataset.max_quarantine_share",
+        f"mend these rows, or raise {setting}",
     )
+
+
+def _all_in_a_file(quarantine: Sequence[tuple[str, str]]) -> str:
+    """Write all bad rows as CSV into the user's cache, as a refused data set has no table, and tell where."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("row", "reason"), *quarantine])
+    data = text.getvalue().encode()
+    file = user_cache("bad-rows") / f"{hashlib.sha256(data).hexdigest()[:16]}.csv"
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        return f"; all are in {file}"
+    return ""

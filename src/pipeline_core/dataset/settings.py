@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -39,6 +39,15 @@ class DatasetSettings(Section):
     max_quarantine_share: Unit = Field(0.05, description="Share of bad rows above which the run fails.")
     seed: int = Field(0, ge=0, description="Redraws support and validation; train and test never change.")
 
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.name
+
+    def for_data(self, data: Section) -> Section:
+        """Return the other data."""
+        return data
+
 
 class FolderedSettings(DatasetSettings):
     """Settings of data that are read from a folder.
@@ -50,6 +59,11 @@ class FolderedSettings(DatasetSettings):
 
     path: DataFolder = Field(description="The folder; relative to where the command is started.")
 
+    @property
+    def label(self) -> str:
+        """What people call it: the folder, too."""
+        return f"{self.name} {self.path.name}"
+
     @model_validator(mode="before")
     @classmethod
     def _is_told_what_it_needs(cls, section: Any) -> Any:
@@ -60,6 +74,16 @@ class FolderedSettings(DatasetSettings):
                     f"dataset.name is {name}, and dataset.{field} is not set; set dataset.{field} to {what}"
                 )
         return section
+
+
+class CaptionedSettings(FolderedSettings):
+    """Settings of captioned pictures in files that may be named by their splits."""
+
+    splits: Literal["own", "drawn", "test"] = Field(
+        "own",
+        description="Splits: own as files or folders are named, drawn by hash where none is; always drawn; all test.",
+    )
+    support: int = Field(1000, ge=0, description="Most groups of an own train split that are set aside as support.")
 
 
 def existing(folder: Path) -> Path:

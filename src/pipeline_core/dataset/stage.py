@@ -1,5 +1,7 @@
 """The stage ``dataset``: samples, splits, tasks and judgements of one source."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline_core.dataset.settings import DatasetSettings
@@ -12,7 +14,7 @@ class Dataset(DataSetStage):
 
     name = "dataset"
     about = "Reads a source, splits it by group, and writes samples, tasks and judgements."
-    version = 3
+    version = 4
     settings = dataset_settings_type()
 
     def default(self) -> Any:
@@ -24,6 +26,12 @@ class Dataset(DataSetStage):
         from pipeline_core.dataset.build import source_identity
 
         return source_identity(subject.settings(DatasetSettings))
+
+    def data_files(self) -> Sequence[Path]:
+        """Return the SQL that makes tables of large benchmarks."""
+        from pipeline_core.dataset.benchmark import SQL
+
+        return SQL
 
     def build(self, work: Work[Subject]) -> None:
         """Write the tables of the data set."""

@@ -1,7 +1,7 @@
 """Retrieval tasks and their two laws: equal content is judged equally, a control changes nothing but its queries."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -90,6 +90,9 @@ class Task:
         primary_k: the cut-off that it is read at first.
         control: what a control's queries keep of the composed query.
         control_of: the task that this is the control of.
+        queries_of: queries of the test split that there are, where a declared sample of them is asked.
+        candidates_of: candidates that there are, where a declared sample of them is searched.
+        unanswered: queries of the test split that are not asked, as nothing usable answers them.
     """
 
     task_id: str
@@ -103,6 +106,9 @@ class Task:
     primary_k: int = PRIMARY_K
     control: Literal["none", "image_only", "text_only"] = "none"
     control_of: str | None = None
+    queries_of: int | None = None
+    candidates_of: int | None = None
+    unanswered: int = 0
 
     @property
     def task_type(self) -> str:
@@ -137,37 +143,66 @@ def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Ta
     """Extend judgements and exclusions to candidates and queries of the same content, and drop unanswerable queries.
 
     Two flags of one look, or two names with the same keywords, cannot be told apart by any model: judging one of
-    them wrong would measure luck. An exclusion outweighs a judgement.
+    them wrong would measure luck. An exclusion outweighs a judgement. Judgements are kept as classes: where kinds of
+    pictures share their texts, there are more pairs than memory holds.
     """
-    ids_of: dict[tuple[str | None, Content], list[str]] = defaultdict(list)
+    ids_of: dict[str | None, dict[Content, list[str]]] = {}
     for split, pool in task.candidates.items():
+        ids_of[split] = defaultdict(list)
         for sample_id in pool:
-            ids_of[split, samples[sample_id].content].append(sample_id)
+            ids_of[split][samples[sample_id].content].append(sample_id)
 
-    def searched(query: Query) -> str | None:
-        return query.split if query.split in task.candidates else None
-
-    def asked(query: Query) -> tuple[str, Content, str | None]:
+    def shown(query: Query) -> tuple[str, Content, str | None]:
         return query.split, samples[query.sample_id].content, query.prompt_id
 
     answers: dict[tuple[str, Content, str | None], dict[Content, int]] = defaultdict(dict)
     for query in task.queries:
-        found = answers[asked(query)]
+        found = answers[shown(query)]
         for sample_id, grade in query.relevant.items():
             content = samples[sample_id].content
             found[content] = max(grade, found.get(content, 0))
 
     def judged(query: Query) -> Query:
-        excluded = {i for e in query.excluded for i in ids_of.get((searched(query), samples[e].content), ())}
-        relevant = {
-            i: grade
-            for content, grade in answers[asked(query)].items()
-            for i in ids_of.get((searched(query), content), ())
-            if i not in excluded
-        }
-        return replace(query, relevant=relevant, excluded=frozenset(excluded))
+        searched = ids_of.get(query.split if query.split in ids_of else None, {})
+        excluded = frozenset(i for e in query.excluded for i in searched.get(samples[e].content, ()))
+        return replace(query, relevant=_Alike(answers[shown(query)], searched, excluded), excluded=excluded)
 
-    return replace(task, queries=tuple(q for q in map(judged, task.queries) if q.relevant))
+    asked = [*map(judged, task.queries)]
+    dropped = sum(not query.relevant and query.split == "test" for query in asked)
+    kept = tuple(query for query in asked if query.relevant)
+    return replace(task, queries=kept, unanswered=task.unanswered + dropped)
+
+
+class _Alike(Mapping[str, int]):
+    """What answers a query, kept as the contents that are right; pairs are made when they are gone through."""
+
+    __slots__ = ("_excluded", "_grades", "_ids_of")
+
+    def __init__(
+        self, grades: Mapping[Content, int], ids_of: Mapping[Content, list[str]], excluded: frozenset[str]
+    ) -> None:
+        self._grades, self._ids_of, self._excluded = grades, ids_of, excluded
+
+    def _pairs(self) -> Iterator[tuple[str, int]]:
+        for content, grade in self._grades.items():
+            for sample_id in self._ids_of.get(content, ()):
+                if sample_id not in self._excluded:
+                    yield sample_id, grade
+
+    def __iter__(self) -> Iterator[str]:
+        return (sample_id for sample_id, _ in self._pairs())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return any(True for _ in self)
+
+    def __getitem__(self, sample_id: str) -> int:
+        return dict(self._pairs())[sample_id]
+
+    def items(self) -> ItemsView[str, int]:
+        return dict(self._pairs()).items()
 
 
 def as_control(task: Task, keep: Literal["image_only", "text_only"], part_of: Mapping[str, str]) -> Task:

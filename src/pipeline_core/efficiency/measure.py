@@ -1,4 +1,4 @@
-"""What adaptation costs beside search: wall time and peak memory of ReAlign's fit and use, and of exact search.
+"""What adaptation costs beside search: wall time and peak memory of ReAlign's fit and use, and of two searches.
 
 Vectors are synthetic, because few data sets have a million of them; the arithmetic is the same for any values.
 """
@@ -9,26 +9,28 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import polars as pl
 import psutil
+import torch
 
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.efficiency.settings import EfficiencySettings
 from pipeline_core.retrieval.adaptations.realign import RealignSettings, realign
 from pipeline_core.retrieval.maps import unit
 from pipeline_core.retrieval.randomness import generator
-from pipeline_core.retrieval.search import Pairs, search
-from pipeline_core.retrieval.spectrum import spectrum
+from pipeline_core.retrieval.search import BLOCK_ENTRIES, Pairs, search
+from pipeline_core.retrieval.spectrum import decomposed, moments
 from pipeline_core.schema.parquet import write_table
 
 log = logging.getLogger(__name__)
 
-OPERATIONS = ("fit", "apply", "search")
+OPERATIONS = ("fit", "decompose", "apply", "search", "product")
 
 _SEED = 0
 _SHARED = 0.95
@@ -36,8 +38,11 @@ _SHARED = 0.95
 
 _DEPTH = 10
 _REPEATS = 3
-_LARGE = 100_000
-"""From this many candidates on, once is enough: an operation lasts seconds, and start-up no longer counts."""
+_LARGE = 5_000_000
+"""From this many numbers in a pool on, once is enough: an operation lasts seconds, and start-up no longer counts."""
+
+_PLAIN = 100_000_000
+"""Up to this many scores the plain product is measured too: it grows as their number does."""
 
 _SAMPLING_SECONDS = 0.002
 _WORKING_MEMORY = 2 << 30
@@ -69,15 +74,17 @@ def measure_efficiency(
     folder: Path,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Write the table ``efficiency``: for each size of the pool, the cost of each of ``OPERATIONS``.
+    """Write the table ``efficiency``: the cost of each of ``OPERATIONS`` by size of the pool, width and queries.
 
-    ``fit`` takes ReAlign's statistics of the candidates, ``apply`` whitens them all, ``search`` ranks the raw ones at
-    unit norm for ``settings.queries`` queries. A pool that memory has no room for is left out, with a warning.
+    ``fit`` takes ReAlign's statistics of the candidates, of which ``decompose`` is the part that does not grow with
+    them; ``apply`` whitens them all. ``search`` ranks the raw ones at unit norm, ``product`` is the least that a search
+    can do: a matrix product and the best few of each row, measured where it takes seconds. Further queries and widths
+    are measured at one size of the pool. A pool that memory has no room for is left out, with a warning.
 
     Args:
         model: the model whose vectors have this width.
         width: dimensions of a vector.
-        settings: sizes of the pool, number of queries.
+        settings: sizes of the pool, numbers of queries, further widths.
         paper: ReAlign's parameters.
         folder: the artifact's folder.
         progress: called with (operations done, operations).
@@ -86,22 +93,16 @@ def measure_efficiency(
         DataError: a pool of one vector, which has no covariance.
     """
     sizes = sizes_that_fit(settings.candidates, width, available_memory())
-    queries = unit(synthetic_vectors(settings.queries, width, "queries"))
+    swept_at = max((n for n in sizes if n <= settings.swept_at), default=sizes[0])
+    all_queries = sorted({settings.queries, *settings.more_queries})
+    conditions = [(width, n, all_queries if n == swept_at else [settings.queries]) for n in sizes]
+    conditions += [(further, swept_at, all_queries) for further in settings.widths if further != width]
     rows = []
-    for n in sizes:
-        for operation, cost in _costs(n, queries, paper):
-            rows.append(
-                {
-                    "model": model,
-                    "operation": operation,
-                    "n_candidates": n,
-                    "width": width,
-                    "n_queries": settings.queries,
-                    "seconds": cost.seconds,
-                    "peak_memory_bytes": cost.peak_memory_bytes,
-                }
-            )
-            progress(len(rows), len(OPERATIONS) * len(sizes))
+    for done, (d, n, n_queries) in enumerate(conditions, start=1):
+        for operation, queries, cost in _costs(n, d, n_queries, paper):
+            key = {"model": model, "operation": operation, "n_candidates": n, "width": d}
+            rows += [key | {"n_queries": asked} | asdict(cost) for asked in queries]
+        progress(done, len(conditions))
     write_table(folder, "efficiency", pl.DataFrame(rows))
 
 
@@ -164,14 +165,34 @@ def measured(operation: Callable[[], Result], repeats: int) -> tuple[Result, Cos
     return result, Cost(seconds, peak)
 
 
-def _costs(n: int, queries: Matrix, paper: RealignSettings) -> Iterator[tuple[str, Cost]]:
-    repeats = 1 if n >= _LARGE else _REPEATS
-    vectors = synthetic_vectors(n, queries.shape[1], "candidates")
-    whitening, cost = measured(lambda: realign(spectrum(vectors), paper.beta, paper.eps), repeats)
-    yield "fit", cost
-    yield "apply", measured(lambda: whitening.apply(vectors), repeats)[1]
+def _costs(
+    n: int, width: int, n_queries: Sequence[int], paper: RealignSettings
+) -> Iterator[tuple[str, Sequence[int], Cost]]:
+    """Yield each operation, the numbers of queries that its cost goes for, and the cost."""
+    repeats = 1 if n * width >= _LARGE else _REPEATS
+    vectors = synthetic_vectors(n, width, "candidates")
+    found, sums = measured(lambda: moments(vectors), repeats)
+    side, decomposition = measured(lambda: decomposed(found), repeats)
+    whitening = realign(side, paper.beta, paper.eps)
+    peak = max(sums.peak_memory_bytes, decomposition.peak_memory_bytes)
+    yield "fit", n_queries, Cost(sums.seconds + decomposition.seconds, peak)
+    yield "decompose", n_queries, decomposition
+    yield "apply", n_queries, measured(lambda: whitening.apply(vectors), repeats)[1]
     vectors = unit(vectors)
-    yield "search", measured(lambda: search(queries, vectors, _NO_PAIRS, _NO_PAIRS, _DEPTH), repeats)[1]
+    for asked in n_queries:
+        queries = unit(synthetic_vectors(asked, width, "queries"))
+        exact = partial(search, queries, vectors, _NO_PAIRS, _NO_PAIRS, _DEPTH)
+        yield "search", (asked,), measured(exact, repeats)[1]
+        if n * asked <= _PLAIN:
+            plain = partial(best_of_product, queries, vectors, _DEPTH)
+            yield "product", (asked,), measured(plain, repeats)[1]
+
+
+def best_of_product(queries: Matrix, candidates: Matrix, depth: int) -> torch.Tensor:
+    """Return the rows [q, depth] of the candidates with the largest inner products, however ties fall."""
+    rows, columns = torch.from_numpy(queries), torch.from_numpy(candidates).T
+    blocks = torch.split(rows, max(1, BLOCK_ENTRIES // len(candidates)))
+    return torch.cat([torch.topk(block @ columns, min(depth, len(candidates)), dim=1).indices for block in blocks])
 
 
 class _PeakMemory:

@@ -9,7 +9,8 @@ class Efficiency(ModelStage):
     """Times ReAlign and exact search on vectors of the model's width."""
 
     name = "efficiency"
-    about = "Times ReAlign's fit and application and exact search, by size of the pool."
+    about = "Times ReAlign's fit and application and exact search, by size of the pool, width and number of queries."
+    version = 2
     settings = EfficiencySettings
     shared = ("adaptations.realign",)
     inputs = (Input("activations"),)
@@ -20,10 +21,13 @@ class Efficiency(ModelStage):
         from pipeline_core.activations.vectors import embedding_width
         from pipeline_core.efficiency.measure import measure_efficiency
 
+        settings = work.settings(EfficiencySettings)
+        if not work.subject.model.has_tokens:
+            settings = settings.model_copy(update={"widths": ()})
         measure_efficiency(
             work.subject.model.name,
             embedding_width(work.input("activations")),
-            work.settings(EfficiencySettings),
+            settings,
             work.settings(RealignSettings),
             work.folder,
             work.progress,

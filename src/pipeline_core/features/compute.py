@@ -7,20 +7,29 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
+from pipeline_core.activations.vectors import top_count
 from pipeline_core.codes.reading import load_codes
 from pipeline_core.features.attribution import attribution
 from pipeline_core.features.bridge import BridgeScores, bridge_matrix, reduce_bridge, strongest_pairs
 from pipeline_core.features.examples import top_examples
-from pipeline_core.features.overlap import overlap, top_set
+from pipeline_core.features.overlap import overlap, random_overlap, top_set
 from pipeline_core.features.selection import select_rows
 from pipeline_core.features.settings import FeatureSettings
-from pipeline_core.features.statistics import Energies, Scores, energies, energy_curve, ranks
+from pipeline_core.features.statistics import (
+    Concentration,
+    Energies,
+    Scores,
+    concentration,
+    energies,
+    energy_curve,
+    ranks,
+)
 from pipeline_core.sae.artifact import load_dictionary
 from pipeline_core.schema.parquet import write_table
 
 
 def compute_features(sae: Path, codes: Path, dataset: Path, settings: FeatureSettings, folder: Path) -> None:
-    """Write the tables features, feature_pairs, feature_examples, feature_overlap and energy_curve.
+    """Write the tables of features: their statistics, pairs, examples, overlaps and concentration.
 
     Everything is measured on pictures and texts of train and support, or of test where there is neither, each under its
     modality's own prompt; composed samples are left out. Bridge and attribution take the matched pairs of these. Sums
@@ -44,6 +53,7 @@ def compute_features(sae: Path, codes: Path, dataset: Path, settings: FeatureSet
     bridge = bridge_matrix(image_codes, text_codes, dictionary)
     scores = reduce_bridge(bridge)
     contribution = attribution(image_codes, text_codes, dictionary)
+    concentrated = concentration(energy)
     tables = {
         "features": _features(energy, scores, contribution, settings.share),
         "feature_pairs": _pairs(bridge, settings.pairs_per_feature),
@@ -52,7 +62,9 @@ def compute_features(sae: Path, codes: Path, dataset: Path, settings: FeatureSet
             for modality, chosen in (("image", rows.images), ("text", rows.texts))
         ),
         "feature_overlap": _overlaps(energy, scores, contribution, settings.overlap_shares),
+        "random_overlap": _random_overlaps(concentrated, settings.overlap_shares),
         "energy_curve": _curve(energy.energy),
+        "energy_concentration": pl.DataFrame([asdict(concentrated)]),
     }
     for name, table in tables.items():
         keyed = table.with_columns(sae_id=pl.lit(stored.sae_id), rep_id=pl.lit(stored.rep_id))
@@ -94,6 +106,14 @@ def _overlaps(energy: Energies, bridge: BridgeScores, contribution: Scores, shar
             for share in shares
             for name, reduced in reductions.items()
         ]
+    )
+
+
+def _random_overlaps(concentrated: Concentration, shares: tuple[float, ...]) -> pl.DataFrame:
+    sizes = {share: top_count(share, concentrated.n_features) for share in shares}
+    return pl.DataFrame(
+        [{"share": share, **asdict(random_overlap(size, concentrated.n_holding))} for share, size in sizes.items()],
+        infer_schema_length=None,
     )
 
 

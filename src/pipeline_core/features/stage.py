@@ -9,6 +9,7 @@ class Features(SaeStage):
 
     name = "features"
     about = "Measures energy, modality, bridge, attribution, overlaps and examples of every feature."
+    version = 2
     settings = FeatureSettings
     inputs = (Input("sae"), Input("codes"), Input("dataset"))
     repetitions = "own"

@@ -6,6 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+HELD = 0.99
+"""The share of the energy of which the paper asks how few features hold it."""
+
+ALWAYS_ON = 0.9
+"""A feature that is on in more than this share of the samples tells them apart by how much it is on, if at all."""
+
 Scores = npt.NDArray[np.float64]
 
 
@@ -61,3 +67,38 @@ def energy_curve(energy: Scores) -> Scores:
     """Return the share of all energy that the r features of most energy hold, for r = 1 to c; 0 if there is none."""
     held = np.cumsum(energy[descending(energy)])
     return held / held[-1] if held[-1] > 0 else held
+
+
+@dataclass(frozen=True)
+class Concentration:
+    """How few features hold the energy, and how many are on for nearly every sample.
+
+    Attributes:
+        n_features: c, dead ones among them.
+        n_live: features with energy.
+        n_holding: the fewest that hold ``HELD`` of the energy; 0 if there is none.
+        n_always_on: features on in more than ``ALWAYS_ON`` of the samples.
+        n_holding_always_on: those among the ones that hold the energy.
+        always_on_energy: share of all energy in features that are always on; 0 if there is none.
+    """
+
+    n_features: int
+    n_live: int
+    n_holding: int
+    n_always_on: int
+    n_holding_always_on: int
+    always_on_energy: float
+
+
+def concentration(own: Energies) -> Concentration:
+    """Count the features that hold the energy, and those that are always on."""
+    total, always = own.energy.sum(), own.frequency > ALWAYS_ON
+    n_holding = int((energy_curve(own.energy) < HELD).sum()) + 1 if total > 0 else 0
+    return Concentration(
+        len(own.energy),
+        int((own.energy > 0).sum()),
+        n_holding,
+        int(always.sum()),
+        int(always[descending(own.energy)[:n_holding]].sum()),
+        float(own.energy[always].sum() / total) if total > 0 else 0.0,
+    )

@@ -1,5 +1,8 @@
 """The grid stage: every layer, pooling, mask and adaptation over stored embeddings; no model is run."""
 
+from functools import partial
+
+from pipeline_core.activations.derived import NO_WORDS, load_without_words
 from pipeline_core.activations.vectors import embedding_width, representations
 from pipeline_core.grid.settings import GridSettings
 from pipeline_core.grid.systems import compared, list_grid
@@ -33,6 +36,7 @@ def score_grid(bench: Bench, settings: GridSettings) -> None:
             bench,
             systems.all,
             tuple(compared(systems, table, bench.adaptations)),
+            derived={NO_WORDS: partial(load_without_words, bench.activations, systems.means)},
             listed=fitted | {system_id(bench.model, system) for system in systems.combined},
             saved=fitted,
         )

@@ -19,7 +19,7 @@ from pipeline_core.retrieval.adaptations.realign import RealignSettings, realign
 from pipeline_core.retrieval.maps import Identity, Map, save_maps, unit
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.spectrum import spectrum
-from pipeline_core.schema.parquet import write_table
+from pipeline_core.schema.parquet import read_table, write_table
 
 
 def build_index(
@@ -50,23 +50,28 @@ def build_index(
         DataError: a modality has fewer than two items, or one query alone in the support split; or no task has queries
             in test.
     """
+    names = ("samples", "tasks", "candidates", "queries", "pairs")
+    samples, tasks, candidates, queries, pairs = (read_table(dataset, name) for name in names)
     embeddings = load_embeddings(activations, rep_id)
-    items = find_items(embeddings, dataset)
+    items = find_items(embeddings, samples, candidates.join(tasks, on="pool_id"), pairs)
+    tasks = tasks.filter(pl.col("control") == "none").sort("task_id")
     sides: dict[str, Map] = {
         group: realign(spectrum(vectors), paper.beta, paper.eps)
-        for group, vectors in support_queries(embeddings, dataset).items()
+        for group, vectors in support_queries(embeddings, queries, tasks).items()
     }
     save_maps(folder / QUERY_SIDE, sides)
     shutil.rmtree(folder / DATABASE, ignore_errors=True)
     database = lancedb.connect(str(folder / DATABASE))
     variants: dict[str, tuple[Matrix, dict[str, Map]]] = {
-        "raw": (unit(items.vectors), dict.fromkeys(asked_groups(embeddings, dataset), Identity())),
+        "raw": (unit(items.vectors), dict.fromkeys(asked_groups(embeddings, tasks), Identity())),
         "realign": (_realigned(items, paper), sides),
     }
+    tested = embeddings.embedded(queries.filter(pl.col("split") == "test")).sort("task_id", "query_id")
     rows = []
     for variant, (stored, query_sides) in variants.items():
         table, kind = _store(database, variant, items.frame, stored, settings)
-        measured = measure_recall(table, items, stored, query_sides, embeddings, dataset, settings.queries, scoring.ks)
+        asked = embeddings, tested, tasks
+        measured = measure_recall(table, items, stored, query_sides, *asked, settings.queries, scoring.ks)
         rows += [{**row, "rep_id": embeddings.rep_id, "adaptation": variant, "kind": kind} for row in measured]
     if not rows:
         raise DataError(

@@ -2,14 +2,12 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, VectorBlocks
-from pipeline_core.schema.parquet import read_table
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,17 @@ def group_of(embeddings: VectorBlocks, modality: str, prompt_id: str) -> str:
     return group_name(modality, PLAIN_PROMPT if embeddings.plain else prompt_id)
 
 
-def find_items(embeddings: VectorBlocks, dataset: Path) -> Items:
+def find_items(embeddings: VectorBlocks, samples: pl.DataFrame, asked: pl.DataFrame, pairs: pl.DataFrame) -> Items:
     """Return every embedding that can be an answer: candidates of a task, and both members of every pair.
 
     Queries alone (an edit, a phrase) are left out: nobody looks for them. A picture's text is that of its first pair.
+
+    Args:
+        embeddings: of one representation.
+        samples: of the data set.
+        asked: candidates with their tasks.
+        pairs: pictures with their texts.
     """
-    samples = read_table(dataset, "samples")
-    tasks, pairs = read_table(dataset, "tasks"), read_table(dataset, "pairs")
-    asked = read_table(dataset, "candidates").join(tasks, on="pool_id")
     candidates = asked.select("sample_id", prompt_id="candidate_prompt_id").unique()
     members = pl.concat([pairs.select(sample_id="image_id"), pairs.select(sample_id="text_id")]).unique()
     is_candidate = pl.struct("sample_id", "prompt_id").is_in(candidates.to_struct("pair").implode()) | (
@@ -68,23 +69,20 @@ def find_items(embeddings: VectorBlocks, dataset: Path) -> Items:
     return Items(frame.select(COLUMNS), embeddings.take(frame["row"].to_numpy()))
 
 
-def asked_groups(embeddings: VectorBlocks, dataset: Path) -> set[str]:
-    """Return the groups of the tasks' queries, controls apart."""
-    tasks = read_table(dataset, "tasks").filter(pl.col("control") == "none")
+def asked_groups(embeddings: VectorBlocks, tasks: pl.DataFrame) -> set[str]:
+    """Return the groups of the tasks' queries."""
     return {group_of(embeddings, *pair) for pair in tasks.select("query_modality", "query_prompt_id").iter_rows()}
 
 
-def support_queries(embeddings: VectorBlocks, dataset: Path) -> dict[str, Matrix]:
+def support_queries(embeddings: VectorBlocks, queries: pl.DataFrame, tasks: pl.DataFrame) -> dict[str, Matrix]:
     """Return the raw vectors of the support split's queries, by group: what the query side is fitted on."""
-    tasks = read_table(dataset, "tasks").filter(pl.col("control") == "none")
-    asked = read_table(dataset, "queries").filter(pl.col("split") == "support")
-    queries = embeddings.embedded(asked).join(tasks, on="task_id")
+    asked = embeddings.embedded(queries.filter(pl.col("split") == "support")).join(tasks, on="task_id")
     columns = ("query_modality", "query_prompt_id", "sample_id", "prompt_id")
     members: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for modality, group_prompt, sample_id, prompt_id in queries.select(columns).iter_rows():
+    for modality, group_prompt, sample_id, prompt_id in asked.select(columns).iter_rows():
         own_prompt = PLAIN_PROMPT if embeddings.plain else prompt_id
         members[group_of(embeddings, modality, group_prompt)].add((sample_id, own_prompt))
     return {
-        name: embeddings.take(embeddings.rows_of(*zip(*sorted(asked), strict=True)))
-        for name, asked in sorted(members.items())
+        name: embeddings.take(embeddings.rows_of(*zip(*sorted(of_group), strict=True)))
+        for name, of_group in sorted(members.items())
     }

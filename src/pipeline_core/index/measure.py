@@ -2,7 +2,6 @@
 
 import time
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import lancedb
@@ -13,7 +12,6 @@ from pipeline_core.activations.vectors import Matrix, VectorBlocks
 from pipeline_core.index.items import Items, group_of
 from pipeline_core.index.search import nearest
 from pipeline_core.retrieval.maps import Map
-from pipeline_core.schema.parquet import read_table
 
 _ROUNDING = 1e-6
 """Cosines closer than this are equal: the index sums in another order."""
@@ -25,7 +23,8 @@ def measure_recall(
     stored: Matrix,
     sides: dict[str, Map],
     embeddings: VectorBlocks,
-    dataset: Path,
+    queries: pl.DataFrame,
+    tasks: pl.DataFrame,
     n_queries: int,
     ks: tuple[int, ...],
 ) -> list[dict[str, Any]]:
@@ -37,16 +36,14 @@ def measure_recall(
         stored: their vectors [n, d] at unit norm, as stored.
         sides: the queries' map by group; a task whose group has none is left out.
         embeddings: where queries are looked up.
-        dataset: tasks and queries.
+        queries: those of the split test that were embedded, in their order.
+        tasks: whose they are.
         n_queries: queries in all, shared equally among the tasks.
         ks: cut-offs.
 
     Returns:
         Rows of ``index_recall`` but for rep_id, adaptation and kind.
     """
-    tasks = read_table(dataset, "tasks").filter(pl.col("control") == "none").sort("task_id")
-    queries = embeddings.embedded(read_table(dataset, "queries").filter(pl.col("split") == "test"))
-    queries = queries.sort("task_id", "query_id")
     share = ceil(n_queries / max(1, tasks.height))
     rows = []
     for task in tasks.iter_rows(named=True):

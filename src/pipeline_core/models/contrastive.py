@@ -14,6 +14,7 @@ from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.devices import input_device
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import DualEncoderFamily
+from pipeline_core.models.hooks import running
 from pipeline_core.models.limits import LongText, digest, model_limit, tokenizer_limit
 from pipeline_core.models.pictures import PictureMemory, check_picture
 from pipeline_core.models.prompts import marker_pattern, without_markers
@@ -147,7 +148,8 @@ class ContrastiveEmbedder:
     def _call(self, features: Any, inputs: Any) -> torch.Tensor:
         dtype = self._model.dtype
         arguments = {k: v.to(self._device, dtype if v.is_floating_point() else v.dtype) for k, v in inputs.items()}
-        output = features(**arguments)
+        with running(self.facts.name):
+            output = features(**arguments)
         vectors = output if isinstance(output, torch.Tensor) else output.pooler_output
         return vectors.float().cpu()
 

@@ -1,5 +1,6 @@
 """What is known of a model before it is loaded: told once a plan, from its config at most, never from its weights."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -18,6 +19,15 @@ from pipeline_core.models.settings import ModelSettings
 from pipeline_core.store.fingerprint import folder_digest
 
 _LONGEST = 300  # characters of an error of some library
+
+_WANTS_DEVICE = re.compile(r"(requires|needed|only supported)\b.*\bGPU\b|\bGPU is (required|needed)", re.DOTALL)
+_BEHIND_DEVICE = {
+    "fbgemm": "fbgemm-gpu",
+    "FPQuant": "fp_quant and qutlass",
+    "HIGGS": "flute-kernel and fast_hadamard_transform",
+    "SpQR": "spqr_quant[gpu]",
+}
+"""Packages of quantised weights of which transformers speaks only where there is a device for them."""
 
 
 def describe_model(settings: ModelSettings) -> ModelFacts:
@@ -66,13 +76,23 @@ def not_loaded(name: str, error: Exception) -> ModelError:
     reason = " ".join(str(error).split())[:_LONGEST]
     if isinstance(error, UnpicklingError):
         reason, remedy = "its weights are a pickle that holds more than weights", "convert them to safetensors"
-    elif isinstance(error, ImportError):
-        remedy = "install the package that it names"
     else:
-        remedy = "see whether transformers loads it by itself, download it again, or name another model"
+        remedy = (
+            lacking(error) or "see whether transformers loads it by itself, download it again, or name another model"
+        )
     if not reason or not isinstance(error, OSError | ValueError | RuntimeError | ImportError | UnpicklingError):
         reason = f"{type(error).__name__}: {reason}"
     return ModelError(f"the model {name!r} cannot be loaded ({reason})", remedy)
+
+
+def lacking(error: Exception) -> str | None:
+    """Return what to do where an error tells of a device or a package that is not here; None where it does not."""
+    words = str(error)
+    if _WANTS_DEVICE.search(words) and "install" not in words:
+        package = next((package for method, package in _BEHIND_DEVICE.items() if method in words), None)
+        behind = "" if package is None else f" and {package} installed"
+        return f"set placement.device on a machine with such a device{behind}, or name a copy that is not quantised so"
+    return "install the package that it names" if isinstance(error, ImportError) or "install" in words else None
 
 
 def _find(name: str, revision: str | None) -> tuple[Path, Place]:
@@ -122,6 +142,8 @@ def _facts(settings: ModelSettings, family: Family, identity: str, place: Place,
         "released" if traits.lays_out or not traits.prompts else settings.rendering,
         traits.pooling,
         max_tokens=settings.max_tokens,
+        hidden_state=settings.hidden_state,
+        text_picture=settings.text_picture,
     )
 
 

@@ -61,6 +61,7 @@ class Family(ABC):
         model_types: the ``model_type`` of the configs that it serves.
         names: what those of its models are called that it serves, if it serves only some of these types.
         brings: models that come with it, found by name alone, each with a function that returns what keys know it by.
+        released: how large some of its models on the hub are, so that they can be planned for where they are not here.
         general: it serves models that no family names; it is asked whether it recognises one.
     """
 
@@ -68,6 +69,7 @@ class Family(ABC):
     model_types: frozenset[str] = frozenset()
     names: re.Pattern[str] | None = None
     brings: Mapping[str, Callable[[], str]] = MappingProxyType({})
+    released: Mapping[str, ModelSize] = MappingProxyType({})
     general: bool = False
 
     @property
@@ -224,9 +226,13 @@ class GenerativeFamily(TransformersFamily):
     Attributes:
         grid_places: a picture's tokens have places in height and width, where the model knows such; else tokens are
             counted.
+        released_unnormed: the paper's code takes the last layer's states before the final norm.
+        released_blank: the paper's code shows a black picture with a text alone.
     """
 
     grid_places: bool = True
+    released_unnormed: bool = False
+    released_blank: bool = False
 
     text_options: Mapping[str, Any] = MappingProxyType({"return_token_type_ids": True})
     """What the tokenizer of a text alone is asked for beside ids; what the model does not take is left out.
@@ -267,19 +273,31 @@ class GenerativeFamily(TransformersFamily):
         found = getattr(config, "image_token_id", None)
         return frozenset({processor.image_token_id if found is None else found})
 
+    def instruction(self, sample: SampleInput) -> str:
+        """Return the words that a sample is embedded under, of its own instruction or the family's."""
+        return (sample.instruction or "").strip()
+
     def shown(self, image: "Image.Image") -> "Image.Image":
         """Return a picture as the processor is to be given it."""
         return image
 
     def render(self, processor: Any, sample: SampleInput, rendering: Rendering) -> str:
-        """Return a sample's prompt, image placeholders not yet expanded."""
+        """Return a sample's prompt, image placeholders not yet expanded.
+
+        Raises:
+            SampleError: it cannot be laid out.
+        """
         return prompts.render(processor, sample, rendering)
+
+    def system_turn(self, processor: Any) -> str:
+        """Return what prompts begin with before the user's turn; '' where ``spans`` tells that, or there is nothing."""
+        return prompts.system_turn(processor)
 
     def spans(self, rendered: str, sample: SampleInput) -> prompts.Spans:
         """Find text and instruction in a prompt.
 
         Raises:
-            ModelError: the prompt does not repeat them.
+            SampleError: the prompt does not repeat them.
         """
         return prompts.find_spans(rendered, sample)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from pipeline_core.errors import AttentionError, ConfigError, ModelError
 from pipeline_core.model_facts import ModelFacts
@@ -16,17 +17,18 @@ from pipeline_core.models.devices import input_device
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.grids import ImageGrid, image_grid
-from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, visiting
+from pipeline_core.models.hooks import AttentionVisitor, LayerVisitor, attending, find_decoder, running, visiting
 from pipeline_core.models.limits import MOST_TOKENS, TokenLimits, model_limit, tokenizer_limit
 from pipeline_core.models.pictures import PictureMemory
 from pipeline_core.models.pooling import pool, token_mask
 from pipeline_core.models.prefix import PLAIN_ARGUMENTS, keeps_plain_cache, shared_prefix
 from pipeline_core.models.prompts import marker_pattern
 from pipeline_core.models.representations import MASKS, Representation, pooled_representations
-from pipeline_core.models.samples import IMAGE, ROLES, Role, SampleInput
+from pipeline_core.models.samples import IMAGE, ROLES, SYSTEM, Role, SampleInput
 from pipeline_core.models.tokens import Inputs, Speech, TokenBatch, TokenizedSample, collate, takes_texts, tokenize
 
 _NEVER_PASSED = frozenset({"labels"})  # they would make the model compute logits and a loss
+_BLANK = (224, 224)  # it is black at any size
 _KINDS = "mm_token_type_ids"  # whether a token is of a text or a picture: it decides nothing but the token's place
 
 
@@ -60,7 +62,9 @@ class GenerativeEmbedder:
         # The base model returns states and leaves out the logits over the vocabulary.
         self._base = model.base_model.eval().requires_grad_(False)
         self._device = input_device(self._base.get_input_embeddings())
-        self._decoder = find_decoder(self._base, self.n_layers)
+        normed = not (facts.hidden_state == "released" and family.released_unnormed)
+        self._decoder = replace(find_decoder(self._base, self.n_layers), normed=normed)
+        self._blank = facts.text_picture == "released" and family.released_blank
         self._processor = processor
         self._pad_id: int = processor.tokenizer.pad_token_id or 0
         self._accepted = frozenset(inspect.signature(self._base.forward).parameters) - _NEVER_PASSED
@@ -74,6 +78,7 @@ class GenerativeEmbedder:
             takes_texts(processor),
             marker_pattern(processor),
             TokenLimits(min(facts.max_tokens or MOST_TOKENS, tokenizer_limit(processor.tokenizer), most), most),
+            family.system_turn(processor),
         )
         self._reuses_prefix = self.attention_kind == "causal" and keeps_plain_cache(text_config)
         self._plain = PLAIN_ARGUMENTS | ({_KINDS} if self._has_places else frozenset())
@@ -82,7 +87,7 @@ class GenerativeEmbedder:
         self._lists_features = False
 
     def representations(self, layer: int | None) -> tuple[Representation, ...]:
-        """Return every layer's mean over all tokens, and all poolings and masks of the analysis layer.
+        """Return every layer pooled over all tokens as the model is, and all poolings and masks of the analysis layer.
 
         Args:
             layer: the analysis layer; None is the last.
@@ -96,7 +101,11 @@ class GenerativeEmbedder:
                 f"activations.layer is {layer}, which {self.facts.name} does not have",
                 f"choose 0 to {last}, or null for the last",
             )
-        return pooled_representations(self.facts.name, last, last if layer is None else layer, self.attention_kind)
+        analysed = last if layer is None else layer
+        normed = self._decoder.normed
+        return pooled_representations(
+            self.facts.name, last, analysed, self.attention_kind, self.facts.pooling, normed=normed
+        )
 
     def embed(
         self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
@@ -104,8 +113,8 @@ class GenerativeEmbedder:
         """Embed samples; see ``Embedder``.
 
         Raises:
-            SampleError: the processor refuses a sample.
-            ModelError: the roles of a sample's tokens cannot be told, or a value is not finite.
+            SampleError: as in ``tokenize``.
+            ModelError: as there, or a value is not finite.
         """
         of_layer: dict[int, list[tuple[int, Representation]]] = defaultdict(list)
         for row, rep in enumerate(representations):
@@ -138,10 +147,14 @@ class GenerativeEmbedder:
         """Tokenise samples, one by one, and pad them to one length.
 
         Raises:
-            SampleError: the processor refuses a sample.
-            ModelError: the roles of a sample's tokens cannot be told.
+            SampleError, ModelError: as in ``tokenize``.
         """
-        return collate([tokenize(self._speech, sample) for sample in samples], self._pad_id)
+        return collate([tokenize(self._speech, self._shown(sample)) for sample in samples], self._pad_id)
+
+    def _shown(self, sample: SampleInput) -> SampleInput:
+        if sample.image is not None or not self._blank:
+            return sample
+        return replace(sample, image=Image.new("RGB", _BLANK), image_key="blank")
 
     def shared_tokens(self, batch: TokenBatch) -> int:
         """Return how many tokens all prompts begin with alike and are run once; 0 where attention does not allow it."""
@@ -166,8 +179,8 @@ class GenerativeEmbedder:
             # MPS has no float64, which pooling sums in.
             visit(layer, states.cpu() if states.device.type == "mps" else states)
 
-        tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
-        with torch.inference_mode():
+        with running(self.facts.name), torch.inference_mode():
+            tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
             tokens |= self._places(tokens, vision)
             if length := self.shared_tokens(batch):
                 start = {name: value[..., :1, :length] for name, value in tokens.items()}
@@ -196,8 +209,8 @@ class GenerativeEmbedder:
             attended.append(layer)
             visit(layer, weights.cpu() if weights.device.type == "mps" else weights)
 
-        tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
-        with torch.inference_mode(), attending(self._decoder, visit_weights):
+        with running(self.facts.name), torch.inference_mode(), attending(self._decoder, visit_weights):
+            tokens, vision = self._token_arguments(batch), self._vision_arguments(batch)
             self._base(**tokens, **self._places(tokens, vision), **vision, use_cache=False, return_dict=True)
         if not attended:
             raise AttentionError(
@@ -299,7 +312,7 @@ def _by_shape(pictured: Sequence[TokenizedSample]) -> list[list[int]]:
 
 
 def _kept_states(batch: TokenBatch, states: torch.Tensor, token_roles: Sequence[Role]) -> list[TokenStates]:
-    kept_roles = [ROLES.index(role) for role in token_roles]
+    kept_roles = [ROLES.index(role) for role in token_roles] + [SYSTEM] * ("template" in token_roles)
     kept = []
     for row, of_sample in enumerate(batch.samples):
         if of_sample.sample.keeps_states:

@@ -10,12 +10,13 @@ from torch import nn
 
 from pipeline_core.errors import ModelError
 
+_LONGEST = 300  # characters of an error
 _NORM_NAMES = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "norm_f")
 
 LayerVisitor = Callable[[int, torch.Tensor], None]
 """Receives a layer's number and its states [batch, tokens, width], padded on the right, in the model's dtype.
 
-Layer 0 is the embedding layer; the last is after the final norm.
+Layer 0 is the embedding layer; the last is after the final norm, if the decoder is normed.
 """
 
 AttentionVisitor = Callable[[int, torch.Tensor], None]
@@ -27,10 +28,14 @@ Row q of a head holds what the q-th token attends to. Rows and columns are padde
 
 @dataclass(frozen=True)
 class Decoder:
-    """The layers of a language model, in order, and the norm that follows the last."""
+    """The layers of a language model, in order, and the norm that follows the last.
+
+    ``normed``: the states of the last layer are those after that norm.
+    """
 
     layers: nn.ModuleList
     norm: nn.Module
+    normed: bool = True
 
 
 def find_decoder(model: Any, n_layers: int) -> Decoder:
@@ -59,12 +64,29 @@ def find_decoder(model: Any, n_layers: int) -> Decoder:
 
 
 @contextmanager
+def running(model: str) -> Iterator[None]:
+    """Tell in one line what a model's own code raises as it runs; a memory that is full is no fault of its.
+
+    Raises:
+        ModelError: its code does not take what its processor makes.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+        raise ModelError(
+            f"{model} does not take what its processor makes ({reason})",
+            "use config.json and the settings of its processor as they were published together, or another model",
+        ) from error
+
+
+@contextmanager
 def visiting(decoder: Decoder, visit: LayerVisitor) -> Iterator[None]:
     """Call ``visit`` with the states of every layer while the model runs inside the context.
 
     ``hidden_states[-1]`` of a transformers model is before the final norm in some models and after it in others, so
     states are taken from the modules themselves: layer 0 enters the first decoder layer, layer l < L leaves the l-th,
-    and layer L is what the final norm returns.
+    and layer L is what the final norm returns, or what enters it where the decoder is not ``normed``.
     """
 
     def entering(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -81,7 +103,8 @@ def visiting(decoder: Decoder, visit: LayerVisitor) -> Iterator[None]:
     handles += [
         layer.register_forward_hook(leaving(number)) for number, layer in enumerate(decoder.layers[:-1], start=1)
     ]
-    handles.append(decoder.norm.register_forward_hook(leaving(last)))
+    end = decoder.norm if decoder.normed else decoder.layers[-1]
+    handles.append(end.register_forward_hook(leaving(last)))
     try:
         yield
     finally:

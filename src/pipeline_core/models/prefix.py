@@ -6,7 +6,7 @@ import numpy as np
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from pipeline_core.models.samples import TEMPLATE
+from pipeline_core.models.samples import SYSTEM, TEMPLATE
 from pipeline_core.models.tokens import TokenBatch
 
 PLAIN_ARGUMENTS = frozenset({"input_ids", "attention_mask"})
@@ -26,6 +26,7 @@ def shared_prefix(batch: TokenBatch, plain: frozenset[str] = PLAIN_ARGUMENTS) ->
     """
     if len(batch.samples) == 1 or not plain.issuperset(batch.tokens):
         return 0
-    template = min(int(np.argmax(np.append(roles[:-1] != TEMPLATE, True))) for roles in batch.roles)
+    own = [~np.isin(roles[:-1], (SYSTEM, TEMPLATE)) for roles in batch.roles]
+    template = min(int(np.argmax(np.append(words, True))) for words in own)
     ids = batch.tokens["input_ids"][:, :template]
     return int((ids == ids[:1]).all(0).long().cumprod(0).sum())

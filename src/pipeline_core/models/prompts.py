@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import SampleError
 from pipeline_core.model_facts import Rendering
 from pipeline_core.models.samples import SampleInput
 
@@ -13,10 +13,11 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Spans:
-    """Where in a rendered prompt the sample's text and the instruction stand, in characters; (n, n) if absent."""
+    """Where in a rendered prompt text, instruction and the system's turn stand, in characters; (n, n) if absent."""
 
     text: Span
     instruction: Span
+    system: Span = (0, 0)
 
 
 def user_text(sample: SampleInput, rendering: Rendering) -> str:
@@ -32,11 +33,11 @@ def render(processor: Any, sample: SampleInput, rendering: Rendering) -> str:
     without a template gets the words alone, after the image placeholder or the token that begins a text.
 
     Raises:
-        ModelError: the template is broken, or refuses such a conversation.
+        SampleError: the template is broken, or refuses such a conversation.
     """
     content = [{"type": "image"}] if sample.image is not None else []
     content.append({"type": "text", "text": user_text(sample, rendering)})
-    template = getattr(processor, "chat_template", None) or processor.tokenizer.chat_template
+    template = _template(processor)
     if template is None:
         start = processor.image_token if sample.image is not None else processor.tokenizer.bos_token or ""
         return f"{start}{user_text(sample, rendering)}"
@@ -47,11 +48,31 @@ def render(processor: Any, sample: SampleInput, rendering: Rendering) -> str:
         )
     except Exception as error:  # a template is a program of the model's makers, which may fail as any does
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(
-            f"the model's chat template cannot be applied to sample {sample.sample_id} ({reason})",
-            "download the model again, or use one with a template for single turns",
-        ) from error
+        reason = f"cannot be laid out by the model's chat template ({reason})"
+        raise SampleError(sample.sample_id, sample.prompt_id, reason) from error
     return str(rendered)
+
+
+def system_turn(processor: Any) -> str:
+    """Return what a template writes before the user's turn where no system's turn is given: one of its own, or nothing.
+
+    It is what the prompt has in front of what follows a system's turn that is given, unless that is but the token that
+    begins every text.
+    """
+    template = _template(processor)
+    words = {role: [{"type": "text", "text": f"words of the {role}"}] for role in ("system", "user")}
+    system, user = ({"role": role, "content": content} for role, content in words.items())
+    try:
+        alone, told, plain = (
+            str(processor.apply_chat_template(turns, chat_template=template, tokenize=False))
+            for turns in ([system], [system, user], [user])
+        )
+    except Exception:  # as in render; a template need not take a system's turn
+        return ""
+    following = told.removeprefix(alone)
+    before = plain.removesuffix(following)
+    nothing = not following or following == told or before == plain or before in processor.tokenizer.all_special_tokens
+    return "" if nothing else before
 
 
 def find_spans(rendered: str, sample: SampleInput) -> Spans:
@@ -60,17 +81,14 @@ def find_spans(rendered: str, sample: SampleInput) -> Spans:
     The last occurrence counts: a system prompt may hold the same words, but it comes earlier.
 
     Raises:
-        ModelError: the template changed the words.
+        SampleError: the template changed the words.
     """
     text, instruction = _parts(sample)
     # A template may trim the blank after an instruction.
     words = user_text(sample, "generation").strip()
     start = rendered.rfind(words)
     if start < 0:
-        raise ModelError(
-            f"the model's chat template does not repeat the words of sample {sample.sample_id}",
-            "use a model whose template leaves the user's text as it is",
-        )
+        raise SampleError(sample.sample_id, sample.prompt_id, "has words that the model's chat template changes")
     end = start + len(words)
     blank = int(bool(instruction) and rendered.startswith(" ", end))
     return Spans(text=(start, start + len(text)), instruction=(end - len(instruction), end + blank))
@@ -78,7 +96,7 @@ def find_spans(rendered: str, sample: SampleInput) -> Spans:
 
 def marker_pattern(processor: Any) -> re.Pattern[str]:
     """Return what finds a model's own markers in words: special tokens, and what its template or processor writes."""
-    template = str(getattr(processor, "chat_template", None) or processor.tokenizer.chat_template or "")
+    template = str(_template(processor) or "")
     added = processor.tokenizer.added_tokens_decoder.values()
     own = {token.content for token in added if token.special or token.content in template}
     own |= {value for name, value in vars(processor).items() if name.endswith("_token") and isinstance(value, str)}
@@ -92,6 +110,10 @@ def without_markers(markers: re.Pattern[str], words: str) -> str:
     Else they would end the turn, or ask for a picture that is not there.
     """
     return markers.sub(lambda found: f"{found[0][0]} {found[0][1:]}", words)
+
+
+def _template(processor: Any) -> Any:
+    return getattr(processor, "chat_template", None) or processor.tokenizer.chat_template
 
 
 def _parts(sample: SampleInput) -> tuple[str, str]:

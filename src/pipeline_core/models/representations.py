@@ -38,16 +38,19 @@ class Representation:
 
 
 def pooled_representations(
-    model: str, n_layers: int, layer: int, attention_kind: AttentionKind
+    model: str, n_layers: int, layer: int, attention_kind: AttentionKind, own: Pooling = "mean", *, normed: bool = True
 ) -> tuple[Representation, ...]:
-    """Return every layer's mean over all tokens, and all poolings and masks of the analysis layer, each once."""
-    keys: dict[tuple[int, Pooling, Mask], None] = {(number, "mean", "all"): None for number in range(n_layers + 1)}
+    """Return every layer's own pooling over all tokens, and all poolings and masks of the analysis layer, each once.
+
+    ``normed``: states of the last layer are those after the final norm.
+    """
+    keys: dict[tuple[int, Pooling, Mask], None] = {(number, own, "all"): None for number in range(n_layers + 1)}
     keys |= {(layer, pooling, mask): None for pooling in POOLINGS for mask in MASKS}
     return tuple(
         Representation(
             f"{model}/L{number}/{pooling}/{mask}",
             number,
-            "final_norm" if number == n_layers else "raw",
+            "final_norm" if number == n_layers and normed else "raw",
             pooling,
             mask,
             attention_kind,

@@ -9,14 +9,16 @@ from PIL import Image
 
 from pipeline_core.errors import SampleError
 
-Role = Literal["image", "text", "prompt", "template"]
+Role = Literal["image", "text", "prompt", "template", "system"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 """Roles of tokens; a token's role is stored as its position in this tuple.
 
-image: stands for a part of the picture. text: the sample's own words. prompt: the instruction. template: all else.
+image: stands for a part of the picture. text: the sample's own words. prompt: the instruction. system: the turn that
+comes before the user's, with what begins a conversation. template: all else; where the system's turn is not named, as
+in masks and attention, it is part of the template.
 """
-IMAGE, TEXT, PROMPT, TEMPLATE = range(len(ROLES))
+IMAGE, TEXT, PROMPT, TEMPLATE, SYSTEM = range(len(ROLES))
 
 Roles = npt.NDArray[np.uint8]
 

@@ -1,17 +1,30 @@
 """Which model, and what decides the vectors that it gives; the device is none of it."""
 
-from typing import Literal
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from pipeline_core.model_facts import Rendering
+from pipeline_core.model_facts import HiddenState, Rendering, TextPicture
 from pipeline_core.settings import Count, Section
+
+
+def _one_spelling(name: str) -> str:
+    """Tell a folder by where it is, not by where the command was started or how its path was spelt."""
+    with suppress(OSError, RuntimeError, ValueError):  # too long a name, or nobody's home
+        folder = Path(name).expanduser()
+        if ("/" in name or name.startswith("~")) and folder.is_dir():
+            return str(folder.resolve())
+    return name
 
 
 class ModelSettings(Section):
     """A model to embed with."""
 
-    name: str = Field("reference-mllm", description="A reference model, a Hugging Face name, or a local folder.")
+    name: Annotated[str, AfterValidator(_one_spelling)] = Field(
+        "reference-mllm", description="A reference model, a Hugging Face name, or a local folder."
+    )
     alias: str | None = Field(
         None, min_length=1, description="What tables call it; by default its name. Needed where one is named twice."
     )
@@ -30,6 +43,16 @@ class ModelSettings(Section):
     )
     rendering: Rendering = Field(
         "released", description="How prompts end: released, with the user's turn; generation, where an answer begins."
+    )
+    hidden_state: HiddenState = Field(
+        "normed",
+        description="States of the last layer: normed, after the final norm; released, what the paper's code takes, "
+        "before that norm in Qwen3-VL.",
+    )
+    text_picture: TextPicture = Field(
+        "none",
+        description="What texts alone are shown with: none; released, as in the paper's code, which gives PaliGemma a "
+        "black picture.",
     )
     max_pixels: Count | None = Field(None, description="Pixel limit of models with variable resolution.")
     max_tokens: int | None = Field(

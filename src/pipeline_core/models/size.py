@@ -25,7 +25,8 @@ class ModelSize:
         width: of a vector that it gives.
         n_layers: decoder layers; 0 where it gives one vector a sample.
         inner: width inside a layer.
-        picture_tokens: tokens of a picture.
+        picture_tokens: tokens of a picture; of one whose pictures keep their shape, of a middling one.
+        pixels_a_token: pixels of a picture that make a token, where pictures keep their shape.
     """
 
     numbers: int
@@ -34,6 +35,11 @@ class ModelSize:
     n_layers: int
     inner: int
     picture_tokens: int
+    pixels_a_token: int | None = None
+
+    def tokens_of_picture(self, width: int, height: int) -> float:
+        """Return the tokens of a picture of so many pixels."""
+        return width * height / self.pixels_a_token if self.pixels_a_token else float(self.picture_tokens)
 
 
 def model_size(facts: ModelFacts, folder: Path) -> ModelSize:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from pipeline_core.errors import ModelError, SampleError
 from pipeline_core.model_facts import Rendering
@@ -17,9 +18,11 @@ from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.limits import LongText, TokenLimits, digest
 from pipeline_core.models.pictures import check_picture
 from pipeline_core.models.prompts import Span, Spans, without_markers
-from pipeline_core.models.samples import IMAGE, PROMPT, REFUSALS, TEMPLATE, TEXT, Roles, SampleInput, unprepared
+from pipeline_core.models.samples import IMAGE, PROMPT, REFUSALS, SYSTEM, TEMPLATE, TEXT, Roles, SampleInput, unprepared
 
 Inputs = dict[str, torch.Tensor]
+
+_PLAIN_SIZE = (224, 224)
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Speech:
         takes_texts: the processor takes a text without a picture; others leave it to the tokenizer.
         markers: finds the model's own markers, which words are not to hold.
         limits: how many tokens the model takes.
+        system: what its template begins prompts with, before the user's turn.
     """
 
     family: GenerativeFamily
@@ -82,6 +86,7 @@ class Speech:
     takes_texts: bool
     markers: re.Pattern[str]
     limits: TokenLimits
+    system: str = ""
 
 
 def takes_texts(processor: Any) -> bool:
@@ -99,10 +104,36 @@ def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
     Words beyond what the model takes are cut off at their end: template, instruction and picture stay.
 
     Raises:
-        SampleError: the processor refuses the sample, its words hold a special token that cannot be broken, or it is
-            too long even without words.
-        ModelError: a token's origin cannot be told, or a picture became no token.
+        SampleError: template or processor refuse the sample, or change its words; the origin of a token cannot be told;
+            its picture became no token; its words hold a special token that cannot be broken; or it is too long even
+            without words.
+        ModelError: so it is with a plain sample too.
     """
+    try:
+        return _tokenized(speech, sample)
+    except SampleError as error:
+        try:
+            _tokenized(speech, _plain(sample))
+        except SampleError:
+            raise ModelError(
+                f"{error.problem}; so would any other: the fault is the model's",
+                "use another model, or download it again; the limit of tokens is model.max_tokens",
+            ) from error
+        raise
+
+
+def _plain(sample: SampleInput) -> SampleInput:
+    """Return a sample that no model refuses which takes any with the same parts."""
+    return SampleInput(
+        sample.sample_id,
+        sample.prompt_id,
+        None if sample.image is None else Image.new("RGB", _PLAIN_SIZE, "red"),
+        sample.text and "a red heart",
+        sample.instruction and "Summarize:",
+    )
+
+
+def _tokenized(speech: Speech, sample: SampleInput) -> TokenizedSample:
     plain = [words and without_markers(speech.markers, words) for words in (sample.text, sample.instruction)]
     sample = replace(sample, text=plain[0], instruction=plain[1])
     check_picture(speech.processor, sample)
@@ -113,6 +144,8 @@ def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
         raise unprepared(sample, error) from None
     offsets = [(int(start), int(end)) for start, end in outputs.pop("offset_mapping")[0]]
     spans = speech.family.spans(expanded, sample)
+    if speech.system and expanded.startswith(speech.system):
+        spans = replace(spans, system=(0, len(speech.system)))
     roles = _roles(sample, expanded, spans, offsets)
     ids = outputs["input_ids"][0]
     pictures = torch.isin(ids, torch.tensor(sorted(speech.picture_ids))).numpy()
@@ -120,7 +153,7 @@ def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
         raise SampleError(*_key(sample), "holds a picture's token in its words")
     if sample.image is not None:
         if not pictures.any():
-            raise ModelError(f"the picture of sample {sample.sample_id} became no token", "check the model's processor")
+            raise SampleError(*_key(sample), "has a picture that became no token")
         roles[pictures] = IMAGE
     outputs = {
         name: value for name, value in outputs.items() if name in speech.accepted and isinstance(value, torch.Tensor)
@@ -224,8 +257,10 @@ class _Listener:
 
 
 def _roles(sample: SampleInput, expanded: str, spans: Spans, offsets: Sequence[Span]) -> Roles:
-    """Return the roles that words give their tokens; all else is template."""
+    """Return the roles that words give their tokens; all else is template, or the system's turn."""
     roles = np.full(len(offsets), TEMPLATE, dtype=np.uint8)
+    start, end = spans.system
+    roles[[first < end and last > start for first, last in offsets]] = SYSTEM
     # Text comes last, so that a token which straddles both, such as '.\n', counts as text.
     for role, span in ((PROMPT, spans.instruction), (TEXT, spans.text)):
         inside = np.array([start < span[1] and end > span[0] for start, end in offsets])
@@ -240,10 +275,8 @@ def _check_cover(sample: SampleInput, expanded: str, span: Span, offsets: Sequen
         covered[start:end] = True
     missing = [n for n in range(*span) if not covered[n] and not _may_vanish(expanded[n])]
     if missing:
-        raise ModelError(
-            f"the tokenizer does not tell which tokens hold character {missing[0]} of sample {sample.sample_id}",
-            "use a model with a fast tokenizer that keeps offsets",
-        )
+        shown = expanded[missing[0]]
+        raise SampleError(*_key(sample), f"has characters of which the tokenizer tells no token, such as {shown!r}")
 
 
 def _may_vanish(character: str) -> bool:

@@ -1,7 +1,8 @@
 """Whether a model is embedded right: each thing that could silently be wrong, measured on the model itself.
 
 What is compared is prepared without what is checked: by the processor as its makers call it, and by the model's own
-outputs. That is why this file looks inside embedders.
+outputs. That is why this file looks inside embedders. Only what a family states of its models holds for both sides: the
+prompt's layout, the picture that the processor is given, and whether places are counted.
 """
 
 import inspect
@@ -18,7 +19,9 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw
 
-from pipeline_core.errors import LensError
+from pipeline_core.dataset.prompts import IMAGE as IMAGE_PROMPT
+from pipeline_core.dataset.prompts import PROMPTS
+from pipeline_core.errors import LensError, ModelError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.check import COARSE, largest_difference
 from pipeline_core.models.contrastive import ContrastiveEmbedder
@@ -41,7 +44,8 @@ SMALL = 1 << 30
 
 _LEAST_COSINE = 0.99
 _BATCHES = range(3, 9)
-_INSTRUCTION = "Summarize the above image in one word:"
+_OF_PICTURES, _OF_WORDS = PROMPTS[IMAGE_PROMPT], "Find an image that shows this:"
+"""A prompt that any model is asked with, for which embedders have their own, and one that a data set may bring."""
 
 
 def _picture(colour: str, width: int, height: int) -> Image.Image:
@@ -51,7 +55,9 @@ def _picture(colour: str, width: int, height: int) -> Image.Image:
 
 
 SAMPLES = tuple(
-    SampleInput(name, "check", None if size is None else _picture(name, *size), text, _INSTRUCTION, size and name)
+    SampleInput(name, "check", None, text, _OF_WORDS)
+    if size is None
+    else SampleInput(name, "check", _picture(name, *size), text, _OF_PICTURES, name)
     for name, size, text in (
         ("red", (224, 224), None),
         ("short", None, "a red heart"),
@@ -190,7 +196,7 @@ def roles_are_plausible(embedder: GenerativeEmbedder) -> Measured:
     """Read words and instruction back from the tokens that have their roles, and see that pictures have tokens."""
     for sample in _OF_EACH_KIND:
         tokens = embedder.prepare([sample]).samples[0]
-        for role, words in ((TEXT, sample.text), (PROMPT, sample.instruction)):
+        for role, words in ((TEXT, sample.text), (PROMPT, embedder._family.instruction(sample))):
             ids = tokens.tokens["input_ids"][0][torch.from_numpy(tokens.roles == role)]
             spoken = str(embedder._processor.tokenizer.decode(ids))
             if _plain(spoken) != _plain(words or ""):
@@ -250,7 +256,7 @@ def analysed_vector(embedder: Embedder) -> Floats:
 def precisions_agree(embedder: Embedder, before: Floats, dtype: str) -> Measured:
     """Compare the direction of ``analysed_vector`` with the one that the model gave at the precision ``dtype``."""
     after = analysed_vector(embedder)
-    cosine = float(np.dot(after, before) / np.linalg.norm(after) / np.linalg.norm(before))
+    cosine = float(np.dot(_direction(after), _direction(before)))
     words = f"cosine between {dtype} and {embedder.facts.dtype} (at least {_LEAST_COSINE})"
     return Measured(cosine >= _LEAST_COSINE, f"{cosine:.5f} {words}")
 
@@ -268,9 +274,9 @@ def vectors_are_its_own(embedder: ContrastiveEmbedder) -> Measured:
         image, text = output.image_embeds[0], output.text_embeds[0]
     except (AttributeError, TypeError):
         return Measured(None, "the model's own forward pass returns no vectors")
-    own, found = np.stack([_array(image), _array(text)]), embedder.vectors([picture, words])
-    found, own = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (found, own))
-    return _within(largest_difference(found[None], own[None]), EXACT, embedder, "a picture's and a text's direction")
+    found, own = embedder.vectors([picture, words]), np.stack([_array(image), _array(text)])
+    worst = largest_difference(_direction(found)[None], _direction(own)[None])
+    return _within(worst, EXACT, embedder, "a picture's and a text's direction")
 
 
 def _own_inputs(embedder: GenerativeEmbedder, sample: SampleInput) -> dict[str, torch.Tensor]:
@@ -282,12 +288,15 @@ def _own_inputs(embedder: GenerativeEmbedder, sample: SampleInput) -> dict[str, 
     if sample.image is None and not takes_texts(processor):
         outputs = processor.tokenizer([rendered], **family.text_options, **options)
     else:
-        pictures = {} if sample.image is None else {"images": [sample.image]}
+        pictures = {} if sample.image is None else {"images": [family.shown(sample.image)]}
         outputs = processor(text=[rendered], **pictures, **options)
+    inputs = _fitting(embedder, embedder._base, outputs)
     # A model that keeps positions of the batch before would place this one by them.
     if hasattr(embedder._base, "rope_deltas"):
         embedder._base.rope_deltas = None
-    return _fitting(embedder, embedder._base, outputs)
+        if not family.grid_places:
+            inputs["position_ids"] = torch.arange(inputs["input_ids"].shape[1]).expand(3, 1, -1).to(embedder._device)
+    return inputs
 
 
 def _fitting(embedder: GenerativeEmbedder | ContrastiveEmbedder, model: Any, inputs: Any) -> dict[str, torch.Tensor]:
@@ -315,6 +324,20 @@ def _vectors(embedder: Embedder, samples: Sequence[SampleInput]) -> Floats:
 def _array(values: torch.Tensor) -> Floats:
     array: Floats = values.float().cpu().numpy().copy()
     return array
+
+
+def _direction(vectors: Floats) -> npt.NDArray[np.float64]:
+    """Return vectors [..., width] at unit length.
+
+    Raises:
+        ModelError: one has none: it is zero, or not finite.
+    """
+    # In float64: squares of small numbers vanish in float32.
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
+    if not (lengths > 0).all() or not np.isfinite(lengths).all():
+        raise ModelError("it gives a vector that points nowhere: it is zero, or not finite", "")
+    directions: npt.NDArray[np.float64] = vectors / lengths
+    return directions
 
 
 def _within(difference: float, limit: float, embedder: Embedder, words: str) -> Measured:

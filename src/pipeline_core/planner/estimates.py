@@ -126,9 +126,13 @@ def estimate(plan: Plan, store: Store, probe: Callable[[int], float] | None = No
     """
     rates: dict[str, Any] = yaml.safe_load(_RATES.read_text(encoding="utf-8"))
     builds = [artifact.manifest for artifact in store.artifacts()]
-    dataset = next(step for step in plan.steps.values() if not step.inputs)
-    folder = store.folder(dataset.key) if store.status(dataset.key) == "present" else None
-    counts = {} if folder is None else {prompts: count_rows(folder, prompts) for prompts in (True, False)}
+    sources = {step.subject.data: step.key for step in plan.steps.values() if not step.inputs}
+    built = {data: store.folder(key) for data, key in sources.items() if store.status(key) == "present"}
+    counts = {
+        (data, prompts): count_rows(folder, prompts, training_alone=bool(data))
+        for data, folder in built.items()
+        for prompts in (True, False)
+    }
     asked: list[float] = []
 
     @cache
@@ -136,19 +140,20 @@ def estimate(plan: Plan, store: Store, probe: Callable[[int], float] | None = No
         asked.append((probe or probe_flops)(plan.config.placement.threads))
         return asked[0]
 
-    def look(facts: ModelFacts) -> tuple[Counts, ModelSize | None, float]:
-        rows = counts.get(facts.prompts) or _thousand(rates)
+    def look(facts: ModelFacts, data: str) -> tuple[Counts, ModelSize | None, float]:
+        rows = counts.get((data, facts.prompts)) or _thousand(rates)
         size = _size(facts)
-        return rows, size, tokens_of(facts, rows, size, builds, dataset.key.fingerprint)
+        return rows, size, tokens_of(facts, rows, size, builds, sources[data].fingerprint)
 
     steps, memory = list[StepEstimate](), dict[str, Memory]()
     for name, status in plan.status(store).items():
         step = plan.steps[name]
         if status == "present":
             continue
-        rows, size, tokens, load = counts.get(True) or _thousand(rates), None, 1.0, None
+        data = step.subject.data
+        rows, size, tokens, load = counts.get((data, True)) or _thousand(rates), None, 1.0, None
         if isinstance(step.subject, ModelSubject):
-            rows, size, tokens = look(step.subject.model)
+            rows, size, tokens = look(step.subject.model, data)
         if size is not None:
             stored = tokens if size.n_layers else 1.0
             load = Load(rows.requests, rows.kept, rows.items, stored, size.width, size.n_layers, _active(plan, step))
@@ -156,13 +161,14 @@ def estimate(plan: Plan, store: Store, probe: Callable[[int], float] | None = No
             memory.setdefault(step.subject.model.name, memory_of(step.subject, rows, size, tokens))
         found = nearest(step, builds)
         steps.append(_of_step(step, rows, size, tokens, load, found, builds, rates, flops))
-    return Estimates(counts, tuple(steps), memory, asked[0] if asked else None, rates["machine"])
+    analysed = {prompts: rows for (data, prompts), rows in counts.items() if not data}
+    return Estimates(analysed, tuple(steps), memory, asked[0] if asked else None, rates["machine"])
 
 
-def count_rows(dataset: Path, prompts: bool) -> Counts:
+def count_rows(dataset: Path, prompts: bool, training_alone: bool = False) -> Counts:
     """Count the rows of a built data set, and what must be embedded by models that follow instructions or do not."""
     tables = DatasetTables.read(dataset)
-    requests = needed_requests(tables, prompts)
+    requests = needed_requests(tables, prompts, training_alone)
     asked = tables.candidates.join(tables.tasks, on="pool_id")
     prompt = pl.col("candidate_prompt_id") if prompts else pl.lit(PLAIN_PROMPT)
     answers = set(asked.select("sample_id", prompt).unique().iter_rows())
@@ -172,7 +178,7 @@ def count_rows(dataset: Path, prompts: bool) -> Counts:
         queries=tables.queries.height,
         candidates=tables.candidates.height,
         requests=len(requests),
-        kept=sum(request.split == "train" for request in requests),
+        kept=sum(request.keeps_states for request in requests),
         items=sum((request.sample_id, request.prompt_id) in answers for request in requests),
         characters=sum(len(request.text or "") + len(request.instruction or "") for request in requests) / n,
         pictured=sum(request.image_ref is not None for request in requests) / n,

@@ -11,6 +11,7 @@ from pipeline_core.models.devices import check_device
 from pipeline_core.planner.plan import Plan, Step
 from pipeline_core.stage import Progress, Used, Work
 from pipeline_core.store.artifacts import Artifact, Store
+from pipeline_core.store.space import room_told
 from pipeline_core.user_cache import user_cache
 
 RETRY_DELAYS = (2.0, 10.0)
@@ -42,6 +43,15 @@ def check_machine(plan: Plan, store: Store) -> None:
         check_device(plan.config.placement.device)
 
 
+def mend_inputs(plan: Plan, store: Store) -> None:
+    """Set aside what steps to be built would read and is not as it was published: it is then built anew before them."""
+    read = set[str]()
+    for name, step in reversed(list(plan.steps.items())):
+        there = store.mend(step.key) if name in read else store.status(step.key)
+        if there != "present":
+            read.update(step.inputs.values())
+
+
 def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[Outcome, Artifact]:
     """Find or build the artifact of a step whose inputs are in the store.
 
@@ -60,8 +70,10 @@ def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[
 
     started = time.monotonic()
     build: Callable[[Path], None] = lambda folder: step.maker.build(work_in(folder))  # noqa: E731
-    with limited_threads(step.subject.placement.threads):
-        artifact, cached = store.materialize(step.key, build, validate, step.subject.placement.model_dump(mode="json"))
+    room = room_told(store.root, name, lambda: _n_bytes(plan, name, store))
+    with limited_threads(step.subject.placement.threads), room:
+        placement = step.subject.placement.model_dump(mode="json")
+        artifact, cached = store.materialize(step.key, build, validate, placement, step.rules)
     return Outcome(name, step.stage, artifact.fingerprint, cached, time.monotonic() - started), artifact
 
 
@@ -80,8 +92,17 @@ def build_share(plan: Plan, name: str, store: Store, share: int, of: int, progre
     step = plan.steps[name]
     assert step.parts, f"{step.stage} is built whole"
     work = _workshop(plan, step, store, progress)(store.unfinished(step.key))
-    with limited_threads(step.subject.placement.threads):
+    room = room_told(store.root, name, lambda: _n_bytes(plan, name, store))
+    with limited_threads(step.subject.placement.threads), room:
         step.parts.build_share(work, step.parts.partitions(work)[share::of])
+
+
+def _n_bytes(plan: Plan, name: str, store: Store) -> float | None:
+    """Estimate the bytes of a step's artifact."""
+    from pipeline_core.planner.estimates import estimate  # noqa: PLC0415 - few runs ask
+
+    steps = estimate(plan, store, probe=lambda threads: 1.0).steps
+    return next((step.n_bytes for step in steps if step.step == name), None)
 
 
 def _workshop(plan: Plan, step: Step, store: Store, progress: Progress) -> Callable[[Path], Work[Any]]:

@@ -16,7 +16,7 @@ from pipeline_core.registry import Registry
 from pipeline_core.settings import Section
 from pipeline_core.stage import Input, ModelSubject, RunSubject, SaeSubject, Scope, Stage, Subject
 from pipeline_core.store.digests import file_digest
-from pipeline_core.store.fingerprint import StageKey
+from pipeline_core.store.fingerprint import StageKey, canonical_json
 
 MODEL = "model"
 """Section of the model that a step runs: which, at what precision."""
@@ -52,6 +52,7 @@ class _Planner:
         self.stages = [stage for stage in STAGES.values() if stage.part in parts]
         self.data = {stage.name: _digest(stage) for stage in self.stages}
         self.steps: dict[str, Step] = {}
+        self.others: dict[str, str] = {}
         if getattr(config, SAES) and not any(config.saes(facts) for _, facts in self.models):
             names = ", ".join(facts.name for _, facts in self.models)
             states = "tokens" if self.models[0][1].has_tokens else "vectors"
@@ -102,12 +103,14 @@ class _Planner:
     def _add(self, stage: Stage[Any], subject: Subject, repetition: int) -> None:
         if not stage.applies(subject):
             return
+        stage.check(subject)
+        self._add_own_data(stage, subject)
         inputs = dict(self._inputs(stage, subject, repetition))
         key = StageKey(
             stage.name,
             stage.version,
             # Inputs of the key have no order; what a run lists first is what its report is about.
-            _settings(subject) | ({"steps": [*self.steps]} if stage.scope is Scope.RUN else {}),
+            _settings(stage, subject) | ({"steps": [*self.steps]} if stage.scope is Scope.RUN else {}),
             {role: self.steps[step].key.fingerprint for role, step in inputs.items()},
             stage.source(subject),
             _numerics(stage, subject),
@@ -116,23 +119,47 @@ class _Planner:
         name = _name(stage.name, subject, repetition)
         self.steps[name] = Step(name, stage, key, inputs, subject, repetition)
 
+    def _add_own_data(self, stage: Stage[Any], subject: Subject) -> None:
+        """Plan what a stage reads of a data set of its own, once for all that read the same of it."""
+        data = _own_data(subject)
+        if data is not None:
+            self.others.setdefault(_content(data), f"data-{len(self.others) + 1}")
+            for wanted in stage.inputs:
+                if wanted.own_data:
+                    self._add_of(STAGES[wanted.stage], data, subject)
+
+    def _add_of(self, maker: Stage[Any], data: Section, reader: Subject) -> None:
+        for wanted in maker.inputs:
+            self._add_of(STAGES[wanted.stage], data, reader)
+        facts = reader.model if maker.scope is Scope.MODEL and isinstance(reader, ModelSubject) else None
+        settings = next((settings for settings, of_model in self.models if of_model is facts), None)
+        declared = self._declared(maker, self.config, settings, facts)
+        sections = {path: section.for_data(data) for path, section in declared["sections"].items()}
+        about: dict[str, Any] = {**declared, "sections": sections, "data": self.others[_content(data)]}
+        subject = Subject(**about) if facts is None else ModelSubject(**about, model=facts)
+        if _name(maker.name, subject, 0) not in self.steps:
+            self._add(maker, subject, 0)
+
     def _inputs(self, stage: Stage[Any], subject: Subject, repetition: int) -> Iterator[tuple[str, str]]:
         if stage.scope is Scope.RUN:
             yield from ((name, name) for name in self.steps)
             return
+        own = _own_data(subject)
         for wanted in stage.inputs:
-            for step in self._makers(wanted, subject, repetition):
+            data = self.others[_content(own)] if wanted.own_data and own is not None else subject.data
+            for step in self._makers(wanted, subject, data, repetition):
                 several = step.maker.scope is Scope.SAE and stage.scope is not Scope.SAE
                 yield f"{wanted.stage}:{step.subject.sae_name}" if several else wanted.stage, step.name
 
-    def _makers(self, wanted: Input, subject: Subject, repetition: int) -> Iterator[Step]:
-        """Yield the steps that make an input: of the same model and autoencoder, where the subject has one."""
+    def _makers(self, wanted: Input, subject: Subject, data: str, repetition: int) -> Iterator[Step]:
+        """Yield the steps that make an input of some data: of the subject's model and autoencoder, where it has one."""
         maker = STAGES[wanted.stage]
         if repetition and not wanted.of_analysis:
             maker = next((stage for stage in self.stages if stage.stands_for == wanted.stage), maker)
         repeated = 0 if wanted.of_analysis or maker.repetitions == "shared" else repetition
         for step in self.steps.values():
-            if step.maker is maker and step.repetition == repeated and _concerns(step, subject):
+            fits = step.maker is maker and step.repetition == repeated and step.subject.data == data
+            if fits and _concerns(step, subject):
                 yield step
 
 
@@ -143,17 +170,29 @@ def _concerns(step: Step, subject: Subject) -> bool:
 
 
 def _name(stage: str, subject: Subject, repetition: int) -> str:
-    place = "/".join(part for part in (stage, subject.model_name, subject.sae_name) if part)
+    place = "/".join(part for part in (subject.data, stage, subject.model_name, subject.sae_name) if part)
     return f"repetition-{repetition}/{place}" if repetition else place
 
 
-def _settings(subject: Subject) -> dict[str, Any]:
-    """Return the sections of the key; what concerns token states is left out for a model that has none."""
+def _own_data(subject: Subject) -> Section | None:
+    return next((section.own_data for section in subject.sections.values() if section.own_data is not None), None)
+
+
+def _content(data: Section) -> str:
+    return canonical_json(data.model_dump(mode="json"))
+
+
+def _settings(stage: Stage[Any], subject: Subject) -> dict[str, Any]:
+    """Return the sections of the key; what concerns token states is left out for a model that has none.
+
+    Over other data than those analysed it stays: it tells how much is embedded of them.
+    """
+    without = stage.unkeyed(subject)
     tokens = not isinstance(subject, ModelSubject) or subject.model.has_tokens
     return {
-        path: section.model_dump(mode="json", by_alias=True, exclude=set(section.unkeyed))
+        path: section.model_dump(mode="json", by_alias=True, exclude={*section.unkeyed, *section.tolerance})
         for path, section in subject.sections.items()
-        if tokens or not section.of_tokens
+        if path not in without and (tokens or subject.data or not section.of_tokens)
     }
 
 

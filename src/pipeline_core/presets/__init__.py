@@ -7,4 +7,4 @@ PRESETS = Path(__file__).parent
 
 def preset_names() -> list[str]:
     """Return the names of the shipped presets."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    return sorted(path.relative_to(PRESETS).with_suffix("").as_posix() for path in PRESETS.rglob("*.yaml"))

@@ -1,9 +1,11 @@
 """Assembly of the reference models: embedded packages and our weights become plain `save_pretrained` folders, once."""
 
+import atexit
 import copy
+import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+from functools import cache as once
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -19,14 +21,21 @@ from transformers import (
 )
 
 from pipeline_core.embedded import embedded_file
+from pipeline_core.errors import StoreError
 from pipeline_core.reference.dual import DualEncoderConfig, DualEncoderModel, DualEncoderProcessor
 from pipeline_core.reference.language import IMAGE_TOKEN, read_language_model, read_tokenizer
-from pipeline_core.reference.names import DUAL, HEADS_FILE, MLLM, PROJECTOR_FILE, WEIGHTS, reference_identity
+from pipeline_core.reference.names import DUAL, HEADS_FILE, MLLM, PROJECTOR_FILE, WEIGHTS, reference_key
 from pipeline_core.reference.vision import EfficientNetLiteConfig, picture_processor, read_vision_tower
+from pipeline_core.store.artifacts import Store
+
+log = logging.getLogger(__name__)
 
 
 def build_reference(name: str, cache: Path) -> Path:
     """Return the folder of a reference model below `cache`, assembling it if it is not there (at most 30 seconds).
+
+    `cache` is a store: what is damaged there is set aside and assembled anew. Where it cannot be written, the model is
+    assembled in a temporary folder, for as long as the process lives.
 
     The folder holds the model in float32 and its processor: a `LlavaForConditionalGeneration` with its
     `LlavaProcessor`, tokenizer and chat template, or a `DualEncoderModel` with its `DualEncoderProcessor`. Importing
@@ -35,7 +44,14 @@ def build_reference(name: str, cache: Path) -> Path:
     Raises:
         ModelError: an embedded package is not installed.
     """
-    return _publish(cache / f"{name}-{reference_identity(name)[:16]}", {MLLM: _write_mllm, DUAL: _write_dual}[name])
+    key, write = reference_key(name), {MLLM: _write_mllm, DUAL: _write_dual}[name]
+    try:
+        store = Store(cache)
+        # What is there and whole needs no lock, and so no cache that can be written.
+        return store.folder(key) if store.mend(key) == "present" else store.materialize(key, write)[0].folder
+    except (OSError, StoreError) as error:
+        log.warning("%s is assembled in a temporary folder, because %s cannot be used: %s", name, cache, error)
+    return Store(_temporary()).materialize(key, write)[0].folder
 
 
 def llava_config(vision: EfficientNetLiteConfig, text: LlamaConfig, tokenizer: PreTrainedTokenizerBase) -> LlavaConfig:
@@ -95,20 +111,8 @@ def read_sentence_encoder() -> tuple[BertModel, PreTrainedTokenizerBase]:
     return encoder.eval(), AutoTokenizer.from_pretrained(path)
 
 
-def _publish(target: Path, write: Callable[[Path], None]) -> Path:
-    """Write a folder beside `target` and rename it into place, so that `target` is complete whenever it exists."""
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".partial-{target.name}-", dir=target.parent))
-    try:
-        write(partial)
-        partial.chmod(0o755)
-        partial.replace(target)
-    except OSError:
-        # Another process may have published the same folder first; its content is the same by construction.
-        if not target.exists():
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return target
+@once
+def _temporary() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="retrieval-lens-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

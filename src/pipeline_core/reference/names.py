@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline_core.embedded import embedded_version
 from pipeline_core.errors import ModelError
+from pipeline_core.store.fingerprint import StageKey
 
 ASSEMBLY_VERSION = 1
 """Raised whenever the same parts are put together to another result."""
@@ -59,6 +61,24 @@ def reference_identity(name: str) -> str:
         "weights": hashlib.sha256((WEIGHTS / model.weights_file).read_bytes()).hexdigest(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def reference_key(name: str) -> StageKey:
+    """Return what an assembled model is published under in the cache, which is a store.
+
+    Raises:
+        ModelError: there is no reference model of that name, or an embedded package is not installed.
+    """
+    return StageKey(name, ASSEMBLY_VERSION, source=reference_identity(name))
+
+
+def used_references() -> set[str]:
+    """Return the "name/fingerprint" of the models that this installation assembles; pruning keeps them."""
+    used = set()
+    for name in REFERENCE_MODELS:
+        with suppress(ModelError):
+            used.add(f"{name}/{reference_key(name).short}")
+    return used
 
 
 def _reference(name: str) -> ReferenceModel:

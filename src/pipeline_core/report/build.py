@@ -4,7 +4,7 @@ Beside it lie its verdicts as tables of the schema, and every table of the page 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -53,7 +53,10 @@ def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -
             write_table(folder, name, rows)
         summary = summary_of(inputs, facts, read_verdicts(facts, judged))
         sections = drawn_sections(Drawing(inputs, facts, settings, pictures, summary))
-        of_paper, of_analysis = paper_tables(inputs, facts), analysis_tables(inputs, facts)
+        of_paper, of_analysis = (
+            [replace(table, statement=f"{table.statement} {summary.sampled}".strip()) for table in tables]
+            for tables in (paper_tables(inputs, facts), analysis_tables(inputs, facts))
+        )
         numbers = {claim.rule.claim: claim_table(claim) for claim in summary.verdicts.claims}
         anchors = {shown.figure.anchor for figures in sections.values() for shown in figures}
         anchors |= {f"table-{table.anchor}" for table in (*of_paper, *of_analysis)}
@@ -93,6 +96,7 @@ def drawn_sections(drawing: Drawing) -> dict[str, list[Shown]]:
     for figure in in_order():
         drawn = figure.draw(drawing)
         if drawn is not None:
+            drawn = replace(drawn, note=f"{drawn.note} {drawing.summary.sampled}".strip())
             sections.setdefault(figure.section, []).append(Shown(figure, drawn))
     return sections
 

@@ -65,7 +65,7 @@ class Facts:
             pl.DataFrame(
                 [
                     {"run_id": _RUN, "name": f"{repetition}/{stage}/{artifact}", "stage": stage, "artifact": artifact}
-                    | {"repetition": repetition, "cached": True, "seconds": 0.0}
+                    | {"repetition": repetition, "cached": True, "seconds": 0.0, "data": ""}
                     for stage, artifact, repetition in used
                 ]
             ),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline_core import warehouse
+from pipeline_core.contracts.suites import contracts_folder
 
 REPORT_FILE = "report.html"
 SUMMARY_FILE = "summary.txt"
@@ -18,9 +19,13 @@ _DATA = {".sql", ".html", ".css", ".js", ".yaml"}
 
 
 def report_data_files() -> Sequence[Path]:
-    """Return queries, templates, the claims' rules, the paper's figures, and the views of the warehouse."""
+    """Return queries, templates, the claims' rules, the paper's figures, the warehouse's views, and the contracts.
+
+    The outcomes of contracts are a table of the report.
+    """
     found = (file for file in _HERE.rglob("*") if file.suffix in _DATA)
-    return sorted((*found, *(_WAREHOUSE / name for name in ("latest.sql", "views.sql", "paper_values.csv"))))
+    views = (_WAREHOUSE / name for name in ("latest.sql", "views.sql", "paper_values.csv"))
+    return sorted((*found, *views, *contracts_folder().glob("*.yaml")))
 
 
 def read_summary(folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_core.dataset.settings import DatasetSettings
+from pipeline_core.presets.protocol import OWN, ProtocolSettings
 from pipeline_core.report.settings import ReportSettings
 from pipeline_core.stage import RunSubject, Used, Work
 
@@ -30,6 +31,12 @@ class ReportedModel:
     kind: Literal["generative", "contrastive"]
     fine_tuned: bool = False
     saes: tuple[str, ...] = ()
+    family: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its name and the family that serves it."""
+        return self.name if self.family is None else f"{self.name} (family {self.family})"
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class ReportInputs:
         data_set: name of the data set's source.
         credit: what its licence wants said, if anything.
         run: stages and contracts.
+        protocol: which it follows and where it does not, if it is not our own.
     """
 
     artifacts: tuple[UsedArtifact, ...]
@@ -80,6 +88,7 @@ class ReportInputs:
     data_set: str
     credit: str | None = None
     run: RunFacts = RunFacts()
+    protocol: str = ""
 
     @property
     def studied(self) -> ReportedModel:
@@ -121,7 +130,8 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
 
     settings = work.settings(ReportSettings)
     source = SOURCES[work.settings(DatasetSettings).name]
-    artifacts = tuple(_artifact(used) for used in work.used)
+    # What autoencoders were trained on besides is no part of what is reported but for its times.
+    artifacts = tuple(_artifact(used) for used in work.used if not used.subject.data)
     saes = dict.fromkeys((a.model, a.sae_id) for a in artifacts if a.repetition == 0 and a.sae_id is not None)
     models = tuple(
         ReportedModel(
@@ -129,6 +139,7 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
             model.kind,
             model.name in settings.fine_tuned,
             tuple(sae_id for owner, sae_id in saes if owner == model.name and sae_id is not None),
+            model.family,
         )
         for model in work.subject.models
     )
@@ -136,10 +147,12 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
     contracts = tuple(
         {"artifact": used.folder.name, **result}
         for used in work.used
-        if used.repetition == 0
+        if used.repetition == 0 and not used.subject.data
         for result in used.contracts
     )
-    return ReportInputs(artifacts, models, source.name, source.credit, RunFacts(stages, contracts))
+    protocol = work.settings(ProtocolSettings)
+    told = "" if protocol.name == OWN else protocol.told
+    return ReportInputs(artifacts, models, source.name, source.credit, RunFacts(stages, contracts), told)
 
 
 def _artifact(used: Used) -> UsedArtifact:

@@ -14,7 +14,7 @@ class Report(RunStage):
     about = "Writes the page, the verdicts on the paper's claims, and every table as text to copy."
     version = 2
     settings = ReportSettings
-    shared = ("dataset",)
+    shared = ("dataset", "protocol")
     kinds = ("adaptation", "figure")
 
     def data_files(self) -> Sequence[Path]:

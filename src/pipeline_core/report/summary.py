@@ -25,18 +25,28 @@ class EnergySeat:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was found. ``headline`` is text to picture, or the first task; None when nothing was scored."""
+    """What was found.
+
+    Attributes:
+        model: the model studied.
+        tasks: recall of each task.
+        headline: text to picture, or the first task; None when nothing was scored.
+        energy: where each autoencoder's energy sits.
+        verdicts: on the claims.
+        sampled: what all numbers are of, where a sample of the data set was declared; else empty.
+    """
 
     model: str
     tasks: tuple[TaskRecall, ...]
     headline: TaskRecall | None
     energy: tuple[EnergySeat, ...]
     verdicts: Verdicts
+    sampled: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The lines that a person reads at the end of a run."""
-        found = []
+        found = [self.sampled] if self.sampled else []
         if self.headline is not None:
             task = self.headline
             parts = [_part(RAW, task.scores.get(RAW)), _part(MEAN_REMOVED, task.scores.get(MEAN_REMOVED))]
@@ -71,7 +81,24 @@ def summary_of(inputs: ReportInputs, facts: Facts, verdicts: Verdicts) -> Summar
             if (row := seats.get(sae_id))
         ),
         verdicts,
+        _sampled(facts),
     )
+
+
+def _sampled(facts: Facts) -> str:
+    """Say how many of how many queries and candidates there are, where a sample was declared."""
+    rows = [
+        row
+        for row in facts.ask("sampling").rows.iter_rows(named=True)
+        if row["queries_of"] is not None or row["candidates_of"] is not None
+    ]
+    if not rows:
+        return ""
+    asked, found = (sum(row[name] for row in rows) for name in ("n_queries", "n_candidates"))
+    of_queries = sum(row["queries_of"] or row["n_queries"] for row in rows)
+    of_candidates = sum(row["candidates_of"] or row["n_candidates"] for row in rows)
+    tasks = f" in {len(rows)} tasks" if len(rows) > 1 else ""
+    return f"A sample: {asked:,} of {of_queries:,} queries among {found:,} of {of_candidates:,} candidates{tasks}."
 
 
 def _line(claim: ClaimVerdict) -> str:

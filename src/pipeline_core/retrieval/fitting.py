@@ -12,6 +12,7 @@ from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, System
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.maps import Map, unit
+from pipeline_core.retrieval.matched import Matched
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 
 Side = Literal["queries", "candidates"]
@@ -28,9 +29,12 @@ class SpectrumCache:
     The longest unused make room for others, because a task uses few and a wide model's take 100 MB each.
     """
 
-    def __init__(self, vectors: VectorBlocks, limit_bytes: int = 1 << 30) -> None:
-        """Keep spectra of rows of ``vectors`` up to ``limit_bytes``, but always the last."""
-        self._vectors = vectors
+    def __init__(self, vectors: VectorBlocks, limit_bytes: int = 1 << 30, matched: Matched | None = None) -> None:
+        """Keep spectra of rows of ``vectors`` up to ``limit_bytes``, but always the last.
+
+        ``matched`` are pairs of their train split, for what is trained.
+        """
+        self.vectors, self.matched = vectors, matched
         self._spectra: dict[tuple[bytes, bool], Spectrum] = {}
         self._most = max(1, limit_bytes // (12 * vectors.width**2))  # eigenvectors in float64 and in float32
 
@@ -45,7 +49,7 @@ class SpectrumCache:
         key = (rows.tobytes(), unit_input)
         found = self._spectra.pop(key, None)
         if found is None:
-            vectors = self._vectors.take(rows)
+            vectors = self.vectors.take(rows)
             found = spectrum(unit(vectors) if unit_input else vectors)
         self._spectra[key] = found
         while len(self._spectra) > self._most:
@@ -62,19 +66,22 @@ class TaskVectors:
         pools: Mapping[str, Pool],
         candidate_prompt_id: str,
         spectra: SpectrumCache | None = None,
+        of_candidates: SpectrumCache | None = None,
     ) -> None:
         """Look up the vectors of each split's queries [q, d] and candidates [n, d], those that are embedded.
 
         Args:
-            embeddings: of one representation.
+            embeddings: of one representation, that of the queries where there are two.
             pools: of one task, by split.
             candidate_prompt_id: prompt that the task's candidates are embedded under.
             spectra: those of ``embeddings`` that tasks share; without it, this task keeps its own.
+            of_candidates: those of the candidates' representation, where it is another; nothing is fitted jointly then.
 
         Raises:
             StoreError: a sample was not embedded under its prompt.
         """
-        self._spectra = SpectrumCache(embeddings) if spectra is None else spectra
+        own = SpectrumCache(embeddings) if spectra is None else spectra
+        self._spectra: dict[Side, SpectrumCache] = {"queries": own, "candidates": of_candidates or own}
         self._rows: dict[Part, npt.NDArray[np.int64]] = {}
         for split, pool in pools.items():
             self.task_id = pool.task_id
@@ -87,12 +94,19 @@ class TaskVectors:
                 )
             )
             self._rows[split, "queries"] = embeddings.rows_of(samples, prompts)
-            self._rows[split, "candidates"] = embeddings.rows_of(found, candidate_prompt_id)
-        self._vectors = {part: embeddings.take(rows) for part, rows in self._rows.items()}
+            self._rows[split, "candidates"] = self._spectra["candidates"].vectors.rows_of(found, candidate_prompt_id)
+        self._vectors = {part: self._spectra[part[1]].vectors.take(rows) for part, rows in self._rows.items()}
 
     def can_fit(self, system: System) -> bool:
-        """Say whether the task has the queries that a system is fitted on."""
+        """Say whether there are the queries, or the pairs, that a system is fitted on."""
+        if system.fit_on == "train":
+            return self.matched is not None and self.matched.n_groups > 1
         return SUPPORT[0] in self._rows or not system.needs_support
+
+    @property
+    def matched(self) -> Matched | None:
+        """Matched pairs of the train split, where they are known."""
+        return self._spectra["queries"].matched
 
     def of(self, split: str, side: Side) -> Matrix:
         """Return the raw vectors of one side of a split."""
@@ -111,7 +125,9 @@ class TaskVectors:
                 f"task {self.task_id} has {len(rows)} {names}, too few to fit statistics on",
                 "judge some there, or draw the splits of more samples or by another seed",
             )
-        return self._spectra.of(rows, unit_input)
+        caches = {id(cache): cache for cache in (self._spectra[side] for _, side in parts)}
+        assert len(caches) == 1, "nothing is fitted on vectors of two representations together"
+        return next(iter(caches.values())).of(rows, unit_input)
 
 
 @dataclass(frozen=True)
@@ -139,6 +155,11 @@ class TaskStatistics:
         """
         query_parts, candidate_parts = self._parts()
         return self.vectors.spectrum(tuple(dict.fromkeys((*query_parts, *candidate_parts))))
+
+    def matched(self) -> Matched:
+        """Return the matched pairs of the train split."""
+        assert self.vectors.matched is not None, "what is trained is left out where there are no pairs"
+        return self.vectors.matched
 
     def _parts(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         support_queries, support_candidates = SUPPORT

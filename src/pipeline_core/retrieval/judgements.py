@@ -39,6 +39,7 @@ class Pool:
         groups: for each query, the group of its first relevant candidate, the family that the data set's splits keep
             together; '' without one. Not that of its own sample: the text-only control of a composed query asks with a
             phrase that many families share, and the groups of a control must be those of its task.
+        unanswered: queries beside these that the data set does not ask, as nothing usable answers them.
         lost_queries: rows of the queries that the model could not embed. They are misses: models that are compared have
             the same queries.
         lost_candidates: rows of the candidates that it could not embed, which are in no list.
@@ -54,6 +55,7 @@ class Pool:
     relevance: npt.NDArray[np.int64]
     excluded: Pairs
     groups: tuple[str, ...]
+    unanswered: int = 0
     lost_queries: Rows = field(default_factory=_no_rows)
     lost_candidates: Rows = field(default_factory=_no_rows)
 
@@ -88,11 +90,16 @@ class Pool:
 
     @cached_property
     def judged(self) -> npt.NDArray[np.int64]:
-        """Rows of the queries with a relevant candidate: the only ones that scores are averaged over.
-
-        The released code of the paper counts the others as misses, so that the score falls with the pool.
-        """
+        """Rows of the queries with a relevant candidate: the only ones that are scored."""
         return np.flatnonzero(self.n_relevant)
+
+    @property
+    def n_all(self) -> int:
+        """All queries that there are, those that nothing answers among them.
+
+        The released code of the paper counts these as misses, so that the score falls with the pool.
+        """
+        return len(self.query_ids) + self.unanswered
 
     @cached_property
     def judged_groups(self) -> npt.NDArray[np.int64]:
@@ -136,6 +143,7 @@ class Judgements:
         self.tasks = read_table(dataset, "tasks").sort("task_id")
         searched = self.tasks.select("task_id", "pool_id", "candidate_prompt_id").iter_rows()
         self._searched = {task_id: (pool_id, prompt_id) for task_id, pool_id, prompt_id in searched}
+        self._unanswered = dict(self.tasks.select("task_id", "unanswered").iter_rows())
         self._limits = limits or Limits.none()
         self._queries = read_table(dataset, "queries")
         self._candidates = read_table(dataset, "candidates")
@@ -191,6 +199,7 @@ class Judgements:
             relevant.sort("query", "candidate")["relevance"].to_numpy().astype(np.int64),
             _pairs(excluded),
             tuple(queries.join(groups, on="query", how="left").sort("query")["group"].fill_null("")),
+            self._unanswered[task_id] if split == "test" else 0,
             queries.filter("refused")["query"].to_numpy().astype(np.int64),
             candidates.filter("refused")["candidate"].to_numpy().astype(np.int64),
         )

@@ -55,6 +55,14 @@ def joined(parts: Sequence[Scored]) -> Scored:
     return Scored(parts[0].pool, ranks, scores, parts[0].ks)
 
 
+def answered_share(pool: Pool, settings: ScoringSettings) -> float:
+    """Return the share of the queries averaged over that have an answer; the others are misses of every system.
+
+    Their number is no sample, so that an interval is scaled by it as its score is.
+    """
+    return len(pool.judged) / pool.n_all if settings.denominator == "all" else 1.0
+
+
 def metric_rows(scored: Scored, settings: ScoringSettings) -> pl.DataFrame:
     """Return rows of ``retrieval_metrics``."""
     pool = scored.pool
@@ -62,6 +70,7 @@ def metric_rows(scored: Scored, settings: ScoringSettings) -> pl.DataFrame:
     names = [(system_id, metric, k) for system_id, scores in scored.scores.items() for metric, k in scores]
     values = np.stack([scored.scores[system_id][metric, k] for system_id, metric, k in names])
     low, high = bootstrap_intervals(values, pool.judged_groups, settings.bootstrap, _draws("bootstrap", pool, settings))
+    share = answered_share(pool, settings)
     return pl.DataFrame(
         {
             "system_id": [name[0] for name in names],
@@ -69,13 +78,13 @@ def metric_rows(scored: Scored, settings: ScoringSettings) -> pl.DataFrame:
             "split": pool.split,
             "metric": [name[1] for name in names],
             "k": [name[2] for name in names],
-            "value": values.mean(axis=1),
-            "low": low,
-            "high": high,
-            "n_queries": values.shape[1],
+            "value": values.mean(axis=1) * share,
+            "low": low * share,
+            "high": high * share,
+            "n_queries": round(values.shape[1] / share),
             "n_groups": len(np.unique(pool.judged_groups)),
             "n_candidates": len(pool.candidate_ids),
-            "chance": [chance[name[1], name[2]] for name in names],
+            "chance": [chance[name[1], name[2]] * share for name in names],
         }
     )
 
@@ -136,16 +145,16 @@ def effect_rows(
         differences: per-query score differences [effects, judged queries].
         settings: numbers of resamples and permutations, seed.
     """
-    groups = pool.judged_groups
+    groups, share = pool.judged_groups, answered_share(pool, settings)
     draws = _draws("bootstrap", pool, settings)
     low, high = bootstrap_intervals(differences, groups, settings.bootstrap, draws, least=-1.0)
     return pl.DataFrame(list(named), infer_schema_length=None).with_columns(
         task_id=pl.lit(pool.task_id),
         metric=pl.lit("hit_rate"),
         k=pl.lit(k),
-        delta=differences.mean(axis=1),
-        low=low,
-        high=high,
+        delta=differences.mean(axis=1) * share,
+        low=low * share,
+        high=high * share,
         p=permutation_p(differences, groups, settings.permutations, _draws("permutation", pool, settings)),
     )
 

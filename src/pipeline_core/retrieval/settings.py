@@ -1,5 +1,7 @@
 """Settings of scoring, which every stage that scores shares, and of the retrieval stage."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from pipeline_core.settings import Count, Section
@@ -9,6 +11,11 @@ class ScoringSettings(Section):
     """How systems are scored and compared."""
 
     ks: tuple[Count, ...] = Field((1, 5, 10), min_length=1, description="Cut-offs.")
+    denominator: Literal["judged", "all"] = Field(
+        "judged",
+        description="Queries that scores are averaged over: judged, those with an answer in the pool; all, as the "
+        "paper's code does: the others are misses, quarantined ones too.",
+    )
     bootstrap: Count = Field(1000, description="Bootstrap samples of an interval.")
     permutations: Count = Field(
         10_000,

@@ -120,7 +120,23 @@ def spectrum(vectors: Matrix) -> Spectrum:
     Raises:
         DataError: fewer than two vectors.
     """
-    found = moments(vectors)
+    return decomposed(moments(vectors))
+
+
+def pooled(*sets: Spectrum) -> Spectrum:
+    """Return the spectrum within sets: of all their vectors, each less the mean of its own set.
+
+    The covariance is over as many degrees of freedom as the sets have together, n - 1 each.
+    """
+    count = sum(one.count for one in sets)
+    covariance = sum((one.count - 1) * (one.eigenvectors * one.eigenvalues) @ one.eigenvectors.T for one in sets)
+    fourth = sum(one.count * one.fourth for one in sets) / count
+    mean = np.zeros_like(sets[0].mean)
+    return decomposed(Moments(mean, np.asarray(covariance) / (count - len(sets)), fourth, count))
+
+
+def decomposed(found: Moments) -> Spectrum:
+    """Return the spectrum of vectors with these moments."""
     eigenvalues, eigenvectors = np.linalg.eigh(found.covariance)
     descending = np.clip(eigenvalues[::-1], 0.0, None)
     return Spectrum(found.mean, descending, np.ascontiguousarray(eigenvectors[:, ::-1]), found.fourth, found.count)

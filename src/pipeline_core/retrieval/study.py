@@ -1,13 +1,14 @@
 """The one procedure of every stage that scores systems: representations, tasks, splits; then the tables.
 
-One representation is in memory at a time, and a task's scores only until its last representation is scored. Nothing is
-chosen here: every system listed beforehand is scored and kept, and test is scored once.
+One representation is in memory at a time (two where the sides differ), and a task's scores only until its last
+representation is scored. Nothing is chosen here: every system listed beforehand is scored and kept, and test is scored
+once.
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,12 +17,13 @@ import polars as pl
 from pipeline_core.activations.analysed import analysed
 from pipeline_core.activations.limits import Limits
 from pipeline_core.activations.settings import RepresentationSettings
-from pipeline_core.activations.vectors import load_embeddings, representations
+from pipeline_core.activations.vectors import VectorBlocks, load_embeddings, representations
 from pipeline_core.retrieval.adaptations import Compared, Singles, System
 from pipeline_core.retrieval.effects import removal_effects
 from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors
 from pipeline_core.retrieval.judgements import Pool, shuffled
 from pipeline_core.retrieval.layer_average import LayerAverages
+from pipeline_core.retrieval.matched import Matched, train_pairs
 from pipeline_core.retrieval.problems import FITTED, Problem, problems
 from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.running import run_systems, save_fitted
@@ -39,6 +41,9 @@ log = logging.getLogger(__name__)
 
 Keep = Callable[[int, Pool, Mapping[str, SearchResult]], None]
 """Takes the number of a task, its test pool, and the results of the systems that are judged by it."""
+
+Sides = tuple[str, str]
+"""The representations of queries and of candidates, one and the same but where one side is masked."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ class Study:
         systems: what is scored; the first is raw, against which removals are measured.
         compared: (system, baseline) pairs that are tested.
         singles: features removed one at a time.
+        derived: what loads a representation that is not stored, by the name that systems read it by.
         listed: ids of the systems that have recall and nDCG too, which need result lists.
         saved: ids of the systems whose maps, fitted for the test split, are written.
         depth: least length of result lists, where systems are listed.
@@ -107,6 +113,7 @@ class Study:
     systems: tuple[System, ...]
     compared: tuple[Compared, ...]
     singles: tuple[Singles, ...] = ()
+    derived: Mapping[str, Callable[[], VectorBlocks]] = field(default_factory=dict)
     listed: frozenset[str] = frozenset()
     saved: frozenset[str] = frozenset()
     depth: int = 1
@@ -126,13 +133,18 @@ class Study:
         """Return the id of a system."""
         return system_id(self.bench.model, system)
 
-    def by_representation(self) -> dict[str, list[System]]:
-        """Return, for each representation to be read, the systems that score it alone."""
-        groups: dict[str, list[System]] = defaultdict(list)
+    def by_representation(self) -> dict[Sides, list[System]]:
+        """Return, for each representation to be read, that of queries and of candidates, the systems that score it."""
+        groups: dict[Sides, list[System]] = defaultdict(list)
         for system in self.systems:
             if len(system.rep_ids) < 2:
-                groups[(*system.rep_ids, self.bench.rep_id)[0]].append(system)
+                rep_id = (*system.rep_ids, self.bench.rep_id)[0]
+                groups[system.reads or (rep_id, rep_id)].append(system)
         return groups
+
+    def load(self, rep_id: str) -> VectorBlocks:
+        """Open a representation, stored or derived."""
+        return self.derived[rep_id]() if rep_id in self.derived else load_embeddings(self.bench.activations, rep_id)
 
 
 def score_study(study: Study, keep: Keep | None = None) -> None:
@@ -162,18 +174,26 @@ def score_study(study: Study, keep: Keep | None = None) -> None:
     run = _Run(study, LayerAverages(study.combined, tasks))
     (bench.folder / "adaptations").mkdir(exist_ok=True)
     last, done = [*groups][-1], 0
-    for rep_id, members in groups.items():
-        embeddings = load_embeddings(bench.activations, rep_id)
-        spectra = SpectrumCache(embeddings)
+    spectra: dict[str, SpectrumCache] = {}
+    pairs = train_pairs(bench.dataset)
+
+    def opened(rep_id: str) -> SpectrumCache:
+        vectors = study.load(rep_id)
+        return SpectrumCache(vectors, matched=Matched(vectors, pairs, bench.scoring.seed))
+
+    for sides, members in groups.items():
+        spectra = {name: spectra.get(name) or opened(name) for name in dict.fromkeys(sides)}
+        queries, candidates = (spectra[name] for name in sides)
         saved = [system for system in members if study.id(system) in study.saved]
         for number, problem in enumerate(tasks):
-            vectors = TaskVectors(embeddings, problem.pools, problem.candidate_prompt_id, spectra)
-            results = run.score(problem, rep_id, members, vectors)
+            prompt_id = problem.candidate_prompt_id
+            vectors = TaskVectors(queries.vectors, problem.pools, prompt_id, queries, candidates)
+            results = run.score(problem, sides, members, vectors)
             if keep:
                 keep(number, problem.pools["test"], results)
             if saved and problem.control == "none":
                 save_fitted(bench.folder / "adaptations", saved, vectors)
-            if rep_id == last:
+            if sides == last:
                 run.finish(problem, vectors)
             done += 1
             bench.progress(done, len(groups) * len(tasks))
@@ -196,7 +216,7 @@ class _Run:
         self._tests: dict[bool, list[pl.DataFrame]] = {True: [], False: []}
 
     def score(
-        self, problem: Problem, rep_id: str, members: list[System], vectors: TaskVectors
+        self, problem: Problem, sides: Sides, members: list[System], vectors: TaskVectors
     ) -> Mapping[str, SearchResult]:
         """Score one representation on one task; returns the results of the test split, but those of controls."""
         for pool in problem.scored:
@@ -205,7 +225,8 @@ class _Run:
             if any(system.control == "shuffled_pairs" for system in members):
                 strangers = shuffled(pool, generator(self._scoring.seed, purpose))
                 self._search(problem, members, vectors, strangers, "shuffled_pairs")
-            self._averages.add(rep_id, vectors, pool)
+            if sides[0] == sides[1]:
+                self._averages.add(sides[0], vectors, pool)
         return results
 
     def _search(

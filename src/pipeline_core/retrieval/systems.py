@@ -51,6 +51,8 @@ def systems_table(model: str, rep_id: str, systems: Sequence[System], seed: int)
             "model": model,
             "study": system.study,
             "rep_ids": list(system.rep_ids or (rep_id,)),
+            "mask": system.mask,
+            "side": system.side,
             "adaptation": system.adaptation,
             "variant": system.variant,
             "fit_on": system.fit_on,

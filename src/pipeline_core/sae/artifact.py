@@ -1,5 +1,6 @@
 """What other stages read of an autoencoder in the store, which keeps SAELens's layout."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 from pipeline_core.sae.architectures import ARCHITECTURES, Sae
+from pipeline_core.sae.formats import Provenance
 from pipeline_core.sae.formats.saelens import MEMBER, WEIGHTS, field, read_config
 
 
@@ -26,6 +28,16 @@ def read_sae_id(folder: Path) -> str:
         ModelError: its cfg.json is missing, unreadable, or names none.
     """
     return str(field(field(read_config(folder), folder, "metadata"), folder, "sae_id"))
+
+
+def read_provenance(folder: Path) -> Provenance:
+    """Return whose an autoencoder of the store is.
+
+    Raises:
+        ModelError: its cfg.json is missing, unreadable, or does not say.
+    """
+    metadata = field(read_config(folder), folder, "metadata")
+    return Provenance(**{one.name: metadata[one.name] for one in fields(Provenance) if one.name in metadata})
 
 
 def load_dictionary(sae: Path) -> npt.NDArray[np.float32]:

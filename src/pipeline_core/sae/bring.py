@@ -11,14 +11,14 @@ from pipeline_core.sae.formats import Provenance, read_any
 from pipeline_core.sae.formats.saelens import MEMBER
 from pipeline_core.sae.settings import BroughtSae
 from pipeline_core.sae.tokens import hook_name
-from pipeline_core.schema import TABLES
+from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import write_table
 
 
 def bring_sae(
     settings: BroughtSae, activations: Path, model_name: str, folder: Path, progress: Callable[[int, int], None]
 ) -> None:
-    """Write weights and cfg.json of a checkpoint in any known format, and an empty table sae_training.
+    """Write weights and cfg.json of a checkpoint in any known format, and the tables of a training, which are empty.
 
     Args:
         settings: where it is.
@@ -46,5 +46,6 @@ def bring_sae(
         facts=checkpoint.facts,
     )
     MEMBER.write(folder, checkpoint.sae, provenance)
-    write_table(folder, "sae_training", pl.DataFrame(TABLES["sae_training"].arrow.empty_table()))
+    for table in tables_of("sae"):
+        write_table(folder, table.name, pl.DataFrame(table.arrow.empty_table()))
     progress(1, 1)

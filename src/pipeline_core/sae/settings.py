@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline_core.sae.architectures import ARCHITECTURES, SaeSettings
+from pipeline_core.sae.architectures import SaeSettings, trained
 from pipeline_core.sae.architectures._kind import NAME_PATTERN, States
 from pipeline_core.settings import Count, Section
 
@@ -84,10 +84,7 @@ def _choose(value: Any, handler: ValidatorFunctionWrapHandler) -> SaeSettings | 
 
 
 def _settings_of(given: Mapping[str, Any]) -> type[SaeSettings]:
-    name = str(given.get("architecture", SaeSettings.model_fields["architecture"].default))
-    if name not in ARCHITECTURES:
-        raise ValueError(f"there is no architecture {name!r}; architecture may be {' or '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name].settings
+    return trained(str(given.get("architecture", SaeSettings.model_fields["architecture"].default))).settings
 
 
 def _names_differ(saes: tuple[SaeSettings | BroughtSae, ...]) -> tuple[SaeSettings | BroughtSae, ...]:

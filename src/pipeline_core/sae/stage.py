@@ -12,8 +12,9 @@ class Sae(SaeStage):
 
     name = "sae"
     about = "Trains a sparse autoencoder on stored states, or brings one that was trained elsewhere."
+    version = 2
     settings = Saes
-    inputs = (Input("dataset", of_analysis=True), Input("activations"))
+    inputs = (Input("dataset", of_analysis=True, own_data=True), Input("activations", own_data=True))
     repetitions = "own"
     trains = True
 

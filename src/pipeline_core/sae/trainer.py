@@ -10,11 +10,12 @@ import polars as pl
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from pipeline_core.sae.architectures import ARCHITECTURES, SaeSettings
+from pipeline_core.sae.architectures import SaeSettings, trained
 from pipeline_core.sae.formats import Provenance
 from pipeline_core.sae.formats.saelens import MEMBER
+from pipeline_core.sae.origin import write_origin
 from pipeline_core.sae.resume import CHECKPOINT, TrainingState
-from pipeline_core.sae.tokens import TokenMap, hook_name, map_tokens
+from pipeline_core.sae.tokens import TokenMap, TokenRows, hook_name, map_tokens
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 from pipeline_core.threads import limited_threads
@@ -32,7 +33,7 @@ def train_sae(
     progress: Callable[[int, int], None],
     order: pl.DataFrame | None = None,
 ) -> None:
-    """Train on the token states of an activations artifact; write weights, cfg.json and the table sae_training.
+    """Train on the token states of an activations artifact; write weights, cfg.json and the tables of the stage.
 
     Loss: mean squared error over all n D entries + penalty * mean |z| over all n S codes. Adam at a constant learning
     rate, gradient clipped by its norm. Every epoch visits every state once, in an order drawn from (seed, epoch), in
@@ -59,12 +60,14 @@ def train_sae(
     if _finished(folder):
         return
     with limited_threads(threads):
-        tokens = map_tokens(activations, folder / STATES, order)
+        tokens = map_tokens(activations, folder / STATES, order, settings.leave_out)
         mean = tokens.mean()
         state = _start(mean, settings)
         state.restore(folder)
         _train(state, tokens, mean, settings, folder, checkpoint_steps, progress)
-    sae_id = f"{model_name}/{settings.name}"
+        sae_id = f"{model_name}/{settings.name}"
+        rows = TokenRows.read(activations, order, settings.leave_out)
+        write_origin(state.sae, sae_id, settings, activations, rows, folder)
     MEMBER.write(folder, state.sae, Provenance(sae_id, model_name, hook_name(activations)))
     write_table(folder, "sae_training", pl.DataFrame(state.log).with_columns(pl.lit(sae_id).alias("sae_id")))
     for leftover in (STATES, CHECKPOINT):
@@ -78,7 +81,7 @@ def _finished(folder: Path) -> bool:
 
 def _start(mean: torch.Tensor, settings: SaeSettings) -> TrainingState:
     generator = torch.Generator().manual_seed(settings.seed)
-    sae = ARCHITECTURES.find(settings.architecture, "architecture").start(mean, settings, generator)
+    sae = trained(settings.architecture).start(mean, settings, generator)
     learned = [tensor for tensor in sae.state().values() if tensor.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, fused=True)
     return TrainingState(sae, optimizer, torch.zeros(settings.features, dtype=torch.int64))

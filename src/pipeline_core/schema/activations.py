@@ -50,7 +50,7 @@ TABLES: tuple[Table, ...] = (
             SAMPLE,
             PROMPT,
             column("token_index", SMALL, "position in the sequence, padding not counted"),
-            column("token_role", STRING, "image | text | prompt | template"),
+            column("token_role", STRING, "image | text | prompt | template | system, the turn before the user's"),
             column("vector", pa.list_(pa.float16()), "state divided by scale, float16"),
             column("scale", FLOAT, "power of two that restores the state: 1 unless the shard held states beyond 3e4"),
         ),

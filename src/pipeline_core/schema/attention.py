@@ -30,7 +30,7 @@ TABLES: tuple[Table, ...] = (
             LAYER,
             _head("attention head, from 0"),
             SOURCE,
-            column("role", STRING, "image | text | prompt | template"),
+            column("role", STRING, "image | text | prompt | template, the system's turn included"),
             column("mass", DOUBLE, "share of the attention, 0 to 1"),
         ),
     ),
@@ -70,6 +70,8 @@ TABLES: tuple[Table, ...] = (
             column("quadrant", STRING, "where the art is: upper_left | upper_right | lower_left | lower_right"),
             column("mass", DOUBLE, "share of the attention to image tokens that goes to that quadrant; chance is 0.25"),
             column("control", DOUBLE, "the same share under shuffled pictures, their art in each quadrant as often"),
+            column("art", DOUBLE, "share of all attention that goes to the quadrant with the art"),
+            column("words", DOUBLE, "share of all attention that goes to the user's words: the instruction"),
         ),
     ),
 )

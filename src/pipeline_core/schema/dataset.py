@@ -1,6 +1,6 @@
 """Tables of the data set: samples, tasks, judgements."""
 
-from pipeline_core.schema.model import QUERY, SAMPLE, SMALL, SPLIT, STRING, TASK, Table, column, nullable
+from pipeline_core.schema.model import INT, QUERY, SAMPLE, SMALL, SPLIT, STRING, TASK, Table, column, nullable
 
 REDRAWN = ("redraw",)
 """Further stages that write a data set."""
@@ -15,7 +15,12 @@ TABLES: tuple[Table, ...] = (
             SAMPLE,
             column("modality", STRING, "image | text | image_text"),
             nullable("text", STRING, "the text; NULL for a picture alone"),
-            nullable("image_ref", STRING, "file:<path below the source> or parquet:<file>#<row>; NULL for a text"),
+            nullable(
+                "image_ref",
+                STRING,
+                "file:<path>, shard:<path>#<column>#<row> or tar:<path>#<offset>+<size>, paths below the source; "
+                "parquet:<file>#<row>, copied into the artifact; NULL for a text",
+            ),
             nullable("sha256", STRING, "digest of the picture's bytes"),
             nullable("width", SMALL, "picture width, pixels"),
             nullable("height", SMALL, "picture height, pixels"),
@@ -49,6 +54,13 @@ TABLES: tuple[Table, ...] = (
             column("control", STRING, "none | image_only | text_only: what it keeps of the composed query"),
             nullable("control_of", STRING, "task that this is the control of"),
             column("description", STRING, "the task in one sentence"),
+            nullable("queries_of", INT, "queries of the test split that there are, where a sample of them is asked"),
+            nullable("candidates_of", INT, "candidates of the test pool, where a sample of them is searched"),
+            column(
+                "unanswered",
+                INT,
+                "queries of the test split that are not asked: quarantined, or nothing usable in the pool answers them",
+            ),
         ),
         also_by=REDRAWN,
     ),

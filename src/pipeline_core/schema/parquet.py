@@ -1,6 +1,6 @@
 """Tables of the schema as Parquet files of an artifact: written sorted by key and typed exactly, read as frames."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,20 @@ def write_table(folder: Path, name: str, data: pl.DataFrame | pa.Table, shard: i
     rows = EMBEDDING_ROW_GROUP if name == "embeddings" else ROW_GROUP
     pq.write_table(table, path, row_group_size=rows, compression="zstd", compression_level=1)
     return int(table.num_rows)
+
+
+def write_sorted(folder: Path, name: str, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write table ``name`` from batches that come sorted by its key, as ``write_table`` would, and hold one at a time.
+
+    Args:
+        folder: the artifact's folder.
+        name: a table of the schema that is no sharded one.
+        batches: of ``ROW_GROUP`` rows each, but for the last.
+    """
+    options = {"compression": "zstd", "compression_level": 1}
+    with pq.ParquetWriter(folder / TABLES[name].file_name, TABLES[name].arrow, **options) as writer:
+        for batch in batches:
+            writer.write_table(conform(name, pa.Table.from_batches([batch])), row_group_size=ROW_GROUP)
 
 
 def write_rows(folder: Path, name: str, rows: Sequence[Sequence[Any] | Mapping[str, Any]]) -> int:

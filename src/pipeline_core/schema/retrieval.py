@@ -41,14 +41,25 @@ TABLES: tuple[Table, ...] = (
         (
             SYSTEM,
             MODEL,
-            column("study", STRING, "main | layers | poolings | adaptations | removal: what it is compared within"),
-            column("rep_ids", STRINGS, "representations; several when layers are combined"),
+            column(
+                "study", STRING, "main | layers | poolings | masks | adaptations | removal: what it is compared within"
+            ),
+            column(
+                "rep_ids", STRINGS, "representations; several when layers are combined; of the masked side, if one is"
+            ),
+            nullable(
+                "mask",
+                STRING,
+                "tokens pooled, in the studies of poolings and masks: as in representations, or no_words: picture and "
+                "template alone, worked out from the other masks",
+            ),
+            nullable("side", STRING, "both | queries | candidates: whose tokens are masked; the other side pools all"),
             column("adaptation", STRING, "what is done to embeddings, as in adaptations"),
             nullable("variant", STRING, "text | code: the paper's text or its released code"),
             nullable(
                 "fit_on",
                 STRING,
-                "support | candidates | joint | test_queries (transductive); NULL when nothing is fitted",
+                "support | candidates | joint | test_queries (transductive) | train (its pairs); NULL: nothing is",
             ),
             nullable("beta", DOUBLE, "shrinkage towards the scaled identity"),
             nullable("eps", DOUBLE, "added to eigenvalues; NULL of what adds 1e-5 of their mean"),
@@ -88,7 +99,7 @@ TABLES: tuple[Table, ...] = (
             column("value", DOUBLE, "mean over queries, 0 to 1"),
             LOW,
             HIGH,
-            column("n_queries", INT, "queries with a relevant candidate in the pool"),
+            column("n_queries", INT, "queries averaged over: those with a relevant candidate in the pool, or all"),
             column("n_groups", INT, "groups (families) that the queries' answers come from: the independent units"),
             column("n_candidates", INT, "size of the pool"),
             column("chance", DOUBLE, "expected value of a random ranking, exact"),
@@ -185,14 +196,20 @@ TABLES: tuple[Table, ...] = (
     Table(
         "efficiency",
         "efficiency",
-        "Time and memory of adaptation and of search, by number of candidates; synthetic vectors of the model's width.",
-        ("model", "operation", "n_candidates"),
+        "Time and memory of adaptation and of search, by candidates, queries and width; synthetic vectors.",
+        ("model", "operation", "n_candidates", "width", "n_queries"),
         (
             MODEL,
-            column("operation", STRING, "fit | apply | search: ReAlign's statistics, its application, exact search"),
+            column(
+                "operation",
+                STRING,
+                "fit | decompose | apply | search | product: ReAlign's statistics, the part of them that does not grow "
+                "with the pool, its application, exact search, a plain matrix product with the best 10 of each row, "
+                "up to 100M scores",
+            ),
             column("n_candidates", INT, "vectors in the pool"),
-            column("width", SMALL, "dimensions of a vector"),
-            column("n_queries", INT, "queries searched for at once"),
+            column("width", SMALL, "dimensions of a vector: the model's, or a further one"),
+            column("n_queries", INT, "queries searched for at once; what is done to candidates is told for each"),
             volatile("seconds", DOUBLE, "wall time, best of the repeats"),
             volatile("peak_memory_bytes", INT, "peak resident memory above that before the operation"),
         ),

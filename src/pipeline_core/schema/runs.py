@@ -44,6 +44,7 @@ TABLES: tuple[Table, ...] = (
             column("repetition", SMALL, "0: the analysis itself; r: repeated with every seed raised by r"),
             volatile("cached", BOOL, "it was there before the run"),
             volatile("seconds", DOUBLE, "time in this run"),
+            column("data", STRING, "'' for the data analysed; other data, e.g. data-1, train autoencoders"),
         ),
     ),
     Table(
@@ -57,7 +58,7 @@ TABLES: tuple[Table, ...] = (
             column("rows", INT, "rows written"),
             column("bytes", INT, "bytes written"),
             volatile("seconds", DOUBLE, "time it took to build"),
-            volatile("peak_memory_bytes", INT, "peak resident memory of the process that built it"),
+            volatile("peak_memory_bytes", INT, "most memory that the process which built it held meanwhile"),
             volatile("created", TIME, "when it was published"),
         ),
     ),

@@ -2,7 +2,20 @@
 
 import pyarrow as pa
 
-from pipeline_core.schema.model import DOUBLE, INT, PROMPT, REP, SAE, SAMPLE, SMALL, STRING, Table, column, volatile
+from pipeline_core.schema.model import (
+    DOUBLE,
+    INT,
+    PROMPT,
+    REP,
+    SAE,
+    SAMPLE,
+    SMALL,
+    STRING,
+    Table,
+    column,
+    nullable,
+    volatile,
+)
 
 TABLES: tuple[Table, ...] = (
     Table(
@@ -20,6 +33,22 @@ TABLES: tuple[Table, ...] = (
             column("dead_share", DOUBLE, "share of features that have not been positive during the last epoch"),
             column("learning_rate", DOUBLE, "optimiser's learning rate"),
             volatile("tokens_per_second", DOUBLE, "vectors trained on a second"),
+        ),
+    ),
+    Table(
+        "sae_data",
+        "sae",
+        "What a sparse autoencoder was trained on, and how it does on what it has not seen of other data.",
+        ("sae_id",),
+        (
+            SAE,
+            nullable("trained_on", STRING, "the other data set; NULL: the one analysed"),
+            column("left_out", STRING, "roles of tokens that were left out; '' if none"),
+            column("n_samples", INT, "samples under an instruction that it was trained on"),
+            column("n_tokens", INT, "vectors trained on"),
+            column("held_out_tokens", INT, "vectors of the validation split of the other data; 0 for those analysed"),
+            nullable("held_out_fvu", DOUBLE, "fraction of their variance unexplained, against their mean vector"),
+            nullable("held_out_l0", DOUBLE, "their mean number of positive codes"),
         ),
     ),
     Table(

@@ -1,41 +1,51 @@
 """The content-addressed store: build aside under a lock, validate, publish by one rename; find, verify, prune."""
 
+import errno
 import fcntl
 import logging
-import resource
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from pipeline_core.errors import StoreError
 from pipeline_core.schema import SCHEMA_VERSION, SHARDED, tables_of
-from pipeline_core.store.digests import file_digest
-from pipeline_core.store.durable import sync, sync_tree
-from pipeline_core.store.fingerprint import StageKey
+from pipeline_core.store.digests import digest_once, file_digest
+from pipeline_core.store.durable import publish_text, sync, sync_tree
+from pipeline_core.store.fingerprint import SHORT, StageKey
+from pipeline_core.store.peak import forget_peak, peak_memory
 
 MANIFEST = "manifest.json"
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow", "duckdb", "lancedb", "polars", "great-expectations")
-_KIBI = 1024
 
 log = logging.getLogger(__name__)
 
 Status = Literal["present", "missing", "damaged"]
+Digest = Callable[[Path], str]
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts:
+        raise ValueError("it leads out of the artifact")
+    return path
 
 
 class FileEntry(BaseModel):
-    """A file of an artifact."""
+    """A file of an artifact, by its path in it."""
 
     model_config = ConfigDict(frozen=True)
-    path: str
+    path: Annotated[str, AfterValidator(_inside)]
     size: int
     sha256: str
 
@@ -44,7 +54,8 @@ class Manifest(BaseModel):
     """What ``manifest.json`` of an artifact says.
 
     ``placement`` says how the build was carried out, which decides nothing. ``seconds`` and ``peak_memory_bytes`` are
-    those of the process that finished the build: what interrupted ones spent before is not known.
+    those of the process that finished the build: what interrupted ones spent before is not known. ``rules`` is a digest
+    of what the artifact was accepted by, ``contracts`` the outcomes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +76,7 @@ class Manifest(BaseModel):
     created: datetime
     libraries: dict[str, str]
     contracts: tuple[dict[str, Any], ...]
+    rules: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,24 +143,29 @@ class Store:
         return self._status(self.folder(key))
 
     def get(self, key: StageKey) -> Artifact:
-        """Return a published artifact.
+        """Return a published artifact to be built upon: its bytes are read against their digests, once a process.
 
         Raises:
             StoreError: it is missing or damaged.
         """
-        return self.find(key.stage, key.short)
+        return self._get(self.folder(key), digest_once)
 
     def find(self, stage: str, fingerprint: str) -> Artifact:
         """Return a published artifact by the names that the journal gives it.
 
         Raises:
-            StoreError: it is missing or damaged.
+            StoreError: it is missing, or a file is missing or of another size.
         """
-        folder = self.root / stage / fingerprint
-        status = self._status(folder)
-        if status != "present":
-            raise StoreError(f"the artifact {stage}/{fingerprint} is {status}", "run lens run to build it")
-        return read_artifact(folder)
+        return self._get(self.root / stage / fingerprint)
+
+    def mend(self, key: StageKey) -> Status:
+        """Set an artifact aside, with a warning, if its bytes are not those published; say what is there afterwards."""
+        folder = self.folder(key)
+        if self._status(folder, digest_once) == "damaged":
+            with self._lock(f"{key.stage}-{key.short}"):
+                if self._status(folder, digest_once) == "damaged":
+                    self._replace_damaged(key)
+        return self._status(folder)
 
     def materialize(
         self,
@@ -156,6 +173,7 @@ class Store:
         build: Callable[[Path], None],
         validate: Callable[[Path], Iterable[dict[str, Any]]] | None = None,
         placement: Mapping[str, Any] | None = None,
+        rules: str | None = None,
     ) -> tuple[Artifact, bool]:
         """Return the artifact of ``key`` and whether it was there already; build, validate and publish it otherwise.
 
@@ -167,20 +185,27 @@ class Store:
             build: writes the artifact's files into the folder that it is given.
             validate: returns the results of the contracts of the folder's tables; raises to refuse publication.
             placement: how it is carried out, for the manifest.
+            rules: digest of what ``validate`` judges by. An artifact that was accepted by others is judged anew, and
+                its manifest tells the outcomes; it is not built again.
         """
         folder = self.folder(key)
         with self._lock(f"{key.stage}-{key.short}"):
             status = self.status(key)
             if status == "present":
-                return read_artifact(folder), True
+                found = read_artifact(folder)
+                if validate is not None and found.manifest.rules != rules:
+                    judged = {"contracts": tuple(validate(folder)), "rules": rules}
+                    found = Artifact(folder, found.manifest.model_copy(update=judged))
+                    publish_text(folder / MANIFEST, found.manifest.model_dump_json(indent=1))
+                return found, True
             if status == "damaged":
-                aside = self.set_aside(folder)
-                log.warning("%s/%s was damaged: set aside as %s and built anew", key.stage, key.short, aside)
+                self._replace_damaged(key)
             partial = self.unfinished(key)
+            forget_peak()
             started = time.monotonic()
             build(partial)
             contracts = tuple(validate(partial)) if validate else ()
-            manifest = _describe(key, partial, time.monotonic() - started, contracts, placement or {})
+            manifest = _describe(key, partial, time.monotonic() - started, contracts, placement or {}, rules)
             (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
             sync_tree(partial)
             partial.replace(folder)
@@ -190,13 +215,11 @@ class Store:
 
     def artifacts(self) -> list[Artifact]:
         """Return every published artifact whose manifest can be read, by stage and fingerprint."""
-        return [
-            read_artifact(f) for f in self._folders() if (f / MANIFEST).is_file() and not list(self._check(f, False))
-        ]
+        return [read_artifact(f) for f in self._folders() if (f / MANIFEST).is_file() and not list(self._check(f))]
 
     def verify(self) -> list[Problem]:
         """Check every file of every artifact: presence, size and sha256."""
-        return [problem for folder in self._folders() for problem in self._check(folder, hashes=True)]
+        return [problem for folder in self._folders() for problem in self._check(folder, file_digest)]
 
     def set_aside(self, folder: Path) -> Path:
         """Move an artifact out of the way, into ``root/.damaged``; return where it is now."""
@@ -225,27 +248,44 @@ class Store:
                 continue
             with self._lock(f"{stage}-{fingerprint}"):
                 if folder.exists() and name not in keep():
-                    shutil.rmtree(folder)
+                    _remove(folder)
                     doomed.append(folder)
+        # Reference models, which are in the user's cache now.
+        for models in self.root.glob(".models"):
+            doomed.append(models)
+            if not dry_run:
+                _remove(models)
         return doomed
 
-    def _status(self, folder: Path) -> Status:
+    def _get(self, folder: Path, digest: Digest | None = None) -> Artifact:
+        status = self._status(folder, digest)
+        if status != "present":
+            name = f"{folder.parent.name}/{folder.name}"
+            raise StoreError(f"the artifact {name} is {status}", "run lens run to build it")
+        return read_artifact(folder)
+
+    def _status(self, folder: Path, digest: Digest | None = None) -> Status:
         if not folder.exists():
             return "missing"
-        return "damaged" if any(True for _ in self._check(folder, hashes=False)) else "present"
+        return "damaged" if any(True for _ in self._check(folder, digest)) else "present"
+
+    def _replace_damaged(self, key: StageKey) -> None:
+        aside = self.set_aside(self.folder(key))
+        log.warning("%s/%s was damaged: set aside as %s and built anew", key.stage, key.short, aside)
 
     def _folders(self) -> list[Path]:
         return sorted(
             f for f in self.root.glob("*/*") if f.is_dir() and not f.parent.name.startswith(".") and _is_short(f)
         )
 
-    def _check(self, folder: Path, hashes: bool) -> Iterator[Problem]:
+    def _check(self, folder: Path, digest: Digest | None = None) -> Iterator[Problem]:
         name = f"{folder.parent.name}/{folder.name}"
         try:
             manifest = read_artifact(folder).manifest
         except StoreError as error:
             yield Problem(name, MANIFEST, error.problem)
             return
+        whole = []
         for entry in manifest.files:
             path = folder / entry.path
             size = path.stat().st_size if path.is_file() else None
@@ -253,8 +293,16 @@ class Store:
                 yield Problem(name, entry.path, "is missing")
             elif size != entry.size:
                 yield Problem(name, entry.path, f"holds {size} bytes instead of {entry.size}")
-            elif hashes and file_digest(path) != entry.sha256:
-                yield Problem(name, entry.path, "has other contents than were published")
+            else:
+                whole.append(entry)
+        if digest is not None:
+            # Digests are worked out without the interpreter's lock: as many at once as there are cores.
+            with ThreadPoolExecutor(os.cpu_count()) as threads:
+                found = threads.map(_readable(digest), [folder / entry.path for entry in whole])
+                for entry, sha256 in zip(whole, found, strict=True):
+                    if sha256 != entry.sha256:
+                        what = "has other contents than were published" if sha256 else "cannot be read from the disk"
+                        yield Problem(name, entry.path, what)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
@@ -286,19 +334,49 @@ def read_artifact(folder: Path) -> Artifact:
         raise StoreError(
             f"the manifest of {folder.parent.name}/{folder.name} cannot be read", "run lens verify --repair"
         ) from None
+    if (manifest.stage, manifest.fingerprint[:SHORT]) != (folder.parent.name, folder.name):
+        raise StoreError(
+            f"the manifest of {folder.parent.name}/{folder.name} is another artifact's", "run lens verify --repair"
+        )
     return Artifact(folder, manifest)
 
 
+def _remove(folder: Path) -> None:
+    """Remove a folder; of a link, what it leads to stays."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
+
+
+def _readable(digest: Digest) -> Callable[[Path], str | None]:
+    def read(path: Path) -> str | None:
+        try:
+            return digest(path)
+        except OSError as error:
+            # A bad place on the disk is damage; that this process may open no more files, say, is not.
+            if error.errno != errno.EIO:
+                raise
+            return None
+
+    return read
+
+
 def _is_short(folder: Path) -> bool:
-    return len(folder.name) == 16 and set(folder.name) <= set("0123456789abcdef")
+    return len(folder.name) == SHORT and set(folder.name) <= set("0123456789abcdef")
 
 
 def _describe(
-    key: StageKey, folder: Path, seconds: float, contracts: tuple[dict[str, Any], ...], placement: Mapping[str, Any]
+    key: StageKey,
+    folder: Path,
+    seconds: float,
+    contracts: tuple[dict[str, Any], ...],
+    placement: Mapping[str, Any],
+    rules: str | None,
 ) -> Manifest:
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     files = tuple(
-        FileEntry(path=p.relative_to(folder).as_posix(), size=p.stat().st_size, sha256=file_digest(p)) for p in paths
+        FileEntry(path=p.relative_to(folder).as_posix(), size=p.stat().st_size, sha256=digest_once(p)) for p in paths
     )
     values = asdict(key)
     return Manifest(
@@ -310,10 +388,11 @@ def _describe(
         files=files,
         rows=_count_rows(key.stage, folder),
         seconds=seconds,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBI,
+        peak_memory_bytes=peak_memory(),
         created=datetime.now(UTC),
         libraries={name: metadata.version(name) for name in LIBRARIES},
         contracts=contracts,
+        rules=rules,
     )
 
 

@@ -1,4 +1,4 @@
-"""Digests of files from outside the store, remembered for as long as a file stays as it is."""
+"""Digests of files, remembered for as long as a file stays as it is."""
 
 import hashlib
 import json
@@ -12,11 +12,31 @@ from pipeline_core.user_cache import user_cache
 _SETTLED_SECONDS = 2.0
 """Age of a change that clocks of file systems tell from the next one; younger files are read again each time."""
 
+_READ: dict[tuple[int, ...], str] = {}
+"""Of the files that this process has read, by what a change of their contents would change."""
+
 
 def file_digest(path: Path) -> str:
     """Return the sha256 of a file, hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_once(path: Path) -> str:
+    """Return the sha256 of a file, read once a process for as long as its inode, size and times stay."""
+    asked = time.time()
+    stat = path.stat()
+    key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if key in _READ:
+        return _READ[key]
+    digest = file_digest(path)
+    if _is_settled(stat, asked):
+        _READ[key] = digest
+    return digest
+
+
+def _is_settled(stat: os.stat_result, asked: float) -> bool:
+    return asked - max(stat.st_mtime, stat.st_ctime) > _SETTLED_SECONDS
 
 
 class Digests:
@@ -58,6 +78,6 @@ class Digests:
         if known:
             return known
         digest = file_digest(path)
-        if asked - max(stat.st_mtime, stat.st_ctime) > _SETTLED_SECONDS:
+        if _is_settled(stat, asked):
             self._new[key] = digest
         return digest

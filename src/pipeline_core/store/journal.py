@@ -1,33 +1,42 @@
 """The journal of runs: when each ran, with which config, which artifacts it used and which it found."""
 
 import fcntl
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline_core.errors import StoreError
 from pipeline_core.store.durable import publish_text
 
 RUNS = "runs"
 
+log = logging.getLogger(__name__)
+
+
+Inside = Annotated[str, Field(pattern=r"^[^./][^/]*$")]
+"""Name of a folder; an edited record must not lead out of the store."""
+
 
 class RunArtifact(BaseModel):
     """An artifact in a run; ``cached`` and ``seconds`` are None until the run has reached it.
 
-    ``repetition`` is 0 for the analysis itself and r for what is repeated with every seed raised by r.
+    ``repetition`` is 0 for the analysis itself and r for what is repeated with every seed raised by r; ``data`` is ''
+    for what is made of the data analysed, and names other data.
     """
 
     model_config = ConfigDict(frozen=True)
     name: str
-    stage: str
-    fingerprint: str
+    stage: Inside
+    fingerprint: Inside
     repetition: int = 0
+    data: str = ""
     cached: bool | None = None
     seconds: float | None = None
 
@@ -98,8 +107,15 @@ def journalled_run(
             state = "completed"
         finally:
             run.record = run.record.model_copy(update={"state": state, "ended": datetime.now(UTC)})
-            _write(path, run.record)
-            lock.unlink()
+            try:
+                _write(path, run.record)
+            except OSError as error:
+                # Without its lock the record of the start is read as failed, which leaves the reason to be told.
+                if state == "completed":
+                    raise
+                log.warning("the end of run %s cannot be written: %s", run_id, error)
+            finally:
+                lock.unlink()
 
 
 def read_runs(store: Path) -> list[RunRecord]:

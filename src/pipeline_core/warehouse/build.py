@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from pipeline_core.store.durable import publish_file, publish_text
 from pipeline_core.store.fingerprint import canonical_json
 from pipeline_core.store.journal import read_runs
 from pipeline_core.warehouse.catalog import SQL, STAGE, Part, create_catalog, refill
-from pipeline_core.warehouse.current import FOLDER, POINTER, Pointer, read_pointer
+from pipeline_core.warehouse.current import FOLDER, NUMBERED, POINTER, Pointer, read_pointer
 from pipeline_core.warehouse.facts import FIXED, OF_RUNS, write_facts, write_runs
 
 KEPT = 3
@@ -33,7 +32,6 @@ KEPT = 3
 log = logging.getLogger(__name__)
 
 _DATABASE = "warehouse.duckdb"
-_NUMBERED = re.compile(r"warehouse-(\d+)\.duckdb")
 
 
 def build_warehouse(store_root: Path) -> Path:
@@ -134,7 +132,7 @@ def _parts(artifacts: Sequence[Artifact], own: Path) -> dict[str, list[Part]]:
 
 
 def _versions(folder: Path) -> list[int]:
-    matches = (_NUMBERED.fullmatch(path.name) for path in folder.iterdir())
+    matches = (NUMBERED.fullmatch(path.name) for path in folder.iterdir())
     return [int(match[1]) for match in matches if match]
 
 

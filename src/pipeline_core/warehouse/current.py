@@ -1,13 +1,19 @@
 """The pointer file ``current``: which database readers open. Reading it needs nothing that building one needs."""
 
 import json
+import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_core.errors import QueryError
 
+log = logging.getLogger(__name__)
+
 FOLDER = "warehouse"
 POINTER = "current"
+NUMBERED = re.compile(r"warehouse-(\d+)\.duckdb")
+"""Names of the versions of the database."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,9 @@ class Pointer:
 def read_pointer(root: Path) -> Pointer | None:
     """Return what the pointer file of a store says; None if there is none that can be read."""
     try:
-        return Pointer(**json.loads((root / FOLDER / POINTER).read_bytes()))
+        pointer = Pointer(**json.loads((root / FOLDER / POINTER).read_bytes()))
+        # An edited pointer must not lead out of the store.
+        return pointer if NUMBERED.fullmatch(pointer.file) else None
     except (OSError, ValueError, TypeError):
         return None
 
@@ -46,5 +54,6 @@ def current_warehouse(store_root: Path) -> Path:
     if pointer.root != str(root):
         from pipeline_core.warehouse.build import build_warehouse  # noqa: PLC0415 - few readers build
 
+        log.warning("the store was moved here from %s: its warehouse is built anew, once", pointer.root)
         return build_warehouse(root)
     return root / FOLDER / pointer.file

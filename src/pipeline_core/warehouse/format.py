@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import math
 from datetime import datetime
@@ -41,8 +42,17 @@ def to_csv(result: QueryResult) -> str:
 
 
 def to_json(result: QueryResult) -> str:
-    """Format as a JSON array of objects; NaN and infinities, which JSON does not know, become null."""
-    rows = [dict(zip(result.columns, map(_json_value, row), strict=True)) for row in result.rows]
+    """Format as a JSON array of objects; NaN and infinities, which JSON does not know, become null.
+
+    Of columns of one name, the second is called ``name_2``: an object has each once.
+    """
+    names: list[str] = []
+    for name in result.columns:
+        numbered = (f"{name}_{n}" for n in itertools.count(2))
+        names.append(
+            name if name not in names else next(new for new in numbered if new not in (*names, *result.columns))
+        )
+    rows = [dict(zip(names, map(_json_value, row), strict=True)) for row in result.rows]
     return json.dumps(rows, ensure_ascii=False, indent=1)
 
 

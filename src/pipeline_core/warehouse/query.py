@@ -1,9 +1,11 @@
 """Questions of users in SQL: one reading statement on a locked connection, answered whole or refused in one line."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Any, Literal
 
 import duckdb
@@ -14,7 +16,13 @@ from pipeline_core.warehouse.parameters import Value, given, literal
 
 TOP_FEATURES = Path(__file__).with_name("top_features.sql")
 
+LIMIT_SECONDS = 120.0
+LIMIT_ROWS = 1_000_000
+LIMIT_MEMORY = "4GB"
+"""What one question may take; nothing is written to a disk for want of memory."""
+
 _REMEDY = "see tables and columns with lens sql --schema"
+_SMALLER = "ask for less: aggregate, filter, or give a limit"
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ def open_warehouse(store_root: Path) -> duckdb.DuckDBPyConnection:
     try:
         connection.execute(f"ATTACH {literal(str(path))} AS warehouse (READ_ONLY)")
         connection.execute("USE warehouse")
+        connection.execute(f"SET memory_limit = '{LIMIT_MEMORY}'")
+        connection.execute("SET temp_directory = ''")
         # The views read Parquet files of the store, so it stays reachable when all else is closed.
         connection.execute(f"SET allowed_directories = [{literal(str(store_root.resolve()))}]")
         connection.execute("SET enable_external_access = false")
@@ -49,7 +59,9 @@ def open_warehouse(store_root: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def query(store_root: Path, sql: str, parameters: Mapping[str, Value] | None = None) -> QueryResult:
+def query(
+    store_root: Path, sql: str, parameters: Mapping[str, Value] | None = None, limit_seconds: float = LIMIT_SECONDS
+) -> QueryResult:
     """Answer one SELECT (or DESCRIBE, SHOW, SUMMARIZE) statement.
 
     Args:
@@ -57,9 +69,11 @@ def query(store_root: Path, sql: str, parameters: Mapping[str, Value] | None = N
         sql: the statement; lines at its head may give values of its parameters (``-- $item = "Table 3"``), as the texts
             that the report shows do.
         parameters: values of its parameters ``$name``, before those at its head.
+        limit_seconds: time that it may take.
 
     Raises:
-        QueryError: the statement cannot be parsed or answered, does more than read, or is not alone.
+        QueryError: the statement cannot be parsed or answered, does more than read, is not alone, or takes more time,
+            memory or rows than a question may.
     """
     try:
         values = given(sql) | dict(parameters or {})
@@ -75,7 +89,12 @@ def query(store_root: Path, sql: str, parameters: Mapping[str, Value] | None = N
                 raise QueryError(
                     f"the warehouse is only read: {kind} statements are refused", "give a select statement"
                 )
-            return _result(connection.execute(statements[0], values))
+            with _in_time(connection, limit_seconds):
+                return _result(connection.execute(statements[0], values))
+        except duckdb.InterruptException:
+            raise QueryError(f"the question takes more than {limit_seconds:g} s", _SMALLER) from None
+        except (duckdb.OutOfMemoryException, MemoryError):
+            raise QueryError(f"the question takes more memory than {LIMIT_MEMORY}", _SMALLER) from None
         except duckdb.Error as error:
             raise QueryError(_one_line(error), _REMEDY) from None
 
@@ -116,10 +135,24 @@ def schema_text() -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+@contextmanager
+def _in_time(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    timer = Timer(seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _result(answered: duckdb.DuckDBPyConnection) -> QueryResult:
+    rows = answered.fetchmany(LIMIT_ROWS + 1)
+    if len(rows) > LIMIT_ROWS:
+        raise QueryError(f"the answer has more than {LIMIT_ROWS:,} rows", _SMALLER)
     described = answered.description or []
     names, types = (tuple(str(column[n]) for column in described) for n in (0, 1))
-    return QueryResult(_told_apart(names), types, tuple(answered.fetchall()))
+    return QueryResult(_told_apart(names), types, tuple(rows))
 
 
 def _told_apart(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ CREATE VIEW sweeps AS
 SELECT
     systems.model, systems.study, tasks.task_type, systems.label, systems.adaptation, systems.variant, systems.fit_on,
     systems.beta, if(len(systems.rep_ids) = 1, representations.layer, NULL) AS layer, representations.pooling,
-    representations.mask, systems.selection, systems.sae_id, systems.share, systems.n_features, systems."rank",
+    coalesce(systems.mask, representations.mask) AS mask, systems.side, systems.selection, systems.sae_id, systems.share, systems.n_features, systems."rank",
     retrieval_metrics.value AS hit_rate, retrieval_metrics.low, retrieval_metrics.high, retrieval_metrics.chance,
     retrieval_metrics.k, retrieval_metrics.repetition, retrieval_metrics.n_queries, retrieval_metrics.n_groups,
     retrieval_metrics.n_candidates, systems.rep_ids, retrieval_metrics.task_id, retrieval_metrics.system_id,
@@ -98,12 +98,15 @@ WHERE
     AND systems.control = 'none';
 COMMENT ON VIEW sweeps IS 'Recall of every system of every sweep of the latest run, in each repetition, as in recall: layers, poolings and masks, adaptations, removals.';
 COMMENT ON COLUMN sweeps.artifact IS 'the artifact that the row comes from: fingerprint, first 16 digits';
-COMMENT ON COLUMN sweeps.study IS 'layers | poolings | adaptations | removal: what it is compared within';
+COMMENT ON COLUMN sweeps.study IS 'layers | poolings | masks | adaptations | removal: what it is compared within';
+COMMENT ON COLUMN sweeps.side IS 'both | queries | candidates: whose tokens are masked; the other side pools all';
+COMMENT ON COLUMN sweeps.mask IS 'tokens pooled: all | no_image | no_prompt | content | no_words';
 COMMENT ON COLUMN sweeps.label IS 'the system in a few words';
 COMMENT ON COLUMN sweeps.adaptation IS 'what is done to the embeddings, as in adaptations';
 COMMENT ON COLUMN sweeps.layer IS '0 is the embedding layer, -1 stands for dual encoders; NULL when layers are combined';
 COMMENT ON COLUMN sweeps.selection IS 'features or directions removed; NULL when none';
 COMMENT ON COLUMN sweeps.sae_id IS 'SAE whose features are removed';
+COMMENT ON COLUMN sweeps.n_features IS 'features removed: the first so many of the selection''s ranking';
 COMMENT ON COLUMN sweeps.share IS 'share of features removed';
 COMMENT ON COLUMN sweeps."rank" IS 'dimensions projected out, or kept by PCA (NULL: all)';
 COMMENT ON COLUMN sweeps.hit_rate IS 'share of queries with a relevant candidate among the first k (the literature''s Recall@k)';
@@ -115,11 +118,13 @@ COMMENT ON COLUMN sweeps.n_groups IS 'independent groups of those queries, which
 
 CREATE VIEW stage_times AS
 SELECT
-    latest_artifacts.name, latest_artifacts.stage, stages.seconds AS build_seconds, latest_artifacts.cached,
-    latest_artifacts.seconds AS run_seconds, stages.peak_memory_bytes, stages.rows, stages.bytes, stages.created,
-    latest_artifacts.artifact
-FROM latest_artifacts
-JOIN stages USING (artifact);
+    used.name, used.stage, stages.seconds AS build_seconds, used.cached,
+    used.seconds AS run_seconds, stages.peak_memory_bytes, stages.rows, stages.bytes, stages.created,
+    used.artifact
+FROM run_artifacts AS used
+SEMI JOIN latest_run USING (run_id)
+JOIN stages USING (artifact)
+WHERE used.repetition = 0;
 COMMENT ON VIEW stage_times IS 'What each stage of the latest run took, whether it was built then or found.';
 COMMENT ON COLUMN stage_times.artifact IS 'fingerprint, first 16 digits';
 COMMENT ON COLUMN stage_times.name IS 'the stage''s name in the run, e.g. sae/reference-mllm/paper';
@@ -154,7 +159,8 @@ SELECT
     retrieval_ranks.repetition, systems.model, systems.study, systems.adaptation, systems.variant, systems.fit_on,
     systems.beta, systems.selection, systems.sae_id, systems.share, systems.rank, systems.label,
     len(systems.rep_ids)::INTEGER AS n_layers,
-    representations.layer, representations.pooling, representations.mask, systems.system_id,
+    representations.layer, representations.pooling, coalesce(systems.mask, representations.mask) AS mask,
+    coalesce(systems.side, 'both') AS side, systems.system_id,
     tasks.task_id, tasks.task_type, tasks.query_modality, task_limits.limited, retrieval_ranks.family,
     count_if(retrieval_ranks.first_relevant_rank <= tasks.primary_k)::DOUBLE AS hits, count(*)::DOUBLE AS n_queries
 FROM seeds.retrieval_ranks
@@ -178,3 +184,5 @@ COMMENT ON COLUMN family_hits.share IS 'share of features removed';
 COMMENT ON COLUMN family_hits.label IS 'the system in a few words';
 COMMENT ON COLUMN family_hits.layer IS 'layer of the representation, of the first where several are averaged; -1 of a dual encoder';
 COMMENT ON COLUMN family_hits.n_layers IS 'representations that it averages: 1, or the layers that are combined';
+COMMENT ON COLUMN family_hits.mask IS 'tokens pooled, as in systems';
+COMMENT ON COLUMN family_hits.side IS 'both | queries | candidates: whose tokens are masked; the other side pools all';

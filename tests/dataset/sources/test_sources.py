@@ -53,7 +53,8 @@ def test_settings_survive_json() -> None:
     [
         (
             {"path": "x"},
-            "dataset.path is not for the data set emoji; leave it out, or set dataset.name=folder or mbeir",
+            "dataset.path is not for the data set emoji; leave it out, or set dataset.name=class_folders or "
+            "coco_caption or folder or huggingface or mbeir or webdataset",
         ),
         ({"name": "folder", "path": "x", "max_edits": 3}, "dataset.max_edits is not for the data set folder; leave it"),
         ({"name": "imagenet"}, f"there is no data set 'imagenet'; dataset.name may be {' or '.join(SOURCES)}"),

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
@@ -6,9 +7,10 @@ from sklearn.decomposition import PCA
 from pipeline_core.retrieval.adaptations.mean_removal import mean_removal
 from pipeline_core.retrieval.adaptations.pca import pca
 from pipeline_core.retrieval.adaptations.realign import realign, sweep_beta
+from pipeline_core.retrieval.adaptations.shared_pca import shared_pca
 from pipeline_core.retrieval.adaptations.zca import zca
 from pipeline_core.retrieval.maps import unit
-from pipeline_core.retrieval.spectrum import spectrum
+from pipeline_core.retrieval.spectrum import pooled, spectrum
 from tests.retrieval.clouds import D, cosines, embedding_like
 
 
@@ -72,6 +74,33 @@ def test_separate_pca_compares_two_bases():
     by_pca = cosines(pca(sides[0], 1e-5).apply(queries), pca(sides[1], 1e-5).apply(candidates))
     by_zca = cosines(zca(sides[0], 1e-5).apply(queries), zca(sides[1], 1e-5).apply(candidates))
     assert np.abs(by_pca - by_zca).max() > 0.1
+
+
+def test_shared_pca_is_scikit_learns_of_both_sides_about_their_own_means():
+    """The sides differ in mean and in number; all components together have the cosines of ZCA by that covariance."""
+    queries, candidates = embedding_like(6, 30), embedding_like(7, 80)
+    centred = [vectors - vectors.mean(axis=0, dtype=np.float64) for vectors in (queries, candidates)]
+    theirs = PCA(whiten=True, svd_solver="full").fit(np.concatenate(centred))
+    sides = spectrum(queries), spectrum(candidates)
+    within = pooled(*sides)
+    np.testing.assert_allclose(within.eigenvalues * 108, theirs.explained_variance_ * 109, rtol=1e-6)
+    assert within.fourth == pytest.approx(np.mean(np.linalg.norm(np.concatenate(centred), axis=1) ** 4))
+    for rank in (1, 5, D):
+        expected = [unit(theirs.transform(vectors)[:, :rank].astype(np.float32)) for vectors in centred]
+        fitted = shared_pca(*sides, within, 1e-12, rank)
+        ours = [own.apply(vectors) for own, vectors in zip(fitted, (queries, candidates), strict=True)]
+        np.testing.assert_allclose(cosines(*ours), cosines(*expected), atol=1e-4)
+    white = [unit((vectors @ zca(within, 1e-12).matrix).astype(np.float32)) for vectors in centred]
+    np.testing.assert_allclose(cosines(*ours), cosines(*white), atol=1e-4)
+
+
+def test_shared_pca_of_one_set_is_joint_pca():
+    side = spectrum(embedding_like(6))
+    for ours in shared_pca(side, side, pooled(side), 1e-5):
+        vectors = embedding_like(7)
+        np.testing.assert_allclose(
+            cosines(ours.apply(vectors), ours.apply(vectors)), cosines(*[pca(side, 1e-5).apply(vectors)] * 2), atol=1e-4
+        )
 
 
 def test_whitened_covariance_is_the_identity():

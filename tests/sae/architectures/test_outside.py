@@ -27,13 +27,13 @@ REP = REPRESENTATION["rep_id"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def jumprelu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with installed(ARCHITECTURES, tmp_path_factory.mktemp("site"), "jumprelu", "tests.sae.jumprelu:MEMBER"):
+def jump(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with installed(ARCHITECTURES, tmp_path_factory.mktemp("site"), "jump", "tests.sae.jump:MEMBER"):
         yield
 
 
 def settings(**given: Any) -> Any:
-    few = {"name": "jump", "architecture": "jumprelu", "features": 32, "epochs": 3, "batch_size": 100}
+    few = {"name": "jump", "architecture": "jump", "features": 32, "epochs": 3, "batch_size": 100}
     (sae,) = TypeAdapter(Saes).validate_python([few | given])
     return sae
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_core.sae.architectures.topk import MEMBER, TopKSae
+from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
 from pipeline_core.sae.kernels import combine, top_codes
 from pipeline_core.sae.sparse import SparseCodes
 from tests.sae.artifacts import start_topk
@@ -102,6 +102,47 @@ def test_a_step_turns_features_but_keeps_their_length() -> None:
     after = sae.dictionary.detach()
     torch.testing.assert_close(after.norm(dim=1), torch.ones(20))
     assert float((after - before).abs().max()) > 1e-3
+
+
+def test_steps_of_the_released_recipe_are_those_of_the_released_code() -> None:
+    """Its module in few words: rows are brought to unit norm before a pass, gradients are clipped as they come."""
+    settings = TopKSettings(name="paper", features=20, k=4, initialisation="released")
+    ours = MEMBER.start(torch.zeros(8), settings, torch.Generator().manual_seed(5))
+    weight, bias, rows = (
+        tensor.detach().clone().requires_grad_() for tensor in (ours.encoder, ours.encoder_bias, ours.dictionary)
+    )
+    optimizers = [torch.optim.Adam(learned, lr=8e-4) for learned in ((weight, bias, rows), ours.state().values())]
+    for step in range(4):
+        x = torch.randn(32, 8, generator=torch.Generator().manual_seed(step)) * 9
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        rows.data = rows.data / (rows.data.norm(p=2, dim=1, keepdim=True) + 1e-8)
+        codes = torch.relu(x @ weight.T + bias)
+        kept = codes.topk(4, dim=-1)
+        z = torch.zeros_like(codes).scatter(-1, kept.indices, kept.values)
+        ((x - z @ rows).square().mean() + 0.01 * z.abs().mean()).backward()
+        torch.nn.utils.clip_grad_norm_((weight, bias, rows), 1.0)
+        found, rebuilt = ours.forward(x)
+        ((x - rebuilt).square().mean() + 0.01 * found.values.sum() / (32 * 20)).backward()
+        ours.before_step()
+        torch.nn.utils.clip_grad_norm_(ours.state().values(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+        ours.after_step()
+    torch.testing.assert_close(ours.encoder, weight)
+    torch.testing.assert_close(ours.encoder_bias, bias)
+    torch.testing.assert_close(ours.dictionary, rows / rows.norm(dim=1, keepdim=True))
+
+
+def test_the_released_recipe_begins_as_a_linear_layer_of_torch_and_unit_features() -> None:
+    settings = TopKSettings(name="paper", features=4000, initialisation="released")
+    sae = MEMBER.start(torch.zeros(16), settings, torch.Generator().manual_seed(5))
+    layer = torch.nn.Linear(16, 4000)
+    for ours, theirs in ((sae.encoder, layer.weight), (sae.encoder_bias, layer.bias)):
+        assert float(ours.detach().abs().max()) <= 0.25
+        torch.testing.assert_close(ours.detach().std(), theirs.detach().std(), rtol=0.05, atol=0)
+    torch.testing.assert_close(sae.dictionary.detach().norm(dim=1), torch.ones(4000))
+    assert float((sae.encoder * sae.dictionary).sum(1).mean().detach().abs()) < 0.02
 
 
 def test_what_is_stored_of_one_makes_it_again() -> None:

@@ -15,8 +15,8 @@ from tests.sae.outside import installed
 def test_each_format_recognises_its_own_only(tmp_path: Path) -> None:
     paper_file(tmp_path / "paper")
     saelens_folder(tmp_path / "saelens")
-    assert list(FORMATS) == ["paper", "saelens"]
-    for name in FORMATS:
+    assert list(FORMATS) == ["dictionary_learning", "paper", "saelens", "sparsify"]
+    for name in ("paper", "saelens"):
         assert [kind.name for kind in FORMATS.values() if kind.recognise(tmp_path / name)] == [name]
         assert read_any(tmp_path / name).format == name
 
@@ -27,7 +27,10 @@ def test_k_reaches_the_format(tmp_path: Path) -> None:
 
 
 def test_what_none_recognises_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no format of autoencoders recognises .*; known formats: paper, saelens"):
+    with pytest.raises(
+        ModelError,
+        match=r"no format of autoencoders recognises .*; known formats: dictionary_learning, paper, saelens, sparsify",
+    ):
         read_any(tmp_path)
     with pytest.raises(ModelError, match=r"there is no autoencoder at .*absent"):
         read_any(tmp_path / "absent")

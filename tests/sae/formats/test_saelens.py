@@ -44,7 +44,19 @@ def test_layout_is_that_of_saelens(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "cfg.json").read_text())
     assert (config["architecture"], config["d_in"], config["d_sae"], config["k"]) == ("topk", 6, 10, 3)
     assert config["apply_b_dec_to_input"] is True
-    assert config["metadata"] == {"sae_id": "tiny/centred", "model_name": "tiny", "hook_name": "L4/final_norm"}
+    metadata = {"sae_id": "tiny/centred", "model_name": "tiny", "hook_name": "L4/final_norm"}
+    assert config["metadata"] == {"sae_lens_version": "6.22.1", "sae_lens_training_version": None, **metadata}
+
+
+def test_saelens_keeps_what_the_files_say_of_the_origin(tmp_path: Path) -> None:
+    """Its loader takes a config whose metadata tell no version from 6.0 on for an old one, and drops such metadata."""
+    write(tmp_path)
+    config = json.loads((tmp_path / "cfg.json").read_text())
+    major = int(config["metadata"]["sae_lens_version"].partition(".")[0])
+    accepted = {"d_in", "d_sae", "dtype", "device", "apply_b_dec_to_input", "normalize_activations"}
+    accepted |= {"reshape_activations", "metadata", "architecture", "k", "rescale_acts_by_decoder_norm"}
+    assert major >= 6
+    assert set(config) == accepted
 
 
 def test_a_folder_of_saelens_is_recognised_and_read_with_what_it_says_of_itself(tmp_path: Path) -> None:
@@ -71,9 +83,8 @@ def test_half_precision_is_read_as_single(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("architecture", "gated"),
+        ("architecture", "matching_pursuit"),
         ("architecture", ["topk"]),
-        ("rescale_acts_by_decoder_norm", True),
         ("reshape_activations", "hook_z"),
         *(
             ("normalize_activations", kind)

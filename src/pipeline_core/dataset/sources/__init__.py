@@ -1,6 +1,7 @@
 """Data sets: a member owns its settings, identity, reading, tasks, prompts, splits and credit."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, Union
 
 from pydantic import BeforeValidator, Field
@@ -8,10 +9,14 @@ from pydantic import BeforeValidator, Field
 from pipeline_core.dataset.settings import DatasetSettings
 from pipeline_core.registry import Registry
 
-if TYPE_CHECKING:
-    from pipeline_core.dataset.tables import Dataset
-
 Settings_contra = TypeVar("Settings_contra", bound=DatasetSettings, contravariant=True)
+
+
+class Readable(Protocol):
+    """Data as a source gives them: a ``Dataset``, or what goes into tables row by row."""
+
+    def write(self, folder: Path) -> None:
+        """Write the dataset stage's tables, and the pictures or where they are, into an artifact's folder."""
 
 
 class Source(Protocol[Settings_contra]):
@@ -36,7 +41,7 @@ class Source(Protocol[Settings_contra]):
     def identity(self, settings: Settings_contra) -> str:
         """Return what changes whenever the data do: package versions, a digest of every file that is read."""
 
-    def read(self, settings: Settings_contra) -> "Dataset":
+    def read(self, settings: Settings_contra) -> Readable:
         """Read, screen and split the data, and set the tasks."""
 
 
@@ -69,3 +74,10 @@ def _named(section: Any) -> Any:
                 f"dataset.{field} is not for the data set {name}; leave it out, or set dataset.name={other}"
             )
     return section
+
+
+if TYPE_CHECKING:
+    AnyDataset = DatasetSettings
+else:
+    AnyDataset = dataset_settings_type()
+    """The settings of any source, as the config takes them."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline_core.dataset.prompts import PROMPTS
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import SampleError
 from pipeline_core.model_facts import Rendering
 from pipeline_core.models.family import GenerativeFamily, Traits
 from pipeline_core.models.prompts import Span, Spans
@@ -18,6 +18,7 @@ QWEN2_VL = frozenset({"qwen2_vl"})
 """The model type that most of them were made of."""
 
 _HOUSE = frozenset(PROMPTS.values())
+_USER = "<|im_start|>user\n"
 _PICTURE, _TEXT, _INSTRUCTION = "{image}", "{text}", "{instruction}"
 
 
@@ -37,7 +38,7 @@ class PublishedEmbedder(GenerativeFamily):
 
         The prompts that ask any generative model for an embedding are none: embedders have their own ways to be asked.
         """
-        return "" if sample.instruction in _HOUSE else (sample.instruction or "").strip()
+        return "" if sample.instruction in _HOUSE else super().instruction(sample)
 
     def render(self, processor: Any, sample: SampleInput, rendering: Rendering) -> str:
         """Return a sample's prompt, its image placeholder not yet expanded."""
@@ -47,7 +48,7 @@ class PublishedEmbedder(GenerativeFamily):
         """Find text and instruction by their places: from the beginning before a picture, from the end after it.
 
         Raises:
-            ModelError: the processor changed the words.
+            SampleError: the processor changed the words.
         """
         before, _, after = self.layout(sample).partition(_PICTURE)
         words = self._words(sample)
@@ -61,10 +62,15 @@ class PublishedEmbedder(GenerativeFamily):
             else:
                 return 0, 0
             if not rendered.startswith(word, start):
-                raise ModelError(f"the words of sample {sample.sample_id} are not in its prompt", "use another model")
+                raise SampleError(sample.sample_id, sample.prompt_id, "has words that the model's processor changes")
             return start, start + len(word)
 
-        return Spans(text=find(_TEXT), instruction=find(_INSTRUCTION))
+        turn = before[: before.find(_USER)].format(**words) if _USER in before else ""
+        return Spans(text=find(_TEXT), instruction=find(_INSTRUCTION), system=(0, len(turn)))
+
+    def system_turn(self, processor: Any) -> str:
+        """Return nothing: it is told by each prompt's layout."""
+        return ""
 
     def _words(self, sample: SampleInput) -> dict[str, str]:
         return {"text": sample.text or "", "instruction": self.instruction(sample)}
@@ -81,5 +87,5 @@ def qwen_chat(sample: SampleInput, system: str, user: str) -> str:
     It ends where an answer would begin.
     """
     picture = f"<|vision_start|>{_PICTURE}<|vision_end|>" if sample.image is not None else ""
-    turns = f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{picture}{user}<|im_end|>\n"
+    turns = f"<|im_start|>system\n{system}<|im_end|>\n{_USER}{picture}{user}<|im_end|>\n"
     return f"{turns}<|im_start|>assistant\n"

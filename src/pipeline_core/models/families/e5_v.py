@@ -33,6 +33,9 @@ class _E5V(PublishedEmbedder):
             asked = "{image}\nSummary above image in one word: "
         return f"{_USER}{asked}<|eot_id|>{_ANSWER}"
 
+    def instruction(self, sample: SampleInput) -> str:
+        return ""
+
     def load_processor(self, place: str, options: Mapping[str, Any]) -> Any:
         from transformers import AutoConfig  # noqa: PLC0415
 

@@ -1,5 +1,6 @@
 """Any model that generates text from pictures, as transformers lists them."""
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ class _ImageTextToText(GenerativeFamily):
             raise ModelError(
                 f"{facts.name} looks at pictures by cross attention: they have no tokens", "use another model"
             )
+        parameters = inspect.signature(model.base_model.forward).parameters
+        if parameters.get("pixel_values") and parameters["pixel_values"].default is inspect.Parameter.empty:
+            raise ModelError(f"{facts.name} ({model.config.model_type}) takes no text alone", "use another model")
         return super().embedder(facts, model, processor)
 
 

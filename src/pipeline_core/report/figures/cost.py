@@ -8,11 +8,17 @@ from pipeline_core.report.figures._kind import Drawing, Drawn, Figure
 from pipeline_core.report.figures._rows import models_in, present
 from pipeline_core.report.text import number
 
-_OPERATIONS = (("fit", "fit", "line-fit"), ("apply", "apply", "line-apply"), ("search", "search", "line-search"))
+_OPERATIONS = (
+    ("fit", "fit", "line-fit"),
+    ("apply", "apply", "line-apply"),
+    ("search", "search", "line-search"),
+    ("product", "plain product", "line-joint"),
+)
 _MEBIBYTE = 2.0**20
 
 
-def _panels(own: pl.DataFrame) -> list[Panel]:
+def _panels(all_conditions: pl.DataFrame) -> list[Panel]:
+    own = all_conditions.filter("usual")
     x = axes.decades(own["n_candidates"].to_list(), _thousands, "candidates")
     found = []
     for title, column, unit, write in (
@@ -45,7 +51,8 @@ def _seconds(value: float) -> str:
 
 
 def _statement(model: str, own: pl.DataFrame) -> str:
-    largest = own.filter(pl.col("n_candidates") == pl.col("n_candidates").max())
+    usual = own.filter("usual")
+    largest = usual.filter(pl.col("n_candidates") == pl.col("n_candidates").max())
     seconds = dict(largest.select("operation", "seconds").drop_nulls().iter_rows())
     if not seconds.keys() >= {"fit", "apply", "search"}:
         return ""
@@ -54,7 +61,22 @@ def _statement(model: str, own: pl.DataFrame) -> str:
         f"At {largest['n_candidates'][0]:,} candidates of {model}'s width ({largest['width'][0]}), ReAlign takes "
         f"{_seconds(adaptation)}, {adaptation / seconds['search']:.2g} times one search "
         f"({_seconds(seconds['search'])})."
+        f"{''.join(_by_queries(of_width) for _, of_width in own.group_by('width', maintain_order=True))}"
     )
+
+
+def _by_queries(of_width: pl.DataFrame) -> str:
+    """Say how the ratio to one search falls with the queries; nothing where one number of them was tried."""
+    pools = of_width.group_by("n_candidates").agg(pl.col("n_queries").n_unique()).sort("n_queries", descending=True)
+    at, tried = pools.row(0)
+    if tried == 1:
+        return ""
+    here = of_width.filter(n_candidates=at).pivot(on="operation", index="n_queries", values="seconds").sort("n_queries")
+    ratios = ", ".join(
+        f"{(row['fit'] + row['apply']) / row['search']:.2g} for {row['n_queries']:,} queries"
+        for row in here.iter_rows(named=True)
+    )
+    return f" At {at:,} candidates of width {of_width['width'][0]:,}: {ratios}."
 
 
 class Cost(Figure):
@@ -71,11 +93,12 @@ class Cost(Figure):
         found = models_in(drawing.inputs, answer.rows)
         if not found:
             return None
-        queries, name = answer.rows["n_queries"][0], found[0][0].name
+        queries, name = answer.rows.filter("usual")["n_queries"][0], found[0][0].name
         return Drawn(
             _statement(name, found[0][1]),
             f"Synthetic vectors of each model's width, both axes logarithmic. Fit: mean, covariance and decomposition "
-            f"of the candidates; apply: whitening all of them; search: exact, {queries:,} queries at once.",
+            f"of the candidates; apply: whitening all of them; search: exact, {queries:,} queries at once; plain "
+            "product: a matrix product and the best 10 of each row, the least that a search can do.",
             Charts(tuple(PanelRow(model.name, tuple(_panels(own)), large=True) for model, own in found)),
             (answer,),
         )

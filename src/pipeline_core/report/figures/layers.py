@@ -74,9 +74,9 @@ class Layers(Figure):
             return None
         return Drawn(
             " ".join(statements),
-            "Mean over the tokens of each layer; 0 is the embedding layer, the last is after the final norm. "
-            f"{_READING if realigned(answer.rows) else ''}Bands: range over the repetitions. Each panel has its own "
-            "scale; levels above it (↑) are written only.",
+            "Mean over the tokens of each layer, of an embedder its last; layer 0 is the embeddings, the last is after "
+            f"the final norm. {_READING if realigned(answer.rows) else ''}Bands: range over the repetitions. Each "
+            "panel has its own scale; levels above it (↑) are written only.",
             Charts(tuple(rows)),
             (answer, raw),
         )

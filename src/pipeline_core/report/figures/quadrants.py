@@ -32,6 +32,40 @@ def _quadrant_panel(own: pl.DataFrame) -> Panel:
     )
 
 
+def _conflict_panel(own: pl.DataFrame) -> Panel:
+    """Draw art against words beside recall, by layer."""
+    shares, recall = (
+        own.with_columns(value=column, low=column, high=column).drop_nulls("value")
+        for column in ("art_share", "hit_rate")
+    )
+    lines = present(
+        *(
+            series(shares.filter(source=source), "layer", words, _SOURCE_LINES[source])
+            for source, words in SOURCES.items()
+        ),
+        series(recall.unique("layer"), "layer", "recall, raw", "line-raw"),
+    )
+    return draw(
+        "Attention to the art, against words, beside recall",
+        "share of the attention to art and words; mean hit rate",
+        lines,
+        axes.linear(own["layer"].to_list(), "{:g}".format, "layer"),
+        axes.linear(extent(lines), percent, margin=MARGIN),
+        percent,
+        labelled=True,
+    )
+
+
+def _conflict_statement(own: pl.DataFrame) -> str:
+    last = own.filter(pl.col("layer") == pl.col("layer").max()).drop_nulls("art_share")
+    parts = []
+    for row in last.iter_rows(named=True):
+        beside = row["correlation"]
+        over_layers = "" if beside is None else f" (rank correlation with recall over the layers {beside:.2f})"
+        parts.append(f"{SOURCES[row['source']]} {percent(row['art_share'])}{over_layers}")
+    return f" Of the last layer's attention to art and words, the art gets {'; '.join(parts)}." if parts else ""
+
+
 def _quadrant_statement(model: str, own: pl.DataFrame) -> str:
     overall = {row["source"]: row for row in own.filter(pl.col("layer").is_null()).iter_rows(named=True)}
     parts = [
@@ -53,16 +87,26 @@ class Quadrants(Figure):
 
     def draw(self, drawing: Drawing) -> Drawn | None:
         """Draw it; None where it was not measured."""
-        answer = drawing.facts.ask("sweeps/quadrants")
+        answer, conflict = drawing.facts.ask("sweeps/quadrants"), drawing.facts.ask("sweeps/conflict")
         found = models_in(drawing.inputs, answer.rows)
         if not found:
             return None
+        against = [conflict.rows.filter(model=model.name) for model, _ in found]
         return Drawn(
-            " ".join(_quadrant_statement(model.name, own) for model, own in found),
+            " ".join(
+                _quadrant_statement(model.name, own) + _conflict_statement(beside)
+                for (model, own), beside in zip(found, against, strict=True)
+            ),
             "Art pasted into one quadrant of a white picture: attention to the image tokens of that quadrant, minus "
-            "the same under shuffled pictures, their art in each quadrant as often. Bands: 95% intervals over samples.",
-            Charts(tuple(PanelRow(model.name, (_quadrant_panel(own),), large=True) for model, own in found)),
-            (answer,),
+            "the same under shuffled pictures, their art in each quadrant as often. Bands: 95% intervals over samples. "
+            "Art against words is a quantity of our own: the paper names none that would show a conflict.",
+            Charts(
+                tuple(
+                    PanelRow(model.name, (_quadrant_panel(own), _conflict_panel(beside)), large=True)
+                    for (model, own), beside in zip(found, against, strict=True)
+                )
+            ),
+            (answer, conflict),
         )
 
 

@@ -1,5 +1,8 @@
 """Tables of how the run itself went: autoencoders, index, contracts, stages."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pipeline_core.report.facts import Answer
 from pipeline_core.report.inputs import RunFacts
 from pipeline_core.report.tables.table import Cell, Heading, ReportTable, count, listed, modality_words, quantity
@@ -7,7 +10,12 @@ from pipeline_core.report.text import number, percent
 
 
 def reconstruction_table(answer: Answer) -> ReportTable:
-    """Return how well the SAEs reconstruct (``reconstruction.sql``)."""
+    """Return how well the SAEs reconstruct (``reconstruction.sql``), and what they were trained on if on other data."""
+    elsewhere = any(row["trained_on"] or row["left_out"] for row in answer.rows.iter_rows(named=True))
+    origin = {
+        Heading("trained on", numeric=False): lambda row: Cell(_trained_on(row)),
+        Heading("FVU on what it has not seen of it"): lambda row: quantity(row["held_out_fvu"], number),
+    }
     return listed(
         "reconstruction",
         "Sparse autoencoders: reconstruction",
@@ -23,8 +31,14 @@ def reconstruction_table(answer: Answer) -> ReportTable:
             Heading("cosine"): lambda row: quantity(row["cosine"], "{:.3f}".format),
             Heading("active features"): lambda row: quantity(row["l0"], "{:.1f}".format),
             Heading("dead features"): lambda row: quantity(row["dead_share"], percent),
+            **(origin if elsewhere else {}),
         },
     )
+
+
+def _trained_on(row: Mapping[str, Any]) -> str:
+    left_out = f", but for tokens of {row['left_out']}" if row["left_out"] else ""
+    return f"{row['trained_on'] or 'the data analysed'}{left_out}"
 
 
 def index_table(answer: Answer) -> ReportTable:

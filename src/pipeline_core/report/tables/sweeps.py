@@ -60,7 +60,7 @@ def layer_table(inputs: ReportInputs, facts: Facts) -> ReportTable:
     return _table(
         "layers",
         "Recall by layer, as Figure 5",
-        f"Percent, mean over the tokens of each layer: {_SEEDS}.",
+        f"Percent, mean over the tokens of each layer, of an embedder its last: {_SEEDS}.",
         answer,
         rows,
         keys,

@@ -13,6 +13,7 @@ import polars as pl
 
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.maps import Map
+from pipeline_core.retrieval.matched import Matched
 from pipeline_core.retrieval.spectrum import Spectrum
 from pipeline_core.settings import Section
 
@@ -21,6 +22,7 @@ STATISTICS = {
     "support": "support statistics",
     "joint": "joint statistics",
     "test_queries": "statistics of the queries asked (transductive)",
+    "train": "matched pairs of train",
 }
 """What a system may be fitted on, in words."""
 
@@ -36,8 +38,10 @@ class System:
     """One row of the table ``systems``; ``short`` is the system's id within its model.
 
     ``method`` is given where the label says more, e.g. what it is fitted on. ``rep_ids`` are given where a stage scores
-    several representations; elsewhere it is the one of the stage. ``basis`` [d, r], orthonormal columns, is what a
-    removal projects out, where it is not fitted to each task.
+    several representations; elsewhere it is the one of the stage. ``mask`` says which tokens are pooled where that is
+    what is compared, and ``side`` on which side; ``reads`` are the representations of queries and of candidates, where
+    they differ or are not stored. ``basis`` [d, r], orthonormal columns, is what a removal projects out, where it is
+    not fitted to each task.
     """
 
     short: str
@@ -57,12 +61,15 @@ class System:
     study: str = ANALYSIS
     method: str | None = None
     rep_ids: tuple[str, ...] = ()
+    mask: str | None = None
+    side: str | None = None
+    reads: tuple[str, str] | None = None
     basis: Matrix | None = field(default=None, repr=False, compare=False)
 
     @property
     def needs_support(self) -> bool:
         """Whether it is fitted on queries of the support split, which a benchmark may lack."""
-        return self.fit_on not in (None, "test_queries")
+        return self.fit_on not in (None, "test_queries", "train")
 
 
 Compared = tuple[System, System]
@@ -131,6 +138,9 @@ class Statistics(Protocol):
 
     def together(self) -> Spectrum:
         """Return that of both sides' vectors together."""
+
+    def matched(self) -> Matched:
+        """Return matched pairs of the train split, for what learns from pairs."""
 
 
 def fitted(short: str, adaptation: str, label: str, fit_on: str, **fields: Any) -> System:

@@ -1,4 +1,4 @@
-"""What an architecture of sparse autoencoders is: its settings, how it starts to learn, how it is read again."""
+"""What an architecture of sparse autoencoders is: how one is read, and where it is trained, its settings and start."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from pipeline_core.dataset.sources import AnyDataset
+from pipeline_core.models.samples import Role
 from pipeline_core.settings import Count, Section
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ NAME_PATTERN = r"^\w[\w.+-]*$"
 class SaeSettings(Section):
     """An autoencoder that is trained here; an architecture adds what else it needs."""
 
+    # What is made of these data are inputs, whose fingerprints are in the key.
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"trained_on"})
+
     # Fields that an architecture adds pass forms and servers, which know this schema only; validation refuses others.
     model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
@@ -35,6 +40,10 @@ class SaeSettings(Section):
     states: States = Field(
         "tokens", description="Models it is for: those with token states, or those that give one vector a sample."
     )
+    trained_on: AnyDataset | None = Field(
+        None, description="A section as dataset: data to train on in place of those analysed; their train split."
+    )
+    leave_out: tuple[Role, ...] = Field((), description="Roles of tokens that it is not trained on, e.g. system.")
     features: Count = Field(4096, description="Width of the dictionary.")
     epochs: Count = Field(5, description="Passes over the states.")
     batch_size: Count = Field(4096, description="States a step.")
@@ -42,6 +51,11 @@ class SaeSettings(Section):
     penalty: float = Field(0.01, ge=0.0, description="Weight of mean |z| in the loss.")
     gradient_clip: float = Field(1.0, gt=0.0, description="Largest norm of the gradient.")
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of states.")
+
+    @property
+    def own_data(self) -> Section | None:
+        """The data to train on in place of those analysed."""
+        return self.trained_on
 
 
 class Sae(ABC):
@@ -90,27 +104,15 @@ class Sae(ABC):
 
 
 class Architecture(ABC):
-    """One architecture.
+    """One architecture; those that are only read, and not trained, are no more than this.
 
     Attributes:
         name: what configs and cfg.json call it.
-        settings: the settings of one that is trained.
         shapes: what a trained one consists of: SAELens's names of tensors, and their dimensions, S features or D wide.
     """
 
     name: ClassVar[str]
-    settings: ClassVar[type[SaeSettings]]
     shapes: ClassVar[Shapes]
-
-    @abstractmethod
-    def start(self, mean_d: Tensor, settings: Any, generator: torch.Generator) -> Sae:
-        """Return an autoencoder that is ready to learn.
-
-        Args:
-            mean_d: mean [D] of the states.
-            settings: of the class ``settings``.
-            generator: source of everything random.
-        """
 
     @abstractmethod
     def load(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Sae:
@@ -128,3 +130,23 @@ class Architecture(ABC):
     def limit(self, config: Mapping[str, Any]) -> int | None:
         """Return the largest number of positive codes a vector of a trained one, None where there is no limit."""
         return None
+
+
+class TrainedArchitecture(Architecture):
+    """One that is trained here, too.
+
+    Attributes:
+        settings: the settings of one that is trained.
+    """
+
+    settings: ClassVar[type[SaeSettings]]
+
+    @abstractmethod
+    def start(self, mean_d: Tensor, settings: Any, generator: torch.Generator) -> Sae:
+        """Return an autoencoder that is ready to learn.
+
+        Args:
+            mean_d: mean [D] of the states.
+            settings: of the class ``settings``.
+            generator: source of everything random.
+        """

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline_core.sae.architectures._kind import Architecture, Sae, SaeSettings, Shapes
+from pipeline_core.sae.architectures._kind import Sae, SaeSettings, Shapes, TrainedArchitecture
 from pipeline_core.settings import Count
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ class TopKSettings(SaeSettings):
     """A TopK autoencoder that is trained here."""
 
     k: Count = Field(32, description="Active features a vector.")
+    initialisation: Literal["tied", "released"] = Field(
+        "tied",
+        description="tied: encoder and dictionary begin alike, and a step only turns features; released: as in the "
+        "paper's code, each is drawn by itself, and a step may lengthen features, which are then scaled back.",
+    )
 
     @model_validator(mode="after")
     def _k_fits(self) -> TopKSettings:
@@ -48,6 +53,7 @@ class TopKSae(Sae):
         decoder_bias: b_dec [D], zero in the paper's recipe.
         k: largest number of positive codes a vector.
         centred: whether b_dec is subtracted from the input, too.
+        turns: while it learns, steps turn the dictionary's rows and do nothing else to them.
     """
 
     architecture: ClassVar[str] = "topk"
@@ -58,6 +64,7 @@ class TopKSae(Sae):
     decoder_bias: Tensor
     k: int
     centred: bool
+    turns: bool = True
 
     def encode(self, vectors_nd: Tensor) -> SparseCodes:
         """Return the codes of raw vectors [n, D], k a vector, zeros included."""
@@ -86,7 +93,9 @@ class TopKSae(Sae):
         }
 
     def before_step(self) -> None:
-        """Leave of the dictionary's gradient only what turns its rows: their length is fixed."""
+        """Leave of the dictionary's gradient only what turns its rows, if it is to: their length is fixed."""
+        if not self.turns:
+            return
         gradient, rows = self.dictionary.grad, self.dictionary.detach()
         assert gradient is not None
         gradient -= (gradient * rows).sum(1, keepdim=True) * rows
@@ -99,7 +108,7 @@ class TopKSae(Sae):
         rows.copy_(normalize(rows))
 
 
-class TopK(Architecture):
+class TopK(TrainedArchitecture):
     """The k largest activations of a vector are its codes."""
 
     name = "topk"
@@ -107,25 +116,42 @@ class TopK(Architecture):
     shapes: ClassVar[Shapes] = {"W_enc": ("D", "S"), "b_enc": ("S",), "W_dec": ("S", "D"), "b_dec": ("D",)}
 
     def start(self, mean_d: Tensor, settings: TopKSettings, generator: torch.Generator) -> TopKSae:
-        """Draw random unit features, tie the encoder to them, and start b_dec at the mean if it is centred."""
+        """Draw unit features and the encoder as ``initialisation`` says; b_dec starts at the mean if it is centred.
+
+        Released (package overcomplete): features uniform with the variance 2 / (S + D) of Glorot, at unit norm; encoder
+        and bias uniform up to 1 / sqrt(D), as torch begins a linear layer.
+        """
         import torch
         from torch.nn.functional import normalize
 
-        rows = normalize(torch.randn(settings.features, mean_d.shape[0], generator=generator))
+        shape = (settings.features, mean_d.shape[0])
+        if settings.initialisation == "tied":
+            rows = normalize(torch.randn(shape, generator=generator))
+            encoder, bias = rows.clone(), torch.zeros(settings.features)
+        else:
+            bound = shape[1] ** -0.5
+            encoder, bias = (
+                torch.empty(size).uniform_(-bound, bound, generator=generator) for size in (shape, shape[:1])
+            )
+            # Of unit norm, rows do not tell how far they were drawn.
+            rows = normalize(torch.empty(shape).uniform_(-1.0, 1.0, generator=generator))
         decoder_bias = mean_d.clone() if settings.centred else torch.zeros_like(mean_d)
         return TopKSae(
-            rows.clone().requires_grad_(),
-            torch.zeros(settings.features).requires_grad_(),
+            encoder.requires_grad_(),
+            bias.requires_grad_(),
             rows.requires_grad_(),
             decoder_bias.requires_grad_(settings.centred),
             settings.k,
             settings.centred,
+            settings.initialisation == "tied",
         )
 
     def load(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TopKSae:
-        """Return a trained one; SAELens's codes rescaled by the decoder's norms are not supported."""
+        """Return a trained one; where SAELens scales codes by the lengths of features, that goes into its tensors."""
         if config.get("rescale_acts_by_decoder_norm", False):
-            raise ValueError("rescale_acts_by_decoder_norm = True is not supported, only False")
+            norms = tensors["W_dec"].norm(dim=-1)
+            scaled = {"W_enc": tensors["W_enc"] * norms, "b_enc": tensors["b_enc"] * norms}
+            tensors = {**tensors, **scaled, "W_dec": tensors["W_dec"] / norms[:, None]}
         k, n_features = config["k"], len(tensors["W_dec"])
         if type(k) is not int or not 1 <= k <= n_features:
             raise ValueError(f"k = {k!r} is not a number from 1 to the number of features, {n_features}")

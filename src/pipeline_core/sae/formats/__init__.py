@@ -4,9 +4,19 @@ from pathlib import Path
 
 from pipeline_core.errors import ModelError
 from pipeline_core.registry import Registry
-from pipeline_core.sae.formats._kind import Checkpoint, CheckpointFormat, Provenance, assemble, require
+from pipeline_core.sae.formats._kind import Checkpoint, CheckpointFormat, Provenance, assemble, check_shapes, require
 
-__all__ = ["FORMATS", "Checkpoint", "CheckpointFormat", "Provenance", "assemble", "find_format", "read_any", "require"]
+__all__ = [
+    "FORMATS",
+    "Checkpoint",
+    "CheckpointFormat",
+    "Provenance",
+    "assemble",
+    "check_shapes",
+    "find_format",
+    "read_any",
+    "require",
+]
 
 FORMATS: Registry[CheckpointFormat] = Registry("checkpoint_format", __name__)
 

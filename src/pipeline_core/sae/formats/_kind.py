@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core.errors import ModelError
-from pipeline_core.sae.architectures import ARCHITECTURES, Sae
+from pipeline_core.sae.architectures import ARCHITECTURES, Sae, Shapes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,6 +71,32 @@ class CheckpointFormat(ABC):
             ModelError: it is missing, not readable, or uses what is not supported.
         """
 
+    def write(self, path: Path, sae: Sae, provenance: Provenance) -> None:
+        """Write a trained autoencoder, its tensors as float32.
+
+        Args:
+            path: file or folder.
+            sae: the autoencoder.
+            provenance: whose it is.
+
+        Raises:
+            ModelError: the format is only read, or cannot hold this one.
+        """
+        raise ModelError(f"the format {self.name} is only read, not written", "name another format")
+
+    def tensors_of_kind(self, sae: Sae, *architectures: str) -> dict[str, Tensor]:
+        """Return the tensors of an autoencoder that the format can hold, free of gradients.
+
+        Raises:
+            ModelError: it is of none of the architectures.
+        """
+        if sae.architecture not in architectures:
+            raise ModelError(
+                f"the format {self.name} holds no {sae.architecture} autoencoders, only {' or '.join(architectures)}",
+                "name another format",
+            )
+        return {name: tensor.detach() for name, tensor in sae.tensors().items()}
+
 
 def require(tensors: Mapping[str, Any], names: Iterable[str], path: Path, what: str) -> None:
     """Refuse a file that lacks tensors.
@@ -82,6 +109,60 @@ def require(tensors: Mapping[str, Any], names: Iterable[str], path: Path, what: 
         raise ModelError(f"{path} lacks the tensors {', '.join(missing)}", f"it is not {what}")
 
 
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Raises:
+        ModelError: it is missing, unreadable, or holds no object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the autoencoder's {path} cannot be read: {error}", remedy) from None
+    except RecursionError:
+        raise ModelError(f"the autoencoder's {path} cannot be read: it is nested too deep", remedy) from None
+    if not isinstance(found, dict):
+        raise ModelError(f"the autoencoder's {path} holds no object", remedy)
+    return found
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"the weights {path} cannot be read: {error}", "copy them again") from None
+
+
+def check_shapes(tensors: Mapping[str, Tensor], shapes: Shapes, path: Path, what: str) -> dict[str, int]:
+    """See that tensors are those of a layout, and return its sizes, S features and D wide, as its last matrix has them.
+
+    Raises:
+        ModelError: one is missing, of another shape, all zero or not finite; ``what`` says what they are not.
+    """
+    require(tensors, shapes, path, what)
+    last = [name for name, dimensions in shapes.items() if len(dimensions) == len("SD")][-1]
+    sizes = dict(zip(shapes[last], tensors[last].shape, strict=False))
+    for name, dimensions in shapes.items():
+        found = tuple(tensors[name].shape)
+        if found != tuple(sizes.get(dimension) for dimension in dimensions):
+            raise ModelError(
+                f"{path}: the tensor {name} has the shape {found}, which does not fit {last}'s "
+                f"{tuple(tensors[last].shape)}",
+                f"{name} is [{', '.join(dimensions)}]",
+            )
+        if not tensors[name].isfinite().all() or (len(dimensions) > 1 and not tensors[name].any()):
+            raise ModelError(f"{path}: the tensor {name} is all zero or not finite", "copy it again, or train another")
+    return {str(dimension): size for dimension, size in sizes.items()}
+
+
 def assemble(architecture: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> Sae:
     """Put a trained autoencoder together from what a file at ``path`` says in SAELens's terms.
 
@@ -92,23 +173,11 @@ def assemble(architecture: str, config: Mapping[str, Any], tensors: Mapping[str,
         known = " or ".join(ARCHITECTURES)
         raise ModelError(f"the autoencoder {path} has architecture = {architecture!r}", f"known: {known}")
     kind = ARCHITECTURES[architecture]
-    require(tensors, kind.shapes, path, f"a {architecture} autoencoder")
-    sizes = dict(zip("SD", tensors["W_dec"].shape, strict=False))
-    for name, dimensions in kind.shapes.items():
-        found = tuple(tensors[name].shape)
-        if found != tuple(sizes.get(dimension) for dimension in dimensions):
-            raise ModelError(
-                f"{path}: the tensor {name} has the shape {found}, which does not fit W_dec's "
-                f"{tuple(tensors['W_dec'].shape)}",
-                f"{name} is [{', '.join(dimensions)}]",
-            )
+    sizes = check_shapes(tensors, kind.shapes, path, f"a {architecture} autoencoder")
     for field_name, dimension in (("d_sae", "S"), ("d_in", "D")):
         if config.get(field_name, sizes[dimension]) != sizes[dimension]:
             said = f"{field_name} = {config[field_name]!r}, and W_dec has the shape {tuple(tensors['W_dec'].shape)}"
             raise ModelError(f"the autoencoder {path} has {said}", "copy config and weights again")
-    for name, dimensions in kind.shapes.items():
-        if not tensors[name].isfinite().all() or (len(dimensions) > 1 and not tensors[name].any()):
-            raise ModelError(f"{path}: the tensor {name} is all zero or not finite", "copy it again, or train another")
     try:
         return kind.load(config, {name: tensors[name].float() for name in kind.shapes})
     except KeyError as error:

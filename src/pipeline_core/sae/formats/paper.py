@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline_core.errors import ModelError
-from pipeline_core.sae.formats._kind import Checkpoint, CheckpointFormat, assemble, require
+from pipeline_core.sae.formats._kind import Checkpoint, CheckpointFormat, Provenance, assemble, check_shapes
+from pipeline_core.sae.formats._pickles import load_plain, mentions, tensors_of
+
+if TYPE_CHECKING:
+    from pipeline_core.sae.architectures import Sae, Shapes
 
 K = 50
 """Active features a vector in the paper; the files do not say."""
 
 _REMEDY = "give a .pt of the paper's release"
-_TENSORS = (
-    "encoder.final_block.0.weight",
-    "encoder.final_block.0.bias",
-    "dictionary._weights",
-    "dictionary.multiplier",
-)
+_STATE = "model_state"
+_WEIGHT, _BIAS = "encoder.final_block.0.weight", "encoder.final_block.0.bias"
+_ROWS, _MULTIPLIER = "dictionary._weights", "dictionary.multiplier"
+_ALIKE = 1e-5
+"""How far, of one, lengths of rows may differ that one multiplier stands for."""
 
 
 class Paper(CheckpointFormat):
     """One file: epoch, model_state, optimizer_state, logs."""
 
     name = "paper"
+    shapes: ClassVar[Shapes] = {_WEIGHT: ("S", "D"), _BIAS: ("S",), _MULTIPLIER: (), _ROWS: ("S", "D")}
 
     def recognise(self, path: Path) -> bool:
-        """Look for the dictionary's name in the index of a file of torch, a zip archive."""
-        try:
-            with zipfile.ZipFile(path) as archive:
-                indices = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-                return any(b"dictionary._weights" in archive.read(name) for name in indices)
-        except (OSError, zipfile.BadZipFile):
-            return False
+        """Look for the dictionary's name in the index of a file of torch."""
+        return mentions(path, _ROWS)
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Return the file."""
@@ -44,41 +41,43 @@ class Paper(CheckpointFormat):
     def read(self, path: Path, k: int | None = None) -> Checkpoint:
         """Read the file; the dictionary is stored unnormalised: D = rows at unit norm * exp(multiplier).
 
-        There is no decoder bias, and k is 50 unless it is given.
+        There is no decoder bias, and k is 50 unless it is given. Encoders of more than one linear layer are refused.
         """
         import torch
         from torch.nn.functional import normalize
 
-        stored = _load(path)
-        stored_state = stored.get("model_state")
-        named = stored_state.items() if isinstance(stored_state, dict) else ()
-        state = {name: tensor for name, tensor in named if isinstance(tensor, torch.Tensor)}
-        require(state, _TENSORS, path, "an autoencoder of the paper's release")
-        weight, bias, rows, multiplier = (state[name].float() for name in _TENSORS)
+        stored = load_plain(path, _REMEDY)
+        state = tensors_of(stored.get(_STATE))
+        check_shapes(state, self.shapes, path, "an autoencoder of the paper's release")
+        if further := sorted(state.keys() - self.shapes.keys()):
+            raise ModelError(f"{path} has the tensor {further[0]}, which TopK of one linear layer has not", _REMEDY)
+        weight, bias, multiplier, rows = (state[name].float() for name in self.shapes)
         dictionary = normalize(rows) * multiplier.exp()
         tensors = {"W_enc": weight.T, "b_enc": bias, "W_dec": dictionary, "b_dec": torch.zeros(rows.shape[-1])}
         config = {"k": k or K, "apply_b_dec_to_input": False}
         facts = {name: stored[name] for name in ("epoch",) if isinstance(stored.get(name), int)}
         return Checkpoint(assemble("topk", config, tensors, path), self.name, facts)
 
+    def write(self, path: Path, sae: Sae, provenance: Provenance) -> None:
+        """Write a TopK autoencoder without a decoder bias whose features are of one length; k is not in the file."""
+        import torch
 
-def _load(path: Path) -> dict[str, Any]:
-    import torch
-
-    # The release keeps its training log in a defaultdict, which the safe loader knows but will not fill: a dict does.
-    log_type = (_log, f"{defaultdict.__module__}.{defaultdict.__qualname__}")
-    try:
-        with torch.serialization.safe_globals([log_type, list]):
-            stored = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelError(f"the checkpoint {path} cannot be read: {error.strerror}", _REMEDY) from None
-    except (RuntimeError, EOFError, pickle.UnpicklingError):
-        raise ModelError(f"the checkpoint {path} cannot be read: it is damaged or unsafe", _REMEDY) from None
-    return stored if isinstance(stored, dict) else {}
-
-
-def _log(_factory: type[list[Any]]) -> dict[str, Any]:
-    return {}
+        tensors, lengths = self.tensors_of_kind(sae, "topk"), sae.dictionary.norm(dim=1)
+        length = lengths.mean()
+        if tensors["b_dec"].any() or (lengths - length).abs().max() > _ALIKE * length:
+            raise ModelError(
+                f"the format {self.name} has no decoder bias and features of one length, {provenance.sae_id} has not",
+                "write it in another format",
+            )
+        multiplier = torch.where((length - 1).abs() < _ALIKE, 0.0, length.log())
+        state = {
+            _WEIGHT: tensors["W_enc"].T.contiguous(),
+            _BIAS: tensors["b_enc"],
+            _ROWS: tensors["W_dec"],
+            _MULTIPLIER: multiplier,
+        }
+        logs: dict[str, list[Any]] = defaultdict(list)
+        torch.save({"epoch": 0, _STATE: state, "optimizer_state": {}, "logs": logs}, path)
 
 
 MEMBER = Paper()

@@ -65,7 +65,7 @@ def test_a_picture_without_a_group_is_one(root: Path, read: Read) -> None:
 
 
 def test_groups_that_share_a_look_are_one_group(root: Path, read: Read) -> None:
-    names = [*drawn(root, 20), draw(root, "copy.png", 0)]
+    names = [*drawn(root, 30), draw(root, "copy.png", 0)]
     groups = {"00.png": "one", "01.png": "one", "copy.png": "two", "02.png": "two"}
     write_captions(root, GROUP, [(name, f"picture {name}", groups.get(name, "")) for name in names])
     samples = read()["samples"].filter(modality="image")
@@ -120,7 +120,7 @@ def test_a_path_has_one_spelling(root: Path, read: Read) -> None:
         (
             GROUP,
             [("a.png", "x", "g"), ("b.png", "y", "h")],
-            "2 groups of pictures are too few to split: nothing is left",
+            "2 groups of pictures are too few to split: too little is left",
         ),
     ],
 )
@@ -136,9 +136,12 @@ def test_splits_and_groups_that_contradict_are_refused(
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (['{"file_name": "a.png", "text": "x"}', "{not json"], "metadata.jsonl cannot be read: "),
-        ([{"file_name": "a.png", "text": ["x", "y"]}], "metadata.jsonl has lists in the column text; write one text"),
-        ([{"file_name": "a.png", "text": {"en": "x"}}], "metadata.jsonl has lists in the column text; write one text"),
+        (['{"file_name": "a.png", "text": "x"}', "{not json"], "metadata.jsonl line 2 in "),
+        ([{"file_name": "a.png", "text": ["x", "y"]}], "metadata.jsonl has lists in the column text, first in row 1; "),
+        (
+            [{"file_name": "a.png", "text": {"en": "x"}}],
+            "metadata.jsonl has lists in the column text, first in row 1; ",
+        ),
     ],
 )
 def test_lines_that_hold_no_row(root: Path, tmp_path: Path, lines: list[dict[str, object] | str], words: str) -> None:

@@ -220,6 +220,7 @@ def test_scores_of_zero_and_less_are_no_answers(root: Path, read: Read) -> None:
     write(root, texts("q1", "q2", "q3"), texts("a", "b", "c"), test=["q1 a 1", "q1 b 0", "q1 c -1", "q2 a 0"])
     built = read()
     assert rows(built, "qrels", "query_id", "sample_id", "relevance") == {("query:q1", "corpus:a", 1)}
+    assert task(built, "queries_t2t")["unanswered"] == 1  # nobody asked q3 in the test split
     assert built["quarantine"].rows() == [
         ("queries.jsonl line 2", "no judged answer"),
         ("queries.jsonl line 3", "no judged answer"),
@@ -252,7 +253,7 @@ def test_bad_lines_are_quarantined_with_their_reason(root: Path, read: Read) -> 
         "queries.jsonl line 6": "a task is called by letters, digits, - and _",
         "queries.jsonl line 7": "no _id",
         "queries.jsonl line 8": "image file not found: gone.png",
-        "corpus.jsonl line 2": "unreadable image: words.png",
+        "corpus.jsonl line 2": "unreadable image: words.png: it is of no known format",
         "corpus.jsonl line 3": "neither text nor image",
         "qrels/test.tsv line 3": "duplicate of qrels/test.tsv line 2",
         "qrels/test.tsv line 4": "corpus.jsonl has no usable zz",
@@ -354,7 +355,7 @@ def test_texts_keep_characters_that_end_lines_elsewhere(root: Path, read: Read) 
             "queries.jsonl line 2 in {root} is no JSON object; ",
         ),
         ({"corpus.jsonl": '\n["a", "x"]'}, 'corpus.jsonl line 2 in {root} is no JSON object; write one {"_id": ...} a'),
-        ({"queries.jsonl": b"\xff\xfe"}, "queries.jsonl is not UTF-8: invalid start byte; write it again in UTF-8"),
+        ({"queries.jsonl": b"\xfe\xfe"}, "queries.jsonl is not UTF-8: invalid start byte; write it again in UTF-8"),
         ({"queries.jsonl": None}, "has corpus.jsonl and qrels/*.tsv and no queries.jsonl; put it there, or take the"),
         ({"qrels/test.tsv": None}, "has queries.jsonl and corpus.jsonl and no qrels/<split>.tsv; put it there, or"),
         (

@@ -119,6 +119,22 @@ def test_identity_is_of_the_files_that_rows_name(root: Path) -> None:
     assert source_identity(settings(root)) != before
 
 
+def test_which_pictures_rows_name_is_read_once(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = source_identity(settings(root))
+
+    def read(*_: object) -> None:
+        raise AssertionError("rows are read again")
+
+    monkeypatch.setattr("pipeline_core.dataset.sources.mbeir.reading._stage", read)
+    assert source_identity(settings(root)) == before
+    (root / "mbeir_images" / "020.png").unlink()
+    assert source_identity(settings(root)) != before
+    (root / POOL).write_text((root / POOL).read_text() + "\n")
+    with pytest.raises(AssertionError, match="read again"):
+        source_identity(settings(root))
+
+
 def change(root: Path, file: str, old: str, new: str) -> None:
     path = root / file
     text = path.read_text()
@@ -150,13 +166,24 @@ def test_a_bad_row_is_left_out_with_its_reason(
     assert of(built, "queries", "mscoco_task0_t2i")["test"] in range(CAPTIONS * N_TEST - CAPTIONS, CAPTIONS * N_TEST)
 
 
+def test_queries_that_nothing_usable_answers_are_counted(root: Path, read: Read) -> None:
+    change(root, POOL, "mbeir_images/016.png", "mbeir_images/absent.png")
+    change(root, QRELS, " 1 0", " 0 0")
+    built = read(max_quarantine_share=0.5)
+    told = dict(built["tasks"].select("task_id", "unanswered").iter_rows())
+    asked = of(built, "queries", "mscoco_task0_t2i")["test"]
+    assert asked + told["mscoco_task0_t2i"] == CAPTIONS * N_TEST
+    assert told["mscoco_task0_t2i"] in (CAPTIONS, CAPTIONS + 1)
+
+
 @pytest.mark.parametrize(
     ("changes", "spoil", "words"),
     [
         ({"tasks": ["mscoco_task9"]}, None, "has no mbeir_mscoco_task9_test.jsonl; it has mbeir_cirr_task7_test.jsonl"),
         ({}, (QRELS, " 0 ", " "), "is no judgement; write qid 0 did relevance task id"),
         ({}, (QRELS, " 1 0", " much 0"), "is no judgement"),
-        ({}, (QUERIES, "{", "["), "is no JSON object"),
+        ({}, (QUERIES, "{", "["), 'is no JSON object; write one {"qid": ..., "query_txt": ...'),
+        ({}, (POOL, "{", "["), 'is no JSON object; write one {"did": ..., "txt": ...'),
         ({}, (POOL, "mbeir_images/016.png", "../../016.png"), "outside the folder"),
         ({"instructions": "own"}, ("instructions/query_instructions.tsv", "\t9\t", "\t7\t"), "has no instruction for"),
         ({"instructions": "own"}, ("instructions/query_instructions.tsv", "prompt_1", "prompt"), "lacks the columns"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.screening import Row, screen
 from pipeline_core.dataset.sources.emoji import EmojiSettings
 from pipeline_core.dataset.sources.emoji.edits import Edit, one_attribute_edits, sample_edits
@@ -25,11 +26,11 @@ def read_emoji(settings: EmojiSettings) -> Dataset:
     """
     by_code = {record.code: record for record in read_emoji_records(settings.seed)}
     screening = screen(
-        (Row(f"{r.code} ({r.name})", r.code, r.picture, r.name) for r in by_code.values()),
+        (Row(f"{r.code} ({r.name})", r.code, Place(r.picture), r.name) for r in by_code.values()),
         settings.max_quarantine_share,
     )
     records = [by_code[row.key] for row in screening.rows]
-    samples = EmojiSamples(records, screening.pictures)
+    samples = EmojiSamples(records, {place.file: picture for place, picture in screening.pictures.items()})
     untoned = [record for record in records if record.tone is None]
     pairs = tuple((samples.image(record), samples.name(record)) for record in untoned)
     edits = _drawn_edits(samples, records, settings)

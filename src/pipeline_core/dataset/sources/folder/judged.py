@@ -41,7 +41,7 @@ def read_items(file: Path) -> tuple[list[Item], list[tuple[str, str]]]:
     bad: list[tuple[str, str]] = []
     first_with: dict[str, str] = {}
     for place, values in read_objects(file.parent, file.name):
-        item = _item(place, values, asks=file.name == QUERIES)
+        item = _item(file.parent, place, values, asks=file.name == QUERIES)
         if isinstance(item, str):
             bad.append((place, item))
         elif item.item_id in first_with:
@@ -65,13 +65,17 @@ def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: flo
     """
     assert layout.queries is not None, "only folders with queries are judged"
     judged = Judged(pictures=dict(captioned))
-    queries, documents = (_read(layout.root, file, judged) if file else {} for file in (layout.queries, layout.corpus))
+    asking = _read(layout.queries, judged)
+    queries = screened(layout.root, asking, judged)
+    documents = screened(layout.root, _read(layout.corpus, judged), judged) if layout.corpus else {}
     known = documents.keys() if layout.corpus else captioned.keys()
     n_kept = len(queries) + len(documents)
+    tested: set[str] = set()
     for judgement in _judgements(layout, judged.quarantine):
+        tested |= {judgement.query_id} if judgement.split == "test" else set()
         document_id = judgement.document_id
         if layout.corpus is None:
-            document_id = picture_name(document_id, judgement.place)
+            document_id = picture_name(layout.root, document_id, judgement.place)
         if judgement.query_id not in queries:
             judged.quarantine.append((judgement.place, f"{QUERIES} has no usable query {judgement.query_id}"))
         elif document_id not in known:
@@ -84,12 +88,13 @@ def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: flo
     refuse_if_too_many(n_kept, judged.quarantine, max_share)
     judged.queries = {i: query for i, query in queries.items() if i in judged.answers}
     judged.documents = documents
+    judged.unasked = [item for item in asking if item.item_id in tested - judged.queries.keys()]
     # No fault of theirs: a benchmark's queries are often more than are judged.
     judged.quarantine += [(query.place, "no judged answer") for i, query in queries.items() if i not in judged.answers]
     return judged
 
 
-def _item(place: str, values: Mapping[str, Any], asks: bool) -> Item | str:
+def _item(root: Path, place: str, values: Mapping[str, Any], asks: bool) -> Item | str:
     """Return the item of a line, or why there is none."""
     names = ("text", "image", "prompt", "task", "split") if asks else ("text", "image", "title")
     wrong = [name for name in names if not isinstance(values.get(name), str | None)]
@@ -101,7 +106,7 @@ def _item(place: str, values: Mapping[str, Any], asks: bool) -> Item | str:
     item_id = str(item_id).strip()
     given = {name: (values.get(name) or "").strip() or None for name in names}
     text = given["text"] if asks else " ".join(filter(None, (given["title"], given["text"]))) or None
-    picture = picture_name(given["image"], place) if given["image"] else None
+    picture = picture_name(root, given["image"], place) if given["image"] else None
     if not text and not picture:
         return "neither text nor image"
     if given.get("task") and not _TASK_NAME.fullmatch(given["task"] or ""):
@@ -111,10 +116,10 @@ def _item(place: str, values: Mapping[str, Any], asks: bool) -> Item | str:
     return Item(place, item_id, text, picture, *(given.get(name) for name in ("prompt", "task", "split")))
 
 
-def _read(root: Path, file: Path, judged: Judged) -> dict[str, Item]:
+def _read(file: Path, judged: Judged) -> list[Item]:
     items, bad = read_items(file)
     judged.quarantine += bad
-    return screened(root, items, judged)
+    return items
 
 
 def _judgements(layout: Layout, quarantine: list[tuple[str, str]]) -> Iterator[Judgement]:

@@ -2,21 +2,15 @@
 
 from pathlib import Path
 
-from pipeline_core.dataset.files import identify
+from pipeline_core.dataset.captions import Captions, caption_samples, caption_tasks, image_sample, screen_captions
+from pipeline_core.dataset.files import identify, tell_unnamed
 from pipeline_core.dataset.judged import Judged
 from pipeline_core.dataset.judged_tasks import JudgedTasks, document_samples, judged_tasks
 from pipeline_core.dataset.prompts import PROMPTS
 from pipeline_core.dataset.sources.folder import FolderSettings
-from pipeline_core.dataset.sources.folder.captions import (
-    Captions,
-    caption_samples,
-    caption_tasks,
-    image_sample,
-    read_captions,
-    screen_captions,
-)
 from pipeline_core.dataset.sources.folder.files import find_files
 from pipeline_core.dataset.sources.folder.judged import read_items, read_judged
+from pipeline_core.dataset.sources.folder.metadata import read_captions
 from pipeline_core.dataset.tables import Dataset
 from pipeline_core.dataset.tasks import judge_equal_content_equally
 from pipeline_core.errors import DataError
@@ -33,6 +27,7 @@ def folder_identity(root: Path) -> str:
     for file in (layout.queries, layout.corpus):
         if file:
             pictures |= {item.picture for item in read_items(file)[0] if item.picture}
+    tell_unnamed(root, pictures)
     return identify(root, layout.files, pictures)
 
 
@@ -46,7 +41,7 @@ def read_folder(root: Path, settings: FolderSettings) -> Dataset:
     layout = find_files(root)
     captions, judged = Captions((), {}, ()), Judged()
     if layout.metadata:
-        captions = screen_captions(root, read_captions(layout.metadata), settings.max_quarantine_share)
+        captions = screen_captions(read_captions(layout.metadata), settings.max_quarantine_share)
     if layout.queries:
         judged = read_judged(layout, captions.pictures, settings.max_quarantine_share)
     looks = judged.look_splits if layout.queries else None

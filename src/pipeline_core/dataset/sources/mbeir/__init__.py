@@ -1,15 +1,17 @@
-"""The data set ``mbeir``: tasks of M-BEIR in the files of UniIR (Wei et al. 2024, arXiv 2311.17136)."""
+"""The data set ``mbeir``: tasks of M-BEIR in the files of UniIR (Wei et al. 2024, arXiv 2311.17136), or in Parquet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from pipeline_core.dataset.published import PublishedTask, read_published
 from pipeline_core.dataset.settings import DataFolder, FolderedSettings, existing
 from pipeline_core.settings import Count
 
 if TYPE_CHECKING:
-    from pipeline_core.dataset.tables import Dataset
+    from pipeline_core.dataset.sources import Readable
 
 
 class MBeirSettings(FolderedSettings):
@@ -18,9 +20,13 @@ class MBeirSettings(FolderedSettings):
     needed: ClassVar[Mapping[str, str]] = {"path": "the folder of M-BEIR", "tasks": "a list such as [mscoco_task0]"}
 
     name: Literal["mbeir"] = Field("mbeir", description="Which data set: tasks of M-BEIR in a folder.")
-    path: DataFolder = Field(description="Folder of M-BEIR, with query, cand_pool and qrels below it.")
+    path: DataFolder = Field(
+        description="Folder of M-BEIR: query, cand_pool and qrels, or folders with query, corpus and qrels in Parquet."
+    )
     tasks: tuple[str, ...] = Field(
-        min_length=1, description="Tasks as its files name them, such as mscoco_task0 and mscoco_task3."
+        min_length=1,
+        description="Tasks as its files name them, such as mscoco_task0; in Parquet also mscoco_t2i, or mscoco for all "
+        "of the data set.",
     )
     pool: Literal["local", "union"] = Field(
         "local", description="What is searched: the task's own candidates, or those of all tasks."
@@ -31,15 +37,16 @@ class MBeirSettings(FolderedSettings):
     support: int = Field(1000, ge=0, description="Most queries of the train split set aside as support.")
     queries: Count | None = Field(None, description="Most queries of each task and split; null takes all.")
     distractors: Count | None = Field(
-        None, description="Most candidates beside right answers and hard negatives; null takes all."
+        None, description="Most candidates of a pool beside right answers and hard negatives; null takes all."
     )
+    draw: int = Field(0, ge=0, description="Draws another sample, where queries or distractors are limited.")
 
 
 class MBeirSource:
     """Tasks of M-BEIR."""
 
     name = "mbeir"
-    description = "Tasks of M-BEIR in the files of UniIR, whole or as a declared sample."
+    description = "Tasks of M-BEIR in the files of UniIR or in Parquet, whole or as a declared sample."
     credit = None
     settings = MBeirSettings
 
@@ -54,16 +61,31 @@ class MBeirSource:
 
         return mbeir_identity(existing(settings.path), settings)
 
-    def read(self, settings: MBeirSettings) -> "Dataset":
-        """Read and screen queries, candidates and judgements of each task, under the benchmark's own splits.
+    def read(self, settings: MBeirSettings) -> "Readable":
+        """Return queries, candidates and judgements of each task, under the benchmark's own splits, to be written.
 
         Raises:
             ConfigError: ``dataset.path`` is no folder.
-            DataError: files are missing or unreadable, or too many rows are bad.
         """
-        from pipeline_core.dataset.sources.mbeir.reading import read_mbeir  # noqa: PLC0415 - heavy
+        from pipeline_core.dataset.sources.mbeir.reading import MBeir  # noqa: PLC0415 - heavy
 
-        return read_mbeir(existing(settings.path), settings)
+        return MBeir(existing(settings.path), settings)
+
+    def published(self, settings: MBeirSettings) -> Sequence[PublishedTask]:
+        """Return the tasks that are chosen as M-BEIR published them; empty for a sample, the union pool, other names.
+
+        A task is called as by its files (``mscoco_task0``), by its sides (``mscoco_t2i``) or its data set (``mscoco``).
+        """
+        if settings.queries or settings.distractors or settings.pool != "local":
+            return ()
+        known = read_published(Path(__file__).with_name("counts.csv"))
+
+        def called(task: PublishedTask, name: str) -> bool:
+            collection = task.task.partition("_")[0]
+            return name in (task.task, f"{collection}_{task.sides}", collection)
+
+        chosen = [[task for task in known if called(task, name)] for name in settings.tasks]
+        return [task for tasks in chosen for task in tasks] if all(chosen) else ()
 
 
 MEMBER = MBeirSource()

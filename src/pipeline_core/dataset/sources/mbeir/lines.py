@@ -6,66 +6,61 @@ and the number of the task.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline_core.dataset.files import picture_name, read_lines, read_objects
-from pipeline_core.dataset.judged import Item
+from pipeline_core.dataset.places import Place
 from pipeline_core.errors import DataError
 
-_PARTS: Mapping[str, tuple[str, ...]] = {"text": ("text",), "image": ("image",), "image,text": ("image", "text")}
+MODALITIES: Mapping[str, str] = {"text": "text", "image": "image", "image,text": "image_text"}
+"""Modalities as M-BEIR writes them, and as the tables do."""
+
 _ITERATIONS = ("0", "Q0")
 _JUDGEMENT = ("qid", "0", "did", "relevance", "task id")
 
-
-@dataclass(frozen=True)
-class Asked:
-    """A query with the candidates that its line names.
-
-    Attributes:
-        item: the query.
-        modality: what it consists of, as M-BEIR writes it.
-        positives: right answers.
-        negatives: hard negatives.
-    """
-
-    item: Item
-    modality: str
-    positives: tuple[str, ...]
-    negatives: tuple[str, ...]
+Staged = tuple[str, tuple[object, ...]]
+"""A row, and the table of ``benchmark/create.sql`` that it goes into."""
 
 
-def read_queries(root: Path, name: str, task: str) -> Iterator[Asked | tuple[str, str]]:
-    """Go through a file of queries; of a line that holds none, (line, reason).
+def read_queries(root: Path, name: str, task: str, published: str, seq: int) -> Iterator[Staged]:
+    """Go through a file of queries, each with the candidates that it lists.
+
+    Args:
+        root: folder that files and pictures are below.
+        name: the file.
+        task: the task.
+        published: the split.
+        seq: what is added to the number of a line.
 
     Raises:
         DataError: the file cannot be read, a line is no JSON object, or names a picture outside the folder.
     """
-    for place, values in read_objects(root, name):
-        item = _item(place, values, "qid", "query_txt", "query_img_path", "query_modality", task)
+    for place, values in read_objects(root, name, _QUERY):
+        item = _item(root, place, values, _QUERY)
         listed = [values.get(field) or [] for field in ("pos_cand_list", "neg_cand_list")]
         if isinstance(item, str):
-            yield place, item
+            yield "faults", (place, item, True)
         elif not all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in listed):
-            yield place, "pos_cand_list or neg_cand_list is no list of ids"
+            yield "faults", (place, "pos_cand_list or neg_cand_list is no list of ids", True)
         else:
-            positives, negatives = map(tuple, listed)
-            yield Asked(item, values["query_modality"], positives, negatives)
+            yield "read_queries", (task, published, seq + _line(place), *item)
+            for ids, right in zip(listed, (True, False), strict=True):
+                for candidate in ids:
+                    yield "listed", (task, item[0], candidate, right)
 
 
-def read_candidates(root: Path, name: str) -> Iterator[tuple[Item, str] | tuple[str, str]]:
-    """Go through a pool: (candidate, its modality); of a line that holds none, (line, reason).
+def read_candidates(root: Path, name: str, pool: str, seq: int) -> Iterator[Staged]:
+    """Go through a pool; arguments and errors as in ``read_queries``."""
+    for place, values in read_objects(root, name, _CANDIDATE):
+        item = _item(root, place, values, _CANDIDATE)
+        if isinstance(item, str):
+            yield "faults", (place, item, True)
+        else:
+            yield "read_candidates", (pool, seq + _line(place), *item)
 
-    Raises:
-        DataError: as in ``read_queries``.
-    """
-    for place, values in read_objects(root, name):
-        item = _item(place, values, "did", "txt", "img_path", "modality", None)
-        yield (place, item) if isinstance(item, str) else (item, values["modality"])
 
-
-def read_judgements(root: Path, name: str) -> Iterator[tuple[str, str, int]]:
+def read_judgements(root: Path, name: str, task: str, published: str) -> Iterator[Staged]:
     """Go through the judgements: query, candidate, how well it answers.
 
     Raises:
@@ -76,11 +71,11 @@ def read_judgements(root: Path, name: str) -> Iterator[tuple[str, str, int]]:
         shaped = len(cells) in (len(_JUDGEMENT), len(_JUDGEMENT) - 1) and cells[1] in _ITERATIONS
         if not shaped or not cells[3].lstrip("+-").isdecimal():
             raise DataError(f"{place} in {root} is no judgement", f"write {' '.join(_JUDGEMENT)}")
-        yield cells[0], cells[2], int(cells[3])
+        yield "judgements", (task, published, cells[0], cells[2], int(cells[3]))
 
 
-def read_instructions(root: Path, name: str) -> Mapping[tuple[str, str, str], str]:
-    """Return M-BEIR's first instruction by number of the data set and modalities of query and candidates.
+def read_instructions(root: Path, name: str) -> Iterator[Staged]:
+    """Go through M-BEIR's first instructions, by number of the data set and modalities of query and candidates.
 
     Raises:
         DataError: the file has no such columns.
@@ -90,25 +85,38 @@ def read_instructions(root: Path, name: str) -> Mapping[tuple[str, str, str], st
     columns = ("dataset_id", "query_modality", "cand_modality", "prompt_1")
     if not set(columns) <= set(header):
         raise DataError(f"{root / name} lacks the columns {', '.join(columns)}", "take M-BEIR's query_instructions.tsv")
-    rows = (dict(zip(header, cells, strict=False)) for cells in lines)
-    return {(row[columns[0]], row[columns[1]], row[columns[2]]): row[columns[3]] for row in rows}
+    for cells in lines:
+        row = dict(zip(header, cells, strict=False))
+        number, asks, finds, text = (row.get(column, "") for column in columns)
+        yield "instructions", (number, MODALITIES.get(asks, asks), MODALITIES.get(finds, finds), text)
+
+
+_QUERY = ("qid", "query_txt", "query_img_path", "query_modality")
+_CANDIDATE = ("did", "txt", "img_path", "modality")
+
+
+def _line(place: str) -> int:
+    return int(place.rpartition(" ")[2])
 
 
 def _item(
-    place: str, values: Mapping[str, Any], key: str, text: str, image: str, modality: str, task: str | None
-) -> Item | str:
-    """Return the item of a line, of which only the parts count that its modality names, or why there is none."""
-    wrong = next((name for name in (key, text, image, modality) if not isinstance(values.get(name), str | None)), None)
+    root: Path, place: str, values: Mapping[str, Any], fields: tuple[str, str, str, str]
+) -> tuple[str, str, str | None, str | None] | str:
+    """Return (id, modality, text, picture) of a line, of the parts that its modality names, or why there is none."""
+    key, text, image, modality = fields
+    wrong = next((name for name in fields if not isinstance(values.get(name), str | None)), None)
     if wrong:
         return f"{wrong} is no text"
     if not values.get(key):
         return f"no {key}"
-    parts = _PARTS.get(values.get(modality) or "")
-    if parts is None:
-        return f"{modality} is {values.get(modality)!r}; it may be {', '.join(_PARTS)}"
+    told = MODALITIES.get(values.get(modality) or "")
+    if told is None:
+        return f"{modality} is {values.get(modality)!r}; it may be {', '.join(MODALITIES)}"
     given = {"text": (values.get(text) or "").strip(), "image": (values.get(image) or "").strip()}
-    missing = next((part for part in parts if not given[part]), None)
+    missing = next((part for part in given if part in told and not given[part]), None)
     if missing:
         return f"{modality} is {values[modality]}, and there is no {text if missing == 'text' else image}"
-    picture = picture_name(given["image"], place) if "image" in parts else None
-    return Item(place, values[key], given["text"] if "text" in parts else None, picture, task=task)
+    picture = None
+    if "image" in told:
+        picture = Place(root / picture_name(root, given["image"], place)).reference(root)
+    return values[key], told, given["text"] if "text" in told else None, picture

@@ -1,14 +1,19 @@
--- Relative change of the hits without image tokens, by composed task.
+-- Relative change of the hits without image tokens, on both sides or one, by composed task.
 -- Needs: generative, lens sweep
 with scored as (
-    select *, if(adaptation = 'identity', 'raw', 'ReAlign') as system
+    select *, if(adaptation = 'identity', 'raw', 'ReAlign') as system,
+           replace(side, 'both', 'both sides') as masked_side,
+           list_extract(
+               ['no image tokens', 'no instruction', 'no instruction, no template', 'no words'],
+               list_position(['no_image', 'no_prompt', 'content', 'no_words'], mask)
+           ) as masked
     from family_hits
-    where study = 'poolings' and pooling = 'mean' and query_modality = 'image_text'
+    where study in ('poolings', 'masks') and pooling = 'mean' and query_modality = 'image_text'
           and (adaptation = 'identity' or (adaptation = 'realign' and fit_on = 'candidates'))
           and model = (select model from latest.models where place = 0 and kind = 'generative')
 )
-select whole.repetition, whole.system || ', ' || whole.task_id as "case", whole.family,
-       masked.hits - whole.hits as top, whole.hits as bottom, whole.limited as left_out
+select whole.repetition, concat_ws(', ', whole.system, masked.masked_side, masked.masked, whole.task_id) as "case",
+       whole.family, masked.hits - whole.hits as top, whole.hits as bottom, whole.limited as left_out
 from scored whole
 join scored masked using (repetition, system, task_id, family)
 where whole.mask = 'all' and masked.mask = 'no_image'

@@ -1,6 +1,6 @@
 -- Features in all three top-1% sets (by energy, by attribution, by a reduction of the bridge) of those in any, minus
--- the mean of the autoencoders that it is held against: those of the contrastive models, or the model's own centred one.
--- Each feature is a unit of its own.
+-- the mean of the autoencoders that it is held against: those of the contrastive models, or the model's own centred
+-- one. Each feature is a unit of its own.
 -- Needs: generative, contrastive
 with ranked as (
     select repetition, sae_id, models.place, feature_id, reduction, ceil(0.01 * count(*) over own - 1e-9) as size,

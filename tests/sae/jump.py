@@ -1,4 +1,4 @@
-"""JumpReLU, z = h W + b where that is above a threshold: an architecture as another distribution would add it."""
+"""Jump, z = h W + b where that is above a threshold: an architecture as another distribution would add it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from pipeline_core.sae.architectures import Architecture, Sae, SaeSettings, Shapes
+from pipeline_core.sae.architectures import Sae, SaeSettings, Shapes, TrainedArchitecture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from pipeline_core.sae.sparse import SparseCodes
 
 
-class JumpReluSettings(SaeSettings):
+class JumpSettings(SaeSettings):
     """What it needs beyond the settings of every autoencoder."""
 
     threshold: float = Field(0.5, ge=0.0, description="Activation below which a feature is silent.")
 
 
 @dataclass(frozen=True)
-class JumpReluSae(Sae):
+class JumpSae(Sae):
     """Encoder [D, S] and bias, dictionary and bias, and a threshold [S] that is given, not learnt."""
 
-    architecture: ClassVar[str] = "jumprelu"
+    architecture: ClassVar[str] = "jump"
 
     encoder: Tensor
     encoder_bias: Tensor
@@ -56,15 +56,15 @@ class JumpReluSae(Sae):
         return {}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors of SAELens's jumprelu."""
-        return dict(zip(JumpRelu.shapes, self.state().values(), strict=True))
+        """Return its tensors, as SAELens calls those of one with thresholds."""
+        return dict(zip(Jump.shapes, self.state().values(), strict=True))
 
 
-class JumpRelu(Architecture):
+class Jump(TrainedArchitecture):
     """Codes of any number."""
 
-    name = "jumprelu"
-    settings = JumpReluSettings
+    name = "jump"
+    settings = JumpSettings
     shapes: ClassVar[Shapes] = {
         "W_enc": ("D", "S"),
         "b_enc": ("S",),
@@ -73,18 +73,18 @@ class JumpRelu(Architecture):
         "threshold": ("S",),
     }
 
-    def start(self, mean_d: Tensor, settings: JumpReluSettings, generator: torch.Generator) -> JumpReluSae:
+    def start(self, mean_d: Tensor, settings: JumpSettings, generator: torch.Generator) -> JumpSae:
         """Draw random features and start the decoder's bias at the mean."""
         import torch
 
         rows = torch.randn(settings.features, len(mean_d), generator=generator) / len(mean_d) ** 0.5
         bias, threshold = torch.zeros(settings.features), torch.full((settings.features,), settings.threshold)
         learned = (rows.T.clone(), bias, rows, mean_d.clone())
-        return JumpReluSae(*(tensor.requires_grad_() for tensor in learned), threshold)
+        return JumpSae(*(tensor.requires_grad_() for tensor in learned), threshold)
 
-    def load(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> JumpReluSae:
+    def load(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> JumpSae:
         """Return a trained one."""
-        return JumpReluSae(*tensors.values())
+        return JumpSae(*tensors.values())
 
 
-MEMBER = JumpRelu()
+MEMBER = Jump()

@@ -1,0 +1,8 @@
+-- Of the candidates that nobody needs, the first by digest.
+create table drawn as
+    select pool, split, modality, id from distractors
+    qualify row_number() over (
+        partition by pool, split, modality order by sha256((select key from wanted) || '/' || id), id
+    ) <= (select distractors from wanted);
+drop table distractors;
+alter table drawn rename to distractors;

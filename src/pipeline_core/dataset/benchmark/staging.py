@@ -1,0 +1,269 @@
+"""A benchmark on its way to tables: rows staged in a database on disk, chosen, screened, judged and written in order.
+
+The database spills what does not fit its memory, pictures are read one after the other, and tables are written as they
+are sorted: how much memory is used is bounded, however many rows there are.
+"""
+
+import hashlib
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+import pyarrow as pa
+
+from pipeline_core.dataset.benchmark import FOLDER
+from pipeline_core.dataset.places import Place, Places
+from pipeline_core.dataset.prompts import PROMPTS
+from pipeline_core.dataset.screening import read_picture, refuse_if_too_many
+from pipeline_core.dataset.tables import task_row, write_source
+from pipeline_core.dataset.tasks import SHORT, Task, as_control, task_between
+from pipeline_core.errors import DataError
+from pipeline_core.schema import tables_of
+from pipeline_core.schema.parquet import write_rows, write_sorted
+
+BATCH = 8192
+"""Rows that are held at a time."""
+
+_MEMORY = "512MB"
+_STAGED = "staged"
+_FILE = 40
+_WORDS = {"text": "texts", "image": "pictures", "image_text": "pictures with texts"}
+_KNOWN_PROMPTS = {text: prompt_id for prompt_id, text in PROMPTS.items()}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is taken of a benchmark: all of it where a number is None.
+
+    Attributes:
+        support: most queries of the train split that are set aside as support, and at most half of them.
+        queries: most queries of a task and split.
+        distractors: most candidates of a pool beside right answers and hard negatives.
+        key: decides which.
+    """
+
+    support: int
+    queries: int | None
+    distractors: int | None
+    key: str
+
+
+@dataclass(frozen=True)
+class TaskName:
+    """How the tasks of one name in the benchmark begin, and their descriptions, and the cut-off they are read at."""
+
+    name: str
+    about: str
+    primary_k: int
+
+
+class Staging:
+    """The database of one benchmark. A context manager: it is removed in the end."""
+
+    def __init__(self, folder: Path, root: Path, wanted: Wanted) -> None:
+        """Make an empty database.
+
+        Args:
+            folder: of the artifact, which the tables are written into.
+            root: folder of the source, which pictures lie below.
+            wanted: what is taken.
+        """
+        self._folder, self._root, self._wanted = folder, root, wanted
+        self._aside = folder / _STAGED
+        shutil.rmtree(self._aside, ignore_errors=True)
+        self._aside.mkdir()
+        self.database = duckdb.connect(self._aside / "rows.duckdb")
+        self.database.execute(f"set memory_limit = '{_MEMORY}'; set preserve_insertion_order = false")
+        self.database.execute(
+            f"set temp_directory = '{(self._aside / 'spilt').as_posix().replace(chr(39), chr(39) * 2)}'"
+        )
+        self._run("create.sql")
+        self.database.execute(
+            "create table wanted as select ? as support, ?::bigint as queries, ?::bigint as distractors, ? as key",
+            [wanted.support, wanted.queries, wanted.distractors, wanted.key],
+        )
+        self._files = 0
+
+    def __enter__(self) -> "Staging":
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self.database.close()
+        shutil.rmtree(self._aside, ignore_errors=True)
+        if isinstance(error, duckdb.OutOfMemoryException):
+            words = (
+                f"the data set {self._root} does not fit {_MEMORY} of memory, or the disk: {str(error).splitlines()[0]}"
+            )
+            raise DataError(words, "take a sample of it, or make room on the disk") from None
+
+    def file(self, name: str, unit: Literal["row", "line"]) -> int:
+        """Note a file, and return what is added to its rows' numbers to make their ``seq``."""
+        self._files += 1
+        self.database.execute("insert into files values (?, ?, ?)", [self._files, name, unit])
+        return self._files << _FILE
+
+    def add(self, rows: Iterable[tuple[str, Sequence[object]]]) -> None:
+        """Add rows, each with the table of ``create.sql`` that it goes into, a batch at a time."""
+        batches: dict[str, list[Sequence[object]]] = defaultdict(list)
+        for table, row in rows:
+            batches[table].append(row)
+            if len(batches[table]) == BATCH:
+                self._insert(table, batches.pop(table))
+        for table, batch in batches.items():
+            self._insert(table, batch)
+
+    def choose(self) -> None:
+        """Choose what is taken of what was added.
+
+        Raises:
+            DataError: two candidates of one name differ.
+        """
+        self._run("choose.sql")
+        if self._wanted.distractors is not None:
+            self._run("sample.sql")
+        self._run("found.sql")
+        twice = self.database.execute(
+            "select id, place(min(seq)), place(max(seq)) from read_candidates semi join found using (pool, id) "
+            "group by id having min(hash(modality, text)) <> max(hash(modality, text)) order by id limit 1"
+        ).fetchone()
+        if twice:
+            name, first, last = twice
+            raise DataError(f"the candidate {name} is one thing at {first} and another at {last}", "rename one")
+
+    def pictures(self) -> Iterator[str]:
+        """Go through the pictures of what was chosen, each once, in the order in which they lie."""
+        sql = (
+            "select picture from (select picture, seq from documents union all select picture, seq from questions) "
+            "where picture is not null group by picture order by min(seq)"
+        )
+        # A cursor of its own: what is made of the pictures goes into the same database.
+        cursor = self.database.cursor().execute(sql)
+        while batch := cursor.fetchmany(BATCH):
+            yield from (picture for (picture,) in batch)
+
+    def write(self, tasks: Mapping[str, TaskName], max_quarantine_share: float, *, own_instructions: bool) -> None:
+        """Choose, screen and judge what was added, and write every table of a data set.
+
+        Args:
+            tasks: what each task that was added is called, and read at.
+            max_quarantine_share: share of bad rows, 0 to 1, above which the data set is refused.
+            own_instructions: queries are asked under the benchmark's own.
+
+        Raises:
+            DataError: two rows of one name differ, too many are bad, an instruction is missing, or nothing is asked.
+        """
+        self.choose()
+        self.add(("pictures", row) for row in self._screened())
+        self._run("screen.sql")
+        self._refuse_too_many(max_quarantine_share)
+        self._instruct(own_instructions)
+        made = self._tasks(tasks)
+        self._run("judge.sql")
+        write_source(self._folder, self._root, published=True)
+        write_rows(self._folder, "tasks", [task_row(*row) for row in made])
+        for table in tables_of("dataset"):
+            if table.name != "tasks":
+                sql = (FOLDER / "tables" / f"{table.name}.sql").read_text(encoding="utf-8")
+                order = ", ".join(f'"{key}"' for key in table.key)
+                rows = self.database.sql(f"from ({sql}) order by {order}").to_arrow_reader(BATCH)
+                write_sorted(self._folder, table.name, rows)
+
+    def _run(self, name: str) -> None:
+        self.database.execute((FOLDER / name).read_text(encoding="utf-8"))
+
+    def _insert(self, table: str, batch: list[Sequence[object]]) -> None:
+        schema = self.database.sql(f"from {table} limit 0").to_arrow_table().schema
+        arrays = [pa.array(column, f.type) for column, f in zip(zip(*batch, strict=True), schema, strict=True)]
+        self.database.register("batch", pa.Table.from_arrays(arrays, schema=schema))
+        self.database.execute(f"insert into {table} from batch")
+        self.database.unregister("batch")
+
+    def _screened(self) -> Iterator[tuple[object, ...]]:
+        with Places() as places:
+            for reference in self.pictures():
+                picture = read_picture(Place.parse(reference, self._root), places)
+                if isinstance(picture, str):
+                    yield reference, None, None, None, None, picture
+                else:
+                    yield reference, picture.sha256, picture.width, picture.height, picture.look, None
+
+    def _refuse_too_many(self, max_share: float) -> None:
+        sql = "select (select count(*) from question) + (select count(*) from document), count(*) from faults where bad"
+        row = self.database.execute(sql).fetchone()
+        assert row is not None, "counts are a row"
+        if not row[0] or row[1] > max_share * sum(row):
+            bad = self.database.execute("select place, reason from faults where bad order by all").fetchall()
+            refuse_if_too_many(row[0], bad, max_share)
+
+    def _instruct(self, own: bool) -> None:
+        self._run("instruct.sql")
+        if not own:
+            self.database.execute("delete from told")
+        missing = self.database.execute(
+            "select collection, asks, finds from told where prompt is null limit 1"
+        ).fetchone()
+        if missing:
+            key = " ".join(missing).replace("image_text", "image,text")
+            raise DataError(f"{self._root} has no instruction for {key}", "add a line to query_instructions.tsv for it")
+        told = self.database.execute("select distinct prompt from told order by all").fetchall()
+        prompts = {text: f"own:{hashlib.sha256(text.encode()).hexdigest()[:12]}" for (text,) in told}
+        self.add(("prompts", (prompt_id, text)) for text, prompt_id in (prompts | _KNOWN_PROMPTS).items())
+
+    def _tasks(self, names: Mapping[str, TaskName]) -> list[tuple[Task, str]]:
+        """Return each task and control with its pool, and note them."""
+        made: list[tuple[Task, str]] = []
+        noted: list[tuple[object, ...]] = []
+        pools: dict[object, str] = {}
+        of_pools: list[tuple[str, ...]] = []
+        counts = self.database.execute((FOLDER / "counts.sql").read_text(encoding="utf-8")).fetchall()
+        for (
+            name,
+            asks,
+            finds,
+            of_split,
+            n_asked,
+            n_queries,
+            limited,
+            n_found,
+            n_candidates,
+            drawn,
+            n_unanswered,
+        ) in counts:
+            sides = f"{SHORT[asks]}2{SHORT[finds]}"
+            told = names[name]
+            described = f"{told.about}: {_WORDS[asks]} to {_WORDS[finds]}, {n_asked:,} of {n_queries or 0:,} queries "
+            described += f"among {n_found or 0:,} of {n_candidates or 0:,} candidates."
+            task = replace(
+                task_between(sides, f"{told.name}_{sides}", described, (), {}),
+                primary_k=told.primary_k,
+                queries_of=n_queries if limited else None,
+                candidates_of=n_candidates if drawn else None,
+                unanswered=n_unanswered,
+            )
+            pool_id = pools.setdefault((finds, str(of_split)), task.task_id)
+            if pool_id == task.task_id:
+                of_pools += [(pool_id, finds, *pair) for pair in of_split]
+            parts: list[tuple[Task, str, str | None]] = [(task, "", None)]
+            if asks == "image_text":
+                parts += [
+                    (as_control(task, "image_only", {}), "picture_of_", "image"),
+                    (as_control(task, "text_only", {}), "text_of_", "text"),
+                ]
+            made += [(part, pool_id) for part, _, _ in parts]
+            noted += [
+                (t.task_id, name, asks, finds, pool_id, t.query_prompt_id, t.control, t.control_of, part, modality)
+                for t, part, modality in parts
+            ]
+        names_made = [task.task_id for task, _ in made]
+        twice = next((one for one in names_made if names_made.count(one) > 1), None)
+        if twice:
+            raise DataError(f"two folders below {self._root} are the task {twice}", "keep one of them there")
+        if not made:
+            raise DataError(f"the data set {self._root} asks nothing", "judge queries of its test split")
+        self.add(("tasks", row) for row in noted)
+        self.add(("task_pools", row) for row in of_pools)
+        return made

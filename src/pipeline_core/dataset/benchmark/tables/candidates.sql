@@ -1,0 +1,1 @@
+select pool_id, split, sample_id from pools

@@ -1,0 +1,1 @@
+select prompt_id, text from prompts

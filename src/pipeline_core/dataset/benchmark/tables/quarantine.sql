@@ -1,0 +1,1 @@
+select distinct place as "row", reason from faults

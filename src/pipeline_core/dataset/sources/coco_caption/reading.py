@@ -1,0 +1,58 @@
+"""COCO-Caption read as a data set: shards with the columns image, answer (a list of captions) and file_name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline_core.dataset.captions import Caption, captioned_data, split_of
+from pipeline_core.dataset.columns import columns_in, is_picture, read_rows
+from pipeline_core.dataset.files import identify, shards_below
+from pipeline_core.dataset.places import Place
+from pipeline_core.dataset.sources.coco_caption import CocoSettings
+from pipeline_core.dataset.tables import Dataset
+from pipeline_core.errors import DataError
+
+_COLUMNS = ("image", "answer", "file_name")
+_REMEDY = "take the shards of COCO-Caption as they are on the hub"
+
+
+def coco_identity(root: Path, settings: CocoSettings) -> str:
+    """Return a digest of the shards.
+
+    Raises:
+        DataError: there are none, or one cannot be read.
+    """
+    return identify(root, [file.relative_to(root).as_posix() for file in _shards(root, settings)], ())
+
+
+def read_coco(root: Path, settings: CocoSettings) -> Dataset:
+    """Read the captions of all shards.
+
+    Raises:
+        DataError: shards are missing or malformed, too many rows are bad, or nothing is asked.
+    """
+    return captioned_data(root, _captions(root, settings), settings)
+
+
+def _shards(root: Path, settings: CocoSettings) -> list[Path]:
+    # Captions of its test shards are not public: the column is empty there.
+    shards = [file for file in shards_below(root, _REMEDY) if split_of(file.name, "own") != "test"]
+    if not shards:
+        raise DataError(f"{root} has no shards of pictures with captions", _REMEDY)
+    return shards
+
+
+def _captions(root: Path, settings: CocoSettings) -> Iterator[Caption]:
+    for file in _shards(root, settings):
+        schema, split = columns_in(file, _COLUMNS, _REMEDY), split_of(file.name, settings.splits)
+        kind = schema.field("answer").type
+        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_string(kind.value_type):
+            raise DataError(f"{file} has the column answer of type {kind}", "write a list of captions a row")
+        if not is_picture(schema.field("image").type):
+            raise DataError(f"{file} has the column image of type {schema.field('image').type}", _REMEDY)
+        for number, (answers, name) in read_rows(file, _COLUMNS[1:]):
+            place = Place(file, number, "image")
+            for caption in answers or [""]:
+                row = f"{file.relative_to(root)} row {number}"
+                yield Caption(row, name or row, place, (caption or "").strip(), split)
