@@ -343,8 +343,10 @@ class TestWhatIsMissing:
 
 def test_where_nothing_is_found_no_ratio_is_measured_and_no_gain_decided(tmp_path: Path) -> None:
     found = judged(World(tmp_path, scale=0.0).run().told())
-    for name in ("far_behind", "image_mask", "prompt_mask", "flat_in_beta", "last_layer"):
+    for name in ("far_behind", "image_mask", "prompt_mask"):
         assert part_of(found, name).needs == NOTHING
+    for name in ("beats_pca", "flat_in_beta", "last_layer"):
+        assert part_of(found, name).needs == AT_LIMITS
     gain = part_of(found, "realign_everywhere")
     assert (gain.verdict, gain.needs) == ("not measurable here", AT_LIMITS)
     assert {case.measurements[0].left_out for case in gain.cases} == {"floor"}

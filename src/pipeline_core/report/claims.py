@@ -105,7 +105,7 @@ def _judge(facts: Facts, inputs: ReportInputs, claim: Claim) -> ClaimVerdict:
     parts = []
     for (rule, answer), part in zip(asked, found, strict=True):
         sql = None if answer is None else answer.sql
-        needs = AT_LIMITS if part.cases else rule.missing or _lacking(facts, inputs, sql or "")
+        needs = AT_LIMITS if part.cases else _lacking(facts, inputs, sql or "", rule.missing)
         parts.append(judge_part(rule, tested[rule.part], sql, needs, mean_of(part)))
     return judge_claim(claim, parts)
 
@@ -123,7 +123,7 @@ def _ask(facts: Facts, rule: Part) -> Answer | None:
     return facts.ask(rule.question, **rule.values) if facts.knows(rule.question) else None
 
 
-def _lacking(facts: Facts, inputs: ReportInputs, sql: str) -> str:
+def _lacking(facts: Facts, inputs: ReportInputs, sql: str, missing: str | None) -> str:
     """Say which of a query's needs the run does not meet, as what it needs."""
     studied = inputs.studied
     unmet = {
@@ -141,7 +141,10 @@ def _lacking(facts: Facts, inputs: ReportInputs, sql: str) -> str:
     }
     head = next((line for line in sql.splitlines() if line.startswith(_NEEDS)), _NEEDS)
     needs = head.removeprefix(_NEEDS).split(", ") if head != _NEEDS else []
-    return next((unmet[need] for need in needs if unmet[need]), None) or "numbers that this run does not hold"
+    found = next((unmet[need] for need in needs if unmet[need]), None)
+    if found is None and "limited is null" in sql and facts.ask("limited").rows["all_limited"][0]:
+        return AT_LIMITS
+    return found or missing or "numbers that this run does not hold"
 
 
 def _part_row(part: PartVerdict) -> dict[str, Any]:
