@@ -11,7 +11,8 @@ from pipeline_core.errors import LensError
 from pipeline_core.models.devices import check_device
 from pipeline_core.planner.plan import Plan, Step
 from pipeline_core.stage import Progress, Used, Work
-from pipeline_core.store.artifacts import Artifact, Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.manifest import Artifact
 from pipeline_core.store.space import room_told
 from pipeline_core.user_cache import user_cache
 
