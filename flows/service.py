@@ -43,6 +43,9 @@ _OTHERS = ("PREFECT_", "UVICORN_", "LENS_SERVER_OF")
 PATIENCE = 180.0
 """Seconds that a server on a busy machine may take to start."""
 
+_LOOK = 0.2
+"""Seconds between looks at a server that starts, unless it ends."""
+
 STOPPING = 15.0
 """Seconds that a process has to end by itself."""
 
@@ -220,7 +223,8 @@ class Service:
         assert state.server
         last = time.monotonic() + PATIENCE
         while time.monotonic() < last:
-            if not state.server.process:
+            process = state.server.process
+            if not process:
                 self._file.unlink(missing_ok=True)
                 raise ServiceError(
                     f"the server ended at once: {_last_line(self.log_of('server'))}", f"see {self.log_of('server')}"
@@ -228,7 +232,8 @@ class Service:
             with suppress(httpx.HTTPError):
                 if httpx.get(f"{state.url}/api/health", timeout=2).is_success:
                     return
-            time.sleep(0.2)
+            with suppress(psutil.TimeoutExpired):
+                process.wait(_LOOK)
         raise ServiceError(f"the server has not answered within {PATIENCE:.0f} s", f"see {self.log_of('server')}")
 
     def _deployed(self, state: State, api: httpx.Client, tell: Tell) -> State:

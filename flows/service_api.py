@@ -39,8 +39,9 @@ def forget_others(api: httpx.Client) -> None:
     """Remove deployments of the pool that prefect.yaml names no more."""
     named = yaml.safe_load(PREFECT_YAML.read_text(encoding="utf-8"))["deployments"]
     wanted = {(one["entrypoint"].rpartition(":")[2], one["name"]) for one in named}
+    flows = _flows(api)
     for known in _posted(api, "/deployments/filter", {}):
-        if known["work_pool_name"] == POOL and (_flow_of(api, known), known["name"]) not in wanted:
+        if known["work_pool_name"] == POOL and (flows[known["flow_id"]], known["name"]) not in wanted:
             api.delete(f"/deployments/{known['id']}").raise_for_status()
 
 
@@ -82,16 +83,18 @@ def watch_heartbeats(api: httpx.Client) -> None:
 
 def find_deployments(api: httpx.Client) -> list[dict[str, Any]]:
     """Return name, schedule, next and last run of each deployment."""
-    return [_told_of(api, one) for one in _posted(api, "/deployments/filter", {"sort": "NAME_ASC"})]
+    flows = _flows(api)
+    found = _posted(api, "/deployments/filter", {"sort": "NAME_ASC"})
+    return [_told_of(api, f"{flows[one['flow_id']]}/{one['name']}", one) for one in found]
 
 
-def _told_of(api: httpx.Client, deployment: Mapping[str, Any]) -> dict[str, Any]:
+def _told_of(api: httpx.Client, name: str, deployment: Mapping[str, Any]) -> dict[str, Any]:
     own = {"deployments": {"id": {"any_": [deployment["id"]]}}, "limit": 1}
     ahead = own | {"sort": "EXPECTED_START_TIME_ASC", "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
     begun = own | {"sort": "START_TIME_DESC", "flow_runs": {"start_time": {"is_null_": False}}}
     coming, last = (_posted(api, "/flow_runs/filter", body) for body in (ahead, begun))
     return {
-        "deployment": f"{_flow_of(api, deployment)}/{deployment['name']}",
+        "deployment": name,
         "what": deployment["description"] or "",
         "schedule": ", ".join(one["schedule"].get("cron", "") for one in deployment["schedules"]),
         "next": coming[0]["expected_start_time"] if coming else None,
@@ -100,8 +103,8 @@ def _told_of(api: httpx.Client, deployment: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def _flow_of(api: httpx.Client, deployment: Mapping[str, Any]) -> str:
-    return str(api.get(f"/flows/{deployment['flow_id']}").raise_for_status().json()["name"])
+def _flows(api: httpx.Client) -> dict[str, str]:
+    return {flow["id"]: flow["name"] for flow in _posted(api, "/flows/filter", {})}
 
 
 def _posted(api: httpx.Client, path: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:

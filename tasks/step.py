@@ -14,7 +14,8 @@ from prefect.tasks import Task
 from pipeline_core.pipeline import STAGES
 from pipeline_core.planner.execution import RETRY_DELAYS, Outcome, carry_out, may_pass
 from pipeline_core.planner.plan import Plan
-from pipeline_core.store.artifacts import Artifact, Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.manifest import Artifact
 from tasks.progress import Progress, artifact_key
 
 

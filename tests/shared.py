@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -28,3 +29,17 @@ def filled_once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path
 def own_copy(factory: pytest.TempPathFactory, shared: Path) -> Path:
     """Return a copy of a shared folder for this worker's tests, which may add to it."""
     return Path(shutil.copytree(shared, factory.mktemp(shared.name) / "store"))
+
+
+def ends(pid: int) -> bool:
+    """Say whether a process, no child of ours, ends within ten seconds: it is gone, or a zombie."""
+    tick = Event()
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state in "ZX":
+            return True
+        tick.wait(0.1)
+    return False

@@ -26,8 +26,9 @@ from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.settings import Section, explained
-from pipeline_core.store.artifacts import Artifact, Store
+from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import RunRecord, find_run
+from pipeline_core.store.manifest import Artifact
 from pipeline_core.user_cache import user_cache
 
 if TYPE_CHECKING:

@@ -17,11 +17,10 @@ from pipeline_core.activations.embed import embed_samples
 from pipeline_core.activations.extract import build_shard, plan_shards
 from pipeline_core.activations.plan import DatasetTables, needed_requests, training_order
 from pipeline_core.activations.refusals import Refusal
-from pipeline_core.activations.settings import ActivationsSettings, RepresentationSettings
-from pipeline_core.activations.shards import half_scale, is_written, seal_shards
+from pipeline_core.activations.settings import ActivationsSettings
+from pipeline_core.activations.shards import is_written, seal_shards
 from pipeline_core.activations.vectors import VectorBlocks, analysis_representation, load_embeddings, token_batches
 from pipeline_core.errors import ConfigError, DataError, ModelError, StoreError
-from pipeline_core.models.embedder import Embedder
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.loading import load_embedder
@@ -32,45 +31,10 @@ from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.threads import limited_threads
 from tests.activations.conftest import WORDS
+from tests.activations.running import SETTINGS, SHARD_SIZE, run
 from tests.models import tiny
 from tests.models.tiny_duals import DUAL
 from tests.models.tiny_families import save
-
-SETTINGS = ActivationsSettings()
-SHARD_SIZE = 24
-
-
-def silent(done: int, total: int) -> None:
-    """Take progress and say nothing."""
-
-
-ANALYSED = RepresentationSettings(pooling="max", mask="content")
-
-
-def run(
-    embedder: Embedder,
-    dataset: Path,
-    folder: Path,
-    progress: Callable[[int, int], None] = silent,
-    settings: ActivationsSettings = SETTINGS,
-    shard_size: int = SHARD_SIZE,
-) -> None:
-    sizes = {"batch_size": 5, "shard_size": shard_size}
-    shards = plan_shards(dataset, embedder.facts.prompts, **sizes, training_alone=settings.store == "training")
-    done, total = 0, sum(len(shard.requests) for shard in shards)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, total)
-
-    with limited_threads(1):
-        for shard in shards:
-            if is_written(folder, shard):
-                advance(len(shard.requests))
-            else:
-                build_shard(embedder, dataset, settings, shard, folder, advance, ANALYSED)
-    seal_shards(folder, shards)
 
 
 @pytest.fixture(scope="module")
@@ -387,12 +351,6 @@ def test_a_dual_encoder_writes_one_representation_and_the_attention_that_it_ran_
     assert set(tokens["token_index"]) == {0}
     for row in tokens.head(3).iter_rows(named=True):
         np.testing.assert_allclose(row["vector"], embedding(embeddings, [row["sample_id"]], "none"), atol=1e-3)
-
-
-@pytest.mark.parametrize(("largest", "scale"), [(0.0, 1.0), (3e4, 1.0), (3.1e4, 2.0), (6e4, 2.0), (1e6, 64.0)])
-def test_scales_are_powers_of_two_that_fit_float16(largest: float, scale: float) -> None:
-    assert half_scale(largest) == scale
-    assert np.isfinite(np.float16(largest / scale))
 
 
 def test_states_beyond_float16_are_restored_by_their_scale(dataset_folder: Path, tmp_path: Path) -> None:

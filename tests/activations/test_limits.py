@@ -10,38 +10,23 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline_core.activations.extract import build_shard, plan_shards
 from pipeline_core.activations.limits import Limits
 from pipeline_core.activations.plan import DatasetTables, needed_requests
 from pipeline_core.activations.refusals import Refusal, check_refusals, check_share
-from pipeline_core.activations.settings import ActivationsSettings
-from pipeline_core.activations.shards import is_written, seal_shards
 from pipeline_core.activations.vectors import embedding_width, load_embeddings
 from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.dataset.images import write_images
 from pipeline_core.errors import DataError, ModelError
-from pipeline_core.models.embedder import Embedded, Embedder
+from pipeline_core.models.embedder import Embedded
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.representations import Representation
 from pipeline_core.models.samples import Role, SampleInput
 from pipeline_core.schema.parquet import read_table, write_table
-from pipeline_core.threads import limited_threads
+from tests.activations.running import run
 from tests.limits import write_limits
 from tests.models import tiny, tiny_families, tiny_generative
 
 STRIP, DAMAGED, ENDLESS = "image:04", "image:07", "name:11"
-SHARD_SIZE = 24
-
-
-def run(embedder: Embedder, dataset: Path, folder: Path, *, shard_size: int = SHARD_SIZE) -> list[Refusal]:
-    shards = plan_shards(dataset, embedder.facts.prompts, batch_size=5, shard_size=shard_size)
-    refusals: list[Refusal] = []
-    with limited_threads(1):
-        for shard in shards:
-            if not is_written(folder, shard):
-                refusals += build_shard(embedder, dataset, ActivationsSettings(), shard, folder, lambda _: None)
-    seal_shards(folder, shards)
-    return refusals
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ from pipeline_core.index.searcher import Searcher
 from pipeline_core.models import loading
 from pipeline_core.models.facts import describe_model
 from pipeline_core.schema.parquet import read_table
-from pipeline_core.store.artifacts import Artifact, Store
+from pipeline_core.store.artifacts import Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunArtifact, journalled_run
+from pipeline_core.store.manifest import Artifact
 
 CONFIG = load_config(settings=("model.name=reference-contrastive", "compare_with=[]"))
 MODEL = CONFIG.model

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 
 import pytest
 from uvicorn import Config
@@ -15,6 +14,7 @@ from uvicorn import Config
 from flows import server
 from flows.server import check_server, new_loop, prepare_server
 from pipeline_core.errors import ConfigError
+from tests.shared import ends
 
 BUSY = """
 import signal, threading
@@ -69,19 +69,7 @@ def test_a_server_goes_with_its_run_however_that_ends(tmp_path: Path, monkeypatc
         (pid,) = lines - {"served"}
         run.kill()
         run.wait()
-        tick = Event()
-        for _ in range(100):
-            if not alive(int(pid)):
-                break
-            tick.wait(0.1)
-        assert not alive(int(pid))
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        assert ends(int(pid))
 
 
 def test_uvicorn_takes_the_loop_that_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def test_what_a_step_to_be_built_reads_is_read_against_its_digests(plan: Plan, t
     mend_inputs(plan, store)
     assert store.status(key) == "present"
     contents = samples.read_bytes()
-    samples.write_bytes(contents[:-1] + bytes([contents[-1] ^ 1]))
+    change_a_byte(samples)
     mend_inputs(replace(plan, steps={"dataset": plan.steps["dataset"]}), store)
     assert store.status(key) == "present", "nobody reads it"
     mend_inputs(plan, store)
@@ -61,6 +61,18 @@ def test_what_a_step_to_be_built_reads_is_read_against_its_digests(plan: Plan, t
     assert "was damaged: set aside" in caplog.text
     carry_out(plan, "dataset", store, silent)
     assert samples.read_bytes() == contents
+
+
+def change_a_byte(file: Path) -> None:
+    contents = file.read_bytes()
+    file.write_bytes(contents[:-1] + bytes([contents[-1] ^ 1]))
+
+
+def test_a_run_that_finds_everything_reads_manifests_alone(plan: Plan, tmp_path: Path) -> None:
+    store, alone = store_with_data(plan, tmp_path), replace(plan, steps={"dataset": plan.steps["dataset"]})
+    assert alone.is_settled(store)
+    change_a_byte(store.folder(plan.steps["dataset"].key) / "samples.parquet")
+    assert alone.is_settled(store), "its files are read by who builds upon them, and by lens verify"
 
 
 def test_a_full_disk_names_the_step_and_what_it_takes(plan: Plan, tmp_path: Path, monkeypatch) -> None:
@@ -96,6 +108,9 @@ def test_parts_that_workers_share_make_the_artifact_of_one_worker(
     assert len(parts) > 2
     for file in artifact.manifest.files:
         assert file_digest(alone.folder(plan.steps[STEP].key) / file.path) == file.sha256
+    # What is there builds upon nothing, so that its inputs are not read.
+    change_a_byte(shared.folder(plan.steps["dataset"].key) / "samples.parquet")
+    assert carry_out(plan, STEP, shared, silent)[0].cached
 
 
 @pytest.mark.slow

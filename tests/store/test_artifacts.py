@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from pipeline_core.errors import ContractError, StoreError
 from pipeline_core.store import digests, fingerprint
-from pipeline_core.store.artifacts import Store, read_artifact
+from pipeline_core.store.artifacts import Store
 from pipeline_core.store.fingerprint import StageKey, canonical_json
+from pipeline_core.store.manifest import read_artifact
 
 KEY = StageKey("sae", 1, {"k": 32})
 

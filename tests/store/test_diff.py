@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from pipeline_core.errors import StoreError
 from pipeline_core.schema.parquet import write_table
-from pipeline_core.store import artifacts as stores
+from pipeline_core.store import manifest as stores
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.fingerprint import StageKey

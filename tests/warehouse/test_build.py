@@ -10,7 +10,7 @@ import pytest
 
 from pipeline_core.errors import ContractError, QueryError
 from pipeline_core.schema import TABLES
-from pipeline_core.store import artifacts as stores
+from pipeline_core.store import manifest as stores
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import journalled_run
 from pipeline_core.warehouse.build import build_warehouse

@@ -206,9 +206,11 @@ def captioned_data(root: Path, captions: Iterable[Caption], settings: CaptionedS
         settings: how they are split.
 
     Raises:
-        DataError: too many rows are bad, there are too few pictures to split, or nothing is asked.
+        DataError: some rows have a split and others none, too many are bad, there are too few pictures to split, or
+            nothing is asked.
     """
-    screened = _support_set_aside(screen_captions(captions, settings.max_quarantine_share), settings.support)
+    rows = _all_or_none_split(captions, root)
+    screened = _support_set_aside(screen_captions(rows, settings.max_quarantine_share), settings.support)
     samples, pairs = caption_samples(screened, settings.seed)
     tasks = tuple(judge_equal_content_equally(task, samples) for task in caption_tasks(samples, pairs))
     if not tasks:
@@ -228,12 +230,7 @@ def split_of(name: str, splits: str) -> str | None:
     return _SPLIT_NAMES.get(re.split(r"[-_.]", name.lower())[0])
 
 
-def refuse_some_splits(captions: Iterable[Caption], root: Path) -> list[Caption]:
-    """Return the rows, of which all have a split or none.
-
-    Raises:
-        DataError: some have one.
-    """
+def _all_or_none_split(captions: Iterable[Caption], root: Path) -> list[Caption]:
     rows = list(captions)
     without = next((row for row in rows if row.split is None), None)
     if without and any(row.split for row in rows):

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline_core.dataset.files import refuse_without
 from pipeline_core.dataset.places import ARROW, read_arrow
 from pipeline_core.errors import DataError
 
@@ -37,10 +38,7 @@ def columns_in(file: Path, needed: Sequence[str], remedy: str) -> pa.Schema:
         DataError: it lacks one, or cannot be read.
     """
     schema = schema_of(file)
-    missing = [name for name in needed if name not in schema.names]
-    if missing:
-        has = ", ".join(schema.names) or "none"
-        raise DataError(f"{file} has no column {' and no column '.join(missing)}; it has {has}", remedy)
+    refuse_without(file, needed, schema.names, remedy)
     return schema
 
 

@@ -22,7 +22,7 @@ from pipeline_core.user_cache import user_cache
 
 log = logging.getLogger(__name__)
 
-_PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 _NAMES_SHOWN = 3
 
 
@@ -70,8 +70,8 @@ def read_lines(root: Path, name: str) -> Iterator[tuple[str, str]]:
                 yield f"{name} line {number}", line.rstrip("\r\n")
 
 
-def refuse_without(file: Path, needed: Iterable[str], columns: Iterable[str]) -> None:
-    """Refuse a table that lacks a column.
+def refuse_without(file: Path, needed: Iterable[str], columns: Iterable[str], remedy: str = "") -> None:
+    """Refuse a table that lacks a column; ``remedy`` says what to do if not to name the columns.
 
     Raises:
         DataError: it does.
@@ -81,7 +81,7 @@ def refuse_without(file: Path, needed: Iterable[str], columns: Iterable[str]) ->
         has = ", ".join(columns) or "none"
         raise DataError(
             f"{file} has no column {' and no column '.join(missing)}; it has {has}",
-            f"name the columns {' and '.join(needed)}",
+            remedy or f"name the columns {' and '.join(needed)}",
         )
 
 
@@ -184,6 +184,15 @@ def identify(root: Path, files: Iterable[str], pictures: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
+def identify_files(root: Path, files: Iterable[Path]) -> str:
+    """Return the identity of data that lie whole in files below a folder.
+
+    Raises:
+        DataError: as in ``identify``.
+    """
+    return identify(root, [file.relative_to(root).as_posix() for file in files], ())
+
+
 def tell_unnamed(root: Path, named: Iterable[str]) -> None:
     """Log how many pictures lie in a folder that nothing names: often a row was forgotten, or a name is another's."""
     known = set(named)
@@ -199,7 +208,7 @@ def _pictures_below(root: Path) -> Iterator[str]:
         # Hidden folders are no part of the data, and a store below the folder holds pictures of its own.
         folders[:] = [name for name in folders if not (name.startswith(".") or (Path(folder, name) / RUNS).is_dir())]
         for name in files:
-            if name.lower().endswith(_PICTURE_ENDINGS) and not name.startswith("."):
+            if name.lower().endswith(PICTURE_ENDINGS) and not name.startswith("."):
                 yield Path(folder, name).relative_to(root).as_posix()
 
 

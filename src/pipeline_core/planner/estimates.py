@@ -24,7 +24,8 @@ from pipeline_core.models.representations import count_representations
 from pipeline_core.models.size import ModelSize
 from pipeline_core.planner.plan import Plan, Step
 from pipeline_core.stage import Load, ModelSubject, SaeSubject
-from pipeline_core.store.artifacts import Manifest, Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.manifest import Manifest
 
 THOUSAND = 1000
 """Samples that estimates are for where the data set is not built."""

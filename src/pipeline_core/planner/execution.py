@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from pipeline_core.errors import LensError
 from pipeline_core.models.devices import check_device
 from pipeline_core.planner.plan import Plan, Step
 from pipeline_core.stage import Progress, Used, Work
-from pipeline_core.store.artifacts import Artifact, Store
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.manifest import Artifact
 from pipeline_core.store.space import room_told
 from pipeline_core.user_cache import user_cache
 
@@ -106,8 +108,9 @@ def _n_bytes(plan: Plan, name: str, store: Store) -> float | None:
 
 
 def _workshop(plan: Plan, step: Step, store: Store, progress: Progress) -> Callable[[Path], Work[Any]]:
-    used = used_by(plan, store, step)
-    return lambda folder: Work(step.subject, used, folder, progress, user_cache("models"))
+    # Inputs are looked up when they are needed: every byte of them is read, and a step that is there reads none.
+    used = cache(lambda: used_by(plan, store, step))
+    return lambda folder: Work(step.subject, used(), folder, progress, user_cache("models"))
 
 
 def used_by(plan: Plan, store: Store, step: Step) -> tuple[Used, ...]:

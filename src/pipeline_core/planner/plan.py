@@ -87,9 +87,9 @@ class Plan:
         return {name: store.status(step.key) for name, step in self.steps.items()}
 
     def is_settled(self, store: Store) -> bool:
-        """Say whether every artifact is in the store, and was accepted by today's rules."""
+        """Say whether every artifact is in the store, and was accepted by today's rules; only manifests are read."""
         return set(self.status(store).values()) == {"present"} and all(
-            store.get(step.key).manifest.rules == step.rules for step in self.steps.values()
+            store.find(step.stage, step.key.short).manifest.rules == step.rules for step in self.steps.values()
         )
 
     def run_artifacts(self) -> list[RunArtifact]:

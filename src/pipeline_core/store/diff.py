@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from pipeline_core.errors import StoreError
 from pipeline_core.schema import SCHEMA_VERSION, TABLES, Table
 from pipeline_core.schema.parquet import read_table
-from pipeline_core.store.artifacts import Artifact, read_artifact
 from pipeline_core.store.journal import RunArtifact, RunRecord, find_run
+from pipeline_core.store.manifest import Artifact, read_artifact
 
 WEIGHTS = ".safetensors"
 

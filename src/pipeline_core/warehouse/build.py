@@ -18,10 +18,11 @@ import duckdb
 from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.schema import SCHEMA_VERSION, TABLES, tables_of
 from pipeline_core.schema.parquet import table_files
-from pipeline_core.store.artifacts import Artifact, Store
+from pipeline_core.store.artifacts import Store
 from pipeline_core.store.durable import publish_file, publish_text
 from pipeline_core.store.fingerprint import canonical_json
 from pipeline_core.store.journal import read_runs
+from pipeline_core.store.manifest import Artifact
 from pipeline_core.warehouse.catalog import SQL, STAGE, Part, create_catalog, refill
 from pipeline_core.warehouse.current import FOLDER, NUMBERED, POINTER, Pointer, read_pointer
 from pipeline_core.warehouse.facts import FIXED, OF_RUNS, write_facts, write_runs

@@ -6,9 +6,9 @@ from typing import Any
 
 from pipeline_core.retrieval.systems import adaptations_table
 from pipeline_core.schema.parquet import write_rows, write_table
-from pipeline_core.store.artifacts import Artifact
 from pipeline_core.store.fingerprint import canonical_json
 from pipeline_core.store.journal import RunRecord
+from pipeline_core.store.manifest import Artifact
 from pipeline_core.warehouse.paper import paper_values
 
 FIXED = {"adaptations": adaptations_table, "paper_values": paper_values}

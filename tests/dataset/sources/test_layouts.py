@@ -261,6 +261,11 @@ BAD: dict[str, tuple[str, Callable[[Path], object], dict[str, object]]] = {
     "is not UTF-8": ("webdataset", lambda root: one_tar(root, ("a.txt", b"\xff")), {}),
     "caption is no text": ("webdataset", lambda root: one_tar(root, ("a.json", b'{"caption": 3}')), {}),
     "lies in no folder of a class": ("class_folders", lambda root: draw(root, "loose.png", 1), {}),
+    "more.parquet row 0 is of no split, and others are": (
+        "coco_caption",
+        lambda root: (root / "data" / "val-00001-of-00002.parquet").rename(root / "data" / "more.parquet"),
+        {"splits": "own"},
+    ),
     "is of no split, and others are": ("class_folders", lambda root: draw(root, "test/red_fox_0/x.png", 1), {}),
     "has no pictures": ("class_folders", empty, {}),
 }

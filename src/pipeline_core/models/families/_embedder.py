@@ -13,9 +13,13 @@ from pipeline_core.model_facts import Rendering
 from pipeline_core.models.family import GenerativeFamily, Traits
 from pipeline_core.models.prompts import Span, Spans
 from pipeline_core.models.samples import SampleInput
+from pipeline_core.models.size import ModelSize
 
 QWEN2_VL = frozenset({"qwen2_vl"})
 """The model type that most of them were made of."""
+
+QWEN2_VL_7B = ModelSize(8_291_375_616, False, 3584, 28, 18_944, 256, pixels_a_token=28**2)
+"""The size of that model, and of what was made of it."""
 
 _HOUSE = frozenset(PROMPTS.values())
 _USER = "<|im_start|>user\n"

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pipeline_core.models.families._embedder import QWEN2_VL, PublishedEmbedder, qwen_chat
+from pipeline_core.models.families._embedder import QWEN2_VL, QWEN2_VL_7B, PublishedEmbedder, qwen_chat
 from pipeline_core.models.samples import SampleInput
-from pipeline_core.models.size import ModelSize
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,13 +24,7 @@ class _Gme(PublishedEmbedder):
     model_types = QWEN2_VL
     names = re.compile(r"gme[-_]qwen2", re.IGNORECASE)
     grid_places = False
-    released = MappingProxyType(
-        {
-            "Alibaba-NLP/gme-Qwen2-VL-7B-Instruct": ModelSize(
-                8_291_375_616, False, 3584, 28, 18_944, 256, pixels_a_token=28**2
-            )
-        }
-    )
+    released = MappingProxyType({"Alibaba-NLP/gme-Qwen2-VL-7B-Instruct": QWEN2_VL_7B})
 
     def layout(self, sample: SampleInput) -> str:
         return qwen_chat(sample, "{instruction}", "{text}") + "<|endoftext|>"

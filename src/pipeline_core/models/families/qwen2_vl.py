@@ -2,16 +2,14 @@
 
 from types import MappingProxyType
 
+from pipeline_core.models.families._embedder import QWEN2_VL_7B
 from pipeline_core.models.family import GenerativeFamily
-from pipeline_core.models.size import ModelSize
 
 
 class _Qwen2VL(GenerativeFamily):
     name = "qwen2_vl"
     model_types = frozenset({"qwen2_vl", "qwen2_5_vl"})
-    released = MappingProxyType(
-        {"Qwen/Qwen2-VL-7B-Instruct": ModelSize(8_291_375_616, False, 3584, 28, 18_944, 256, pixels_a_token=28**2)}
-    )
+    released = MappingProxyType({"Qwen/Qwen2-VL-7B-Instruct": QWEN2_VL_7B})
 
 
 MEMBER = _Qwen2VL()

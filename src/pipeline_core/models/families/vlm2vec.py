@@ -8,9 +8,8 @@ without the markers around it, by which Qwen2-VL would know where a picture begi
 import re
 from types import MappingProxyType
 
-from pipeline_core.models.families._embedder import QWEN2_VL, PublishedEmbedder, joined
+from pipeline_core.models.families._embedder import QWEN2_VL, QWEN2_VL_7B, PublishedEmbedder, joined
 from pipeline_core.models.samples import SampleInput
-from pipeline_core.models.size import ModelSize
 
 
 class _Vlm2Vec(PublishedEmbedder):
@@ -18,9 +17,7 @@ class _Vlm2Vec(PublishedEmbedder):
     model_types = QWEN2_VL | {"llava_next"}
     names = re.compile("vlm2vec", re.IGNORECASE)
     grid_places = False
-    released = MappingProxyType(
-        {"TIGER-Lab/VLM2Vec-Qwen2VL-7B": ModelSize(8_291_375_616, False, 3584, 28, 18_944, 256, pixels_a_token=28**2)}
-    )
+    released = MappingProxyType({"TIGER-Lab/VLM2Vec-Qwen2VL-7B": QWEN2_VL_7B})
 
     def layout(self, sample: SampleInput) -> str:
         words = joined(sample, self.instruction(sample))

@@ -17,6 +17,7 @@ from pipeline_core.retrieval.adaptations._kind import (
     Swept,
     System,
     fitted,
+    truncated,
 )
 from pipeline_core.settings import Section
 
@@ -37,6 +38,7 @@ __all__ = [
     "adaptation_settings",
     "fitted",
     "in_order",
+    "truncated",
 ]
 
 ADAPTATIONS: Registry[Adaptation] = Registry("adaptation", __name__)

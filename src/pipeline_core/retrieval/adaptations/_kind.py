@@ -241,3 +241,21 @@ class Adaptation(ABC):
 
     def _fitted(self, fit_on: str, scope: Scope) -> System:
         return fitted(self.name, self.name, self.label, fit_on, **{"method": self.method} | self.fields(scope))
+
+
+def truncated(own: Adaptation, scope: Scope, swept: Swept, fit_on: Sequence[str]) -> list[System]:
+    """Return an adaptation at each rank that is tried and below the width, fitted on each of ``fit_on``."""
+    return [
+        fitted(
+            f"{own.name}-r{rank}",
+            own.name,
+            f"{own.label}, rank {rank}",
+            statistics,
+            rank=rank,
+            method=f"{own.method}, rank {rank}",
+            **own.fields(scope),
+        )
+        for rank in sorted(set(swept.pca_ranks))
+        if rank < scope.width
+        for statistics in fit_on
+    ]

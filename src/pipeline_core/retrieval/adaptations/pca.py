@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_core.retrieval.adaptations import ANALYSIS, Adaptation, Scope, Statistics, Swept, System, fitted
+from pipeline_core.retrieval.adaptations import ANALYSIS, Adaptation, Scope, Statistics, Swept, System, truncated
 from pipeline_core.retrieval.adaptations.realign import realign_settings
 from pipeline_core.retrieval.maps import Map, Whitening
 from pipeline_core.retrieval.spectrum import Spectrum
@@ -62,22 +62,7 @@ class Pca(Adaptation):
 
     def of_grid(self, scope: Scope, swept: Swept) -> Sequence[System]:
         """Add the fair form truncated to each rank."""
-        return [
-            *super().of_grid(scope, swept),
-            *(
-                fitted(
-                    f"pca-r{rank}",
-                    self.name,
-                    f"{self.label}, rank {rank}",
-                    "joint",
-                    rank=rank,
-                    method=f"{self.method}, rank {rank}",
-                    **self.fields(scope),
-                )
-                for rank in sorted(set(swept.pca_ranks))
-                if rank < scope.width
-            ),
-        ]
+        return [*super().of_grid(scope, swept), *truncated(self, scope, swept, ("joint",))]
 
     def rivals(self, own: System, paper: System) -> bool:
         """In its fair form only; an analysis has no joint ReAlign, that of the paper's statistics stands for it."""

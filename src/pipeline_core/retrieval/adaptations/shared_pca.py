@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline_core.activations.vectors import Matrix
-from pipeline_core.retrieval.adaptations import SEPARATE, Adaptation, Scope, Statistics, Swept, System, fitted
+from pipeline_core.retrieval.adaptations import SEPARATE, Adaptation, Scope, Statistics, Swept, System, truncated
 from pipeline_core.retrieval.adaptations.realign import realign_settings
 from pipeline_core.retrieval.maps import Map, Whitening
 from pipeline_core.retrieval.spectrum import Spectrum, pooled
@@ -44,23 +44,7 @@ class SharedPca(Adaptation):
 
     def of_grid(self, scope: Scope, swept: Swept) -> Sequence[System]:
         """Add it truncated to each rank; under joint statistics it is PCA."""
-        return [
-            *super().of_grid(scope, swept),
-            *(
-                fitted(
-                    f"{self.name}-r{rank}",
-                    self.name,
-                    f"{self.label}, rank {rank}",
-                    fit_on,
-                    rank=rank,
-                    method=f"{self.method}, rank {rank}",
-                    **self.fields(scope),
-                )
-                for rank in sorted(set(swept.pca_ranks))
-                if rank < scope.width
-                for fit_on in self.statistics
-            ),
-        ]
+        return [*super().of_grid(scope, swept), *truncated(self, scope, swept, self.statistics)]
 
     def kin(self, system: System) -> Hashable:
         """Put together what differs in the rank alone."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline_core.errors import ModelError
 from pipeline_core.sae.architectures import ARCHITECTURES, Sae, Shapes
@@ -96,6 +96,31 @@ class CheckpointFormat(ABC):
                 "name another format",
             )
         return {name: tensor.detach() for name, tensor in sae.tensors().items()}
+
+
+class FolderFormat(CheckpointFormat):
+    """A format that keeps a config beside the weights in a folder."""
+
+    config_file: ClassVar[str]
+    weights_file: ClassVar[str]
+
+    def recognise(self, path: Path) -> bool:
+        """Look for both files."""
+        return all(file.is_file() for file in self.files(path))
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """Return both files; what a package may keep beside them is not read."""
+        return path / self.config_file, path / self.weights_file
+
+
+def refuse_other_k(path: Path, config: Mapping[str, Any], k: int | None) -> None:
+    """Refuse a k that is given where the config tells another.
+
+    Raises:
+        ModelError: it does.
+    """
+    if k not in (None, config.get("k")):
+        raise ModelError(f"the autoencoder {path} has k = {config.get('k')}, not {k}", "leave k out")
 
 
 def require(tensors: Mapping[str, Any], names: Iterable[str], path: Path, what: str) -> None:

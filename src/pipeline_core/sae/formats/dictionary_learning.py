@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_core.errors import ModelError
 from pipeline_core.sae.architectures.jumprelu import without_gate
-from pipeline_core.sae.formats._kind import Checkpoint, CheckpointFormat, Provenance, assemble, check_shapes, read_json
+from pipeline_core.sae.formats._kind import Checkpoint, FolderFormat, Provenance, assemble, check_shapes, read_json
 from pipeline_core.sae.formats._pickles import load_plain, tensors_of
 
 if TYPE_CHECKING:
@@ -44,18 +44,11 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
 """Every class that is read: what it calls the tensors of SAELens."""
 
 
-class DictionaryLearning(CheckpointFormat):
+class DictionaryLearning(FolderFormat):
     """A folder of two files."""
 
     name = "dictionary_learning"
-
-    def recognise(self, path: Path) -> bool:
-        """Look for both files."""
-        return all(file.is_file() for file in self.files(path))
-
-    def files(self, path: Path) -> tuple[Path, ...]:
-        """Return both files."""
-        return path / CONFIG, path / WEIGHTS
+    config_file, weights_file = CONFIG, WEIGHTS
 
     def read(self, path: Path, k: int | None = None) -> Checkpoint:
         """Read config and weights; a BatchTopK one whose threshold was never set needs a k, of features a vector."""

@@ -12,12 +12,13 @@ from pipeline_core.sae.architectures import Sae, Shapes
 from pipeline_core.sae.architectures.jumprelu import GATED, without_gate
 from pipeline_core.sae.formats._kind import (
     Checkpoint,
-    CheckpointFormat,
+    FolderFormat,
     Provenance,
     assemble,
     check_shapes,
     read_json,
     read_safetensors,
+    refuse_other_k,
 )
 
 if TYPE_CHECKING:
@@ -45,18 +46,11 @@ _AS_JUMPRELU: Mapping[str, tuple[Shapes, Callable[[Mapping[str, Tensor]], dict[s
 """Architectures that are read as the JumpReLU one that they equal; a BatchTopK one is such when SAELens saves it."""
 
 
-class SaeLens(CheckpointFormat):
+class SaeLens(FolderFormat):
     """A folder of two files."""
 
     name = "saelens"
-
-    def recognise(self, path: Path) -> bool:
-        """Look for both files."""
-        return all(file.is_file() for file in self.files(path))
-
-    def files(self, path: Path) -> tuple[Path, ...]:
-        """Return both files; the frequencies that SAELens may keep beside them are not read."""
-        return path / CONFIG, path / WEIGHTS
+    config_file, weights_file = CONFIG, WEIGHTS
 
     def read(self, path: Path, k: int | None = None) -> Checkpoint:
         """Read config and weights; states that SAELens would normalise or reshape first are refused."""
@@ -68,8 +62,7 @@ class SaeLens(CheckpointFormat):
                     f"the autoencoder {path} has {name} = {config[name]!r}",
                     f"only {wanted!r} is supported: save it with that folded into its weights",
                 )
-        if k not in (None, config.get("k")):
-            raise ModelError(f"the autoencoder {path} has k = {config.get('k')}, not {k}", "leave k out")
+        refuse_other_k(path, config, k)
         tensors = read_safetensors(path / WEIGHTS)
         if architecture in _AS_JUMPRELU:
             shapes, converted = _AS_JUMPRELU[architecture]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline_core.errors import ModelError
 from pipeline_core.sae.formats._kind import (
     Checkpoint,
-    CheckpointFormat,
+    FolderFormat,
     Provenance,
     assemble,
     check_shapes,
     read_json,
     read_safetensors,
+    refuse_other_k,
 )
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ _WANTED = {"activation": "topk", "transcode": False, "skip_connection": False}
 """What its autoencoders may be otherwise, and nothing else here is: by fields of cfg.json."""
 
 
-class Sparsify(CheckpointFormat):
+class Sparsify(FolderFormat):
     """A folder of two files; the decoder's bias is subtracted from the input."""
 
     name = "sparsify"
+    config_file, weights_file = CONFIG, WEIGHTS
     shapes: ClassVar[Shapes] = {
         "encoder.weight": ("S", "D"),
         "encoder.bias": ("S",),
@@ -38,22 +40,13 @@ class Sparsify(CheckpointFormat):
         "b_dec": ("D",),
     }
 
-    def recognise(self, path: Path) -> bool:
-        """Look for both files."""
-        return all(file.is_file() for file in self.files(path))
-
-    def files(self, path: Path) -> tuple[Path, ...]:
-        """Return both files."""
-        return path / CONFIG, path / WEIGHTS
-
     def read(self, path: Path, k: int | None = None) -> Checkpoint:
         """Read config and weights; transcoders, skip connections and codes by group are refused."""
         config = read_json(path / CONFIG, _REMEDY)
         for name, wanted in _WANTED.items():
             if config.get(name, wanted) != wanted:
                 raise ModelError(f"the autoencoder {path} has {name} = {config[name]!r}", f"only {wanted!r} is read")
-        if k not in (None, config.get("k")):
-            raise ModelError(f"the autoencoder {path} has k = {config.get('k')}, not {k}", "leave k out")
+        refuse_other_k(path, config, k)
         tensors = read_safetensors(path / WEIGHTS)
         check_shapes(tensors, self.shapes, path, "an autoencoder of sparsify")
         said = {"d_in": config.get("d_in"), "d_sae": config.get("num_latents") or None, "k": config.get("k")}

@@ -7,17 +7,15 @@ splits, a class is in each of them a text of its own.
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline_core.dataset.captions import Caption, captioned_data, refuse_some_splits, split_of
-from pipeline_core.dataset.files import identify
+from pipeline_core.dataset.captions import Caption, captioned_data, split_of
+from pipeline_core.dataset.files import PICTURE_ENDINGS, identify
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.sources.class_folders import ClassSettings
 from pipeline_core.dataset.tables import Dataset
 from pipeline_core.errors import DataError
 
-_ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
-
-def classes_identity(root: Path) -> str:
+def identity(root: Path, _settings: ClassSettings) -> str:
     """Return a digest of the pictures and their folders.
 
     Raises:
@@ -26,17 +24,17 @@ def classes_identity(root: Path) -> str:
     return identify(root, [], [file.relative_to(root).as_posix() for file in _pictures(root)])
 
 
-def read_classes(root: Path, settings: ClassSettings) -> Dataset:
+def read(root: Path, settings: ClassSettings) -> Dataset:
     """Read the pictures of all folders.
 
     Raises:
         DataError: there are none, they lie at different depths, too many are bad, or nothing is asked.
     """
-    return captioned_data(root, refuse_some_splits(_captions(root, settings), root), settings)
+    return captioned_data(root, _captions(root, settings), settings)
 
 
 def _pictures(root: Path) -> list[Path]:
-    found = [file for file in root.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file()]
+    found = [file for file in root.rglob("*") if file.suffix.lower() in PICTURE_ENDINGS and file.is_file()]
     if not found:
         raise DataError(f"{root} has no pictures", "put them into a folder for each class")
     return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(root).parts))

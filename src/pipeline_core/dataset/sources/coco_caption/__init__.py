@@ -1,13 +1,11 @@
 """The data set ``coco_caption``: pictures of COCO with five captions each, in Parquet as on the hub."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from pipeline_core.dataset.settings import CaptionedSettings, existing
-
-if TYPE_CHECKING:
-    from pipeline_core.dataset.sources import Readable
+from pipeline_core.dataset.settings import CaptionedSettings
+from pipeline_core.dataset.sources._in_folder import FolderedSource, Reading
 
 
 class CocoSettings(CaptionedSettings):
@@ -19,7 +17,7 @@ class CocoSettings(CaptionedSettings):
     )
 
 
-class CocoSource:
+class CocoSource(FolderedSource[CocoSettings]):
     """COCO-Caption."""
 
     name = "coco_caption"
@@ -27,27 +25,12 @@ class CocoSource:
     credit = "Pictures and captions: COCO, CC-BY 4.0."
     settings = CocoSettings
 
-    def identity(self, settings: CocoSettings) -> str:
-        """Return a digest of the shards.
+    @property
+    def reading(self) -> Reading[CocoSettings]:
+        """Return the module."""
+        from pipeline_core.dataset.sources.coco_caption import reading  # noqa: PLC0415 - heavy
 
-        Raises:
-            ConfigError: ``dataset.path`` is no folder.
-            DataError: it holds no shards, or one cannot be read.
-        """
-        from pipeline_core.dataset.sources.coco_caption.reading import coco_identity  # noqa: PLC0415 - heavy
-
-        return coco_identity(existing(settings.path), settings)
-
-    def read(self, settings: CocoSettings) -> "Readable":
-        """Read and screen pictures and captions, split them, and set text to picture and picture to text.
-
-        Raises:
-            ConfigError: ``dataset.path`` is no folder.
-            DataError: shards are missing or unreadable, too many rows are bad, or nothing is asked.
-        """
-        from pipeline_core.dataset.sources.coco_caption.reading import read_coco  # noqa: PLC0415 - heavy
-
-        return read_coco(existing(settings.path), settings)
+        return reading
 
 
 MEMBER = CocoSource()

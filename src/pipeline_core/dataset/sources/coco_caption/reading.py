@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline_core.dataset.captions import Caption, captioned_data, split_of
 from pipeline_core.dataset.columns import columns_in, is_picture, read_rows
-from pipeline_core.dataset.files import identify, shards_below
+from pipeline_core.dataset.files import identify_files, shards_below
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.sources.coco_caption import CocoSettings
 from pipeline_core.dataset.tables import Dataset
@@ -17,16 +17,16 @@ _COLUMNS = ("image", "answer", "file_name")
 _REMEDY = "take the shards of COCO-Caption as they are on the hub"
 
 
-def coco_identity(root: Path, settings: CocoSettings) -> str:
+def identity(root: Path, settings: CocoSettings) -> str:
     """Return a digest of the shards.
 
     Raises:
         DataError: there are none, or one cannot be read.
     """
-    return identify(root, [file.relative_to(root).as_posix() for file in _shards(root, settings)], ())
+    return identify_files(root, _shards(root, settings))
 
 
-def read_coco(root: Path, settings: CocoSettings) -> Dataset:
+def read(root: Path, settings: CocoSettings) -> Dataset:
     """Read the captions of all shards.
 
     Raises:

@@ -16,7 +16,7 @@ from pipeline_core.dataset.tasks import judge_equal_content_equally
 from pipeline_core.errors import DataError
 
 
-def folder_identity(root: Path) -> str:
+def identity(root: Path, _settings: FolderSettings) -> str:
     """Return what changes whenever the data do: a digest of the folder's files and of the pictures that they name.
 
     Raises:
@@ -31,7 +31,7 @@ def folder_identity(root: Path) -> str:
     return identify(root, layout.files, pictures)
 
 
-def read_folder(root: Path, settings: FolderSettings) -> Dataset:
+def read(root: Path, settings: FolderSettings) -> Dataset:
     """Read and screen captions, queries and judgements, split what is not split yet, and set the tasks.
 
     Raises:

@@ -1,13 +1,11 @@
 """The data set ``huggingface``: pictures with texts as Hugging Face datasets keeps them, in Parquet or Arrow."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from pipeline_core.dataset.settings import CaptionedSettings, existing
-
-if TYPE_CHECKING:
-    from pipeline_core.dataset.sources import Readable
+from pipeline_core.dataset.settings import CaptionedSettings
+from pipeline_core.dataset.sources._in_folder import FolderedSource, Reading
 
 
 class HuggingFaceSettings(CaptionedSettings):
@@ -22,35 +20,19 @@ class HuggingFaceSettings(CaptionedSettings):
     )
 
 
-class HuggingFaceSource:
+class HuggingFaceSource(FolderedSource[HuggingFaceSettings]):
     """A Hugging Face data set on disk."""
 
     name = "huggingface"
     description = "Pictures with texts of a Hugging Face data set on disk: Parquet shards, or what save_to_disk wrote."
-    credit = None
     settings = HuggingFaceSettings
 
-    def identity(self, settings: HuggingFaceSettings) -> str:
-        """Return a digest of the files.
+    @property
+    def reading(self) -> Reading[HuggingFaceSettings]:
+        """Return the module."""
+        from pipeline_core.dataset.sources.huggingface import reading  # noqa: PLC0415 - heavy
 
-        Raises:
-            ConfigError: ``dataset.path`` is no folder.
-            DataError: it holds none, or one cannot be read.
-        """
-        from pipeline_core.dataset.sources.huggingface.reading import huggingface_identity  # noqa: PLC0415 - heavy
-
-        return huggingface_identity(existing(settings.path))
-
-    def read(self, settings: HuggingFaceSettings) -> "Readable":
-        """Read and screen pictures and texts, split them, and set text to picture and picture to text.
-
-        Raises:
-            ConfigError: ``dataset.path`` is no folder.
-            DataError: files are missing or malformed, too many rows are bad, or nothing is asked.
-        """
-        from pipeline_core.dataset.sources.huggingface.reading import read_huggingface  # noqa: PLC0415 - heavy
-
-        return read_huggingface(existing(settings.path), settings)
+        return reading
 
 
 MEMBER = HuggingFaceSource()

@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline_core.dataset.captions import Caption, captioned_data, refuse_some_splits, split_of
+from pipeline_core.dataset.captions import Caption, captioned_data, split_of
 from pipeline_core.dataset.columns import columns_in, features_of, is_picture, read_rows, schema_of
-from pipeline_core.dataset.files import identify, shards_below
+from pipeline_core.dataset.files import identify_files, shards_below
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.sources.huggingface import HuggingFaceSettings
 from pipeline_core.dataset.tables import Dataset
@@ -33,7 +33,7 @@ class _File:
     features: Mapping[str, Mapping[str, Any]]
 
 
-def huggingface_identity(root: Path) -> str:
+def identity(root: Path, _settings: HuggingFaceSettings) -> str:
     """Return a digest of the files.
 
     Raises:
@@ -41,10 +41,10 @@ def huggingface_identity(root: Path) -> str:
     """
     found = [file.path for file in _files(root, "own")]
     told = [file for name in (_STATE, _INFO) for file in sorted(root.rglob(name))]
-    return identify(root, [file.relative_to(root).as_posix() for file in (*found, *told)], ())
+    return identify_files(root, (*found, *told))
 
 
-def read_huggingface(root: Path, settings: HuggingFaceSettings) -> Dataset:
+def read(root: Path, settings: HuggingFaceSettings) -> Dataset:
     """Read the pictures and texts of all files.
 
     Raises:
@@ -52,7 +52,7 @@ def read_huggingface(root: Path, settings: HuggingFaceSettings) -> Dataset:
             is asked.
     """
     captions = (caption for file in _files(root, settings.splits) for caption in _captions(root, file, settings))
-    return captioned_data(root, refuse_some_splits(captions, root), settings)
+    return captioned_data(root, captions, settings)
 
 
 def _files(root: Path, splits: str) -> list[_File]:

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from pipeline_core.dataset.published import PublishedTask, read_published
-from pipeline_core.dataset.settings import DataFolder, FolderedSettings, existing
+from pipeline_core.dataset.settings import DataFolder, FolderedSettings
+from pipeline_core.dataset.sources._in_folder import FolderedSource, Reading
 from pipeline_core.settings import Count
-
-if TYPE_CHECKING:
-    from pipeline_core.dataset.sources import Readable
 
 
 class MBeirSettings(FolderedSettings):
@@ -42,34 +40,19 @@ class MBeirSettings(FolderedSettings):
     draw: int = Field(0, ge=0, description="Draws another sample, where queries or distractors are limited.")
 
 
-class MBeirSource:
+class MBeirSource(FolderedSource[MBeirSettings]):
     """Tasks of M-BEIR."""
 
     name = "mbeir"
     description = "Tasks of M-BEIR in the files of UniIR or in Parquet, whole or as a declared sample."
-    credit = None
     settings = MBeirSettings
 
-    def identity(self, settings: MBeirSettings) -> str:
-        """Return a digest of the files that the tasks need, and of the pictures that their rows name.
+    @property
+    def reading(self) -> Reading[MBeirSettings]:
+        """Return the module."""
+        from pipeline_core.dataset.sources.mbeir import reading  # noqa: PLC0415 - heavy
 
-        Raises:
-            ConfigError: ``dataset.path`` is no folder.
-            DataError: files are missing or unreadable.
-        """
-        from pipeline_core.dataset.sources.mbeir.reading import mbeir_identity  # noqa: PLC0415 - heavy
-
-        return mbeir_identity(existing(settings.path), settings)
-
-    def read(self, settings: MBeirSettings) -> "Readable":
-        """Return queries, candidates and judgements of each task, under the benchmark's own splits, to be written.
-
-        Raises:
-            ConfigError: ``dataset.path`` is no folder.
-        """
-        from pipeline_core.dataset.sources.mbeir.reading import MBeir  # noqa: PLC0415 - heavy
-
-        return MBeir(existing(settings.path), settings)
+        return reading
 
     def published(self, settings: MBeirSettings) -> Sequence[PublishedTask]:
         """Return the tasks that are chosen as M-BEIR published them; empty for a sample, the union pool, other names.

@@ -49,7 +49,7 @@ class MBeir:
             )
 
 
-def mbeir_identity(root: Path, settings: MBeirSettings) -> str:
+def identity(root: Path, settings: MBeirSettings) -> str:
     """Return a digest of the files that the tasks need, and of the pictures that their rows name.
 
     Which these are is read once for as long as the files stay as they are.
@@ -63,6 +63,11 @@ def mbeir_identity(root: Path, settings: MBeirSettings) -> str:
     files = jsonl.names_of(jsonl.find(root, settings))
     key = hashlib.sha256(f"{root} {identify(root, files, ())} {settings.model_dump_json()}".encode()).hexdigest()
     return identify(root, files, remembered_names(key, lambda: _named(root, settings))) + own
+
+
+def read(root: Path, settings: MBeirSettings) -> MBeir:
+    """Return the tasks of a folder; nothing is read before they are written."""
+    return MBeir(root, settings)
 
 
 def _named(root: Path, settings: MBeirSettings) -> Iterator[str]:

@@ -1,13 +1,11 @@
 """The data set ``webdataset``: pictures with texts in the tars of WebDataset."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from pipeline_core.dataset.settings import CaptionedSettings, existing
-
-if TYPE_CHECKING:
-    from pipeline_core.dataset.sources import Readable
+from pipeline_core.dataset.settings import CaptionedSettings
+from pipeline_core.dataset.sources._in_folder import FolderedSource, Reading
 
 
 class WebDatasetSettings(CaptionedSettings):
@@ -17,35 +15,19 @@ class WebDatasetSettings(CaptionedSettings):
     caption: str = Field("caption", description="Field of a sample's .json that is its text, where it has no .txt.")
 
 
-class WebDatasetSource:
+class WebDatasetSource(FolderedSource[WebDatasetSettings]):
     """Tars of WebDataset."""
 
     name = "webdataset"
     description = "Pictures with texts in tars of WebDataset: key.jpg with key.txt, or a caption in key.json."
-    credit = None
     settings = WebDatasetSettings
 
-    def identity(self, settings: WebDatasetSettings) -> str:
-        """Return a digest of the tars.
+    @property
+    def reading(self) -> Reading[WebDatasetSettings]:
+        """Return the module."""
+        from pipeline_core.dataset.sources.webdataset import reading  # noqa: PLC0415 - heavy
 
-        Raises:
-            ConfigError: ``dataset.path`` is no folder.
-            DataError: it holds none, or one cannot be read.
-        """
-        from pipeline_core.dataset.sources.webdataset.reading import webdataset_identity  # noqa: PLC0415 - heavy
-
-        return webdataset_identity(existing(settings.path))
-
-    def read(self, settings: WebDatasetSettings) -> "Readable":
-        """Read and screen pictures and texts, split them, and set text to picture and picture to text.
-
-        Raises:
-            ConfigError: ``dataset.path`` is no folder.
-            DataError: tars are missing or malformed, too many samples are bad, or nothing is asked.
-        """
-        from pipeline_core.dataset.sources.webdataset.reading import read_webdataset  # noqa: PLC0415 - heavy
-
-        return read_webdataset(existing(settings.path), settings)
+        return reading
 
 
 MEMBER = WebDatasetSource()

@@ -9,27 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline_core.dataset.captions import Caption, captioned_data, refuse_some_splits, split_of
-from pipeline_core.dataset.files import identify, shards_below
+from pipeline_core.dataset.captions import Caption, captioned_data, split_of
+from pipeline_core.dataset.files import PICTURE_ENDINGS, identify_files, shards_below
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.sources.webdataset import WebDatasetSettings
 from pipeline_core.dataset.tables import Dataset
 from pipeline_core.errors import DataError
 
-_PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
+_PICTURES = tuple(ending.removeprefix(".") for ending in PICTURE_ENDINGS)
 _REMEDY = "put key.jpg and key.txt, or key.json with a caption, side by side into plain tars"
 
 
-def webdataset_identity(root: Path) -> str:
+def identity(root: Path, _settings: WebDatasetSettings) -> str:
     """Return a digest of the tars.
 
     Raises:
         DataError: there are none, or one cannot be read.
     """
-    return identify(root, [tar.relative_to(root).as_posix() for tar in shards_below(root, _REMEDY, ".tar")], ())
+    return identify_files(root, shards_below(root, _REMEDY, ".tar"))
 
 
-def read_webdataset(root: Path, settings: WebDatasetSettings) -> Dataset:
+def read(root: Path, settings: WebDatasetSettings) -> Dataset:
     """Read the pictures and texts of all tars.
 
     Raises:
@@ -37,7 +37,7 @@ def read_webdataset(root: Path, settings: WebDatasetSettings) -> Dataset:
     """
     tars = shards_below(root, _REMEDY, ".tar")
     captions = (caption for tar in tars for caption in _captions(root, tar, settings))
-    return captioned_data(root, refuse_some_splits(captions, root), settings)
+    return captioned_data(root, captions, settings)
 
 
 def _captions(root: Path, file: Path, settings: WebDatasetSettings) -> Iterator[Caption]:
@@ -54,9 +54,7 @@ def _captions(root: Path, file: Path, settings: WebDatasetSettings) -> Iterator[
             text = _caption(row, root, parts["json"], settings.caption)
         if picture is None and text is None:
             continue
-        yield Caption(
-            row, f"{name}/{key}", picture or Place(file / f"{key}.{_PICTURES[0]}"), (text or "").strip(), split
-        )
+        yield Caption(row, f"{name}/{key}", picture or Place(file / f"{key}.jpg"), (text or "").strip(), split)
 
 
 def _samples(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:

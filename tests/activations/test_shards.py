@@ -1,0 +1,12 @@
+"""How states are kept in half precision."""
+
+import numpy as np
+import pytest
+
+from pipeline_core.activations.shards import half_scale
+
+
+@pytest.mark.parametrize(("largest", "scale"), [(0.0, 1.0), (3e4, 1.0), (3.1e4, 2.0), (6e4, 2.0), (1e6, 64.0)])
+def test_scales_are_powers_of_two_that_fit_float16(largest: float, scale: float) -> None:
+    assert half_scale(largest) == scale
+    assert np.isfinite(np.float16(largest / scale))
