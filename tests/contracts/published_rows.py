@@ -54,8 +54,8 @@ def case(claim: int, name: str, value: float, outcome: str) -> dict[str, Any]:
 
 REPORT: Tables = {
     "models": [
-        {"model": "m", "place": 0, "kind": "generative", "fine_tuned": False},
-        {"model": "n", "place": 1, "kind": "contrastive", "fine_tuned": True},
+        {"model": "m", "place": 0, "kind": "generative", "fine_tuned": False, "identity": "a", "rendering": "released"},
+        {"model": "n", "place": 1, "kind": "contrastive", "fine_tuned": True, "identity": "a", "rendering": "released"},
     ],
     "claims": [
         {

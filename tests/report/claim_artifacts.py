@@ -21,6 +21,8 @@ from tests.small import WHOLE
 GENERATIVE = "maker/generative_one"
 CONTRASTIVE = ("contrastive-a", "contrastive-b")
 TUNED = ("tuned-a", "tuned-b")
+GENERATION = TUNED[1]
+"""Loaded from what the model studied is loaded from, with prompts that end otherwise."""
 TASKS = {
     # task: (type, modality of the queries, primary k, control)
     "t2i": ("t->i", "text", 5, "none"),
@@ -91,6 +93,8 @@ class World:
                 grid=self._score("grid", own, repetition, name, _sweep(name)),
                 doses=self._score("doses", own, repetition, name, () if contrastive else _removal(name)),
                 fine_tuned=name in TUNED,
+                identity=GENERATIVE if name == GENERATION else name,
+                rendering="generation" if name == GENERATION else "released",
             )
             if repetition == 0:
                 model = replace(model, efficiency=self._efficiency(own, name))
@@ -350,6 +354,7 @@ def _sweep(model: str) -> Iterator[dict[str, Any]]:
         layers = [f"{model}/L{layer}/mean/all" for layer in LAYERS[1:]]
         yield adapted(f"layer_average-{fit_on}", "realign", fit_on, rep_ids=layers)
     yield adapted("pca-joint-r4", "pca", "joint", rank=4)
+    yield adapted("trained_head", "trained_head")
 
 
 def _removal(model: str) -> Iterator[dict[str, Any]]:

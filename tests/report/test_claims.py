@@ -27,6 +27,7 @@ from tests.report.claim_artifacts import (
     COMPOSED,
     CONTRASTIVE,
     DRAWN,
+    GENERATION,
     GENERATIVE,
     LAYERS,
     POOLINGS,
@@ -188,10 +189,18 @@ EACH: dict[str, Callable[[World, int], dict[str, float]]] = {
     },
     "worse_at_zero": lambda w, r: {s: at_beta(w, r, s, 0.1) - at_beta(w, r, s, 0.0) for s in SEPARATE},
     "worse_at_one": lambda w, r: {s: at_beta(w, r, s, 0.1) - at_beta(w, r, s, 1.0) for s in SEPARATE},
-    "rivals_fine_tuned": lambda w, r: {t: hit(w, r, "realign", t) - best_raw(w, r, t, TUNED) for t in SCORED},
+    "rivals_fine_tuned": lambda w, r: {
+        t: hit(w, r, "realign", t) - max(best_raw(w, r, t, TUNED), hit(w, r, "adaptations/trained_head", t))
+        for t in SCORED
+    },
     "beats_last": lambda w, r: {t: compared(w, r, "mean-all/raw", "last-all/raw", t) for t in SCORED},
     "beats_max": lambda w, r: {t: compared(w, r, "mean-all/raw", "max-all/raw", t) for t in SCORED},
     "beats_min": lambda w, r: {t: compared(w, r, "mean-all/raw", "min-all/raw", t) for t in SCORED},
+    "under_generation": lambda w, r: {
+        f"{p}, {t}": hit(w, r, "mean-all/raw", t, GENERATION) - hit(w, r, f"{p}-all/raw", t, GENERATION)
+        for p, t in product(POOLINGS, SCORED)
+        if p != "mean"
+    },
     "beats_others_realigned": lambda w, r: {
         p: w.mean_hit(r, "mean-all/realign") - w.mean_hit(r, f"{p}-all/realign") for p in POOLINGS if p != "mean"
     },
@@ -211,7 +220,7 @@ class TestQueries:
     """Each query finds the rows that the statistic speaks of, and nothing else."""
 
     def test_every_query_is_worked_out_here(self) -> None:
-        assert set(EACH) | TIMED | {"follows_art", "shows_conflict", "under_generation"} == set(PARTS)
+        assert set(EACH) | TIMED | {"follows_art", "shows_conflict"} == set(PARTS)
 
     @pytest.mark.parametrize("name", EACH)
     def test_values(self, claim_world: World, verdicts: Verdicts, name: str) -> None:
@@ -264,6 +273,17 @@ class TestQueries:
             found = (cases[name].low, cases[name].value, cases[name].high)
             assert found == pytest.approx((gains.mean() - reach, gains.mean(), gains.mean() + reach))
 
+    def test_a_head_trained_on_frozen_states_is_a_rival_where_no_model_is_fine_tuned(
+        self, claim_world: World, claim_run: RunWorld
+    ) -> None:
+        plain = [tuple(replace(m, fine_tuned=False) for m in models) for models in all_models(claim_run)]
+        found = judged(replace(claim_run, models=plain[0], repetitions=tuple(plain[1:])).told())
+        wanted = {
+            (t, r): compared(claim_world, r, "realign", "adaptations/trained_head", t)
+            for t, r in product(SCORED, REPETITIONS)
+        }
+        assert values_of(part_of(found, "rivals_fine_tuned")) == pytest.approx(wanted)
+
     def test_intervals_are_those_of_the_families_hits(self, claim_world: World, verdicts: Verdicts) -> None:
         own = next(case for case in part_of(verdicts, "realign_everywhere").cases if case.name == "t2i").measurements[0]
         families = claim_world.by_family(0, f"{GENERATIVE}/realign", "t2i")
@@ -288,9 +308,15 @@ class TestWhatIsMissing:
     def reasons(self, verdicts: Verdicts) -> dict[str, str]:
         return {part.rule.part: part.needs for claim in verdicts.claims for part in claim.parts}
 
-    def test_a_whole_run_lacks_only_what_cannot_be_measured(self, verdicts: Verdicts) -> None:
-        lacking = {name: reason for name, reason in self.reasons(verdicts).items() if reason}
-        assert lacking == {"under_generation": PARTS["under_generation"][1].missing}
+    def test_a_whole_run_lacks_nothing(self, verdicts: Verdicts) -> None:
+        assert not any(self.reasons(verdicts).values())
+
+    def test_without_the_other_rendering_it_is_asked_for(self, claim_run: RunWorld) -> None:
+        plain = [tuple(m for m in models if m.name != GENERATION) for models in all_models(claim_run)]
+        part = part_of(
+            judged(replace(claim_run, models=plain[0], repetitions=tuple(plain[1:])).told()), "under_generation"
+        )
+        assert (part.verdict, part.needs) == ("not measurable here", part.rule.missing)
 
     def test_a_plain_run_needs_a_sweep(self, claim_run: RunWorld) -> None:
         bare = {"grid": None, "doses": None, "attention": None, "efficiency": None}
@@ -300,8 +326,7 @@ class TestWhatIsMissing:
         found = judged(plain.told())
         reasons = self.reasons(found)
         swept = {name for name, reason in reasons.items() if "lens sweep" in reason}
-        assert {number for number, part in PARTS.values() if part.part in swept} == {5, 6, 8, 9, 11, 12, 13}
-        assert reasons["rivals_fine_tuned"] == PARTS["rivals_fine_tuned"][1].missing
+        assert {number for number, part in PARTS.values() if part.part in swept} == {5, 6, 8, 9, 10, 11, 12, 13}
         assert reasons["removal_raises"] == ""
         for number in (5, 9, 12):
             assert found.of(number).verdict == "not measurable here"

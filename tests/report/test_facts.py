@@ -34,7 +34,7 @@ SQL = Path(str(module._SQL))
 FIGURE_SQL = SQL.with_name("figures")
 ANALYSIS = sorted(path.stem for path in SQL.glob("*.sql"))
 OF_FIGURES = sorted((name, what) for name, _, what in (path.stem.partition("_") for path in FIGURE_SQL.glob("*.sql")))
-PARTS = {part.part: part for claim in load_claims() for part in claim.parts if Facts.knows(part.question)}
+PARTS = {part.part: part for claim in load_claims() for part in claim.parts}
 
 
 def make_warehouse(connection: duckdb.DuckDBPyConnection, inputs: ReportInputs, folder: Path) -> None:
@@ -159,8 +159,3 @@ def test_a_question_that_does_has_every_repetition(claim_facts: Facts) -> None:
 
 def test_values_with_quotes_stay_values(facts: Facts) -> None:
     assert FIGURES["features"].ask(facts, "examples", sae_id="x' or '1'='1", n_examples=6).rows.height == 0
-
-
-def test_it_knows_its_questions() -> None:
-    assert Facts.knows("claims/far_behind")
-    assert not Facts.knows("claims/under_generation")

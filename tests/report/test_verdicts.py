@@ -57,14 +57,14 @@ class TestOneCase:
 
     def test_at_its_limit_it_decides_nothing(self) -> None:
         measured = [case(0.1), case(-0.4, name="i2i", left_out="ceiling")]
-        part = judge_part(rule(), measured, None, "")
+        part = judge_part(rule(), measured, "select 1", "")
         assert (part.verdict, part.value, part.left_out) == ("holds", 0.1, "i2i (ceiling)")
         assert verdict_of(rule(), case(0.1, left_out="floor")) == "not measurable here"
 
     @pytest.mark.parametrize("needed", ["all", "majority", "any"])
     def test_seeds_must_agree(self, needed: str) -> None:
         measured = [case(0.1), case(0.2, repetition=1), case(-0.1, repetition=2)]
-        part = judge_part(rule(needed=needed), measured, None, "")
+        part = judge_part(rule(needed=needed), measured, "select 1", "")
         assert part.verdict == "not settled"
         assert part.cases[0].disputed
         assert "Seeds disagree on a." in part.result
@@ -97,23 +97,23 @@ class TestOnePart:
 
     @pytest.mark.parametrize("needed", ["all", "majority", "any"])
     def test_without_cases_it_is_not_measurable(self, needed: str) -> None:
-        part = judge_part(rule(needed=needed), [], None, "more")
+        part = judge_part(rule(needed=needed), [], "select 1", "more")
         assert (part.verdict, part.value, part.needs) == ("not measurable here", None, "more")
 
     def test_its_value_is_the_mean_over_cases_and_repetitions(self) -> None:
         measured = [case(v, name=n, repetition=r) for v, n, r in ((0.1, "a", 0), (0.2, "b", 0), (0.3, "a", 1))]
-        part = judge_part(rule(), measured, None, "")
+        part = judge_part(rule(), measured, "select 1", "")
         assert part.value == pytest.approx(0.2)
         assert part.by_repetition == pytest.approx({0: 0.15, 1: 0.3})
         assert part.spread == "+15.0 to +30.0 over 2 seeds"
 
     def test_equal_seeds_are_said_to_be_equal(self) -> None:
-        part = judge_part(rule(), [case(0.1), case(0.10001, repetition=1)], None, "")
+        part = judge_part(rule(), [case(0.1), case(0.10001, repetition=1)], "select 1", "")
         assert part.spread == "the same over 2 seeds"
 
     def test_its_result_says_what_decided(self) -> None:
         measured = [case(0.1, name="t2i"), case(0.2, name="i2t"), case(-0.3, name="i2i"), case(0.4, name="t2t", q=0.2)]
-        result = judge_part(rule(needed="majority"), measured, None, "", Mean(low=0.05, high=0.15, p=0.01)).result
+        result = judge_part(rule(needed="majority"), measured, "select 1", "", Mean(low=0.05, high=0.15, p=0.01)).result
         assert result == (
             "+10.0 points on average [+5.0 to +15.0]; needed: above 0 points with q < 0.05, in most cases; "
             "2 of 4 support it, 1 refute it (i2i)."
@@ -121,13 +121,13 @@ class TestOnePart:
 
     def test_what_is_not_settled_says_how_large_an_effect_would_have_been_seen(self) -> None:
         measured = [case(0.1, name=str(n), q=0.5, detectable=size) for n, size in enumerate((0.2, 0.3, 0.7))]
-        part = judge_part(rule(), measured, None, "")
+        part = judge_part(rule(), measured, "select 1", "")
         assert part.mean.detectable == 0.3
         assert part.result.endswith("The smallest effect that could have been seen in a case: 30.0 points.")
 
     def test_many_refuting_cases_are_counted(self) -> None:
         measured = [case(-0.1, name=f"n{n}") for n in range(8)] + [case(0.1, name="z, 1")]
-        assert "8 refute it (n0, n1, n2, n3, n4 and 3 more)." in judge_part(rule(), measured, None, "").result
+        assert "8 refute it (n0, n1, n2, n3, n4 and 3 more)." in judge_part(rule(), measured, "select 1", "").result
 
 
 NOT = "not measurable here"
@@ -137,9 +137,11 @@ def claim_of(*verdicts: str, beside: str = "") -> ClaimVerdict:
     """A claim with deciding parts of these verdicts, and perhaps one that decides nothing."""
     values = {"holds": [case(0.1)], "refuted": [case(-0.1)], "not settled": [case(0.1, q=0.5)], NOT: []}
     rules = [rule(part=f"part_{n}") for n in range(len(verdicts))]
-    parts = [judge_part(own, values[found], None, "no numbers") for own, found in zip(rules, verdicts, strict=True)]
+    parts = [
+        judge_part(own, values[found], "select 1", "no numbers") for own, found in zip(rules, verdicts, strict=True)
+    ]
     if beside:
-        parts.append(judge_part(rule(part="beside", decides=False), values[beside], None, "no such numbers"))
+        parts.append(judge_part(rule(part="beside", decides=False), values[beside], "select 1", "no such numbers"))
     own = Claim(claim=1, statement="So it is.", paper="Table 1", parts=tuple(part.rule for part in parts))
     return judge_claim(own, parts)
 
@@ -176,6 +178,6 @@ class TestOneClaim:
 
     def test_what_is_the_same_is_told_with_what_it_is_the_same_as(self) -> None:
         first, second = rule(part="one", statistic="a change"), rule(part="two", statistic="the same, doubled")
-        parts = (judge_part(first, [case(0.1)], None, ""), judge_part(second, [case(-0.1)], None, ""))
+        parts = (judge_part(first, [case(0.1)], "select 1", ""), judge_part(second, [case(-0.1)], "select 1", ""))
         claim = judge_claim(Claim(claim=1, statement="", paper="", parts=(first, second)), parts)
         assert claim.reason.startswith("A change; the same, doubled: −10.0 points")

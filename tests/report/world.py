@@ -34,6 +34,8 @@ class ModelFolders:
     attention: Path | None = None
     efficiency: Path | None = None
     fine_tuned: bool = False
+    identity: str = ""
+    rendering: Literal["released", "generation"] = "released"
 
     @property
     def stages(self) -> dict[str, Path]:
@@ -64,7 +66,14 @@ class RunWorld:
     def told(self) -> ReportInputs:
         """Tell it as what a report is made from."""
         models = tuple(
-            ReportedModel(model.name, model.kind, model.fine_tuned, tuple(sae.sae_id for sae in model.saes))
+            ReportedModel(
+                model.name,
+                model.kind,
+                model.fine_tuned,
+                tuple(sae.sae_id for sae in model.saes),
+                identity=model.identity,
+                rendering=model.rendering,
+            )
             for model in self.models
         )
         source = SOURCES["emoji"]

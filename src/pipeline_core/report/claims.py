@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline_core.report.claim_rules import Claim, Part, load_claims
-from pipeline_core.report.facts import Answer, Facts
+from pipeline_core.report.claim_rules import Claim, load_claims
+from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.measured import DIGITS, judged_measurements, mean_of, measured
 from pipeline_core.report.recall import realigned
@@ -96,17 +96,16 @@ def _measurement(row: Mapping[str, Any]) -> Measurement:
 
 def _judge(facts: Facts, inputs: ReportInputs, claim: Claim) -> ClaimVerdict:
     """Judge a claim; the parts that decide are one family of tests, each part shown beside is one of its own."""
-    asked = [(part, _ask(facts, part)) for part in claim.parts]
-    found = [measured(part, pl.DataFrame() if answer is None else answer.rows) for part, answer in asked]
+    answers = [facts.ask(part.question, **part.values) for part in claim.parts]
+    found = [measured(part, answer.rows) for part, answer in zip(claim.parts, answers, strict=True)]
     deciding = [part for part in found if part.rule.decides]
     tested = dict(zip((part.rule.part for part in deciding), judged_measurements(deciding), strict=True))
     for part in (part for part in found if not part.rule.decides):
         (tested[part.rule.part],) = judged_measurements([part])
     parts = []
-    for (rule, answer), part in zip(asked, found, strict=True):
-        sql = None if answer is None else answer.sql
-        needs = AT_LIMITS if part.cases else _lacking(facts, inputs, sql or "", rule.missing)
-        parts.append(judge_part(rule, tested[rule.part], sql, needs, mean_of(part)))
+    for answer, part in zip(answers, found, strict=True):
+        needs = AT_LIMITS if part.cases else _lacking(facts, inputs, answer.sql, part.rule.missing)
+        parts.append(judge_part(part.rule, tested[part.rule.part], answer.sql, needs, mean_of(part)))
     return judge_claim(claim, parts)
 
 
@@ -117,10 +116,6 @@ def _beside(claim: Claim, printed: Mapping[str, float]) -> Claim:
         for part in claim.parts
     )
     return claim.model_copy(update={"parts": tuple(parts)})
-
-
-def _ask(facts: Facts, rule: Part) -> Answer | None:
-    return facts.ask(rule.question, **rule.values) if facts.knows(rule.question) else None
 
 
 def _lacking(facts: Facts, inputs: ReportInputs, sql: str, missing: str | None) -> str:

@@ -82,11 +82,6 @@ class Facts:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    @staticmethod
-    def knows(name: str) -> bool:
-        """Say whether there is a question ``sql/<name>.sql``."""
-        return (_SQL / f"{name}.sql").is_file()
-
     def ask(self, name: str, **values: Value) -> Answer:
         """Answer the question ``sql/<name>.sql``, its parameters bound to the values."""
         return self.answer((_SQL / f"{name}.sql").read_text(encoding="utf-8").strip(), values)
@@ -116,7 +111,14 @@ def model_rows(inputs: ReportInputs) -> pl.DataFrame:
     """Return the rows of the table ``models``: the one studied first."""
     return pl.DataFrame(
         [
-            {"model": model.name, "place": place, "kind": model.kind, "fine_tuned": model.fine_tuned}
+            {
+                "model": model.name,
+                "place": place,
+                "kind": model.kind,
+                "fine_tuned": model.fine_tuned,
+                "identity": model.identity,
+                "rendering": model.rendering,
+            }
             for place, model in enumerate(inputs.models)
         ]
     )

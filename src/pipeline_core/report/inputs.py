@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_core.dataset.settings import DatasetSettings
+from pipeline_core.model_facts import Rendering
 from pipeline_core.presets.protocol import OWN, ProtocolSettings
 from pipeline_core.report.settings import ReportSettings
 from pipeline_core.stage import RunSubject, Used, Work
@@ -32,6 +33,8 @@ class ReportedModel:
     fine_tuned: bool = False
     saes: tuple[str, ...] = ()
     family: str | None = None
+    identity: str = ""
+    rendering: Rendering = "released"
 
     @property
     def shown(self) -> str:
@@ -140,6 +143,8 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
             model.name in settings.fine_tuned,
             tuple(sae_id for owner, sae_id in saes if owner == model.name and sae_id is not None),
             model.family,
+            model.identity,
+            model.rendering,
         )
         for model in work.subject.models
     )

@@ -104,7 +104,7 @@ class PartVerdict:
 
     rule: Part
     cases: tuple[CaseVerdict, ...]
-    sql: str | None
+    sql: str
     needs: str
     verdict: Verdict
     mean: Mean
@@ -223,7 +223,7 @@ class Verdicts:
 
 
 def judge_part(
-    rule: Part, measured: Iterable[Measurement], sql: str | None, needs: str, mean: Mean | None = None
+    rule: Part, measured: Iterable[Measurement], sql: str, needs: str, mean: Mean | None = None
 ) -> PartVerdict:
     """Judge one part.
 

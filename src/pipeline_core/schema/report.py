@@ -27,6 +27,8 @@ TABLES: tuple[Table, ...] = (
             column("place", SMALL, "0 is the model studied, then those beside it"),
             column("kind", STRING, "generative | contrastive"),
             column("fine_tuned", BOOL, "an embedder fine-tuned for retrieval: what claim 10 compares with"),
+            column("identity", STRING, "what it is loaded from: a digest of its files, or name and commit on the hub"),
+            column("rendering", STRING, "how its prompts end: released | generation; released where it has none"),
         ),
     ),
     Table(
