@@ -78,8 +78,8 @@ def test_every_claim_has_a_verdict_in_sql_and_on_the_page(swept: Path, record: R
     assert all(f'id="claim-{number}"' in page for number in verdicts)
 
 
-NOT_MEASURED = {"image_mask", "prompt_mask", "rivals_fine_tuned", "under_generation"}
-"""Parts that need composed tasks, a fine-tuned embedder, or another rendering."""
+NOT_MEASURED = {"image_mask", "prompt_mask", "under_generation"}
+"""Parts that need composed tasks, or another rendering."""
 
 
 def test_every_part_is_measured_in_every_repetition_but_those_that_cannot_be(swept: Path) -> None:
