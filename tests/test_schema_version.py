@@ -14,6 +14,7 @@ RECORDED = {
     6: "a621399eab31f5ee",
     7: "faa38402acdb5ca7",
     8: "4a8b35963edf1e28",
+    9: "fef1fb5ac383e764",
 }
 """Hash of the schema by version: stages, keys, and every column's name, type and nullability, in order."""
 

@@ -43,8 +43,8 @@ def case(claim: int, name: str, value: float, passed: bool) -> dict[str, Any]:
 
 REPORT: Tables = {
     "models": [
-        {"model": "m", "place": 0, "kind": "generative", "fine_tuned": False},
-        {"model": "n", "place": 1, "kind": "contrastive", "fine_tuned": True},
+        {"model": "m", "place": 0, "kind": "generative", "fine_tuned": False, "rendering": "released"},
+        {"model": "n", "place": 1, "kind": "contrastive", "fine_tuned": True, "rendering": "none"},
     ],
     "claims": [
         {

@@ -202,7 +202,7 @@ BROKEN: dict[str, list[Break]] = {
         add("efficiency", n_candidates=3000, seconds=None, peak_memory_bytes=None),
     ],
     "report": [
-        add("models", model="other", place=7, kind="oracle"),
+        add("models", model="other", place=7, kind="oracle", rendering="bare"),
         add("claims", claim=14, statement="", paper="", verdict="perhaps", reason=""),
         edit("claims", 0, verdict="fails", timed=True),
         add("claim_parts", claim=99, statistic="", direction="sideways", threshold=INFINITY, test="t", needed="some"),

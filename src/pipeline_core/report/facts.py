@@ -113,6 +113,7 @@ def model_rows(inputs: ReportInputs) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"model": model.name, "place": place, "kind": model.kind, "fine_tuned": model.fine_tuned}
+            | {"rendering": model.rendering}
             for place, model in enumerate(inputs.models)
         ]
     )

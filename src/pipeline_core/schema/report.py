@@ -17,6 +17,7 @@ TABLES: tuple[Table, ...] = (
             column("place", SMALL, "0 is the model studied, then those beside it"),
             column("kind", STRING, "generative | contrastive"),
             column("fine_tuned", BOOL, "an embedder fine-tuned for retrieval: what claim 10 compares with"),
+            column("rendering", STRING, "how prompts end: released | generation | none; own: as its makers do"),
         ),
     ),
     Table(
