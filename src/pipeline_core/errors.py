@@ -1,5 +1,14 @@
 """Errors that a user can mend: one line that says what is wrong, where, and what to do."""
 
+_LONGEST = 300  # characters of an error of some library
+
+
+def reason_of(error: Exception) -> str:
+    """Return in one line what some library raised: its words, and its kind where the words alone would say little."""
+    words = " ".join(str(error).split())[:_LONGEST]
+    speaks = words and isinstance(error, OSError | ValueError | RuntimeError | ImportError)
+    return words if speaks else f"{type(error).__name__}: {words}".removesuffix(": ")
+
 
 class LensError(Exception):
     """A mistake in what the user gave, told in one line; the command line prints it and exits with 2."""

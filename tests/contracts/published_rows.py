@@ -55,7 +55,7 @@ def case(claim: int, name: str, value: float, outcome: str) -> dict[str, Any]:
 REPORT: Tables = {
     "models": [
         {"model": "m", "place": 0, "kind": "generative", "fine_tuned": False, "identity": "a", "rendering": "released"},
-        {"model": "n", "place": 1, "kind": "contrastive", "fine_tuned": True, "identity": "a", "rendering": "released"},
+        {"model": "n", "place": 1, "kind": "contrastive", "fine_tuned": True, "identity": "b", "rendering": "none"},
     ],
     "claims": [
         {

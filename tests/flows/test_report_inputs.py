@@ -1,5 +1,6 @@
 """What the report is told of the artifacts of a run, on artifacts that hold nothing but their contracts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from pipeline_core.planner.execution import used_by
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_sweep
-from pipeline_core.report.inputs import ReportInputs, inputs_of
-from pipeline_core.stage import Work
+from pipeline_core.report.inputs import ReportInputs, inputs_of, rendering_of
+from pipeline_core.stage import RunSubject, Work
 from pipeline_core.store.artifacts import Store
 from tests.small import picture_folder, small_config
 
@@ -54,3 +55,12 @@ def test_every_artifact_is_told_with_what_it_is_about(plan: Plan, inputs: Report
             model, sae = step.subject.model_name, step.subject.sae_name
             assert (step.stage, step.repetition, model, f"{model}/{sae}" if sae else None) in told
     assert [model.name for model in inputs.models] == ["reference-mllm", "reference-contrastive"]
+
+
+def test_a_model_is_told_with_how_its_prompts_end(plan: Plan, inputs: ReportInputs) -> None:
+    assert [model.rendering for model in inputs.models] == ["released", "none"]
+    subject = plan.steps["report"].subject
+    assert isinstance(subject, RunSubject)
+    studied, _ = subject.models
+    others = [replace(studied, family="qwen2_vl", rendering="generation"), replace(studied, family="gme")]
+    assert [rendering_of(model) for model in others] == ["generation", "own"]

@@ -11,92 +11,32 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from pipeline_core.errors import LensError, ModelError
-from pipeline_core.models.samples import SampleInput
+from pipeline_core.errors import ModelError
 from tests.models import tiny
+from tests.models.breaking import (
+    CONFIG,
+    PROCESSOR,
+    TEMPLATE,
+    TOKENIZER,
+    TOKENS,
+    WEIGHTS,
+    Break,
+    a_folder,
+    cut,
+    holds,
+    images_say,
+    part_says,
+    round_and_round,
+    says,
+    unreadable,
+    weighs,
+    without,
+)
 
-Break = Callable[[Path], object]
-
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
-PROCESSOR, TOKENS = "processor_config.json", "tokenizer_config.json"
-TEMPLATE = "chat_template.jinja"
 PICKLED, INDEX = "pytorch_model.bin", "model.safetensors.index.json"
 RAN = "the pickle ran"
-
-
-def without(*names: str) -> Break:
-    """Files that are not there."""
-    return lambda folder: [(folder / name).unlink() for name in names]
-
-
-def holds(name: str, content: bytes | str | Any) -> Break:
-    """A file that holds something else."""
-    written = content if isinstance(content, bytes | str) else json.dumps(content)
-    return lambda folder: (folder / name).write_bytes(written if isinstance(written, bytes) else written.encode())
-
-
-def says(name: str, **values: Any) -> Break:
-    """A file of JSON with some values replaced."""
-
-    def change(folder: Path) -> None:
-        told = json.loads((folder / name).read_text(encoding="utf-8"))
-        (folder / name).write_text(json.dumps(told | values), encoding="utf-8")
-
-    return change
-
-
-def part_says(part: str, **values: Any) -> Break:
-    """A part of the config with some values replaced."""
-    return lambda folder: says(CONFIG, **{part: json.loads((folder / CONFIG).read_text())[part] | values})(folder)
-
-
-def images_say(**values: Any) -> Break:
-    """Settings of pictures with some values replaced."""
-    return lambda folder: says(
-        PROCESSOR, image_processor=json.loads((folder / PROCESSOR).read_text())["image_processor"] | values
-    )(folder)
-
-
-def cut(name: str, keep: float) -> Break:
-    """A file of which the end is missing."""
-    return lambda folder: os.truncate(folder / name, int((folder / name).stat().st_size * keep))
-
-
-def a_folder(name: str) -> Break:
-    """A folder where a file should be."""
-    return lambda folder: (without(name)(folder), (folder / name).mkdir())
-
-
-def unreadable(name: str) -> Break:
-    """A file that is there but gives nothing; whoever may read all gets one that fails under the hand."""
-
-    def close(folder: Path) -> None:
-        if os.geteuid():
-            (folder / name).chmod(0)
-        else:
-            without(name)(folder)
-            (folder / name).symlink_to("/proc/self/mem")
-
-    return close
-
-
-def round_and_round(name: str) -> Break:
-    """A link to itself."""
-    return lambda folder: (without(name)(folder), (folder / name).symlink_to(name))
-
-
-def weighs(change: Callable[[dict[str, torch.Tensor]], object]) -> Break:
-    """Weights that are changed."""
-
-    def rewrite(folder: Path) -> None:
-        weights = load_file(folder / WEIGHTS)
-        change(weights)
-        save_file(weights, folder / WEIGHTS, {"format": "pt"})
-
-    return rewrite
 
 
 def replaced(name: str, content: bytes | Any) -> Break:
@@ -272,40 +212,6 @@ def test_a_broken_folder_is_told_in_one_line(
     assert "\n" not in message and words in message and len(message) < 700 and caught.value.remedy
     assert str(folder) in message or "LlavaModel" in message
     assert RAN not in "".join(capfd.readouterr())
-
-
-BROKEN_INSIDE: dict[str, tuple[Break, str]] = {
-    "a template that is cut": (holds(TEMPLATE, "{% for"), "model's chat template (unexpected 'end of"),
-    "a template that asks for what is not there": (holds(TEMPLATE, "{{ unknown.field }}"), "'unknown' is undefined"),
-    "a template that refuses": (holds(TEMPLATE, "{{ raise_exception('roles') }}"), "(roles); so would any other"),
-    "a template that fails": (holds(TEMPLATE, "{{ 1 / 0 }}"), "division by zero"),
-    "an empty template": (holds(TEMPLATE, ""), "cannot be prepared"),
-    "a template without the words": (holds(TEMPLATE, "<image>"), "words that the model's chat template changes"),
-    "patches of a word": (says(PROCESSOR, patch_size="eight"), "sample p cannot be prepared"),
-    "another part of the tower's features": (
-        says(PROCESSOR, vision_feature_select_strategy="full"),
-        "does not take what its processor makes (Image features and image tokens do not match",
-    ),
-    "patches of no pixels": (says(PROCESSOR, patch_size=0), "sample p cannot be prepared"),
-    "further tokens that are a word": (says(PROCESSOR, num_additional_image_tokens="one"), "cannot be prepared"),
-    "a grey that is a word": (images_say(image_mean="grey"), "mean must have 3 elements"),
-    "a scale that is a word": (images_say(rescale_factor="much"), "sample p cannot be prepared"),
-}
-"""What shows only when a sample is embedded."""
-
-
-@pytest.mark.parametrize(("broken", "words"), BROKEN_INSIDE.values(), ids=BROKEN_INSIDE)
-def test_what_shows_only_in_use_is_told_in_one_line_too(
-    broken: Break, words: str, llava_folder: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(llava_folder, folder)
-    broken(folder)
-    embedder = tiny.load(folder)
-    sample = SampleInput("p", "none", tiny.picture(0), "a red heart", "Say it:")
-    with pytest.raises(LensError) as caught:
-        embedder.embed([sample], embedder.representations(None), ())
-    assert "\n" not in str(caught.value) and words in str(caught.value) and caught.value.remedy
 
 
 SIZES = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}

@@ -18,6 +18,8 @@ from pipeline_core.models.samples import PROMPT, TEXT
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.models.trial import Finding, Measured, check_model
 from pipeline_core.placement import Placement
+from tests.models import tiny, tiny_generative
+from tests.models.tiny_families import save
 
 ALWAYS = ["family", "weights"]
 GENERATIVE = [*ALWAYS, "states", "roles", "beginning", "batches", "pictures", "attention", "precision"]
@@ -73,6 +75,17 @@ def test_each_fault_is_found(llava: GenerativeEmbedder, llava_folder: Path) -> N
         assert figure(found) > 5e-4
     assert not trial.roles_are_plausible(faulty).ok
     assert "tokens of the text" in trial.roles_are_plausible(faulty).found
+
+
+@pytest.mark.parametrize("hidden_state", ["normed", "released"])
+def test_states_are_compared_where_they_are_taken(hidden_state: str, tmp_path: Path) -> None:
+    """Of a Qwen3-VL the paper's code takes them before the final norm."""
+    embedder = tiny.load(save(tmp_path, tiny_generative.GENERATIVE["qwen3_vl"]), hidden_state=hidden_state)
+    assert isinstance(embedder, GenerativeEmbedder)
+    found = trial.states_are_its_own(embedder)
+    assert found.ok and figure(found) <= trial.EXACT
+    assert ("no final norm after the last" in found.found) is (hidden_state == "released")
+    assert trial.states_are_its_own(Faulty(embedder)).ok is False
 
 
 def test_attention_that_does_not_sum_to_one_is_found(llava_folder: Path) -> None:

@@ -35,7 +35,7 @@ class ModelFolders:
     efficiency: Path | None = None
     fine_tuned: bool = False
     identity: str = ""
-    rendering: Literal["released", "generation"] = "released"
+    rendering: Literal["released", "generation", "own", "none"] = "none"
 
     @property
     def stages(self) -> dict[str, Path]:

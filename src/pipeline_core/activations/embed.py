@@ -4,18 +4,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
-import torch
-
 from pipeline_core.activations.plan import Request
 from pipeline_core.activations.refusals import Refusal
 from pipeline_core.dataset.images import ImageReader, PictureError, decode
 from pipeline_core.errors import DataError, SampleError
+from pipeline_core.models.devices import is_memory_full
 from pipeline_core.models.embedder import AttendingEmbedder, Embedded, Embedder
 from pipeline_core.models.representations import Representation
 from pipeline_core.models.samples import Role, SampleInput
-
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
-"""What torch says when the memory of a processor, or of a device without an error of its own, runs out."""
 
 
 def sample_input(reader: ImageReader, request: Request) -> SampleInput:
@@ -88,8 +84,7 @@ def embed_samples(
     except SampleError as error:
         refused = error.with_traceback(None)
     except (RuntimeError, MemoryError) as error:
-        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not known and not any(words in str(error) for words in _NO_MEMORY):
+        if not is_memory_full(error):
             raise
     # Outside of the handlers: a traceback keeps what the pass had allocated.
     if refused is not None:

@@ -95,17 +95,17 @@ class ContrastiveEmbedder:
             if sample.image is None and sample.text is None:
                 raise SampleError(sample.sample_id, sample.prompt_id, "has neither picture nor text")
             check_picture(self._processor, sample)
-        with torch.inference_mode():
+        with running(self.facts.name), torch.inference_mode():
             images = self._image_vectors([s for s in samples if s.image is not None])
             texts, long = self._text_vectors(samples)
-        vectors = [_combine(images.get(s.sample_id), texts.get(s.sample_id)) for s in samples]
+            vectors = torch.stack([_combine(images.get(s.sample_id), texts.get(s.sample_id)) for s in samples])
         for sample, vector in zip(samples, vectors, strict=True):
             if not bool(torch.isfinite(vector).all()):
                 raise ModelError(
                     f"{self.facts.name} gives values that are not finite for sample {sample.sample_id}",
                     "try model.dtype=float32",
                 )
-        return torch.stack(vectors).numpy(), long
+        return vectors.numpy(), long
 
     def _image_vectors(self, samples: list[SampleInput]) -> dict[str, torch.Tensor]:
         def look(new: list[int]) -> list[torch.Tensor]:
@@ -148,8 +148,7 @@ class ContrastiveEmbedder:
     def _call(self, features: Any, inputs: Any) -> torch.Tensor:
         dtype = self._model.dtype
         arguments = {k: v.to(self._device, dtype if v.is_floating_point() else v.dtype) for k, v in inputs.items()}
-        with running(self.facts.name):
-            output = features(**arguments)
+        output = features(**arguments)
         vectors = output if isinstance(output, torch.Tensor) else output.pooler_output
         return vectors.float().cpu()
 

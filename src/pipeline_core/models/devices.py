@@ -10,6 +10,9 @@ from pipeline_core.placement import DeviceMap
 if TYPE_CHECKING:
     import torch
 
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+"""What torch says when the memory of a processor, or of a device without an error of its own, runs out."""
+
 
 def devices_here() -> tuple[str, ...]:
     """Return what torch finds on this machine: cpu, and each accelerator by its number."""
@@ -19,6 +22,15 @@ def devices_here() -> tuple[str, ...]:
     if found is None:
         return ("cpu",)
     return ("cpu", *(f"{found.type}:{number}" for number in range(torch.accelerator.device_count())))
+
+
+def is_memory_full(error: Exception) -> bool:
+    """Say whether an error tells that the memory of this machine, or of a device, ran out."""
+    import torch  # noqa: PLC0415
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def check_device(device: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from pickle import UnpicklingError
 from typing import Any
 
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import ModelError, reason_of
 from pipeline_core.model_facts import ModelFacts, Place
 from pipeline_core.models.checkpoint import ADAPTER, CONFIG, broken, precision, read_json
 from pipeline_core.models.families import FAMILIES
@@ -17,8 +17,6 @@ from pipeline_core.models.hub import locate
 from pipeline_core.models.remembered import recall, remember
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.store.fingerprint import folder_digest
-
-_LONGEST = 300  # characters of an error of some library
 
 _WANTS_DEVICE = re.compile(r"(requires|needed|only supported)\b.*\bGPU\b|\bGPU is (required|needed)", re.DOTALL)
 _BEHIND_DEVICE = {
@@ -73,15 +71,13 @@ def pinned(settings: ModelSettings, facts: ModelFacts) -> ModelSettings:
 
 def not_loaded(name: str, error: Exception) -> ModelError:
     """Return the error that tells in one line why a model cannot be read or loaded."""
-    reason = " ".join(str(error).split())[:_LONGEST]
     if isinstance(error, UnpicklingError):
         reason, remedy = "its weights are a pickle that holds more than weights", "convert them to safetensors"
     else:
+        reason = reason_of(error)
         remedy = (
             lacking(error) or "see whether transformers loads it by itself, download it again, or name another model"
         )
-    if not reason or not isinstance(error, OSError | ValueError | RuntimeError | ImportError | UnpicklingError):
-        reason = f"{type(error).__name__}: {reason}"
     return ModelError(f"the model {name!r} cannot be loaded ({reason})", remedy)
 
 

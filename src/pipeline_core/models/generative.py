@@ -149,7 +149,8 @@ class GenerativeEmbedder:
         Raises:
             SampleError, ModelError: as in ``tokenize``.
         """
-        return collate([tokenize(self._speech, self._shown(sample)) for sample in samples], self._pad_id)
+        with running(self.facts.name):
+            return collate([tokenize(self._speech, self._shown(sample)) for sample in samples], self._pad_id)
 
     def _shown(self, sample: SampleInput) -> SampleInput:
         if sample.image is not None or not self._blank:
@@ -223,7 +224,8 @@ class GenerativeEmbedder:
         if sample.sample.image is None:
             return None
         n_tokens = int((sample.roles == IMAGE).sum())
-        return image_grid(self._processor, sample.vision, n_tokens, sample.sample.image.size)
+        with running(self.facts.name):
+            return image_grid(self._processor, sample.vision, n_tokens, sample.sample.image.size)
 
     def _check_finite(
         self, samples: Sequence[SampleInput], representations: Sequence[Representation], vectors: np.ndarray

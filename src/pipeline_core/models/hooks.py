@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_core.errors import ModelError
+from pipeline_core.errors import LensError, ModelError, reason_of
+from pipeline_core.models.devices import is_memory_full
+from pipeline_core.models.facts import lacking
 
-_LONGEST = 300  # characters of an error
 _NORM_NAMES = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "norm_f")
 
 LayerVisitor = Callable[[int, torch.Tensor], None]
@@ -65,18 +66,22 @@ def find_decoder(model: Any, n_layers: int) -> Decoder:
 
 @contextmanager
 def running(model: str) -> Iterator[None]:
-    """Tell in one line what a model's own code raises as it runs; a memory that is full is no fault of its.
+    """Tell in one line whatever a model's own code raises as it runs; a memory or a file is no fault of its.
 
     Raises:
         ModelError: its code does not take what its processor makes.
     """
     try:
         yield
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+    except (LensError, MemoryError, OSError):
+        raise
+    except Exception as error:  # the code is anybody's, and so is what it raises of a config that is not its own
+        if is_memory_full(error):
+            raise
         raise ModelError(
-            f"{model} does not take what its processor makes ({reason})",
-            "use config.json and the settings of its processor as they were published together, or another model",
+            f"{model} does not take what its processor makes ({reason_of(error)})",
+            lacking(error)
+            or "use config.json and the settings of its processor as they were published together, or another model",
         ) from error
 
 

@@ -46,11 +46,12 @@ class SampleInput:
     keeps_states: bool = False
 
 
-REFUSALS = (ValueError, TypeError, RuntimeError, ArithmeticError, IndexError)
+REFUSALS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError, AssertionError)
 """What processors raise on a sample that they do not take."""
 
 
 def unprepared(sample: SampleInput, error: Exception) -> SampleError:
     """Return a processor's error as one of the sample."""
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return SampleError(sample.sample_id, sample.prompt_id, f"cannot be prepared: {reason}")
+    kind = "KeyError: " * isinstance(error, KeyError)  # it says nothing but the key
+    return SampleError(sample.sample_id, sample.prompt_id, f"cannot be prepared: {kind}{reason}")

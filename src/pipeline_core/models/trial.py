@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 
 from pipeline_core.dataset.prompts import IMAGE as IMAGE_PROMPT
 from pipeline_core.dataset.prompts import PROMPTS
-from pipeline_core.errors import LensError, ModelError
+from pipeline_core.errors import LensError, ModelError, reason_of
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.check import COARSE, largest_difference
 from pipeline_core.models.contrastive import ContrastiveEmbedder
@@ -161,23 +161,26 @@ def _found(name: str, measure: Callable[[], Measured]) -> Finding:
     except LensError as error:
         return Finding(name, False, error.problem)
     except Exception as error:  # whatever a model's own code raises, it is the model that fails
-        return Finding(name, False, " ".join(f"{type(error).__name__}: {error}".split())[:300])
+        return Finding(name, False, reason_of(error))
 
 
 def states_are_its_own(embedder: GenerativeEmbedder) -> Measured:
     """Compare the states of every layer with those that the model returns of inputs made by its processor alone."""
-    worst = 0.0
+    worst, decoder = 0.0, embedder._decoder
+    entered: list[torch.Tensor] = []
     for sample in _OF_EACH_KIND:
-        with torch.inference_mode():
+        watch = decoder.norm.register_forward_pre_hook(lambda _, states: entered.append(states[0]))
+        with torch.inference_mode(), watch:
             output = embedder._base(**_own_inputs(embedder, sample), output_hidden_states=True, use_cache=False)
         if not output.hidden_states:
             return Measured(None, "the model does not return its states")
-        own = np.stack([_array(states[0]) for states in (*output.hidden_states[:-1], output.last_hidden_state)])
+        last = output.last_hidden_state if decoder.normed else entered[-1]
+        own = np.stack([_array(states[0]) for states in (*output.hidden_states[:-1], last)])
         found = _states(embedder, sample)
         if own.shape != found.shape:
             return Measured(False, f"{found.shape} layers, tokens and width, the model's own are {own.shape}")
         worst = max(worst, largest_difference(found, own))
-    where = f"layers 0 to {embedder.n_layers}, final norm in the last"
+    where = f"layers 0 to {embedder.n_layers}, {'final norm in' if decoder.normed else 'no final norm after'} the last"
     return _within(worst, EXACT, embedder, where)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_core.dataset.settings import DatasetSettings
-from pipeline_core.model_facts import Rendering
+from pipeline_core.model_facts import ModelFacts
+from pipeline_core.models.families import FAMILIES
 from pipeline_core.presets.protocol import OWN, ProtocolSettings
 from pipeline_core.report.settings import ReportSettings
 from pipeline_core.stage import RunSubject, Used, Work
@@ -26,7 +27,10 @@ class UsedArtifact:
 
 @dataclass(frozen=True)
 class ReportedModel:
-    """A model of the run, with its sparse autoencoders in the order of the config."""
+    """A model of the run, with its sparse autoencoders in the order of the config.
+
+    ``rendering``: how its prompts end, ``own`` where its family lays them out, ``none`` where it follows none.
+    """
 
     name: str
     kind: Literal["generative", "contrastive"]
@@ -34,7 +38,7 @@ class ReportedModel:
     saes: tuple[str, ...] = ()
     family: str | None = None
     identity: str = ""
-    rendering: Rendering = "released"
+    rendering: Literal["released", "generation", "own", "none"] = "none"
 
     @property
     def shown(self) -> str:
@@ -144,7 +148,7 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
             tuple(sae_id for owner, sae_id in saes if owner == model.name and sae_id is not None),
             model.family,
             model.identity,
-            model.rendering,
+            rendering_of(model),
         )
         for model in work.subject.models
     )
@@ -158,6 +162,13 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
     protocol = work.settings(ProtocolSettings)
     told = "" if protocol.name == OWN else protocol.told
     return ReportInputs(artifacts, models, source.name, source.credit, RunFacts(stages, contracts), told)
+
+
+def rendering_of(model: ModelFacts) -> Literal["released", "generation", "own", "none"]:
+    """Return how the prompts of a model end; see ``ReportedModel``."""
+    if not model.prompts:
+        return "none"
+    return "own" if FAMILIES[model.family].traits(model.place).lays_out else model.rendering
 
 
 def _artifact(used: Used) -> UsedArtifact:

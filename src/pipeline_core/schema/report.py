@@ -28,7 +28,7 @@ TABLES: tuple[Table, ...] = (
             column("kind", STRING, "generative | contrastive"),
             column("fine_tuned", BOOL, "an embedder fine-tuned for retrieval: what claim 10 compares with"),
             column("identity", STRING, "what it is loaded from: a digest of its files, or name and commit on the hub"),
-            column("rendering", STRING, "how its prompts end: released | generation; released where it has none"),
+            column("rendering", STRING, "how prompts end: released | generation | none; own: as its makers do"),
         ),
     ),
     Table(
