@@ -96,7 +96,7 @@ class PartVerdict:
     Attributes:
         rule: by which it was judged.
         cases: that were measured, those that are left out among them.
-        sql: the query that measured it, None if it has none.
+        sql: the query that measured it.
         needs: what it would take to measure it; '' where it was measured.
         verdict: the part's own.
         mean: of the cases that count.
@@ -230,7 +230,7 @@ def judge_part(
     Args:
         rule: the part's rule.
         measured: every case in every repetition in which it was measured.
-        sql: the query that measured it, None if it has none.
+        sql: the query that measured it.
         needs: what to say that it needs, where no case counts.
         mean: interval and p of the mean over the cases, where they are known.
     """
