@@ -9,7 +9,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop sweep install test test-fast test-browser test-gpu test-long test-published lint types imports format docs results stage-hashes train-reference lock clean
+.PHONY: help demo serve stop sweep install test test-fast test-browser test-gpu test-long test-published lint types imports format docs results stage-hashes table-hashes train-reference lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ results: $(VENV)/.installed ## write docs/results.md anew from the latest run
 
 stage-hashes: $(VENV)/.installed-dev ## record that stages give the same output although their code changed
 	$(RUN)/python -m tests.stage_hashes
+
+table-hashes: $(VENV)/.installed-dev ## record the columns of tables whose version was raised
+	$(RUN)/python -m tests.table_hashes
 
 train-reference: install ## retrain the reference models; weights and log go to OUT (an hour)
 	$(RUN)/python -m flows.train_reference --output $(or $(OUT),reference-weights)

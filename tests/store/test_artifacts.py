@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_core.errors import ContractError, StoreError
-from pipeline_core.store import digests, fingerprint
+from pipeline_core.store import digests
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.fingerprint import StageKey, canonical_json
 from pipeline_core.store.manifest import read_artifact
@@ -315,12 +315,6 @@ def test_an_artifact_is_found_by_the_names_in_the_journal(tmp_path) -> None:
         store.find("sae", KEY.short)
     with pytest.raises(StoreError, match="is missing"):
         store.find("sae", "0" * 16)
-
-
-def test_the_schemas_version_counts(monkeypatch) -> None:
-    before = StageKey("sae", 1).fingerprint
-    monkeypatch.setattr(fingerprint, "SCHEMA_VERSION", fingerprint.SCHEMA_VERSION + 1)
-    assert StageKey("sae", 1).fingerprint != before
 
 
 def test_a_store_on_a_file_is_refused(tmp_path) -> None:

@@ -84,9 +84,9 @@ def test_a_run_that_is_not_over_is_refused(tmp_path, base) -> None:
 
 
 def test_a_run_of_another_schema_is_refused(tmp_path, base, monkeypatch) -> None:
-    monkeypatch.setattr(stores, "SCHEMA_VERSION", 0)
+    monkeypatch.setattr(stores, "schema_version", lambda stage: 0)
     old = run(tmp_path / "old", [1.0, 2.0, 3.0], speed=10.0)
-    with pytest.raises(StoreError, match=r"the run \S+ has tables of schema 0") as caught:
+    with pytest.raises(StoreError, match=r"the run \S+ has tables of sae in version 0, not 8") as caught:
         diff_runs(tmp_path, base, old)
     assert Path(old).stem in str(caught.value)
 
@@ -96,11 +96,13 @@ def verdicts(root: Path, measured: float, timed: float) -> str:
 
     def judge(folder: Path) -> None:
         rows = [(6, "raises", measured, False), (9, "cost", timed, True)]
+        fixed = {"case": "m", "repetition": 0, "outcome": "supports", "left_out": None}
+        numbers = {"low": 0.1, "high": 3.0, "p": 0.01, "q": 0.01, "detectable": 0.1}
         cases = [
-            {"claim": n, "part": part, "case": "m", "repetition": 0, "value": value, "passed": True, "timed": is_timed}
+            {"claim": n, "part": part, "value": value, "timed": is_timed} | fixed | numbers
             for n, part, value, is_timed in rows
         ]
-        frame = pl.DataFrame(cases).with_columns(low=None, high=None, q=None)
+        frame = pl.DataFrame(cases, schema_overrides={"left_out": pl.String})
         write_table(folder, "claim_cases", frame)
 
     made, _ = Store(root).materialize(StageKey("report", 1), judge)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from pipeline_core.errors import LensError
 from pipeline_core.schema import activations, attention, dataset, features, report, retrieval, runs, sae
-from pipeline_core.schema.model import SCHEMA_VERSION, Column, Table
+from pipeline_core.schema.model import FIRST_VERSION, Column, Table
 
-__all__ = ["SCHEMA_VERSION", "SHARDED", "TABLES", "Column", "Table", "add_tables", "tables_of"]
+__all__ = ["SHARDED", "TABLES", "Column", "Table", "add_tables", "schema_version", "tables_of"]
 
 TABLES: dict[str, Table] = {
     t.name: t
@@ -25,6 +25,11 @@ SHARDED = frozenset({"embeddings", "tokens", "long_texts", "refused", "retrieval
 def tables_of(stage: str) -> Iterable[Table]:
     """Return the tables that a stage writes, in the order of the schema; several stages may write one."""
     return tuple(t for t in TABLES.values() if stage in (t.stage, *t.also_by))
+
+
+def schema_version(stage: str) -> int:
+    """Return the version of a stage's tables: the highest of any."""
+    return max((table.version for table in tables_of(stage)), default=FIRST_VERSION)
 
 
 def add_tables(tables: Iterable[Table]) -> None:

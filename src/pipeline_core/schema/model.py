@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 9
+FIRST_VERSION = 8
+"""Of tables that did not change since each has a version of its own."""
 
 STRING = pa.string()
 INT = pa.int64()
@@ -33,7 +34,8 @@ class Table:
 
     ``also_by`` names further stages that write it. ``volatile_rows`` names a boolean column that is true of rows which
     equal runs may differ in: ``lens diff`` leaves those out. ``contract`` is the data contract, YAML, of a table from
-    outside; those of the schema have theirs in ``data_contracts``.
+    outside; those of the schema have theirs in ``data_contracts``. ``version`` is raised when key or columns change, so
+    that stages that write the table run anew and no artifact with the old columns is read.
     """
 
     name: str
@@ -44,12 +46,13 @@ class Table:
     also_by: tuple[str, ...] = ()
     volatile_rows: str | None = None
     contract: str | None = None
+    version: int = FIRST_VERSION
 
     @property
     def arrow(self) -> pa.Schema:
         """The pyarrow schema, with each column's meaning as field metadata."""
         fields = [pa.field(c.name, c.type, nullable=c.nullable, metadata={"meaning": c.meaning}) for c in self.columns]
-        return pa.schema(fields, metadata={"table": self.name, "schema_version": str(SCHEMA_VERSION)})
+        return pa.schema(fields, metadata={"table": self.name, "schema_version": str(self.version)})
 
     @property
     def file_name(self) -> str:

@@ -30,6 +30,7 @@ TABLES: tuple[Table, ...] = (
             column("identity", STRING, "what it is loaded from: a digest of its files, or name and commit on the hub"),
             column("rendering", STRING, "how prompts end: released | generation | none; own: as its makers do"),
         ),
+        version=9,
     ),
     Table(
         "claims",
@@ -47,6 +48,7 @@ TABLES: tuple[Table, ...] = (
             TIMED,
         ),
         volatile_rows="timed",
+        version=9,
     ),
     Table(
         "claim_parts",
@@ -72,6 +74,7 @@ TABLES: tuple[Table, ...] = (
             TIMED,
         ),
         volatile_rows="timed",
+        version=9,
     ),
     Table(
         "claim_cases",
@@ -94,5 +97,6 @@ TABLES: tuple[Table, ...] = (
             TIMED,
         ),
         volatile_rows="timed",
+        version=9,
     ),
 )

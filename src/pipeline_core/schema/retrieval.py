@@ -121,6 +121,7 @@ TABLES: tuple[Table, ...] = (
             column("n_relevant", SMALL, "relevant candidates in the pool, those that the model refused among them"),
         ),
         FURTHER,
+        version=9,
     ),
     Table(
         "retrieval_hits",

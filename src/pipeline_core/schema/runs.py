@@ -104,5 +104,6 @@ TABLES: tuple[Table, ...] = (
             column("value", DOUBLE, "as printed: percent where quantity is a recall or a share"),
             nullable("misprint", STRING, "why it is not what was meant; NULL of all others"),
         ),
+        version=9,
     ),
 )

@@ -8,7 +8,7 @@ import polars as pl
 from safetensors import SafetensorError, safe_open
 
 from pipeline_core.errors import StoreError
-from pipeline_core.schema import SCHEMA_VERSION, TABLES, Table
+from pipeline_core.schema import TABLES, Table, schema_version
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.store.journal import RunArtifact, RunRecord, find_run
 from pipeline_core.store.manifest import Artifact, read_artifact
@@ -44,9 +44,10 @@ def diff_runs(store: Path, left: str, right: str) -> list[Difference]:
 
 def _open(root: Path, run: RunRecord, artifact: RunArtifact) -> Artifact:
     found = read_artifact(root / artifact.stage / artifact.fingerprint)
-    version = found.manifest.schema_version
-    if version != SCHEMA_VERSION:
-        raise StoreError(f"the run {run.run_id} has tables of schema {version}, not {SCHEMA_VERSION}", "run it again")
+    version, wanted = found.manifest.schema_version, schema_version(artifact.stage)
+    if version != wanted:
+        problem = f"the run {run.run_id} has tables of {artifact.stage} in version {version}, not {wanted}"
+        raise StoreError(problem, "run it again")
     return found
 
 

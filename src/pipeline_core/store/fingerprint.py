@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline_core.schema import SCHEMA_VERSION
+from pipeline_core.schema import schema_version
 from pipeline_core.store.digests import Digests
 
 SHORT = 16
@@ -40,8 +40,8 @@ class StageKey:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the canonical JSON of the key and the version of the schema, 64 hex digits."""
-        values = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        """The sha256 of the canonical JSON of the key and the version of the stage's tables, 64 hex digits."""
+        values = {"schema_version": schema_version(self.stage), **asdict(self)}
         return hashlib.sha256(canonical_json(values).encode()).hexdigest()
 
     @property

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from pipeline_core.errors import StoreError
-from pipeline_core.schema import SCHEMA_VERSION, SHARDED, tables_of
+from pipeline_core.schema import SHARDED, schema_version, tables_of
 from pipeline_core.store.digests import digest_once
 from pipeline_core.store.fingerprint import SHORT, StageKey
 from pipeline_core.store.peak import peak_memory
@@ -135,7 +135,7 @@ def describe(
     )
     values = asdict(key)
     return Manifest(
-        schema_version=SCHEMA_VERSION,
+        schema_version=schema_version(key.stage),
         stage_version=values.pop("version"),
         fingerprint=key.fingerprint,
         **values,

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from pipeline_core.contracts.validation import validate_artifact
-from pipeline_core.schema import SCHEMA_VERSION, TABLES, tables_of
+from pipeline_core.schema import TABLES, schema_version, tables_of
 from pipeline_core.schema.parquet import table_files
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.durable import publish_file, publish_text
@@ -98,8 +98,7 @@ def _publish(store: Store, aside: Path, made_of: str) -> Path:
 
 def _made_of(artifacts: Sequence[Artifact]) -> str:
     values = {
-        "schema": SCHEMA_VERSION,
-        "tables": {table.name: [c.name for c in table.columns] for table in TABLES.values()},
+        "tables": {table.name: [table.version, *(c.name for c in table.columns)] for table in TABLES.values()},
         "sql": [file.read_text(encoding="utf-8") for file in SQL],
         "fixed": {name: rows().to_dicts() for name, rows in FIXED.items()},
         "artifacts": sorted(artifact.fingerprint for artifact in artifacts),
@@ -109,12 +108,12 @@ def _made_of(artifacts: Sequence[Artifact]) -> str:
 
 def _current_artifacts(store: Store) -> list[Artifact]:
     artifacts = store.artifacts()
-    current = [a for a in artifacts if a.manifest.schema_version == SCHEMA_VERSION]
+    current = [a for a in artifacts if a.manifest.schema_version == schema_version(a.manifest.stage)]
     if len(current) < len(artifacts):
         log.warning(
-            "%d artifacts are not of schema %d and were left out of the warehouse; lens prune lists what is not used",
+            "%d artifacts have tables of another version and were left out of the warehouse; "
+            "lens prune lists what is not used",
             len(artifacts) - len(current),
-            SCHEMA_VERSION,
         )
     return current
 
