@@ -24,7 +24,7 @@ stop: ## end what make serve started
 	$(RUN)/lens down
 
 sweep: install ## after the demo: every claim of the paper, measured with three seeds
-	$(RUN)/lens sweep --preset emoji
+	$(RUN)/lens sweep --preset emoji-renderings
 
 install: $(VENV)/.installed ## the virtual environment, pinned dependencies, embedded models and art
 
