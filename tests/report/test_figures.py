@@ -1,4 +1,4 @@
-"""What the figures draw: densities, cumulative curves, bars on one scale."""
+"""What the figures draw: densities, cumulative curves, recall on one scale."""
 
 import re
 
@@ -64,7 +64,7 @@ def test_the_axis_of_features_is_logarithmic() -> None:
 
 
 @pytest.mark.parametrize(("high", "scale"), [(0.02, 0.1), (0.41, 0.5), (0.7, 0.7), (1.0, 1.0)])
-def test_bars_share_a_scale_that_holds_every_interval(high: float, scale: float) -> None:
+def test_tasks_share_a_scale_that_holds_every_interval(high: float, scale: float) -> None:
     scores = {"raw": Score("s", high / 2, 0.0, high)}
     task = TaskRecall("t2i", "t->i", "", 5, 0.01, 10, 10, scores, {})
     assert common_scale([task]) == pytest.approx(scale)

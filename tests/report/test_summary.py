@@ -66,7 +66,9 @@ def test_lines_carry_the_headline_numbers(inputs: ReportInputs) -> None:
     summary = summarise(inputs)
     assert summary.headline is not None
     assert summary.headline.task_id == "t2i"
-    first = summary.lines[0]
+    assert summary.strip is not None
+    assert summary.lines[0] == f"{summary.strip.line} (reference-mllm)"
+    first = summary.lines[1]
     for score in (*summary.headline.scores.values(), *summary.headline.others.values()):
         if score.system_id != "reference-mllm/realign-shuffled_pairs":
             assert percent(score.value) in first

@@ -93,8 +93,8 @@ def test_poolings_show_every_cell(figures: dict[str, Shown], swept_run: RunWorld
             assert cell.low <= cell.value <= cell.high
     assert [cell.best for cells in raw.rows.values() for cell in cells] == [True, *[False] * 15]
     assert f"raw, all tokens: mean {percent(raw.rows['mean'][0].value)}, last" in figures["poolings"].drawn.statement
-    assert [task.note for task in view.bars] == ["it2i, hit@5"]
-    assert len(view.bars[0].bars) == 3 * len(MASKS)
+    assert [task.note for task in view.dots] == ["it2i, hit@5"]
+    assert len(view.dots[0].rows) == 3 * len(MASKS)
     assert [grid.title for grid in view.grids] == ["raw", "mean removed, support", "ReAlign"]
     centred = mean_hit(swept_run, "poolings", adaptation="mean_removal")
     assert view.grids[1].rows["max"][2].value == pytest.approx(

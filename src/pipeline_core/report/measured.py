@@ -52,7 +52,7 @@ def measured(rule: Part, rows: pl.DataFrame) -> Measured:
         if counting.height < 2:
             return Measured(rule, cases, _only(cases))
         kept = rows.join(counting.cast({"repetition": rows["repetition"].dtype}), on=["repetition", "case"], how="semi")
-        return Measured(rule, cases, _estimated(kept, counting.height))
+        return Measured(rule, cases, estimated(kept, counting.height))
     cases = tuple(_by_cases(rows))
     return Measured(rule, cases, _only(cases))
 
@@ -121,14 +121,19 @@ def _by_cases(rows: pl.DataFrame) -> Iterator[Case]:
 
 def _by_families(rows: pl.DataFrame) -> Iterator[Case]:
     for (name, repetition), own in rows.group_by("case", "repetition", maintain_order=True):
-        found = _estimated(own, 1)
+        found = estimated(own, 1)
         if found is not None:
             left_out = own["left_out"][0] if "left_out" in own.columns else None
             yield Case(str(name), int(repetition), found, left_out or "")
 
 
-def _estimated(rows: pl.DataFrame, n_cases: int) -> Estimate | None:
-    """Estimate the mean over cases of weighted ratios, a stratum each, by the families of all of them."""
+def estimated(rows: pl.DataFrame, n_cases: int) -> Estimate | None:
+    """Estimate the mean over cases of weighted ratios, a stratum each, by the families of all of them.
+
+    Args:
+        rows: by families, as a query gives them.
+        n_cases: among the rows.
+    """
     keys = [name for name in ("repetition", "case", "task") if name in rows.columns]
     strata = rows.select(keys).unique(maintain_order=True).with_row_index("stratum")
     families = rows.select("family").unique(maintain_order=True).with_row_index("place")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pipeline_core.report.facts import Facts
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.recall import MEAN_REMOVED, RAW, REALIGN_SUPPORT, Score, TaskRecall, recall_by_task
+from pipeline_core.report.strip import Strip, strip_of
 from pipeline_core.report.text import interval, percent
 from pipeline_core.report.verdicts import ClaimVerdict, Verdicts
 
@@ -33,6 +34,7 @@ class Summary:
         headline: text to picture, or the first task; None when nothing was scored.
         energy: where each autoencoder's energy sits.
         verdicts: on the claims.
+        strip: means over the tasks; None where some task was not scored.
         sampled: what all numbers are of, where a sample of the data set was declared; else empty.
     """
 
@@ -41,12 +43,15 @@ class Summary:
     headline: TaskRecall | None
     energy: tuple[EnergySeat, ...]
     verdicts: Verdicts
+    strip: Strip | None = None
     sampled: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The lines that a person reads at the end of a run."""
         found = [self.sampled] if self.sampled else []
+        if self.strip is not None and self.strip.n_tasks > 1:
+            found.append(f"{self.strip.line} ({self.model})")
         if self.headline is not None:
             task = self.headline
             parts = [_part(RAW, task.scores.get(RAW)), _part(MEAN_REMOVED, task.scores.get(MEAN_REMOVED))]
@@ -81,6 +86,7 @@ def summary_of(inputs: ReportInputs, facts: Facts, verdicts: Verdicts) -> Summar
             if (row := seats.get(sae_id))
         ),
         verdicts,
+        strip_of(facts),
         _sampled(facts),
     )
 

@@ -14,6 +14,8 @@ Outcome = Literal["supports", "refutes", "open", "left out"]
 VERDICTS: tuple[Verdict, ...] = ("refuted", "not measurable here", "not settled", "holds")
 """A claim has the first of these that a deciding part has."""
 
+_IN_ORDER: tuple[Verdict, ...] = ("holds", "refuted", "not settled", "not measurable here")
+
 _NAMED_CASES = 5
 """Cases that a sentence names before it counts the rest."""
 
@@ -211,6 +213,11 @@ class Verdicts:
     """The verdicts on all claims of the paper, in its order."""
 
     claims: tuple[ClaimVerdict, ...]
+
+    @property
+    def counts(self) -> tuple[tuple[Verdict, int], ...]:
+        """Every verdict, from holds on, and how many claims have it."""
+        return tuple((verdict, sum(claim.verdict == verdict for claim in self.claims)) for verdict in _IN_ORDER)
 
     def of(self, claim: int) -> ClaimVerdict:
         """Return the verdict on a claim by its number.

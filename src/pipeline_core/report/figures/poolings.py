@@ -36,35 +36,35 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class MaskBars:
-    """One composed task under mean pooling: a bar a mask and adaptation, (label, kind, score)."""
+class MaskDots:
+    """One composed task under mean pooling: a row a mask and adaptation, (label, kind, score)."""
 
     title: str
     note: str
     chance: float
-    bars: tuple[tuple[str, str, Score], ...]
+    rows: tuple[tuple[str, str, Score], ...]
 
 
 @dataclass(frozen=True)
 class PoolingViews:
-    """One model's grids and bars; bars end at ``scale``, a share."""
+    """One model's grids and dots; axes end at ``scale``, a share."""
 
     model: str
     grids: tuple[Grid, ...]
-    bars: tuple[MaskBars, ...]
+    dots: tuple[MaskDots, ...]
     scale: float
 
 
 def _views(model: str, own: pl.DataFrame) -> PoolingViews:
     mean = own.filter(pl.col("task_id").is_null() & pl.col("composed").is_null())
     composed = own.filter((pl.col("pooling") == "mean") & pl.col("composed"))
-    bars = tuple(
-        MaskBars(facet.title, facet.note, facet.rows["chance"][0], tuple(_bars(facet.rows)))
+    dots = tuple(
+        MaskDots(facet.title, facet.note, facet.rows["chance"][0], tuple(_dots(facet.rows)))
         for facet in facets(composed)
         if facet.task_id is not None
     )
-    highest = max((score.high for task in bars for *_, score in task.bars), default=1.0)
-    return PoolingViews(model, tuple(_grid(method) for method in methods(mean)), bars, max(highest, 1e-9))
+    highest = max((score.high for task in dots for *_, score in task.rows), default=1.0)
+    return PoolingViews(model, tuple(_grid(method) for method in methods(mean)), dots, max(highest, 1e-9))
 
 
 def _grid(method: Method) -> Grid:
@@ -82,7 +82,7 @@ def _grid(method: Method) -> Grid:
     return Grid(method.label, columns, {pooling: tuple(cell(pooling, mask) for mask in MASKS) for pooling in POOLINGS})
 
 
-def _bars(rows: pl.DataFrame) -> list[tuple[str, str, Score]]:
+def _dots(rows: pl.DataFrame) -> list[tuple[str, str, Score]]:
     return [
         (f"{words}, {method.label}", method.colour, _score(row))
         for mask, words in MASKS.items()
@@ -134,7 +134,7 @@ class Poolings(Figure):
             " ".join(_statement(model.name, own) for model, own in found),
             f"At the analysis layer{reading}. Grids: mean hit rate over the tasks, the "
             "highest on test in bold, with the range over the repetitions where there are several; content only leaves "
-            "out instruction and template. Bars: composed queries, mean pooling; thin lines are 95% intervals, dotted "
+            "out instruction and template. Dots: composed queries, mean pooling; lines are 95% intervals, dotted "
             "lines chance.",
             tuple(_views(model.name, own) for model, own in found),
             (answer,),

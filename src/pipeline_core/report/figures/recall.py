@@ -1,4 +1,4 @@
-"""Figure 1: recall by task, raw, with the mean removed, ReAligned, and of the other models."""
+"""Figure 1: recall by task, raw, with the mean removed, ReAligned, and of the other models, as dots with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,42 +16,47 @@ _ROLES = (
     (REALIGN_SUPPORT, "ReAlign, support", "support"),
     (REALIGN_CANDIDATES, "ReAlign", "realign"),
 )
-"""Roles in the order of their bars: name of the bar, class of its colour."""
+"""Roles in the order of their rows: name of the row, class of its colour."""
 
 _READING = " ReAlign: candidates whitened by their own set, as in the paper; “support”: by the support split."
 
 
 @dataclass(frozen=True)
-class TaskBars:
-    """One task: a bar a system, (label, kind, score)."""
+class TaskDots:
+    """One task: a row a system, (label, kind, score); the kind of the studied model's best ends in ``best``."""
 
     task: TaskRecall
-    bars: tuple[tuple[str, str, Score], ...]
+    rows: tuple[tuple[str, str, Score], ...]
 
 
 @dataclass(frozen=True)
-class RecallBars:
-    """Tasks whose bars end at ``scale``, a share."""
+class RecallDots:
+    """Tasks whose axes end at ``scale``, a share."""
 
     scale: float
-    tasks: tuple[TaskBars, ...]
+    tasks: tuple[TaskDots, ...]
 
 
 def common_scale(tasks: Sequence[TaskRecall]) -> float:
-    """Return the share, a multiple of 10%, at which the bars of all tasks end."""
+    """Return the share, a multiple of 10%, at which the axes of all tasks end."""
     highs = [score.high for task in tasks for score in (*task.scores.values(), *task.others.values())]
     return max(0.1, ceil(10 * max(highs, default=1.0)) / 10)
 
 
-def _bars(inputs: ReportInputs, task: TaskRecall) -> TaskBars:
-    own = [(label, kind, task.scores[role]) for role, label, kind in _ROLES if role in task.scores]
+def _dots(inputs: ReportInputs, task: TaskRecall) -> TaskDots:
+    most = max((score.value for score in task.scores.values()), default=0.0)
+    own = [
+        (label, f"{kind} best" if task.scores[role].value == most else kind, task.scores[role])
+        for role, label, kind in _ROLES
+        if role in task.scores
+    ]
     beside = [model for model in inputs.compared if model.name in task.others]
     names = [model.kind if len(inputs.compared) == 1 else model.name for model in beside]
     others = [
         (name, f"model m{n}", task.others[model.name])
         for n, (name, model) in enumerate(zip(names, beside, strict=True), start=1)
     ]
-    return TaskBars(task, (*own, *others))
+    return TaskDots(task, (*own, *others))
 
 
 def _statement(summary: Summary) -> str:
@@ -67,7 +72,7 @@ def _statement(summary: Summary) -> str:
 
 
 class Recall(Figure):
-    """Bars of recall, a panel a task."""
+    """Recall, a panel a task."""
 
     name, place, section = "recall", 10, FINDINGS
     title = "Recall by task"
@@ -80,11 +85,12 @@ class Recall(Figure):
         if not tasks:
             return None
         scale = common_scale(tasks)
+        reading = _READING if any(task.realign for task in tasks) else ""
         return Drawn(
             _statement(drawing.summary),
-            f"Hit rate among the first k (@k), test split; bars end at {percent(scale, 0)}, thin lines are 95% "
-            f"intervals, dotted lines chance.{_READING if any(task.realign for task in tasks) else ''}",
-            RecallBars(scale, tuple(_bars(drawing.inputs, task) for task in tasks)),
+            f"Hit rate among the first k (@k), test split, 0 to {percent(scale, 0)}; lines are 95% intervals, "
+            f"dotted lines chance, the model's best in bold.{reading}",
+            RecallDots(scale, tuple(_dots(drawing.inputs, task) for task in tasks)),
             (drawing.facts.ask("recall"),),
         )
 
