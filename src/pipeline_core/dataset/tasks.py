@@ -15,11 +15,6 @@ Modality = Literal["image", "text", "image_text"]
 SHORT: dict[Modality, str] = {"image": "i", "text": "t", "image_text": "it"}
 """How task types write a modality."""
 
-_PLAIN_PROMPTS: dict[Modality, str] = {
-    "text": prompts.TEXT,
-    "image": prompts.IMAGE,
-    "image_text": prompts.IMAGE_SENTENCE,
-}
 _COMPOSED_PROMPTS: dict[Modality, str] = {
     "image": prompts.IMAGE_QUESTION,
     "text": prompts.IMAGE_SENTENCE,
@@ -81,9 +76,9 @@ class Task:
     Attributes:
         task_id: short name, e.g. ``it2i``.
         query_modality: modality of the queries.
-        candidate_modality: modality of the candidates.
+        candidate_modality: modality of the candidates that answer; a mixed pool holds others, too.
         query_prompt_id: instruction for the queries that have none of their own.
-        candidate_prompt_id: instruction for the candidates.
+        candidate_prompt_id: instruction for the candidates of that modality; others have that of ``prompts.PLAIN``.
         description: the task in one sentence.
         queries: queries of all splits.
         candidates: sample ids of each split's pool; under None, of one that every split searches.
@@ -134,8 +129,8 @@ def task_between(
         candidates: sample ids of each split's pool.
     """
     query, candidate = ({short: modality for modality, short in SHORT.items()}[side] for side in sides.split("2"))
-    asked = _COMPOSED_PROMPTS[candidate] if query == "image_text" else _PLAIN_PROMPTS[query]
-    given = prompts.IMAGE_AND_SENTENCE if query == candidate == "image_text" else _PLAIN_PROMPTS[candidate]
+    asked = _COMPOSED_PROMPTS[candidate] if query == "image_text" else prompts.PLAIN[query]
+    given = prompts.IMAGE_AND_SENTENCE if query == candidate == "image_text" else prompts.PLAIN[candidate]
     return Task(task_id, query, candidate, asked, given, description, queries, candidates)
 
 
@@ -221,7 +216,7 @@ def as_control(task: Task, keep: Literal["image_only", "text_only"], part_of: Ma
         task,
         task_id=f"{task.task_id}_{keep}",
         query_modality=modality,
-        query_prompt_id=_PLAIN_PROMPTS[modality],
+        query_prompt_id=prompts.PLAIN[modality],
         description=f"Control of {task.task_id}: the query's {part} alone.",
         queries=tuple(replace(query, sample_id=part_of[query.sample_id]) for query in task.queries),
         control=keep,

@@ -72,7 +72,12 @@ create table sides as
         join read_candidates r on r.pool = searches.pool and r.id = answers.candidate
     where split <> 'train';
 create table known as select asks as modality from sides union select finds from sides;
-create table searched as select distinct pool, finds as modality from sides;
+-- Of which modalities a pool is searched where one is asked for.
+create table holds as
+    select pool, finds, modality
+    from (select distinct pool, finds from sides) join (select distinct pool, modality from read_candidates) using (pool)
+    where modality = finds or (select mixed from wanted);
+create table searched as select distinct pool, modality from holds;
 create table distractors as
     select r.pool, split, r.modality, r.id
     from read_candidates r semi join searched using (pool, modality)

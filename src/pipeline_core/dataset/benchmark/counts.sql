@@ -20,12 +20,15 @@ left join (
     select task, max(n) > (select queries from wanted) as limited from ordered where published = 'test' group by all
 ) using (task)
 left join (
-    select pool, modality as finds, count(*) as n_found from found join document using (id)
+    select pool, finds, count(*) as n_found from found join document using (id) join holds using (pool, modality)
     where split = 'test' group by all
 ) using (pool, finds)
-left join (select pool, modality as finds, count(*) as n_candidates from read_candidates group by all) using (pool, finds)
 left join (
-    select pool, modality as finds, n > (select distractors from wanted) as drawn from counted where split = 'test'
+    select pool, finds, count(*) as n_candidates from read_candidates join holds using (pool, modality) group by all
+) using (pool, finds)
+left join (
+    select pool, finds, sum(n) > (select distractors from wanted) as drawn
+    from counted join holds using (pool, modality) where split = 'test' group by all
 ) using (pool, finds)
 left join (
     select task, modality as asks, count(*) as n_unanswered from asking

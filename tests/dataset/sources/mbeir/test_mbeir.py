@@ -85,6 +85,27 @@ def test_the_union_pool_is_searched_where_it_is_wanted(read: Read) -> None:
     assert of(read(pool="union"), "candidates", "mscoco_task0_t2i")["test"] == 2 * N_TEST
 
 
+def test_a_mixed_pool_is_searched_whole(read: Read) -> None:
+    built = read(pool="union", mixed=True)
+    whole = (2 + CAPTIONS) * N_TEST
+    for task, other in (("mscoco_task0_t2i", "text"), ("mscoco_task3_i2t", "image")):
+        assert of(built, "candidates", task)["test"] == whole
+        found = built["tasks"].filter(task_id=task).join(built["candidates"], on="pool_id")
+        assert other in set(found.join(built["samples"], on="sample_id")["modality"])
+        assert f"among {whole} of {whole} candidates of every modality." in found["description"][0]
+    assert built["tasks"]["pool_id"].n_unique() == 1
+    assert not built["quarantine"]["reason"].str.contains("no task asks").any()
+
+
+def test_a_sample_of_a_mixed_pool_is_of_the_whole_of_it(read: Read) -> None:
+    built = read(pool="union", mixed=True, queries=2, distractors=5)
+    told = built["tasks"].select("task_id", "queries_of", "candidates_of").sort("task_id")
+    whole = (2 + CAPTIONS) * N_TEST
+    assert told.rows() == [("mscoco_task0_t2i", CAPTIONS * N_TEST, whole), ("mscoco_task3_i2t", N_TEST, whole)]
+    # Two captions ask for a picture each, and two pictures for their captions.
+    assert of(built, "candidates", "mscoco_task0_t2i")["test"] in range(2 * CAPTIONS + 1 + 5, 2 * CAPTIONS + 2 + 5 + 1)
+
+
 def test_a_sample_keeps_right_answers_and_says_what_it_is(read: Read) -> None:
     built = read(queries=3, distractors=2)
     assert of(built, "queries", "mscoco_task0_t2i")["test"] == 3

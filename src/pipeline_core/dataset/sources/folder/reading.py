@@ -50,7 +50,8 @@ def read(root: Path, settings: FolderSettings) -> Dataset:
     made = JudgedTasks()
     if layout.queries:
         documents = document_samples(judged)
-        made = judged_tasks(judged, documents or {name: samples[image_sample(name)] for name in captions.pictures})
+        found = documents or {name: samples[image_sample(name)] for name in captions.pictures}
+        made = judged_tasks(judged, found, mixed=settings.mixed)
     if not (tasks or made.tasks):
         raise DataError(f"the data set {root} asks nothing", "put pictures or queries into the split test")
     return Dataset(
