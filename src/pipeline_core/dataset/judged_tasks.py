@@ -55,7 +55,9 @@ def document_samples(judged: Judged) -> dict[str, Sample]:
     return samples
 
 
-def judged_tasks(judged: Judged, documents: Mapping[str, Sample], *, mixed: bool = False) -> JudgedTasks:
+def judged_tasks(
+    judged: Judged, documents: Mapping[str, Sample], *, mixed: bool = False, asks_all: bool = False
+) -> JudgedTasks:
     """Return the tasks that queries make, each on the splits that have its queries.
 
     Args:
@@ -63,15 +65,20 @@ def judged_tasks(judged: Judged, documents: Mapping[str, Sample], *, mixed: bool
         documents: what they are asked of, by id.
         mixed: pools hold documents of every modality; those of the one asked for are right or wrong, and a query's
             right answers of others are none of its candidates.
+        asks_all: as in ``judge_equal_content_equally``; a query without a judged answer is asked in every task of its
+            name and modality.
     """
     made = JudgedTasks()
     asking = {i: _query_sample(judged, item) for i, item in judged.queries.items()}
     asked: dict[tuple[str, Modality, Modality], list[str]] = defaultdict(list)
-    for query_id, sample in asking.items():
-        if sample.split in EVALUATED_SPLITS:
-            name = judged.queries[query_id].task or _DEFAULT_NAME
-            for modality in sorted({documents[i].modality for i in judged.answers[query_id]}):
-                asked[name, sample.modality, modality].append(query_id)
+    evaluated = [query_id for query_id, sample in asking.items() if sample.split in EVALUATED_SPLITS]
+    of_task = {i: (judged.queries[i].task or _DEFAULT_NAME, asking[i].modality) for i in evaluated}
+    for query_id in evaluated:
+        for modality in sorted({documents[i].modality for i in judged.answers[query_id]}):
+            asked[*of_task[query_id], modality].append(query_id)
+    for query_id in evaluated:
+        for key in (key for key in asked if key[:2] == of_task[query_id] and not judged.answers[query_id]):
+            asked[key].append(query_id)
     pools = {split: {documents[i].sample_id for i in pool} for split, pool in judged.pools.items()}
     for (name, query_modality, candidate_modality), query_ids in sorted(asked.items()):
         pool = {s.sample_id: s for s in documents.values() if mixed or s.modality == candidate_modality}
@@ -92,7 +99,7 @@ def judged_tasks(judged: Judged, documents: Mapping[str, Sample], *, mixed: bool
         task = task_between(sides, f"{name}_{sides}", described, queries, searched or {None: tuple(pool)})
         unasked = sum((i.task or _DEFAULT_NAME, i.modality) == (name, query_modality) for i in judged.unasked)
         task = replace(task, primary_k=judged.primary_k, unanswered=unasked)
-        task = judge_equal_content_equally(task, made.samples)
+        task = judge_equal_content_equally(task, made.samples, asks_all=asks_all)
         made.tasks.append(task)
         if query_modality == "image_text":
             made.tasks += _controls(made, task)

@@ -134,12 +134,17 @@ def task_between(
     return Task(task_id, query, candidate, asked, given, description, queries, candidates)
 
 
-def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Task:
-    """Extend judgements and exclusions to candidates and queries of the same content, and drop unanswerable queries.
+def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample], *, asks_all: bool = False) -> Task:
+    """Extend judgements and exclusions to candidates and queries of the same content; drop unanswerable queries.
 
     Two flags of one look, or two names with the same keywords, cannot be told apart by any model: judging one of
     them wrong would measure luck. An exclusion outweighs a judgement. Judgements are kept as classes: where kinds of
     pictures share their texts, there are more pairs than memory holds.
+
+    Args:
+        task: a task as its source judges it.
+        samples: what asks and can be found, by id.
+        asks_all: unanswerable queries stay.
     """
     ids_of: dict[str | None, dict[Content, list[str]]] = {}
     for split, pool in task.candidates.items():
@@ -163,6 +168,8 @@ def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Ta
         return replace(query, relevant=_Alike(answers[shown(query)], searched, excluded), excluded=excluded)
 
     asked = [*map(judged, task.queries)]
+    if asks_all:
+        return replace(task, queries=tuple(asked))
     dropped = sum(not query.relevant and query.split == "test" for query in asked)
     kept = tuple(query for query in asked if query.relevant)
     return replace(task, queries=kept, unanswered=task.unanswered + dropped)

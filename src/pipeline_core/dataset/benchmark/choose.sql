@@ -26,9 +26,11 @@ create table answers as
             join searches on searches.task = asking.task and searches.published = asking.published
         where "right" and not judged
     ) group by all;
-insert into faults
-    select place(seq), 'no judged answer', false
-    from asking anti join answers on answers.task = asking.task and answers.query = asking.id;
+create table unjudged as
+    select asking.* from asking anti join answers on answers.task = asking.task and answers.query = asking.id;
+create table unasked as
+    from unjudged where published = 'train' or not (select asks_all and queries is null from wanted);
+insert into faults select place(seq), 'no judged answer', false from unasked;
 
 -- The order is that of digests of answers, so that queries with one answer keep together.
 create table ordered as
@@ -55,6 +57,7 @@ create table chosen as
     )
     qualify row_number() over (partition by task, split order by place_in)
         <= coalesce((select queries from wanted), n);
+insert into chosen select task, published, id, published from unjudged anti join unasked using (task, id);
 
 create table needed as
     select distinct pool, split, candidate

@@ -5,7 +5,7 @@ create table pools as
 create table asked as
     select distinct task_id, pool_id, q.sample_id as query_id, q.id, q.split, prompt, q.content, q.look
     from tasks join question q on q.task = tasks.task and q.modality = asks
-        join answered a on a.task = q.task and a.query = q.id and a.modality = finds
+        join asks_for a on a.task = q.task and a.id = q.id and a.finds = tasks.finds
         left join told on told.task = q.task and told.id = q.id
     where q.split <> 'train' and control = 'none';
 create table rightly as
@@ -30,7 +30,8 @@ create table relevant as
             and g.prompt is not distinct from a.prompt
         join pools p on p.pool_id = a.pool_id and p.split = a.split and p.content = g.content
         anti join excluded e on e.task_id = a.task_id and e.query_id = a.query_id and e.sample_id = p.sample_id;
-delete from asked where (task_id, query_id) not in (select (task_id, query_id) from relevant);
+delete from asked
+    where (task_id, query_id) not in (select (task_id, query_id) from relevant) and not (select asks_all from wanted);
 
 create table splits as
     select sample_id, arg_max(split, later(split)) as split from (

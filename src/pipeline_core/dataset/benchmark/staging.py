@@ -45,6 +45,7 @@ class Wanted:
         distractors: most candidates of a pool beside right answers and hard negatives.
         key: decides which.
         mixed: a pool is searched whole, not only its candidates of the modality that is asked for.
+        asks_all: queries that nothing usable answers are asked, unless they are a sample.
     """
 
     support: int
@@ -52,6 +53,7 @@ class Wanted:
     distractors: int | None
     key: str
     mixed: bool = False
+    asks_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ class Staging:
         self._run("create.sql")
         self.database.execute(
             "create table wanted as "
-            "select ? as support, ?::bigint as queries, ?::bigint as distractors, ? as key, ? as mixed",
-            [wanted.support, wanted.queries, wanted.distractors, wanted.key, wanted.mixed],
+            "select ? as support, ?::bigint as queries, ?::bigint as distractors, ? as key, ? as mixed, ? as asks_all",
+            [wanted.support, wanted.queries, wanted.distractors, wanted.key, wanted.mixed, wanted.asks_all],
         )
         self._files = 0
 

@@ -197,6 +197,20 @@ def test_queries_that_nothing_usable_answers_are_counted(root: Path, read: Read)
     assert told["mscoco_task0_t2i"] in (CAPTIONS, CAPTIONS + 1)
 
 
+def test_queries_that_nothing_usable_answers_may_be_asked(root: Path, read: Read) -> None:
+    change(root, POOL, "mbeir_images/016.png", "mbeir_images/absent.png")
+    lines = (root / QRELS).read_text().splitlines(keepends=True)
+    (root / QRELS).write_text("".join(line.replace(" 1 0", " 0 0") if line in lines[1:3] else line for line in lines))
+    built = read(max_quarantine_share=0.5, unanswered="asked", instructions="own", tasks=["mscoco_task0"])
+    assert of(built, "queries", "mscoco_task0_t2i")["test"] == CAPTIONS * N_TEST
+    assert built["tasks"]["unanswered"].to_list() == [0]
+    answered = built["qrels"].join(built["queries"].filter(split="test"), on="query_id")["query_id"].n_unique()
+    assert answered == CAPTIONS * N_TEST - 3
+    assert built["queries"].filter(split="test")["prompt_id"].n_unique() == 1
+    (words,) = built["tasks"]["description"]
+    assert f"{CAPTIONS * N_TEST} of {CAPTIONS * N_TEST} queries" in words
+
+
 @pytest.mark.parametrize(
     ("changes", "spoil", "words"),
     [
