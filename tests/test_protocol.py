@@ -15,6 +15,7 @@ def test_it_switches_on_every_variant_of_every_model() -> None:
         assert (model.hidden_state, model.text_picture) == ("released", "released")
     scoring = config.section("scoring")
     assert (scoring.denominator, scoring.ks) == ("all", (1, 5, 10))
+    assert config.section("dataset").unanswered == "asked"
     assert config.section("protocol").told == "protocol: paper"
     assert AnalysisConfig(protocol="paper") == config
 
@@ -23,7 +24,7 @@ def test_without_it_nothing_is_switched_on() -> None:
     config = AnalysisConfig()
     assert config == load_config(settings=("protocol=own",))
     assert {(m.dtype, m.hidden_state, m.text_picture) for m in config.models} == {("float32", "normed", "none")}
-    assert config.section("scoring").denominator == "judged"
+    assert (config.section("scoring").denominator, config.section("dataset").unanswered) == ("judged", "left_out")
 
 
 def test_a_setting_that_is_given_stays_and_is_told() -> None:

@@ -95,7 +95,8 @@ def test_default_prompts_are_those_of_single_modality_tasks() -> None:
 
 
 def test_training_samples_without_an_instruction_are_told(tables: DatasetTables) -> None:
-    lonely = tables.samples.with_columns(modality=pl.lit("image_text"))
+    trains = pl.col("split") == "train"
+    lonely = tables.samples.with_columns(modality=pl.when(trains).then(pl.lit("image_text")).otherwise("modality"))
     tasks = tables.tasks.filter(pl.col("task_id") == "t2i")
     with pytest.raises(DataError, match="no task has samples of modality image_text"):
         needed_requests(DatasetTables(lonely, tasks, tables.queries, tables.candidates, tables.prompts), True)

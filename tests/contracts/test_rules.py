@@ -91,6 +91,7 @@ BROKEN: dict[str, list[Break]] = {
         add("qrels", relevance=0),
         add("qrels", query_id="q9"),
         add("qrels", sample_id="image:cat"),
+        add("qrels", sample_id="name:dog"),
         add("prompts", text=""),
         add("quarantine", reason=""),
     ],

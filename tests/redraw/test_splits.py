@@ -1,5 +1,6 @@
 """Held-out groups drawn anew: everything follows its group, and train and test are left alone."""
 
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -61,6 +62,19 @@ def test_train_and_test_are_left_as_they_are(emoji: Built, redrawn: Built) -> No
         assert before.equals(after), name
     for name in ("tasks", "prompts", "quarantine"):
         assert emoji[name].equals(redrawn[name]), name
+
+
+def test_queries_that_nothing_answers_stay_where_all_are_asked(emoji: Built, tmp_path: Path) -> None:
+    """The task i2i, of which one query in the validation split loses its judgements."""
+    lost = emoji["queries"].filter(task_id="i2i", split="validation").head(1)
+    for name, gone in (("asked", lost), ("left_out", lost.clear())):
+        folder = tmp_path / name
+        shutil.copytree(emoji.folder, folder)
+        write_table(folder, "qrels", emoji["qrels"].join(gone, on=KEY, how="anti"))
+        built = redraw(Built(folder, emoji.tables), 1, tmp_path / f"{name}-redrawn")
+        silent = built["queries"].join(built["qrels"], on=KEY, how="anti")
+        assert silent.is_empty() is (name == "left_out")
+        assert silent.join(lost, on=KEY, how="semi").height == gone.height
 
 
 def test_only_the_split_of_a_sample_changes(emoji: Built, redrawn: Built) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,6 +162,16 @@ def test_the_longest_unused_spectrum_makes_room(embeddings: VectorBlocks):
     spectra.of(sets[2], False)
     assert spectra.of(sets[0], False) is first
     assert spectra.of(sets[1], False) is not second
+
+
+def test_candidates_of_a_mixed_pool_are_read_each_under_its_own_prompt(embeddings: VectorBlocks, study: Study):
+    pool = Judgements(study.dataset).pool("t2i", "test")
+    found, under = ("image:test0001", "text:test0000", "text:test0001"), ("image", "text", "text")
+    lost = np.array([1])
+    mixed = replace(pool, candidate_ids=found, candidate_prompts=under, lost_candidates=lost)
+    vectors = TaskVectors(embeddings, {"test": mixed}, "image").of("test", "candidates")
+    rows = embeddings.rows_of([found[0], found[2]], ["image", "text"])
+    np.testing.assert_array_equal(vectors, embeddings.take(rows))
 
 
 def test_too_few_vectors_are_refused_by_the_name_of_task_and_part(embeddings: VectorBlocks, study: Study):

@@ -5,7 +5,7 @@ what an uninterrupted one gives.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +13,8 @@ from pathlib import Path
 import polars as pl
 
 from pipeline_core.activations.vectors import PLAIN_PROMPT
+from pipeline_core.dataset.pools import searched
+from pipeline_core.dataset.prompts import PLAIN
 from pipeline_core.errors import DataError
 from pipeline_core.schema.parquet import read_table
 
@@ -128,12 +130,11 @@ def needed_requests(tables: DatasetTables, prompts: bool, training_alone: bool =
     """
     columns = ["sample_id", "prompt_id"]
     queries = tables.queries.select(columns)
-    candidates = tables.candidates.join(tables.tasks, on="pool_id").select("sample_id", prompt_id="candidate_prompt_id")
+    candidates = searched(tables.tasks, tables.candidates, tables.samples)
     keeping = [_TRAIN, _HELD_OUT] if training_alone else [_TRAIN]
     train = tables.samples.filter(pl.col("split").is_in(keeping))
-    training = train.select(
-        "sample_id", prompt_id=pl.col("modality").replace_strict(default_prompts(tables.tasks), default=None)
-    )
+    known = {modality: PLAIN[modality] for modality in candidates["modality"].unique()} | default_prompts(tables.tasks)
+    training = train.select("sample_id", prompt_id=pl.col("modality").replace_strict(known, default=None))
     if training["prompt_id"].null_count():
         modality = train.filter(training["prompt_id"].is_null())["modality"][0]
         raise DataError(f"no task has samples of modality {modality}", "give the data set a task that uses them")
@@ -162,7 +163,7 @@ def needed_requests(tables: DatasetTables, prompts: bool, training_alone: bool =
     ]
 
 
-def default_prompts(tasks: pl.DataFrame) -> Mapping[str, str]:
+def default_prompts(tasks: pl.DataFrame) -> dict[str, str]:
     """Return the instruction under which samples of each modality are embedded for training.
 
     It is the one used most by tasks between single modalities; by other tasks only if there are none. Ties go to the

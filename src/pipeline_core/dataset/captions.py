@@ -212,7 +212,9 @@ def captioned_data(root: Path, captions: Iterable[Caption], settings: CaptionedS
     rows = _all_or_none_split(captions, root)
     screened = _support_set_aside(screen_captions(rows, settings.max_quarantine_share), settings.support)
     samples, pairs = caption_samples(screened, settings.seed)
-    tasks = tuple(judge_equal_content_equally(task, samples) for task in caption_tasks(samples, pairs))
+    tasks = tuple(
+        judge_equal_content_equally(task, samples, asks_all=settings.asks_all) for task in caption_tasks(samples, pairs)
+    )
     if not tasks:
         raise DataError(f"the data set {root} asks nothing: all is in the split train", "set dataset.splits=drawn")
     return Dataset(tuple(samples.values()), pairs, tasks, screened.quarantine, root, published=screened.published)

@@ -46,14 +46,14 @@ class Judged:
     """What is asked, what it is asked of, and what is right.
 
     Attributes:
-        queries: queries with an answer, by id.
+        queries: queries with an answer, by id; those that nothing usable answers too, where they are asked.
         documents: the corpus by id; empty if the captioned pictures are the corpus.
         pictures: those of captions, queries and documents, by path below the folder.
         answers: for each query, its documents and how well they answer, 1 or more.
         splits: of each query.
         pools: for each split, the documents that its queries are asked of; empty if all are asked of all.
         quarantine: (line, reason) of what was left out.
-        unasked: queries of the test split that nothing usable answers, or whose picture cannot be read.
+        unasked: queries of the test split that are not asked, as nothing usable answers them or they cannot be read.
         primary_k: the cut-off that the tasks are read at.
         about: how the tasks' descriptions begin.
         among: how they end: what is searched.

@@ -55,39 +55,51 @@ def document_samples(judged: Judged) -> dict[str, Sample]:
     return samples
 
 
-def judged_tasks(judged: Judged, documents: Mapping[str, Sample]) -> JudgedTasks:
+def judged_tasks(
+    judged: Judged, documents: Mapping[str, Sample], *, mixed: bool = False, asks_all: bool = False
+) -> JudgedTasks:
     """Return the tasks that queries make, each on the splits that have its queries.
 
     Args:
         judged: queries and answers.
         documents: what they are asked of, by id.
+        mixed: pools hold documents of every modality; those of the one asked for are right or wrong, and a query's
+            right answers of others are none of its candidates.
+        asks_all: as in ``judge_equal_content_equally``; a query without a judged answer is asked in every task of its
+            name and modality.
     """
     made = JudgedTasks()
     asking = {i: _query_sample(judged, item) for i, item in judged.queries.items()}
     asked: dict[tuple[str, Modality, Modality], list[str]] = defaultdict(list)
-    for query_id, sample in asking.items():
-        if sample.split in EVALUATED_SPLITS:
-            name = judged.queries[query_id].task or _DEFAULT_NAME
-            for modality in sorted({documents[i].modality for i in judged.answers[query_id]}):
-                asked[name, sample.modality, modality].append(query_id)
+    evaluated = [query_id for query_id, sample in asking.items() if sample.split in EVALUATED_SPLITS]
+    of_task = {i: (judged.queries[i].task or _DEFAULT_NAME, asking[i].modality) for i in evaluated}
+    for query_id in evaluated:
+        for modality in sorted({documents[i].modality for i in judged.answers[query_id]}):
+            asked[*of_task[query_id], modality].append(query_id)
+    for query_id in evaluated:
+        for key in (key for key in asked if key[:2] == of_task[query_id] and not judged.answers[query_id]):
+            asked[key].append(query_id)
     pools = {split: {documents[i].sample_id for i in pool} for split, pool in judged.pools.items()}
     for (name, query_modality, candidate_modality), query_ids in sorted(asked.items()):
-        pool = {sample.sample_id: sample for sample in documents.values() if sample.modality == candidate_modality}
+        pool = {s.sample_id: s for s in documents.values() if mixed or s.modality == candidate_modality}
         shown: dict[str, list[Sample]] = defaultdict(list)
         for sample in pool.values():
             if sample.picture:
                 shown[sample.picture.look].append(sample)
-        queries = tuple(_query(judged, made, i, asking[i], documents, pool, shown) for i in query_ids)
+        queries = tuple(
+            _query(judged, made, i, asking[i], documents, pool, shown, candidate_modality) for i in query_ids
+        )
         made.samples |= pool | {asking[i].sample_id: asking[i] for i in query_ids}
         sides = f"{SHORT[query_modality]}2{SHORT[candidate_modality]}"
-        described = f"{judged.about}: {_words(query_modality)} to {_words(candidate_modality)}, {judged.among}."
+        among = f"{judged.among}{', of every modality' * mixed}"
+        described = f"{judged.about}: {_words(query_modality)} to {_words(candidate_modality)}, {among}."
         searched: dict[str | None, tuple[str, ...]] = {
             split: tuple(i for i in pool if i in ids) for split, ids in pools.items()
         }
         task = task_between(sides, f"{name}_{sides}", described, queries, searched or {None: tuple(pool)})
         unasked = sum((i.task or _DEFAULT_NAME, i.modality) == (name, query_modality) for i in judged.unasked)
         task = replace(task, primary_k=judged.primary_k, unanswered=unasked)
-        task = judge_equal_content_equally(task, made.samples)
+        task = judge_equal_content_equally(task, made.samples, asks_all=asks_all)
         made.tasks.append(task)
         if query_modality == "image_text":
             made.tasks += _controls(made, task)
@@ -108,6 +120,7 @@ def _query(
     documents: Mapping[str, Sample],
     pool: Mapping[str, Sample],
     shown: Mapping[str, list[Sample]],
+    wanted: Modality,
 ) -> Query:
     """Return a query: its own picture is excluded unless it is an answer, as nobody looks for what they show.
 
@@ -119,12 +132,14 @@ def _query(
         documents: what can be found, by id.
         pool: those of the task, by sample id.
         shown: those of the task by look.
+        wanted: the modality that is asked for.
     """
     answers = {documents[i].sample_id: score for i, score in judged.answers[query_id].items()}
-    relevant = {i: score for i, score in answers.items() if i in pool}
+    relevant = {i: score for i, score in answers.items() if i in pool and pool[i].modality == wanted}
     right = {pool[i].content for i in relevant}
     alike = shown.get(sample.picture.look, ()) if sample.picture else ()
     excluded = frozenset(other.sample_id for other in alike if other.content not in right)
+    excluded |= (answers.keys() & pool.keys()) - relevant.keys()
     prompt = judged.queries[query_id].prompt
     prompt_id = None
     if prompt:

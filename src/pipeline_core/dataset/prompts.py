@@ -14,3 +14,6 @@ PROMPTS = {
     IMAGE_AND_SENTENCE: "Summarize the above image and the sentence in one word:",
 }
 """Instruction of each ``prompt_id``; which side of which task uses which is told by the tasks table."""
+
+PLAIN = {"text": TEXT, "image": IMAGE, "image_text": IMAGE_SENTENCE}
+"""The instruction of what a sample of a modality is by itself, whatever is asked."""

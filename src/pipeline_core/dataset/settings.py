@@ -38,11 +38,21 @@ class DatasetSettings(Section):
     name: str = Field(description="Which data set.")
     max_quarantine_share: Unit = Field(0.05, description="Share of bad rows above which the run fails.")
     seed: int = Field(0, ge=0, description="Redraws support and validation; train and test never change.")
+    unanswered: Literal["left_out", "asked"] = Field(
+        "left_out",
+        description="Queries that nothing usable answers: left_out; asked, as the paper's code does: no score is of "
+        "them, and the statistics of queries are of them too.",
+    )
 
     @property
     def label(self) -> str:
         """What people call it."""
         return self.name
+
+    @property
+    def asks_all(self) -> bool:
+        """Whether queries that nothing usable answers are asked."""
+        return self.unanswered == "asked"
 
     def for_data(self, data: Section) -> Section:
         """Return the other data."""

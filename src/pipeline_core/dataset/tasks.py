@@ -15,11 +15,6 @@ Modality = Literal["image", "text", "image_text"]
 SHORT: dict[Modality, str] = {"image": "i", "text": "t", "image_text": "it"}
 """How task types write a modality."""
 
-_PLAIN_PROMPTS: dict[Modality, str] = {
-    "text": prompts.TEXT,
-    "image": prompts.IMAGE,
-    "image_text": prompts.IMAGE_SENTENCE,
-}
 _COMPOSED_PROMPTS: dict[Modality, str] = {
     "image": prompts.IMAGE_QUESTION,
     "text": prompts.IMAGE_SENTENCE,
@@ -81,9 +76,9 @@ class Task:
     Attributes:
         task_id: short name, e.g. ``it2i``.
         query_modality: modality of the queries.
-        candidate_modality: modality of the candidates.
+        candidate_modality: modality of the candidates that answer; a mixed pool holds others, too.
         query_prompt_id: instruction for the queries that have none of their own.
-        candidate_prompt_id: instruction for the candidates.
+        candidate_prompt_id: instruction for the candidates of that modality; others have that of ``prompts.PLAIN``.
         description: the task in one sentence.
         queries: queries of all splits.
         candidates: sample ids of each split's pool; under None, of one that every split searches.
@@ -134,17 +129,22 @@ def task_between(
         candidates: sample ids of each split's pool.
     """
     query, candidate = ({short: modality for modality, short in SHORT.items()}[side] for side in sides.split("2"))
-    asked = _COMPOSED_PROMPTS[candidate] if query == "image_text" else _PLAIN_PROMPTS[query]
-    given = prompts.IMAGE_AND_SENTENCE if query == candidate == "image_text" else _PLAIN_PROMPTS[candidate]
+    asked = _COMPOSED_PROMPTS[candidate] if query == "image_text" else prompts.PLAIN[query]
+    given = prompts.IMAGE_AND_SENTENCE if query == candidate == "image_text" else prompts.PLAIN[candidate]
     return Task(task_id, query, candidate, asked, given, description, queries, candidates)
 
 
-def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Task:
-    """Extend judgements and exclusions to candidates and queries of the same content, and drop unanswerable queries.
+def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample], *, asks_all: bool = False) -> Task:
+    """Extend judgements and exclusions to candidates and queries of the same content; drop unanswerable queries.
 
     Two flags of one look, or two names with the same keywords, cannot be told apart by any model: judging one of
     them wrong would measure luck. An exclusion outweighs a judgement. Judgements are kept as classes: where kinds of
     pictures share their texts, there are more pairs than memory holds.
+
+    Args:
+        task: a task as its source judges it.
+        samples: what asks and can be found, by id.
+        asks_all: unanswerable queries stay.
     """
     ids_of: dict[str | None, dict[Content, list[str]]] = {}
     for split, pool in task.candidates.items():
@@ -168,6 +168,8 @@ def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample]) -> Ta
         return replace(query, relevant=_Alike(answers[shown(query)], searched, excluded), excluded=excluded)
 
     asked = [*map(judged, task.queries)]
+    if asks_all:
+        return replace(task, queries=tuple(asked))
     dropped = sum(not query.relevant and query.split == "test" for query in asked)
     kept = tuple(query for query in asked if query.relevant)
     return replace(task, queries=kept, unanswered=task.unanswered + dropped)
@@ -221,7 +223,7 @@ def as_control(task: Task, keep: Literal["image_only", "text_only"], part_of: Ma
         task,
         task_id=f"{task.task_id}_{keep}",
         query_modality=modality,
-        query_prompt_id=_PLAIN_PROMPTS[modality],
+        query_prompt_id=prompts.PLAIN[modality],
         description=f"Control of {task.task_id}: the query's {part} alone.",
         queries=tuple(replace(query, sample_id=part_of[query.sample_id]) for query in task.queries),
         control=keep,

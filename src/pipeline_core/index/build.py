@@ -10,6 +10,7 @@ import pyarrow as pa
 from lancedb.index import HnswSq, IvfFlat
 
 from pipeline_core.activations.vectors import Matrix, load_embeddings
+from pipeline_core.dataset.pools import searched
 from pipeline_core.errors import DataError
 from pipeline_core.index.items import Items, asked_groups, find_items, support_queries
 from pipeline_core.index.measure import measure_recall
@@ -53,7 +54,7 @@ def build_index(
     names = ("samples", "tasks", "candidates", "queries", "pairs")
     samples, tasks, candidates, queries, pairs = (read_table(dataset, name) for name in names)
     embeddings = load_embeddings(activations, rep_id)
-    items = find_items(embeddings, samples, candidates.join(tasks, on="pool_id"), pairs)
+    items = find_items(embeddings, samples, searched(tasks, candidates, samples), pairs)
     tasks = tasks.filter(pl.col("control") == "none").sort("task_id")
     sides: dict[str, Map] = {
         group: realign(spectrum(vectors), paper.beta, paper.eps)

@@ -44,10 +44,10 @@ def find_items(embeddings: VectorBlocks, samples: pl.DataFrame, asked: pl.DataFr
     Args:
         embeddings: of one representation.
         samples: of the data set.
-        asked: candidates with their tasks.
+        asked: candidates, each under its instruction.
         pairs: pictures with their texts.
     """
-    candidates = asked.select("sample_id", prompt_id="candidate_prompt_id").unique()
+    candidates = asked.select("sample_id", "prompt_id")
     members = pl.concat([pairs.select(sample_id="image_id"), pairs.select(sample_id="text_id")]).unique()
     is_candidate = pl.struct("sample_id", "prompt_id").is_in(candidates.to_struct("pair").implode()) | (
         (pl.col("prompt_id") == PLAIN_PROMPT) & pl.col("sample_id").is_in(candidates["sample_id"].implode())

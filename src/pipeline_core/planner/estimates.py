@@ -17,6 +17,7 @@ import yaml
 
 from pipeline_core.activations.plan import DatasetTables, needed_requests
 from pipeline_core.activations.vectors import PLAIN_PROMPT
+from pipeline_core.dataset.pools import searched
 from pipeline_core.errors import LensError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.families import FAMILIES
@@ -170,8 +171,8 @@ def count_rows(dataset: Path, prompts: bool, training_alone: bool = False) -> Co
     """Count the rows of a built data set, and what must be embedded by models that follow instructions or do not."""
     tables = DatasetTables.read(dataset)
     requests = needed_requests(tables, prompts, training_alone)
-    asked = tables.candidates.join(tables.tasks, on="pool_id")
-    prompt = pl.col("candidate_prompt_id") if prompts else pl.lit(PLAIN_PROMPT)
+    asked = searched(tables.tasks, tables.candidates, tables.samples)
+    prompt = pl.col("prompt_id") if prompts else pl.lit(PLAIN_PROMPT)
     answers = set(asked.select("sample_id", prompt).unique().iter_rows())
     n = max(len(requests), 1)
     return Counts(

@@ -22,6 +22,7 @@ _OF_MODELS: Mapping[str, Any] = {
 
 _PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
     "paper": {
+        "dataset": {"unanswered": "asked"},
         "model": _OF_MODELS,
         "compare_with": _OF_MODELS,
         "activations": {"layer": None},

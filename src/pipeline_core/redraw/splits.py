@@ -34,7 +34,8 @@ def redraw_splits(dataset: Path, seed: int, folder: Path) -> None:
 
     Equal content that comes to share a split is judged alike. Content is the text and the digest of the picture's file:
     pictures that look the same in different files share a group already. A query that loses its sample or its relevant
-    candidates is dropped, from its task and from the task's controls.
+    candidates is dropped, from its task and from the task's controls; without candidates alone it
+    stays in a data set that asks what nothing answers.
 
     Splits that were given with the data stay as they are: a benchmark keeps those that it was published with.
 
@@ -102,12 +103,14 @@ def _moved(tables: Tables, splits: dict[str, str]) -> Tables:
     qrels, exclusions = (
         table.rename({"task_id": "family"}).join(families, on="family").drop("family") for table in (qrels, exclusions)
     )
+    answered = queries.join(qrels, on=_QUERY, how="semi")
+    asks_all = not tables["queries"].join(tables["qrels"], on=_QUERY, how="anti").is_empty()
     moved = {
         "candidates": candidates,
         "pairs": held_out["pairs"].drop("split").join(split_of, left_on="image_id", right_on="sample_id"),
-        "queries": queries.join(qrels, on=_QUERY, how="semi"),
+        "queries": queries if asks_all else answered,
         "qrels": qrels,
-        "exclusions": exclusions.join(qrels, on=_QUERY, how="semi"),
+        "exclusions": exclusions.join(queries if asks_all else answered, on=_QUERY, how="semi"),
     }
     joined = {name: pl.concat([fixed[name], rows.select(fixed[name].columns)]) for name, rows in moved.items()}
     return tables | joined | {"samples": samples}

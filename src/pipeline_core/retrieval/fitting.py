@@ -73,7 +73,7 @@ class TaskVectors:
         Args:
             embeddings: of one representation, that of the queries where there are two.
             pools: of one task, by split.
-            candidate_prompt_id: prompt that the task's candidates are embedded under.
+            candidate_prompt_id: prompt that the task's candidates are embedded under, unless a pool tells each one's.
             spectra: those of ``embeddings`` that tasks share; without it, this task keeps its own.
             of_candidates: those of the candidates' representation, where it is another; nothing is fitted jointly then.
 
@@ -94,7 +94,9 @@ class TaskVectors:
                 )
             )
             self._rows[split, "queries"] = embeddings.rows_of(samples, prompts)
-            self._rows[split, "candidates"] = self._spectra["candidates"].vectors.rows_of(found, candidate_prompt_id)
+            under = [pool.candidate_prompts[row] for row in pool.candidates] if pool.candidate_prompts else None
+            of_found = self._spectra["candidates"].vectors
+            self._rows[split, "candidates"] = of_found.rows_of(found, under or candidate_prompt_id)
         self._vectors = {part: self._spectra[part[1]].vectors.take(rows) for part, rows in self._rows.items()}
 
     def can_fit(self, system: System) -> bool:

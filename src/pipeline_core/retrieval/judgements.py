@@ -11,6 +11,7 @@ import polars as pl
 
 from pipeline_core.activations.limits import Limits
 from pipeline_core.activations.vectors import Matrix
+from pipeline_core.dataset.pools import CANDIDATE_PROMPT
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.search import NEVER, Pairs, SearchResult, rank, search
 from pipeline_core.schema.parquet import read_table
@@ -43,6 +44,7 @@ class Pool:
         lost_queries: rows of the queries that the model could not embed. They are misses: models that are compared have
             the same queries.
         lost_candidates: rows of the candidates that it could not embed, which are in no list.
+        candidate_prompts: prompt that each candidate is embedded under; empty where all are under the task's.
     """
 
     task_id: str
@@ -58,6 +60,7 @@ class Pool:
     unanswered: int = 0
     lost_queries: Rows = field(default_factory=_no_rows)
     lost_candidates: Rows = field(default_factory=_no_rows)
+    candidate_prompts: tuple[str, ...] = ()
 
     @cached_property
     def n_relevant(self) -> npt.NDArray[np.int64]:
@@ -141,15 +144,15 @@ class Judgements:
     def __init__(self, dataset: Path, limits: Limits | None = None) -> None:
         """Read the tables of a dataset artifact, as they hold for a model with limits."""
         self.tasks = read_table(dataset, "tasks").sort("task_id")
-        searched = self.tasks.select("task_id", "pool_id", "candidate_prompt_id").iter_rows()
-        self._searched = {task_id: (pool_id, prompt_id) for task_id, pool_id, prompt_id in searched}
+        searched = self.tasks.select("task_id", "pool_id", "candidate_modality", "candidate_prompt_id").iter_rows()
+        self._searched = {task_id: told for task_id, *told in searched}
         self._unanswered = dict(self.tasks.select("task_id", "unanswered").iter_rows())
         self._limits = limits or Limits.none()
         self._queries = read_table(dataset, "queries")
         self._candidates = read_table(dataset, "candidates")
         self._exclusions = read_table(dataset, "exclusions")
         self._qrels = read_table(dataset, "qrels").filter(pl.col("relevance") >= 1)
-        self._samples = read_table(dataset, "samples", ["sample_id", "group", "sha256"])
+        self._samples = read_table(dataset, "samples", ["sample_id", "group", "sha256", "modality"])
 
     def asks_in(self, task_id: str, split: str) -> bool:
         """Return whether a task has queries in a split."""
@@ -162,11 +165,16 @@ class Judgements:
             DataError: there are no queries or no candidates.
         """
         task, here = pl.col("task_id") == task_id, pl.col("split") == split
-        pool_id, prompt_id = self._searched[task_id]
+        pool_id, modality, prompt_id = self._searched[task_id]
         queries = self._queries.filter(task, here).sort("query_id").with_row_index("query")
         pool = pl.col("pool_id") == pool_id
         candidates = self._candidates.filter(pool, here | pl.col("split").is_null()).sort("sample_id")
-        candidates = candidates.with_row_index("candidate").with_columns(prompt_id=pl.lit(prompt_id))
+        candidates = candidates.with_row_index("candidate").join(
+            self._samples.select("sample_id", "modality"), on="sample_id", how="left", maintain_order="left"
+        )
+        asked_for = {"candidate_modality": pl.lit(modality), "candidate_prompt_id": pl.lit(prompt_id)}
+        candidates = candidates.with_columns(**asked_for).with_columns(prompt_id=CANDIDATE_PROMPT)
+        mixed = candidates["prompt_id"].n_unique() > 1
         for rows, name in ((queries, "queries"), (candidates, "candidates")):
             if rows.is_empty():
                 raise DataError(
@@ -202,6 +210,7 @@ class Judgements:
             self._unanswered[task_id] if split == "test" else 0,
             queries.filter("refused")["query"].to_numpy().astype(np.int64),
             candidates.filter("refused")["candidate"].to_numpy().astype(np.int64),
+            tuple(candidates["prompt_id"]) if mixed else (),
         )
 
     def _alike(self, judged: pl.DataFrame, queries: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:

@@ -26,9 +26,11 @@ create table answers as
             join searches on searches.task = asking.task and searches.published = asking.published
         where "right" and not judged
     ) group by all;
-insert into faults
-    select place(seq), 'no judged answer', false
-    from asking anti join answers on answers.task = asking.task and answers.query = asking.id;
+create table unjudged as
+    select asking.* from asking anti join answers on answers.task = asking.task and answers.query = asking.id;
+create table unasked as
+    from unjudged where published = 'train' or not (select asks_all and queries is null from wanted);
+insert into faults select place(seq), 'no judged answer', false from unasked;
 
 -- The order is that of digests of answers, so that queries with one answer keep together.
 create table ordered as
@@ -55,6 +57,7 @@ create table chosen as
     )
     qualify row_number() over (partition by task, split order by place_in)
         <= coalesce((select queries from wanted), n);
+insert into chosen select task, published, id, published from unjudged anti join unasked using (task, id);
 
 create table needed as
     select distinct pool, split, candidate
@@ -72,7 +75,12 @@ create table sides as
         join read_candidates r on r.pool = searches.pool and r.id = answers.candidate
     where split <> 'train';
 create table known as select asks as modality from sides union select finds from sides;
-create table searched as select distinct pool, finds as modality from sides;
+-- Of which modalities a pool is searched where one is asked for.
+create table holds as
+    select pool, finds, modality
+    from (select distinct pool, finds from sides) join (select distinct pool, modality from read_candidates) using (pool)
+    where modality = finds or (select mixed from wanted);
+create table searched as select distinct pool, modality from holds;
 create table distractors as
     select r.pool, split, r.modality, r.id
     from read_candidates r semi join searched using (pool, modality)

@@ -2,8 +2,7 @@
 create table found as
     select r.pool, split, r.id
     from needed join read_candidates r on r.pool = needed.pool and r.id = needed.candidate
-    where r.modality in (from known)
-        and (split = 'train' or (r.pool, r.modality) in (from searched))
+    where case when split = 'train' then r.modality in (from known) else (r.pool, r.modality) in (from searched) end
     union all
     select pool, split, id from distractors;
 insert into faults

@@ -2,6 +2,7 @@
 create table told as
     select task, id, asks, finds, collection, text as prompt from (
         select q.task, q.id, split_part(q.id, ':', 1) as collection, q.modality as asks,
-               arg_min(a.modality, a.id) as finds
-        from question q join answered a on a.task = q.task and a.query = q.id group by all
+               coalesce(arg_min(a.modality, a.id), min(f.finds)) as finds
+        from question q join asks_for f using (task, id) left join answered a on a.task = q.task and a.query = q.id
+        group by all
     ) left join instructions using (collection, asks, finds);

@@ -44,12 +44,16 @@ class Wanted:
         queries: most queries of a task and split.
         distractors: most candidates of a pool beside right answers and hard negatives.
         key: decides which.
+        mixed: a pool is searched whole, not only its candidates of the modality that is asked for.
+        asks_all: queries that nothing usable answers are asked, unless they are a sample.
     """
 
     support: int
     queries: int | None
     distractors: int | None
     key: str
+    mixed: bool = False
+    asks_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,9 @@ class Staging:
         )
         self._run("create.sql")
         self.database.execute(
-            "create table wanted as select ? as support, ?::bigint as queries, ?::bigint as distractors, ? as key",
-            [wanted.support, wanted.queries, wanted.distractors, wanted.key],
+            "create table wanted as "
+            "select ? as support, ?::bigint as queries, ?::bigint as distractors, ? as key, ? as mixed, ? as asks_all",
+            [wanted.support, wanted.queries, wanted.distractors, wanted.key, wanted.mixed, wanted.asks_all],
         )
         self._files = 0
 
@@ -217,7 +222,8 @@ class Staging:
         """Return each task and control with its pool, and note them."""
         made: list[tuple[Task, str]] = []
         noted: list[tuple[object, ...]] = []
-        pools: dict[object, str] = {}
+        pools: dict[tuple[str, str], str] = {}
+        mixed = self._wanted.mixed
         of_pools: list[tuple[str, ...]] = []
         counts = self.database.execute((FOLDER / "counts.sql").read_text(encoding="utf-8")).fetchall()
         for (
@@ -236,7 +242,8 @@ class Staging:
             sides = f"{SHORT[asks]}2{SHORT[finds]}"
             told = names[name]
             described = f"{told.about}: {_WORDS[asks]} to {_WORDS[finds]}, {n_asked:,} of {n_queries or 0:,} queries "
-            described += f"among {n_found or 0:,} of {n_candidates or 0:,} candidates."
+            among = f"candidates{' of every modality' * mixed}"
+            described += f"among {n_found or 0:,} of {n_candidates or 0:,} {among}."
             task = replace(
                 task_between(sides, f"{told.name}_{sides}", described, (), {}),
                 primary_k=told.primary_k,
@@ -244,7 +251,7 @@ class Staging:
                 candidates_of=n_candidates if drawn else None,
                 unanswered=n_unanswered,
             )
-            pool_id = pools.setdefault((finds, str(of_split)), task.task_id)
+            pool_id = pools.setdefault(("" if mixed else finds, str(of_split)), task.task_id)
             if pool_id == task.task_id:
                 of_pools += [(pool_id, finds, *pair) for pair in of_split]
             parts: list[tuple[Task, str, str | None]] = [(task, "", None)]

@@ -85,6 +85,27 @@ def test_the_union_pool_is_searched_where_it_is_wanted(read: Read) -> None:
     assert of(read(pool="union"), "candidates", "mscoco_task0_t2i")["test"] == 2 * N_TEST
 
 
+def test_a_mixed_pool_is_searched_whole(read: Read) -> None:
+    built = read(pool="union", mixed=True)
+    whole = (2 + CAPTIONS) * N_TEST
+    for task, other in (("mscoco_task0_t2i", "text"), ("mscoco_task3_i2t", "image")):
+        assert of(built, "candidates", task)["test"] == whole
+        found = built["tasks"].filter(task_id=task).join(built["candidates"], on="pool_id")
+        assert other in set(found.join(built["samples"], on="sample_id")["modality"])
+        assert f"among {whole} of {whole} candidates of every modality." in found["description"][0]
+    assert built["tasks"]["pool_id"].n_unique() == 1
+    assert not built["quarantine"]["reason"].str.contains("no task asks").any()
+
+
+def test_a_sample_of_a_mixed_pool_is_of_the_whole_of_it(read: Read) -> None:
+    built = read(pool="union", mixed=True, queries=2, distractors=5)
+    told = built["tasks"].select("task_id", "queries_of", "candidates_of").sort("task_id")
+    whole = (2 + CAPTIONS) * N_TEST
+    assert told.rows() == [("mscoco_task0_t2i", CAPTIONS * N_TEST, whole), ("mscoco_task3_i2t", N_TEST, whole)]
+    # Two captions ask for a picture each, and two pictures for their captions.
+    assert of(built, "candidates", "mscoco_task0_t2i")["test"] in range(2 * CAPTIONS + 1 + 5, 2 * CAPTIONS + 2 + 5 + 1)
+
+
 def test_a_sample_keeps_right_answers_and_says_what_it_is(read: Read) -> None:
     built = read(queries=3, distractors=2)
     assert of(built, "queries", "mscoco_task0_t2i")["test"] == 3
@@ -174,6 +195,20 @@ def test_queries_that_nothing_usable_answers_are_counted(root: Path, read: Read)
     asked = of(built, "queries", "mscoco_task0_t2i")["test"]
     assert asked + told["mscoco_task0_t2i"] == CAPTIONS * N_TEST
     assert told["mscoco_task0_t2i"] in (CAPTIONS, CAPTIONS + 1)
+
+
+def test_queries_that_nothing_usable_answers_may_be_asked(root: Path, read: Read) -> None:
+    change(root, POOL, "mbeir_images/016.png", "mbeir_images/absent.png")
+    lines = (root / QRELS).read_text().splitlines(keepends=True)
+    (root / QRELS).write_text("".join(line.replace(" 1 0", " 0 0") if line in lines[1:3] else line for line in lines))
+    built = read(max_quarantine_share=0.5, unanswered="asked", instructions="own", tasks=["mscoco_task0"])
+    assert of(built, "queries", "mscoco_task0_t2i")["test"] == CAPTIONS * N_TEST
+    assert built["tasks"]["unanswered"].to_list() == [0]
+    answered = built["qrels"].join(built["queries"].filter(split="test"), on="query_id")["query_id"].n_unique()
+    assert answered == CAPTIONS * N_TEST - 3
+    assert built["queries"].filter(split="test")["prompt_id"].n_unique() == 1
+    (words,) = built["tasks"]["description"]
+    assert f"{CAPTIONS * N_TEST} of {CAPTIONS * N_TEST} queries" in words
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ def read_emoji(settings: EmojiSettings) -> Dataset:
     untoned = [record for record in records if record.tone is None]
     pairs = tuple((samples.image(record), samples.name(record)) for record in untoned)
     edits = _drawn_edits(samples, records, settings)
-    tasks = plain_tasks(samples, records) + edit_tasks(samples, records, edits)
+    asks_all = settings.asks_all
+    tasks = plain_tasks(samples, records, asks_all=asks_all) + edit_tasks(samples, records, edits, asks_all=asks_all)
     return Dataset(tuple(samples.made.values()), pairs, tuple(tasks), screening.quarantine, root=None)
 
 

@@ -43,12 +43,13 @@ def _matching(
     return tuple(Query(query, query, split, found) for (query, split), found in answers.items())
 
 
-def plain_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord]) -> list[Task]:
+def plain_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord], *, asks_all: bool = False) -> list[Task]:
     """Return t->i, i->t, t->t in both directions, and i->i.
 
     Args:
         samples: makes the samples.
         records: all records; those without tone are the queries and pools of all but i->i.
+        asks_all: as in ``judge_equal_content_equally``.
     """
     untoned = [record for record in records if record.tone is None and record.split in EVALUATED_SPLITS]
     described = [record for record in untoned if samples.keywords(record)]
@@ -65,7 +66,7 @@ def plain_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord]) -> list[T
     ]
     variants = "Picture to its variants in tone, gender, hair or direction, its own picture excluded."
     tasks.append(task_between("i2i", "i2i", variants, _variant_queries(samples, records), _pools(records, image)))
-    return [judge_equal_content_equally(task, samples.made) for task in tasks]
+    return [judge_equal_content_equally(task, samples.made, asks_all=asks_all) for task in tasks]
 
 
 def _variant_queries(samples: EmojiSamples, records: Iterable[EmojiRecord]) -> tuple[Query, ...]:
@@ -87,7 +88,9 @@ def _variant_queries(samples: EmojiSamples, records: Iterable[EmojiRecord]) -> t
     )
 
 
-def edit_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord], edits: Sequence[Edit]) -> list[Task]:
+def edit_tasks(
+    samples: EmojiSamples, records: Sequence[EmojiRecord], edits: Sequence[Edit], *, asks_all: bool = False
+) -> list[Task]:
     """Return it->i, it->t, t->it and it->it over the same edits, and the controls of the composed queries.
 
     Pools: all of the split's pictures for it->i; for the others all names or items of the test split and, to bound
@@ -97,6 +100,7 @@ def edit_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord], edits: Seq
         samples: makes the samples.
         records: all records.
         edits: edits whose two pictures differ.
+        asks_all: as in ``judge_equal_content_equally``.
     """
     touched = {record.code for edit in edits for record in (edit.source, edit.target)}
     pooled = [record for record in records if record.split == "test" or record.code in touched]
@@ -117,11 +121,11 @@ def edit_tasks(samples: EmojiSamples, records: Sequence[EmojiRecord], edits: Seq
     )
     images = {samples.edit(edit): samples.image(edit.source) for edit in edits}
     phrases = {samples.edit(edit): samples.phrase(edit) for edit in edits}
-    tasks = [judge_equal_content_equally(described, samples.made)]
+    tasks = [judge_equal_content_equally(described, samples.made, asks_all=asks_all)]
     for sides, among, answer_of, own_of, description in composed:
         queries = _edit_queries(samples, edits, answer_of, own_of)
         task = task_between(sides, sides, description, queries, _pools(among, answer_of))
-        judged = judge_equal_content_equally(task, samples.made)
+        judged = judge_equal_content_equally(task, samples.made, asks_all=asks_all)
         tasks += [judged, as_control(judged, "image_only", images), as_control(judged, "text_only", phrases)]
     return tasks
 

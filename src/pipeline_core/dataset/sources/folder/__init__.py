@@ -14,6 +14,9 @@ class FolderSettings(FolderedSettings):
     name: Literal["folder"] = Field(
         "folder", description="Which data set: your own pictures, captions and queries in a folder."
     )
+    mixed: bool = Field(
+        False, description="Queries search the whole corpus, not only what is of the modality that is asked for."
+    )
 
 
 class FolderSource(FolderedSource[FolderSettings]):

@@ -52,13 +52,14 @@ def read_items(file: Path) -> tuple[list[Item], list[tuple[str, str]]]:
     return items, bad
 
 
-def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: float) -> Judged:
+def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: float, asks_all: bool = False) -> Judged:
     """Read and screen queries, corpus and judgements.
 
     Args:
         layout: a folder with queries.
         captioned: the captioned pictures, which are the corpus where there is no other.
         max_share: share of bad lines, 0 to 1, above which they are refused.
+        asks_all: queries that nothing usable answers are asked, in the split whose file names them.
 
     Raises:
         DataError: a file cannot be read, a query is judged in two splits, or too many lines are bad.
@@ -70,9 +71,9 @@ def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: flo
     documents = screened(layout.root, _read(layout.corpus, judged), judged) if layout.corpus else {}
     known = documents.keys() if layout.corpus else captioned.keys()
     n_kept = len(queries) + len(documents)
-    tested: set[str] = set()
+    named: dict[str, str] = {}
     for judgement in _judgements(layout, judged.quarantine):
-        tested |= {judgement.query_id} if judgement.split == "test" else set()
+        named.setdefault(judgement.query_id, judgement.split)
         document_id = judgement.document_id
         if layout.corpus is None:
             document_id = picture_name(layout.root, document_id, judgement.place)
@@ -86,11 +87,14 @@ def read_judged(layout: Layout, captioned: Mapping[str, Picture], max_share: flo
             n_kept += 1
             _record(judged, queries[judgement.query_id], judgement._replace(document_id=document_id))
     refuse_if_too_many(n_kept, judged.quarantine, max_share)
-    judged.queries = {i: query for i, query in queries.items() if i in judged.answers}
+    asked = judged.answers.keys() | (named.keys() if asks_all else ())
+    judged.queries = {i: query for i, query in queries.items() if i in asked}
+    judged.splits = {i: judged.splits.get(i) or query.split or named[i] for i, query in judged.queries.items()}
     judged.documents = documents
+    tested = {i for i, split in named.items() if split == "test"}
     judged.unasked = [item for item in asking if item.item_id in tested - judged.queries.keys()]
     # No fault of theirs: a benchmark's queries are often more than are judged.
-    judged.quarantine += [(query.place, "no judged answer") for i, query in queries.items() if i not in judged.answers]
+    judged.quarantine += [(query.place, "no judged answer") for i, query in queries.items() if i not in asked]
     return judged
 
 

@@ -43,14 +43,17 @@ def read(root: Path, settings: FolderSettings) -> Dataset:
     if layout.metadata:
         captions = screen_captions(read_captions(layout.metadata), settings.max_quarantine_share)
     if layout.queries:
-        judged = read_judged(layout, captions.pictures, settings.max_quarantine_share)
+        judged = read_judged(layout, captions.pictures, settings.max_quarantine_share, settings.asks_all)
     looks = judged.look_splits if layout.queries else None
     samples, pairs = caption_samples(captions, settings.seed, looks) if captions.rows else ({}, ())
-    tasks = [judge_equal_content_equally(task, samples) for task in caption_tasks(samples, pairs)]
+    tasks = [
+        judge_equal_content_equally(task, samples, asks_all=settings.asks_all) for task in caption_tasks(samples, pairs)
+    ]
     made = JudgedTasks()
     if layout.queries:
         documents = document_samples(judged)
-        made = judged_tasks(judged, documents or {name: samples[image_sample(name)] for name in captions.pictures})
+        found = documents or {name: samples[image_sample(name)] for name in captions.pictures}
+        made = judged_tasks(judged, found, mixed=settings.mixed, asks_all=settings.asks_all)
     if not (tasks or made.tasks):
         raise DataError(f"the data set {root} asks nothing", "put pictures or queries into the split test")
     return Dataset(

@@ -29,6 +29,11 @@ class MBeirSettings(FolderedSettings):
     pool: Literal["local", "union"] = Field(
         "local", description="What is searched: the task's own candidates, or those of all tasks."
     )
+    mixed: bool = Field(
+        False,
+        description="Queries search the whole pool, as M-BEIR's union pool is meant to be, not only its candidates of "
+        "the modality that is asked for.",
+    )
     instructions: Literal["released", "own"] = Field(
         "released", description="Instructions of queries: the paper's released ones, or the first of M-BEIR's own."
     )

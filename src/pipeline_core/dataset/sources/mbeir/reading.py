@@ -88,7 +88,7 @@ def _stage(root: Path, settings: MBeirSettings, staging: Staging) -> Mapping[str
 
 def _wanted(settings: MBeirSettings) -> Wanted:
     key = f"{settings.name}/{settings.draw}" if settings.draw else settings.name
-    return Wanted(settings.support, settings.queries, settings.distractors, key)
+    return Wanted(settings.support, settings.queries, settings.distractors, key, settings.mixed, settings.asks_all)
 
 
 def _instructions(root: Path) -> Path:
