@@ -3,19 +3,21 @@
 import atexit
 import logging
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from flows import environment, models_command
+from flows.ask_command import features, sql
 from flows.exits import ExitStatus
-from flows.options import ConfigOption, JsonOption, PresetOption, SetOption, StoreOption, existing_store
+from flows.options import ConfigOption, PresetOption, SetOption, StoreOption, existing_store
+from flows.runs_command import compare, open_report, report, runs
 from flows.search_command import search
 from flows.service_command import down, status, up
 from flows.stopping import ends_when_asked
-from flows.terminal import err, out, print_table, print_whole, progress_bars, speak_any_locale
+from flows.terminal import err, out, print_table, progress_bars, speak_any_locale
 from pipeline_core.errors import LensError, StoreError
 
 if TYPE_CHECKING:
@@ -36,8 +38,19 @@ _debug = False
 _LONGEST = 500  # characters of a library's error
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        out.print(f"retrieval-lens {metadata.version('retrieval-lens')}", markup=False, highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
-def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")] = False) -> None:
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
     global _debug  # noqa: PLW0603 - main(), which prints errors, runs outside any command
     _debug = debug
 
@@ -87,40 +100,9 @@ def sweep(
     _carry_out("sweep", _config(preset, config, settings, runner), store, show, plan)
 
 
-@app.command()
-def sql(
-    query: Annotated[str | None, typer.Argument(help='A select, e.g. "select * from runs".')] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    as_json: JsonOption = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print every table and column with its meaning.")] = False,
-    store: StoreOption = None,
-) -> None:
-    """Ask the warehouse a question in SQL, read only.
-
-    Example: [bold]lens sql "select * from feature_summary order by attribution desc limit 10"[/bold]
-    """
-    from pipeline_core.warehouse import format as formats
-    from pipeline_core.warehouse.query import query as ask
-    from pipeline_core.warehouse.query import schema_text
-
-    if schema:
-        _know_every_table()
-        out.print(schema_text(), markup=False, highlight=False)
-        return
-    if query is None:
-        raise typer.BadParameter("give a select, or --schema")
-    result = ask(existing_store(store), query)
-    if as_csv:
-        sys.stdout.write(formats.to_csv(result))
-    elif as_json:
-        sys.stdout.write(formats.to_json(result) + "\n")
-    else:
-        print_whole(formats.to_table(result))
-
-
-app.command()(search)
-for command in (up, down, status):
+for command in (runs, compare, report, sql, features, search, up, down, status):
     app.command()(command)
+app.command("open")(open_report)
 
 
 @app.command()
@@ -147,37 +129,6 @@ def score(
         for metric, cut_off, value, low, high, n_queries in scores.iter_rows()
     ]
     print_table(["metric", "k", "value", "95% interval", "queries"], rows)
-
-
-@app.command()
-def features(
-    by: Annotated[
-        Literal["attribution", "energy", "bridge_abs", "bridge_diagonal", "modality"],
-        typer.Option(help="Largest first."),
-    ] = "attribution",
-    sae: Annotated[str | None, typer.Option(help="<model>/<name>, e.g. reference-mllm/paper; by default all.")] = None,
-    top: Annotated[int, typer.Option(min=1, max=1000, help="Features to show.")] = 10,
-    store: StoreOption = None,
-) -> None:
-    """List the features of the latest run, with what they respond to."""
-    from pipeline_core.warehouse import format as formats
-    from pipeline_core.warehouse.query import top_features
-
-    print_whole(formats.to_table(top_features(existing_store(store), by, sae, top)))
-
-
-@app.command()
-def report(store: StoreOption = None) -> None:
-    """Print the path of the latest completed run's report."""
-    from pipeline_core.store.journal import read_runs
-
-    root = existing_store(store)
-    for record in reversed(read_runs(root)):
-        for artifact in record.artifacts:
-            if record.state == "completed" and artifact.stage == "report":
-                out.print(str(root / "report" / artifact.fingerprint / "report.html"), markup=False, highlight=False)
-                return
-    raise StoreError(f"the store {root} has no completed run", "run lens run")
 
 
 @app.command()

@@ -23,7 +23,6 @@ def models(context: typer.Context, as_json: JsonOption = False) -> None:
     print_table(
         ["family", "kind", "serves", "notable"],
         [(f["family"], " ".join(f["kinds"]), " ".join(f["model_types"] + f["models"]), f["about"]) for f in families],
-        wide=31,
     )
 
 

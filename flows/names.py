@@ -1,13 +1,10 @@
 """What a run is called where people look: its models, its data, and what differs from the demo."""
 
-from collections.abc import Iterator
-from typing import Any
-
 from prefect.runtime import flow_run
 
+from flows.changes import changed, in_short
 from pipeline_core.config import AnalysisConfig, RunConfig
 
-_SHOWN = 2
 _IN_THE_NAME = {"model", "compare_with", "dataset", "placement"}
 
 
@@ -24,17 +21,5 @@ def name_of(config: RunConfig) -> str:
     where = f" {data.path.name}" if hasattr(data, "path") else ""
     models = " and ".join(model.label for model in config.models)
     usual = AnalysisConfig().model_dump(mode="json", by_alias=True, exclude=_IN_THE_NAME)
-    changed = list(_changed(config.model_dump(mode="json", by_alias=True, exclude=_IN_THE_NAME), usual))
-    more = [f"{len(changed) - _SHOWN} more"] if len(changed) > _SHOWN else []
-    return ", ".join([f"{models} on {data.name}{where}", *changed[:_SHOWN], *more])
-
-
-def _changed(values: Any, usual: Any, place: str = "") -> Iterator[str]:
-    if isinstance(values, dict) and isinstance(usual, dict):
-        for field, value in values.items():
-            yield from _changed(value, usual.get(field), f"{place}.{field}" if place else field)
-    elif isinstance(values, list) and isinstance(usual, list) and len(values) == len(usual):
-        for number, (value, before) in enumerate(zip(values, usual, strict=True)):
-            yield from _changed(value, before, f"{place}.{number}")
-    elif values != usual:
-        yield f"{place}={values}"
+    values = config.model_dump(mode="json", by_alias=True, exclude=_IN_THE_NAME)
+    return ", ".join([f"{models} on {data.name}{where}", *in_short(changed(values, usual))])

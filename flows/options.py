@@ -16,6 +16,11 @@ PresetOption = Annotated[
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A config of your own, YAML.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.field=value; may be repeated.")]
+RunOption = Annotated[
+    str,
+    typer.Option("--run", help="Its id or a beginning of it; latest (the default): the last that completed; latest~1."),
+]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.environment import default_store
-from pipeline_core.errors import StoreError
-from pipeline_core.store.journal import RunRecord, read_runs
+from pipeline_core.store.journal import RunRecord, completed_run
 from pipeline_core.warehouse.query import query
 
 TABLES = (
@@ -39,10 +38,7 @@ def results_page(root: Path) -> str:
     Raises:
         StoreError: there is no completed run.
     """
-    completed = [run for run in read_runs(root) if run.state == "completed"]
-    if not completed:
-        raise StoreError(f"the store {root} has no completed run", "run lens run")
-    run = completed[-1]
+    run = completed_run(root)
     (report,) = (root / a.stage / a.fingerprint for a in run.artifacts if a.stage == "report")
     summary = (report / "summary.txt").read_text(encoding="utf-8").splitlines()
     found = [line for line in summary if not line.startswith("claim ")]

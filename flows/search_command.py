@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.options import StoreOption, existing_store
+from flows.options import RunOption, StoreOption, existing_store
 from flows.terminal import err, out, print_table
 from pipeline_core.errors import QueryError
 
@@ -19,8 +19,9 @@ def search(
     image: Annotated[Path | None, typer.Option(help="A picture to look for, or to look for with the words.")] = None,
     to: Annotated[Literal["image", "text", "any"], typer.Option(help="What to find.")] = "image",
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="Hits to show.")] = 5,
-    model: Annotated[str | None, typer.Option(help="Model; by default the one that the latest run studied.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model; by default the one that the run studied.")] = None,
     device: Annotated[str | None, typer.Option(help="Where it runs; by default as in that run.")] = None,
+    run: RunOption = "latest",
     store: StoreOption = None,
 ) -> None:
     """Search the index with words, a picture, or both: hits of raw and of realigned embeddings, side by side.
@@ -32,7 +33,7 @@ def search(
     from pipeline_core.activations.query import Question
 
     asked = None if image is None and text in (None, "-") else Question(text, image)
-    searcher = open_searcher(existing_store(store), model, device)
+    searcher = open_searcher(existing_store(store), model, device, run)
     if asked is not None:
         _show_hits(searcher.search(asked, to, k))
         return

@@ -1,4 +1,4 @@
-"""Searches of the latest completed run: its searcher, and questions as people type them, one a line."""
+"""Searches of a completed run: its searcher, and questions as people type them, one a line."""
 
 import shlex
 import sys
@@ -7,24 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline_core.activations.query import Question
-from pipeline_core.errors import QueryError, StoreError
+from pipeline_core.errors import QueryError
 from pipeline_core.index.searcher import Searcher
 from pipeline_core.library import Run, open_store
-from pipeline_core.store.journal import read_runs
+from pipeline_core.store.journal import LATEST, completed_run
 
 _PICTURE = "--image"
 
 
-def open_searcher(root: Path, model: str | None = None, device: str | None = None) -> Searcher:
-    """Load a model of the latest completed run, to search its index with.
+def open_searcher(root: Path, model: str | None = None, device: str | None = None, run: str = LATEST) -> Searcher:
+    """Load a model of a completed run, named as for ``find_run``, to search its index with.
 
     Raises:
-        StoreError: there is no completed run; otherwise as ``Run.searcher``.
+        StoreError: there is no such run; otherwise as ``Run.searcher``.
     """
-    completed = [run for run in read_runs(root) if run.state == "completed"]
-    if not completed:
-        raise StoreError(f"the store {root} has no completed run", "run lens run")
-    return Run(open_store(root), completed[-1]).searcher(model, device)
+    return Run(open_store(root), completed_run(root, run)).searcher(model, device)
 
 
 def read_lines() -> Iterator[str]:

@@ -14,6 +14,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 _ANY_WIDTH = 1 << 20
+_LEAST, _BORDERS = 24, 3
+"""Width that a last column must be left to be folded, and what a column takes beside its cells."""
 
 _UNSEEN = dict.fromkeys(range(128, 160), "�")
 _UNSEEN |= {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
@@ -44,27 +46,52 @@ def speak_any_locale() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], wide: int | None = None) -> None:
-    """Print a table as wide as the terminal; into a pipe, each row as one whole line.
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], wide: int = _LEAST) -> None:
+    """Print a table as wide as the terminal, its last column folded if need be; into a pipe, each row as one line.
 
     Args:
         columns: what stands above each; nothing that a column holds is ever cut.
         rows: their cells.
-        wide: the width of the last column that the others, all alike, leave it.
+        wide: the least width of the last column: where the others leave it less, rows are printed as records.
     """
-    last = len(columns) - 1
-    borders = 3 * len(columns) + 1
-    room = None if wide is None or not out.is_terminal else (out.width - wide - borders) // last
-    table = Table(*(Column(name, overflow="fold", max_width=room) for name in columns[:last]), columns[last])
+    table = Table(*columns[:-1], Column(columns[-1], overflow="fold"))
     for row in rows:
         table.add_row(*map(escape, row))
-    print_whole(table)
+    others = sum(_width(column) for column in table.columns[:-1])
+    if out.is_terminal and others + wide + _BORDERS * len(columns) + 1 <= out.width:
+        for column in table.columns[:-1]:
+            column.no_wrap = True
+        out.print(table)
+    else:
+        print_whole(table)
 
 
 def print_whole(table: Table) -> None:
-    """Print a table as wide as the terminal; into a pipe, as wide as it is."""
+    """Print a table as wide as it is; where the terminal is too narrow for that, each row as a record of lines."""
     whole = out.measure(table, options=out.options.update(max_width=_ANY_WIDTH)).maximum
-    (out if out.is_terminal else TextConsole(file=out.file, width=whole)).print(table)
+    if not out.is_terminal:
+        TextConsole(file=out.file, width=whole).print(table)
+    elif whole <= out.width:
+        out.print(table)
+    else:
+        _print_records(table)
+
+
+def _print_records(table: Table) -> None:
+    names = [str(column.header) for column in table.columns]
+    for number, cells in enumerate(zip(*(column.cells for column in table.columns), strict=True), start=1):
+        out.rule(f"{number}", align="left", style="dim")
+        record = Table.grid(Column(style="bold", no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
+        for name, cell in zip(names, cells, strict=True):
+            record.add_row(name, cell)
+        out.print(record)
+    if table.caption:
+        out.print(table.caption, style="dim")
+
+
+def _width(column: Column) -> int:
+    """Return the width of a column's widest line, its header's among them."""
+    return max(out.measure(cell).maximum for cell in (column.header, *column.cells))
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class OpenStore:
     root: Path
 
     def run(self, name: str = "latest") -> "Run":
-        """Return a run by its id, or the latest.
+        """Return a run by its id or a beginning of it, the latest that completed, or ``latest~1``, the one before.
 
         Raises:
             StoreError: there is no such run.
@@ -91,12 +91,12 @@ class Run:
     @property
     def models(self) -> tuple[str, ...]:
         """The run's models, the one studied first."""
-        return self._named("activations/")
+        return self.record.named("activations/")
 
     @property
     def saes(self) -> tuple[str, ...]:
         """Its sparse autoencoders, <model>/<name>."""
-        return self._named("sae/")
+        return self.record.named("sae/")
 
     def artifact(self, step: str) -> Path:
         """Return the folder of what a step made, e.g. ``retrieval/<model>``.
@@ -261,13 +261,6 @@ class Run:
                 f"the config of the run {self.record.run_id} {told}",
                 "run lens run again, which writes the config of this version",
             ) from None
-
-    def _named(self, start: str) -> tuple[str, ...]:
-        return tuple(
-            used.name.removeprefix(start)
-            for used in self.record.artifacts
-            if used.repetition == 0 and used.name.startswith(start)
-        )
 
     def _sae_id(self, sae_id: str | None) -> str:
         if sae_id is None and not self.saes:

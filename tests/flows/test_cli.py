@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,10 @@ def test_a_home_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytes
     assert "Prefect cannot write to its folder /dev/null/none; set PREFECT_HOME" in done.stderr
 
 
+def test_the_version_is_told() -> None:
+    assert answer("--version").strip() == f"retrieval-lens {version('retrieval-lens')}"
+
+
 def test_help_is_there_for_every_command() -> None:
     for command in (
         "run",
@@ -245,6 +250,9 @@ def test_help_is_there_for_every_command() -> None:
         "score",
         "features",
         "report",
+        "runs",
+        "compare",
+        "open",
         "verify",
         "doctor",
         "diff",

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from pipeline_core.errors import StoreError
-from pipeline_core.store.journal import RunArtifact, find_run, journalled_run, read_run, read_runs, used_artifacts
+from pipeline_core.store.journal import (
+    RunArtifact,
+    completed_run,
+    find_run,
+    journalled_run,
+    read_run,
+    read_runs,
+    used_artifacts,
+)
 
 PLANNED = [RunArtifact(name=name, stage=name, fingerprint=name * 3) for name in ("sae", "codes")]
 
@@ -98,8 +106,15 @@ def test_runs_are_found_by_id_and_latest(tmp_path) -> None:
     first, last = complete(tmp_path, "a"), complete(tmp_path, "b")
     assert find_run(tmp_path, "latest")[1].run_id == last
     assert find_run(tmp_path, first)[1].run_id == first
-    with pytest.raises(StoreError, match="has no run 'nope'"):
+    assert find_run(tmp_path, "latest~1")[1].run_id == first
+    fail(tmp_path, "c")
+    assert completed_run(tmp_path).run_id == last
+    with pytest.raises(StoreError, match="has no run 'nope'; nearest: 2"):
         find_run(tmp_path, "nope")
+    with pytest.raises(StoreError, match="has no run 'nope'; nearest: none yet"):
+        find_run(tmp_path / "empty", "nope")
+    with pytest.raises(StoreError, match="has no completed run; run lens run"):
+        find_run(tmp_path / "empty", "latest")
 
 
 def test_a_record_from_before_repetitions_is_of_the_analysis(tmp_path) -> None:

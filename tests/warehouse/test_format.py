@@ -30,7 +30,7 @@ def test_a_table_shows_null_cuts_lists_and_takes_text_as_it_is() -> None:
     text = printed(RESULT)
     assert "[bold]cat, [/bold]" in text
     assert "NULL" in text
-    assert "[a, NULL, c, d, ... 5 in all]" in text
+    assert '["a", NULL, "c", "d", ... 5 in all]' in text
     assert "0.1235" in text
     assert "2026-01-02 03:04:05" in text
 

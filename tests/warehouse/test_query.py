@@ -98,6 +98,34 @@ def test_reading_statements_are_answered(made_store: Path, sql: str) -> None:
     assert query(made_store, sql).rows
 
 
+PIVOT = "PIVOT samples ON modality USING count(*)"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        PIVOT,
+        f"{PIVOT} ;",
+        f"{PIVOT} -- counted",
+        "PIVOT samples ON modality IN ('text') USING count(*)",
+        f"FROM ({PIVOT})",
+        f"WITH counted AS ({PIVOT}) SELECT * FROM counted",
+        "UNPIVOT tasks ON task_id INTO NAME name VALUE value",
+        "SHOW ALL TABLES",
+        "DESCRIBE SELECT 1",
+        "TABLE runs",
+    ],
+)
+def test_other_selects_of_duckdb_are_answered(made_store: Path, sql: str) -> None:
+    assert query(made_store, sql).rows
+
+
+def test_a_pivot_has_a_column_a_value(made_store: Path) -> None:
+    found = query(made_store, "PIVOT samples ON modality USING count(*) GROUP BY split ORDER BY split")
+    assert set(found.columns) == {"split", "image", "text", "image_text"}
+    assert sum(sum(row[1:]) for row in found.rows) == 7
+
+
 @pytest.mark.parametrize(
     "sql",
     [
@@ -118,6 +146,10 @@ def test_reading_statements_are_answered(made_store: Path, sql: str) -> None:
         "USE memory",
         "PRAGMA database_list",
         "CALL duckdb_settings()",
+        f"CREATE TEMP TABLE t AS {PIVOT}",
+        f"COPY ({PIVOT}) TO '{{store}}/out.csv'",
+        f"EXPLAIN ANALYZE {PIVOT}",
+        f"INSERT INTO runs {PIVOT}",
     ],
 )
 def test_statements_that_do_more_than_read_are_refused(made_store: Path, sql: str) -> None:
@@ -154,6 +186,8 @@ def test_other_files_are_out_of_reach(made_store: Path, call: str) -> None:
         "SELECT * FROM sqlite_scan('/etc/passwd', 'x')",
         "SELECT * FROM query('COPY runs TO stolen')",
         "WITH gone AS (DELETE FROM runs RETURNING *) SELECT * FROM gone",
+        "WITH gone AS (DELETE FROM runs RETURNING *) PIVOT gone ON state USING count(*)",
+        f"{PIVOT}) AS a; COPY runs TO '{{store}}/out.csv'; FROM (runs",
         "SELECT * FROM glob('{store}/../*')",
         "SELECT 1; COPY runs TO '{store}/out.csv'",
         "SELECT write_log('x', level := 'error', scope := 'y') FROM read_text('/proc/self/environ')",

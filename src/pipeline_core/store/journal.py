@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import uuid4
@@ -16,6 +17,11 @@ from pipeline_core.errors import StoreError
 from pipeline_core.store.durable import publish_text
 
 RUNS = "runs"
+LATEST = "latest"
+"""What the latest completed run is called; ``latest~1`` is the one before it."""
+
+_TOLD = 3
+_BACK = re.compile(rf"{LATEST}(?:~(\d+))?")
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +66,11 @@ class RunRecord(BaseModel):
     def seconds(self) -> float | None:
         """Wall time, seconds; None while the run is not over."""
         return (self.ended - self.started).total_seconds() if self.ended else None
+
+    def named(self, start: str) -> tuple[str, ...]:
+        """Return what follows ``start`` in the names of the analysis's own artifacts: models after ``activations/``."""
+        own = (used.name for used in self.artifacts if used.repetition == 0)
+        return tuple(name.removeprefix(start) for name in own if name.startswith(start))
 
 
 class LiveRun:
@@ -143,20 +154,50 @@ def used_artifacts(store: Path, keep_runs: int) -> set[str]:
     return {f"{artifact.stage}/{artifact.fingerprint}" for run in kept for artifact in run.artifacts}
 
 
-def find_run(store: Path, name: str) -> tuple[Path, RunRecord]:
-    """Find a run by its id, by ``latest``, or by the path of its record in another store; return the store and the run.
+def find_run(store: Path, name: str = LATEST) -> tuple[Path, RunRecord]:
+    """Find a run; return its store and it.
+
+    Args:
+        store: the store's folder.
+        name: its id or a beginning that no other has, ``latest`` for the latest that completed, ``latest~1`` for the
+            one before that, or the path of a record, which may be in another store.
 
     Raises:
-        StoreError: there is no such run.
+        StoreError: there is no such run, or several; it tells the nearest.
     """
     if name.endswith(".json"):
         path = Path(name).resolve()
         return path.parent.parent, read_run(path)
-    runs = [run for run in read_runs(store) if name in ("latest", run.run_id)]
-    if not runs:
-        known = ", ".join(run.run_id for run in read_runs(store)[-3:]) or "none yet"
-        raise StoreError(f"the store {store} has no run {name!r}", f"latest runs: {known}")
-    return store, runs[-1]
+    runs = read_runs(store)
+    if back := _BACK.fullmatch(name):
+        completed = [run for run in reversed(runs) if run.state == "completed"]
+        if not completed:
+            raise StoreError(f"the store {store} has no completed run", "run lens run")
+        if int(back[1] or 0) >= len(completed):
+            known = f"the first that completed is {LATEST}~{len(completed) - 1}, {completed[-1].run_id}"
+            raise StoreError(f"the store {store} has no run {name!r}", known)
+        return store, completed[int(back[1] or 0)]
+    ids = [run.run_id for run in runs]
+    found = [run for run in runs if run.run_id.startswith(name)]
+    if len(found) == 1:
+        return store, found[0]
+    if found:
+        several = ", ".join(run.run_id for run in found[-_TOLD:])
+        raise StoreError(f"{len(found)} runs begin with {name!r}", f"write more of the id; the latest are {several}")
+    nearest = ", ".join(get_close_matches(name, ids, _TOLD, cutoff=0.0)) or "none yet"
+    raise StoreError(f"the store {store} has no run {name!r}", f"nearest: {nearest}; lens runs lists all")
+
+
+def completed_run(store: Path, name: str = LATEST) -> RunRecord:
+    """Return a run of a store that completed, named as for ``find_run``.
+
+    Raises:
+        StoreError: there is no such run, or it did not complete.
+    """
+    run = find_run(store, name)[1]
+    if run.state != "completed":
+        raise StoreError(f"the run {run.run_id} is {run.state}", "name one that completed: lens runs")
+    return run
 
 
 def read_run(path: Path) -> RunRecord:

@@ -15,8 +15,8 @@ Ask with `lens sql "select ..."`. Every table of a stage starts with the column 
 artifact that its rows come from; `run_artifacts` tells which run used which. `latest.<table>` has a table's rows of
 the latest completed run, its repetitions with other seeds left out; `seeds.<table>` has those of every repetition, each
 with its number in the column `repetition`. The views show the latest completed run, `sweeps` and `latest_repetitions`
-with its repetitions, the others without. Parameters `$name` of a query take the values told in the comments at its
-head, as in the SQL that the report shows.
+with its repetitions, the others without; `lens sql --run RUN` has all of them show another run. Parameters `$name` of a
+query take the values told in the comments at its head, as in the SQL that the report shows.
 What is guaranteed of each table before it is published stands in `data_contracts/<table>.yaml`.
 
 ```sql

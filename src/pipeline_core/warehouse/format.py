@@ -62,13 +62,18 @@ def _shown(value: Any) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, (list, tuple)):
-        inner = ", ".join("NULL" if item is None else _shortened(_shown(item)) for item in value[:_LIST_SHOWN])
+        inner = ", ".join(map(_item, value[:_LIST_SHOWN]))
         return f"[{inner}, ... {len(value)} in all]" if len(value) > _LIST_SHOWN else f"[{inner}]"
     return str(value)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _ITEM_WIDTH else f"{text[: _ITEM_WIDTH - 1]}…"
+def _item(value: Any) -> str:
+    """Show one of a list; texts are quoted, as a comma may be one's own."""
+    if value is None:
+        return "NULL"
+    if not isinstance(value, str):
+        return _shown(value)
+    return json.dumps(value if len(value) <= _ITEM_WIDTH else f"{value[: _ITEM_WIDTH - 1]}…", ensure_ascii=False)
 
 
 def _cell(value: Any) -> Any:

@@ -1,8 +1,10 @@
--- What the latest completed run used: the scopes and the views for people show no other run.
+-- What the latest completed run used, or the run that the connection names: scopes and views for people show no other.
 
 CREATE VIEW latest_run AS
-SELECT * FROM runs WHERE state = 'completed' ORDER BY started DESC, run_id DESC LIMIT 1;
-COMMENT ON VIEW latest_run IS 'The latest completed run: what the other views show.';
+SELECT * FROM runs
+WHERE state = 'completed' AND run_id = coalesce(getvariable('run'), run_id)
+ORDER BY started DESC, run_id DESC LIMIT 1;
+COMMENT ON VIEW latest_run IS 'The latest completed run, or the one that lens sql --run names: what the other views show.';
 COMMENT ON COLUMN latest_run.seconds IS 'wall time of the run';
 
 CREATE VIEW latest_artifacts AS

@@ -34,11 +34,15 @@ class QueryResult:
     rows: tuple[tuple[Any, ...], ...]
 
 
-def open_warehouse(store_root: Path) -> duckdb.DuckDBPyConnection:
+def open_warehouse(store_root: Path, run_id: str | None = None) -> duckdb.DuckDBPyConnection:
     """Open the current warehouse read only; of all files, only those of the store can be reached.
 
+    Args:
+        store_root: folder of the store.
+        run_id: the completed run that scopes and views are to show; the latest otherwise.
+
     Raises:
-        QueryError: the store has no warehouse yet, or it cannot be opened.
+        QueryError: the store has no warehouse yet, or it cannot be opened, or does not hold the run.
     """
     path = current_warehouse(store_root)
     # Attached to a database of its own, because connections to one file share settings, and these get locked.
@@ -52,17 +56,26 @@ def open_warehouse(store_root: Path) -> duckdb.DuckDBPyConnection:
         connection.execute(f"SET allowed_directories = [{literal(str(store_root.resolve()))}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET TimeZone = 'UTC'")
+        if run_id is not None:
+            connection.execute(f"SET VARIABLE run = {literal(run_id)}")
         connection.execute("SET lock_configuration = true")
     except duckdb.Error as error:
         connection.close()
         raise QueryError(f"the warehouse cannot be opened: {_one_line(error)}", "run lens run again") from None
+    if run_id is not None and connection.execute("SELECT run_id FROM latest_run").fetchone() != (run_id,):
+        connection.close()
+        raise QueryError(f"the warehouse does not show the run {run_id}", "lens run publishes it anew")
     return connection
 
 
 def query(
-    store_root: Path, sql: str, parameters: Mapping[str, Value] | None = None, limit_seconds: float = LIMIT_SECONDS
+    store_root: Path,
+    sql: str,
+    parameters: Mapping[str, Value] | None = None,
+    limit_seconds: float = LIMIT_SECONDS,
+    run_id: str | None = None,
 ) -> QueryResult:
-    """Answer one SELECT (or DESCRIBE, SHOW, SUMMARIZE) statement.
+    """Answer one SELECT (or PIVOT, DESCRIBE, SHOW, SUMMARIZE) statement.
 
     Args:
         store_root: folder of the store.
@@ -70,6 +83,7 @@ def query(
             that the report shows do.
         parameters: values of its parameters ``$name``, before those at its head.
         limit_seconds: time that it may take.
+        run_id: the completed run that scopes and views are to show; the latest otherwise.
 
     Raises:
         QueryError: the statement cannot be parsed or answered, does more than read, is not alone, or takes more time,
@@ -79,12 +93,12 @@ def query(
         values = given(sql) | dict(parameters or {})
     except ValueError as error:
         raise QueryError(f"a value at the head is not JSON: {error}", 'write -- $name = "text" or a number') from None
-    with open_warehouse(store_root) as connection:
+    with open_warehouse(store_root, run_id) as connection:
         try:
             statements = connection.extract_statements(sql)
             if len(statements) != 1:
                 raise QueryError(f"{len(statements)} statements were given", "give one")
-            if statements[0].type is not duckdb.StatementType.SELECT:
+            if not _only_reads(connection, statements[0]):
                 kind = statements[0].type.name.lower()
                 raise QueryError(
                     f"the warehouse is only read: {kind} statements are refused", "give a select statement"
@@ -104,20 +118,19 @@ def top_features(
     by: Literal["attribution", "energy", "bridge_abs", "bridge_diagonal", "modality"],
     sae_id: str | None,
     limit: int,
+    run_id: str | None = None,
 ) -> QueryResult:
-    """Return the features of the latest run, of one SAE or of all, with the largest value in a column.
+    """Return the features of a run, the latest if none is named, of one SAE or of all, with the largest in a column.
 
     Raises:
-        QueryError: the latest run has no such SAE, or there is no warehouse yet.
+        QueryError: the run has no such SAE, or there is no warehouse yet.
     """
-    with open_warehouse(store_root) as connection:
+    with open_warehouse(store_root, run_id) as connection:
         known = [
             row[0] for row in connection.execute("SELECT DISTINCT sae_id FROM feature_summary ORDER BY 1").fetchall()
         ]
         if sae_id is not None and sae_id not in known:
-            raise QueryError(
-                f"the latest run has no sparse autoencoder {sae_id!r}", f"known: {', '.join(known) or 'none'}"
-            )
+            raise QueryError(f"the run has no sparse autoencoder {sae_id!r}", f"known: {', '.join(known) or 'none'}")
         values = {"by": by, "sae_id": sae_id, "limit": limit}
         return _result(connection.execute(TOP_FEATURES.read_text(encoding="utf-8"), values))
 
@@ -144,6 +157,19 @@ def _in_time(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[
         yield
     finally:
         timer.cancel()
+
+
+def _only_reads(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
+    """Say whether a statement is a select, or a PIVOT that the parser turns into several: only these fit into one."""
+    if statement.type is duckdb.StatementType.SELECT:
+        return True
+    if statement.type is not duckdb.StatementType.MULTI:
+        return False
+    try:
+        within = connection.extract_statements(f"FROM (\n{statement.query.rstrip().rstrip(';')}\n)")
+    except duckdb.ParserException:
+        return False
+    return len(within) == 1
 
 
 def _result(answered: duckdb.DuckDBPyConnection) -> QueryResult:
