@@ -13,6 +13,7 @@ from flows import environment, models_command
 from flows.exits import ExitStatus
 from flows.options import ConfigOption, JsonOption, PresetOption, SetOption, StoreOption, existing_store
 from flows.search_command import search
+from flows.serve_command import serve
 from flows.service_command import down, status, up
 from flows.stopping import ends_when_asked
 from flows.terminal import err, out, print_table, print_whole, progress_bars, speak_any_locale
@@ -119,7 +120,7 @@ def sql(
 
 
 app.command()(search)
-for command in (up, down, status):
+for command in (serve, up, down, status):
     app.command()(command)
 
 
