@@ -15,6 +15,7 @@ from flows.exits import ExitStatus
 from flows.options import ConfigOption, PresetOption, SetOption, StoreOption, existing_store
 from flows.runs_command import compare, open_report, report, runs
 from flows.search_command import search
+from flows.serve_command import serve
 from flows.service_command import down, status, up
 from flows.stopping import ends_when_asked
 from flows.terminal import err, out, print_table, progress_bars, speak_any_locale
@@ -100,7 +101,7 @@ def sweep(
     _carry_out("sweep", _config(preset, config, settings, runner), store, show, plan)
 
 
-for command in (runs, compare, report, sql, features, search, up, down, status):
+for command in (runs, compare, report, sql, features, search, serve, up, down, status):
     app.command()(command)
 app.command("open")(open_report)
 

@@ -29,6 +29,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 
 SLOW = {
     "activations",
+    "app",
     "attention",
     "contracts",
     "dataset",

@@ -20,6 +20,7 @@ KINDS = {
     "data_set": "shapes",
     "figure": "found_by_rank",
     "model_family": "colours",
+    "page": "longest_texts",
     "sae_architecture": "relu",
     "stage": "lengths",
 }
@@ -140,6 +141,27 @@ def test_autoencoders_are_trained_by_the_architecture_and_read_in_the_format(out
     assert lengths[1]["n"] > 1
     for row in saes:
         assert row["sae_id"] in page
+
+
+def test_the_page_is_in_the_bar_and_answers(outside: Outside) -> None:
+    asked = (
+        "from pathlib import Path; from fastapi.testclient import TestClient; "
+        "from pipeline_core.app.server import create_app; "
+        "client = TestClient(create_app(Path('store')), base_url='http://localhost'); "
+        "print(client.get('/').text, client.get('/longest-texts?most=3').text)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=outside.place,
+        env=os.environ | {"PYTHONPATH": str(outside.place)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    overview, _, page = done.stdout.partition("<h1>Longest texts")
+    assert '<a href="/longest-texts">Longest texts</a>' in overview
+    assert page.count("<li>") == 3
+    assert "characters" in page
 
 
 def test_the_figure_is_in_the_report_with_its_question(outside: Outside, page: str) -> None:

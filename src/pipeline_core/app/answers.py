@@ -1,0 +1,77 @@
+"""Questions of the pages to the warehouse: the current one at each request, over connections that wait to be reused."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+from urllib.parse import urlencode
+
+import duckdb
+
+from pipeline_core.errors import QueryError
+from pipeline_core.warehouse.current import current_warehouse
+from pipeline_core.warehouse.parameters import Value, told
+from pipeline_core.warehouse.query import open_warehouse
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows that a question gave, and its text below the values of its parameters, which asks it again."""
+
+    rows: list[dict[str, Any]]
+    sql: str
+
+    @property
+    def link(self) -> str:
+        """Where the console answers it."""
+        return "/sql?" + urlencode({"sql": self.sql})
+
+
+class Warehouse:
+    """The warehouse of a store. Opening a connection takes longer than most answers: idle ones are kept."""
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder of the store; nothing is opened before somebody asks."""
+        self._root = root
+        self._idle: tuple[Path | None, SimpleQueue[duckdb.DuckDBPyConnection]] = (None, SimpleQueue())
+
+    @contextmanager
+    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a connection to what is the current version now; one that was published since is another file.
+
+        Raises:
+            QueryError: the store has no warehouse yet, or it cannot be opened.
+        """
+        current = current_warehouse(self._root)
+        if self._idle[0] != current:
+            self._idle = (current, SimpleQueue())
+        idle = self._idle[1]
+        try:
+            connection = idle.get_nowait()
+        except Empty:
+            connection = open_warehouse(self._root)
+        try:
+            yield connection
+        except BaseException:  # whatever state it is in now
+            connection.close()
+            raise
+        idle.put(connection)
+
+
+def ask(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Value]) -> Answer:
+    """Answer a question of a page.
+
+    Raises:
+        QueryError: the warehouse is of another version, so that it lacks what is asked for.
+    """
+    try:
+        answered = connection.execute(sql, dict(values))
+    except duckdb.Error as error:
+        reason = str(error).partition("\n")[0]
+        raise QueryError(
+            f"the warehouse does not answer: {reason}", "run lens run again, which publishes it anew"
+        ) from None
+    names = [str(column[0]) for column in answered.description or ()]
+    return Answer([dict(zip(names, row, strict=True)) for row in answered.fetchall()], told(sql, values))

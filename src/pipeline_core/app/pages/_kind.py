@@ -1,0 +1,155 @@
+"""What a page owns: its address, what may be asked of it, its questions, its template, and what it shows."""
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import duckdb
+
+from pipeline_core.app.answers import Answer, ask
+from pipeline_core.app.site import Site
+from pipeline_core.errors import LensError, QueryError
+from pipeline_core.library import Run
+from pipeline_core.settings import Section
+from pipeline_core.warehouse.parameters import Value
+
+LATEST = "latest"
+
+
+class NotFoundError(LensError):
+    """What an address names is not there."""
+
+
+class Parameters(Section):
+    """What stands behind the question mark of a page's address; unknown names are refused."""
+
+    run: str = LATEST
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a page answers in place of its template: JSON for a drawing, a file to keep.
+
+    Attributes:
+        content: the body.
+        media_type: of what kind it is.
+        file_name: what it is kept as; None: it is shown.
+    """
+
+    content: bytes
+    media_type: str
+    file_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request for a page: what it may ask, and what of."""
+
+    site: Site
+    connection: duckdb.DuckDBPyConnection
+    given: Any
+    """The page's ``Parameters``."""
+    page: "Page"
+
+    @cached_property
+    def run(self) -> Run:
+        """The run that is looked at.
+
+        Raises:
+            NotFoundError: no completed run is called so.
+        """
+        asked = "SELECT run_id FROM runs WHERE state = 'completed' ORDER BY started, run_id"
+        runs = [str(row[0]) for row in self.connection.execute(asked).fetchall()]
+        name = runs[-1] if runs and self.given.run == LATEST else self.given.run
+        if name not in runs:
+            raise NotFoundError(f"the store has no completed run {name!r}", f"it has {', '.join(runs[-3:]) or 'none'}")
+        return self.site.run(name)
+
+    @property
+    def run_id(self) -> str:
+        """Its name."""
+        return self.run.record.run_id
+
+    def ask(self, what: str = "", /, **values: Value) -> Answer:
+        """Answer a question of the page: ``<name>.sql``, or ``<name>_<what>.sql``; ``$run`` is the run."""
+        return self.answer(self.page.sql(what), run=self.run_id, **values)
+
+    def answer(self, sql: str, **values: Value) -> Answer:
+        """Answer a question in SQL; values that it has no parameter for are left out."""
+        return ask(self.connection, sql, {name: value for name, value in values.items() if f"${name}" in sql})
+
+    def link(self, path: str = "", **changed: Any) -> str:
+        """Return the address of a page for the same run, or of this one with some of what was asked changed."""
+        asked = {} if path else self.given.model_dump(exclude_defaults=True)
+        kept = {} if self.given.run == LATEST else {"run": self.given.run}
+        values = {name: value for name, value in (kept | asked | changed).items() if value not in (None, "")}
+        return (path or self.page.path) + (f"?{urlencode(values, doseq=True)}" if values else "")
+
+    def model(self, name: str) -> str:
+        """Return the run's model of a name, the one studied where none is given.
+
+        Raises:
+            NotFoundError: it has none of that name.
+        """
+        return _one_of(name, self.run.models, "model")
+
+    def sae(self, name: str) -> str:
+        """Return the run's autoencoder of a name, <model>/<name>, the first where none is given.
+
+        Raises:
+            NotFoundError: it has none of that name, or none at all.
+        """
+        return _one_of(name, self.run.saes, "autoencoder")
+
+
+def _one_of(name: str, known: tuple[str, ...], what: str) -> str:
+    if not known or (name and name not in known):
+        raise NotFoundError(f"the run has no {what} {name!r}", f"it has {', '.join(known) or 'none'}")
+    return name or known[0]
+
+
+class Page(ABC):
+    """A member of the kind.
+
+    Attributes:
+        name: the name of its module.
+        title: its heading, and what links to it say.
+        path: its address.
+        place: where it stands in the bar at the top; None: only other pages lead to it.
+        parameters: what may be asked of it.
+    """
+
+    name: str
+    title: str
+    path: str
+    place: int | None = None
+    parameters: ClassVar[type[Parameters]] = Parameters
+
+    @abstractmethod
+    def show(self, visit: Visit) -> Mapping[str, Any] | Reply:
+        """Return what its template shows, by the names that it uses there; or another reply.
+
+        Raises:
+            NotFoundError: something that the address names is not there.
+            LensError: it cannot be shown.
+        """
+
+    def template(self) -> str:
+        """Return its template, ``<name>.html`` beside its module: it extends ``base.html``."""
+        return self._beside(f"{self.name}.html")
+
+    def sql(self, what: str = "") -> str:
+        """Return a question of its own."""
+        return self._beside(f"{self.name}_{what}.sql" if what else f"{self.name}.sql")
+
+    def _beside(self, name: str) -> str:
+        module = Path(str(sys.modules[type(self).__module__].__file__))
+        try:
+            return module.with_name(name).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            raise QueryError(f"the page {self.name} lacks its file {name}", "install its package again") from None

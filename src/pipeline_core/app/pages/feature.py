@@ -1,0 +1,64 @@
+"""One feature: what it is largest on, what it is called and why, whom it serves, what it meets, what it is good for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from pipeline_core.app.pages import NotFoundError, Page, Parameters, Visit
+from pipeline_core.app.pages._named import by_feature, named
+
+_NEAREST = 8
+
+
+class Asked(Parameters):
+    """A feature of an autoencoder."""
+
+    sae: str = ""
+    feature: int = Field(ge=0, lt=2**31)
+
+
+class Feature(Page):
+    """A feature and the evidence for what it is."""
+
+    name, title, path = "feature", "Feature", "/feature"
+    parameters = Asked
+
+    def show(self, visit: Visit) -> Mapping[str, Any]:
+        """Answer all that is stored of it; its nearest neighbours are cosines of the dictionary."""
+        sae, feature = visit.sae(visit.given.sae), visit.given.feature
+        which = {"sae": sae, "feature": feature}
+        facts = visit.ask(**which)
+        if not facts.rows:
+            raise NotFoundError(f"{sae} has no feature {feature}", "see its features")
+        words = visit.ask("words", **which)
+        near = _nearest(visit, sae, feature)
+        known = by_feature(named(visit, sae, (other for other, _ in near)))
+        return {
+            "sae": sae,
+            "feature": feature,
+            "facts": facts,
+            "row": facts.rows[0],
+            "examples": visit.ask("examples", **which),
+            "words": words,
+            "called": [row["word"] for row in words.rows if row["share"] >= 0.5 and row["lift"] > 1][:3],
+            "pairs": visit.ask("pairs", **which),
+            "effects": visit.ask("effects", **which),
+            "near": [(other, cosine, known.get(other)) for other, cosine in near],
+        }
+
+
+def _nearest(visit: Visit, sae: str, feature: int) -> list[tuple[int, float]]:
+    """Return the features whose rows of the dictionary have the largest cosines with one's, and the cosines."""
+    dictionary = visit.site.sae(visit.run, sae).dictionary.detach().numpy()
+    lengths = visit.site.once(
+        "lengths", visit.run.artifact(f"sae/{sae}").name, make=lambda: np.linalg.norm(dictionary, axis=1)
+    )
+    cosines = dictionary @ dictionary[feature] / np.maximum(lengths * lengths[feature], np.finfo(np.float32).tiny)
+    cosines[feature] = -np.inf
+    found = np.argsort(-cosines, kind="stable")[:_NEAREST]
+    return [(int(other), float(cosines[other])) for other in found]
+
+
+MEMBER = Feature()

@@ -1,0 +1,64 @@
+-- A page of the features of one autoencoder: those of a kind whose numbers lie within bounds, and whose examples have the
+-- words, in one order. n is how many there are in all; variants of one picture, which are of one group, are shown once.
+with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
+captions as (
+    select p.image_id as sample_id, min(s.text) as caption
+    from (from pairs semi join used using (artifact)) p
+    join (from samples semi join used using (artifact)) s on s.sample_id = p.text_id
+    group by p.image_id
+),
+own as (from feature_examples semi join used using (artifact) where sae_id = $sae),
+named as (
+    select distinct feature_id
+    from own
+    join (from samples semi join used using (artifact)) s using (sample_id)
+    left join captions using (sample_id)
+    where $words <> '' and contains(lower(coalesce(s.text, caption)), lower($words))
+),
+told as (
+    select *, energy / nullif(sum(energy) over (), 0) as energy_share,
+           attribution / nullif(sum(abs(attribution)) over (), 0) as similarity_share
+    from features semi join used using (artifact)
+    where sae_id = $sae
+),
+chosen as (
+    select *, count(*) over () as n
+    from told
+    where case $kind
+              when 'alive' then modality is not null
+              when 'pictures' then modality < 1 / 3
+              when 'shared' then modality between 1 / 3 and 2 / 3
+              when 'texts' then modality > 2 / 3
+              when 'always on' then frequency > 0.9
+              when 'dead' then modality is null
+              else true
+          end
+      and ($words = '' or feature_id in (from named))
+      and energy between $energy_from and $energy_to and attribution between $attribution_from and $attribution_to
+),
+page as (
+    select *, case $sort when 'energy' then energy when 'attribution' then attribution when 'frequency' then frequency
+                         when 'modality' then modality when 'bridge' then bridge_abs when 'feature' then -feature_id end as key
+    from chosen
+    order by if($up, key, null) asc nulls last, if($up, null, key) desc nulls last, feature_id
+    limit $size offset $skipped
+),
+examples as (
+    select e.feature_id, e.modality, e."rank",
+           {'sample_id': e.sample_id, 'artifact': s.artifact, 'image_ref': s.image_ref, 'text': coalesce(s.text, caption)}
+           as sample
+    from own e
+    join (from samples semi join used using (artifact)) s using (sample_id)
+    left join captions using (sample_id)
+    where e.feature_id in (select feature_id from page)
+    qualify row_number() over (partition by e.feature_id, e.modality, s."group" order by e."rank") = 1
+)
+select page.* exclude (key), coalesce(pictures, []) as pictures, coalesce(texts, []) as texts
+from page
+left join (
+    select feature_id, list(sample order by "rank") filter (modality = 'image')[:4] as pictures,
+           list(sample order by "rank") filter (modality = 'text')[:3] as texts
+    from examples
+    group by feature_id
+) using (feature_id)
+order by if($up, key, null) asc nulls last, if($up, null, key) desc nulls last, feature_id

@@ -1,0 +1,133 @@
+"""The first page: what was found in a few numbers, the hit rates of a run or of several side by side, the claims."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline_core.app.answers import Answer
+from pipeline_core.app.pages import Page, Parameters, Visit
+from pipeline_core.report.recall import place_of
+
+_RUNS_SHOWN = 12
+_SIDE_BY_SIDE = 4
+
+Row = Mapping[str, Any]
+
+
+class Asked(Parameters):
+    """Further runs may stand beside the run."""
+
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Strip:
+    """What was found, in a few numbers.
+
+    Attributes:
+        raw: the studied model's mean over the tasks.
+        fix: its best system that needs no labels, whose maps are fitted on the data searched; None: there is none.
+        others: the raw means of the models beside it.
+        claims: how many claims have each verdict.
+    """
+
+    raw: Row | None
+    fix: Row | None
+    others: Sequence[Row]
+    claims: Sequence[tuple[str, int]]
+
+
+class Overview(Page):
+    """Verdicts, hit rates, energy, runs."""
+
+    name, title, path, place = "overview", "Overview", "/", 0
+    parameters = Asked
+
+    def show(self, visit: Visit) -> Mapping[str, Any]:
+        """Answer for the run, and the hit rates for those beside it."""
+        rates, claims = visit.ask(), visit.ask("claims")
+        known = visit.ask("runs")
+        beside = [self._beside_it(visit, run_id) for run_id in visit.given.beside[: _SIDE_BY_SIDE - 1]]
+        means = [row for row in rates.rows if row["task_id"] is None]
+        models = sorted({row["model"] for row in means}, key=_order(visit.run.models))
+        return {
+            "rates": rates,
+            "strip": _strip(means, models, claims),
+            "tables": [(model, [row for row in rates.rows if row["model"] == model]) for model in models],
+            "cells": {(row["system_id"], row["task_id"]): row for row in rates.rows},
+            "tasks": _tasks(rates),
+            "claims": claims,
+            "energy": visit.ask("energy"),
+            "known": known,
+            "runs_shown": known.rows[:_RUNS_SHOWN],
+            "beside": beside,
+            "compared": list(_compared(visit.run_id, rates, beside)),
+            "configs": _differences([visit.run.record.config, *(other.config for other in beside)]),
+        }
+
+    def _beside_it(self, visit: Visit, run_id: str) -> "Beside":
+        other = Visit(visit.site, visit.connection, Asked(run=run_id), self)
+        return Beside(other.run_id, other.run.record.config, other.ask())
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another run that is held against the one looked at."""
+
+    run_id: str
+    config: Mapping[str, Any]
+    rates: Answer
+
+
+def _order(models: Sequence[str]) -> Any:
+    return lambda model: (models.index(model) if model in models else len(models), model)
+
+
+def _strip(means: Sequence[Row], models: Sequence[str], claims: Answer) -> Strip:
+    own = [row for row in means if models and row["model"] == models[0]]
+    # Removing features by their attribution asks pairs; a head is trained on them.
+    free = [
+        row for row in own if row["adaptation"] != "identity" and row["selection"] is None and row["fit_on"] != "train"
+    ]
+    return Strip(
+        next((row for row in own if row["adaptation"] == "identity"), None),
+        max(free, key=lambda row: row["value"], default=None),
+        [row for row in means if row["model"] != models[0] and row["adaptation"] == "identity"] if models else [],
+        Counter(row["verdict"] for row in claims.rows).most_common(),
+    )
+
+
+def _tasks(rates: Answer) -> list[tuple[str, str, int]]:
+    found = {(row["task_id"], row["task_type"], row["k"]) for row in rates.rows if row["task_id"] is not None}
+    return sorted(found, key=lambda task: (place_of(task[1]), task[0]))
+
+
+def _compared(run_id: str, rates: Answer, beside: Sequence[Beside]) -> Iterator[tuple[Row, list[float | None]]]:
+    """Yield each system's mean over the tasks with those in the other runs."""
+    others = [
+        {row["system_id"]: row["value"] for row in other.rates.rows if row["task_id"] is None} for other in beside
+    ]
+    for row in rates.rows:
+        if row["task_id"] is None:
+            yield row, [found.get(row["system_id"]) for found in others]
+
+
+def _differences(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return the fields in which configs differ, with the value in each."""
+    flat = [dict(_flat(config)) for config in configs]
+    names = sorted({name for one in flat for name in one})
+    rows = [(name, [one.get(name, "–") for one in flat]) for name in names]
+    return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, json.dumps(value, ensure_ascii=False)
+
+
+MEMBER = Overview()

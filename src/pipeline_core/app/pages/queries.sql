@@ -1,0 +1,35 @@
+-- A page of a task's test queries: the rank of the first right answer under two systems, and how it moved. n, n_rose, n_fell
+-- and n_same count all that the words leave, whichever way they moved. A rank of NULL: the model refused all right answers.
+with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
+of_data as (from samples semi join used using (artifact)),
+captions as (
+    select p.image_id as sample_id, min(s.text) as caption
+    from (from pairs semi join used using (artifact)) p join of_data s on s.sample_id = p.text_id
+    group by p.image_id
+),
+ranks as (
+    select system_id, query_id, if(first_relevant_rank < 9223372036854775807, first_relevant_rank, null) as "rank"
+    from retrieval_ranks semi join used using (artifact)
+    where task_id = $task and split = 'test' and system_id in ($before, $after)
+),
+moved as (
+    select b.query_id, b."rank" as rank_before, a."rank" as rank_after, q.sample_id, s.artifact, s.image_ref,
+           coalesce(s.text, caption) as text,
+           case when rank_after is not distinct from rank_before then 'same'
+                when coalesce(rank_after, 1e18) < coalesce(rank_before, 1e18) then 'rose' else 'fell' end as move
+    from (from ranks where system_id = $before) b
+    join (from ranks where system_id = $after) a using (query_id)
+    join (from queries semi join used using (artifact) where task_id = $task) q using (query_id)
+    join of_data s using (sample_id)
+    left join captions using (sample_id)
+    where $words = '' or contains(lower(coalesce(s.text, caption)), lower($words))
+),
+counted as (
+    select *, count(*) over () as n, count(*) filter (move = 'rose') over () as n_rose,
+           count(*) filter (move = 'fell') over () as n_fell, count(*) filter (move = 'same') over () as n_same
+    from moved
+)
+from counted
+where $move = 'all' or move = $move
+order by abs(log2(coalesce(rank_before, 1e9) / coalesce(rank_after, 1e9))) desc, query_id
+limit $size offset $skipped

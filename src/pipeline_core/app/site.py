@@ -1,0 +1,110 @@
+"""What all pages share while the server runs: the store, runs, pictures, and models that are loaded once and kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline_core.app.answers import Warehouse
+from pipeline_core.app.pictures import Shelf, Thumbnails
+from pipeline_core.library import Run, open_store
+
+if TYPE_CHECKING:
+    from pipeline_core.app.contributions import Explainer
+    from pipeline_core.app.questions import Questions
+    from pipeline_core.app.space import Space
+    from pipeline_core.sae.architectures import Sae
+
+Kept = TypeVar("Kept")
+
+
+class Site:
+    """What a server holds of one store.
+
+    Attributes:
+        root: folder of the store.
+        warehouse: answers of the current warehouse.
+        thumbnails: pictures of the data sets.
+        shelf: pictures that visitors searched with.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder; nothing is read yet.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        self._store = open_store(root)
+        self.root = self._store.root
+        self.warehouse = Warehouse(self.root)
+        self.thumbnails = Thumbnails(self.root)
+        self.shelf = Shelf()
+        self._kept: dict[tuple[str, ...], Any] = {}
+        self._locks: dict[tuple[str, ...], Lock] = {}
+        self._guard = Lock()
+
+    def run(self, run_id: str) -> Run:
+        """Return a run of the journal.
+
+        Raises:
+            StoreError: there is none of that name.
+        """
+        return self.once("run", run_id, make=lambda: self._store.run(run_id))
+
+    def questions(self, run: Run, model: str) -> "Questions":
+        """Return a loaded model that embeds questions.
+
+        Raises:
+            LensError: as ``Run.searcher``.
+        """
+        from pipeline_core.app.questions import Questions  # noqa: PLC0415 - torch
+
+        return self.once("questions", _index(run, model), make=lambda: Questions(run.searcher(model)))
+
+    def space(self, run: Run, model: str) -> "Space":
+        """Return the items of a model, held in memory.
+
+        Raises:
+            StoreError: an artifact is missing or damaged.
+        """
+        from pipeline_core.app.space import open_space  # noqa: PLC0415 - lancedb and scipy
+
+        return self.once("space", _index(run, model), make=lambda: open_space(run, model))
+
+    def sae(self, run: Run, sae_id: str) -> "Sae":
+        """Return an autoencoder.
+
+        Raises:
+            StoreError: the run had none of that name.
+            ModelError: its files cannot be read.
+        """
+        return self.once("sae", run.artifact(f"sae/{sae_id}").name, make=lambda: run.sae(sae_id))
+
+    def explainer(self, run: Run, sae_id: str) -> "Explainer":
+        """Return what splits scores into the parts of an autoencoder's features.
+
+        Raises:
+            LensError: as ``sae``.
+        """
+        from pipeline_core.app.contributions import Explainer  # noqa: PLC0415 - torch
+
+        artifact = run.artifact(f"sae/{sae_id}").name
+        return self.once("explainer", artifact, make=lambda: Explainer(self.sae(run, sae_id), sae_id))
+
+    def once(self, *name: str, make: Callable[[], Kept]) -> Kept:
+        """Return what was made under a name for whoever asked first: it is the same as long as the artifacts are there.
+
+        Others who want it meanwhile wait, and those who want something else do not.
+        """
+        with self._guard:
+            lock = self._locks.setdefault(name, Lock())
+        with lock:
+            if name not in self._kept:
+                self._kept[name] = make()
+            found: Kept = self._kept[name]
+            return found
+
+
+def _index(run: Run, model: str) -> str:
+    """Return what tells apart the items of models and runs."""
+    return run.artifact(f"index/{model}").name

@@ -1,0 +1,248 @@
+"""Every page over HTTP: what it shows and refuses, where it leads, and that its numbers are those of its queries."""
+
+import html
+import json
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from pipeline_core.app.pages import PAGES
+from pipeline_core.warehouse.build import publish_runs
+from pipeline_core.warehouse.query import query
+from tests.app.world import MODEL, SAE
+
+SHOWN = {
+    "feature": f"/feature?sae={SAE}&feature=3",
+    "query": "/query?task=t2i&query=q000",
+    "sample": "/sample?id=image:000",
+    "search": "/search?sample=text:035&to=any",
+    "sql": "/sql?sql=select%20claim,%20verdict%20from%20latest.claims",
+}
+"""Addresses of pages that show little by themselves."""
+
+ADDRESSES = {name: SHOWN.get(name, page.path) for name, page in PAGES.items()}
+_SECTION = re.compile(r"<section.*?</section>", re.DOTALL)
+
+
+def _told(number: object) -> str:
+    """Write a number so that the order in which others were added to it does not show."""
+    return f"{float(str(number)):.10g}"
+
+
+def links(page: str) -> set[str]:
+    return {html.unescape(link) for link in re.findall(r'(?:href|src|data-points)="(/[^"]*)"', page)}
+
+
+@pytest.fixture(scope="module")
+def pages(client: httpx.Client) -> dict[str, str]:
+    answers = {name: client.get(address) for name, address in ADDRESSES.items()}
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(ADDRESSES, 200)
+    return {name: answer.text for name, answer in answers.items()}
+
+
+def test_captions_in_html_stay_text(pages: dict[str, str]) -> None:
+    for page in pages.values():
+        assert "<script>alert" not in page
+        assert "<b>bold" not in page
+
+
+def test_the_hostile_caption_is_shown(client: httpx.Client) -> None:
+    for address in ("/sample?id=text:000", "/query?task=t2i&query=q000"):
+        assert html.escape("<script>alert(", quote=False) in client.get(address).text
+
+
+def test_whatever_a_page_links_to_is_there(client: httpx.Client, pages: dict[str, str]) -> None:
+    kinds = {}
+    for page in pages.values():
+        found = links(page)
+        assert {"/static/style.css", "/static/app.js"} <= found
+        for link in sorted(found):
+            asked = urlsplit(link)
+            kinds[asked.path, tuple(sorted(parse_qs(asked.query)))] = link
+    assert {path for path, _ in kinds} >= {page.path for page in PAGES.values()}
+    for link in kinds.values():
+        assert client.get(link).status_code == 200, link
+
+
+def test_nothing_is_loaded_from_elsewhere(pages: dict[str, str]) -> None:
+    for page in pages.values():
+        assert not re.findall(r'(?:src|href|action)="(?!/|#|data:,)[^"]*"', page)
+
+
+@pytest.mark.parametrize("name", sorted(set(PAGES) - {"sql", "search", "map"}))
+def test_every_number_is_that_of_the_query_beside_it(pages: dict[str, str], tiny_store: Path, name: str) -> None:
+    page, seen = pages[name], 0
+    everywhere = {link for link in links(page) if link.startswith("/sql?sql=")}
+    for section in _SECTION.findall(page):
+        numbers = {_told(value) for value in re.findall(r'<data value="([^"]+)">', section)}
+        asked = {link for link in links(section) if link.startswith("/sql?sql=")} or everywhere
+        rows = [row for link in asked for row in query(tiny_store, parse_qs(urlsplit(link).query)["sql"][0]).rows]
+        known = {_told(float(cell)) for row in rows for cell in row if isinstance(cell, int | float)}
+        assert numbers <= known
+        seen += len(numbers)
+    assert seen > 0
+
+
+def test_the_overview_opens_with_what_was_found(client: httpx.Client) -> None:
+    page = client.get("/").text
+    strip = _SECTION.search(page)
+    assert strip is not None
+    for told in ("reference-mllm, raw", "best fix without labels", "reference-contrastive, raw", "the paper’s claims"):
+        assert told in strip[0]
+    assert "significant on" in re.sub(r"\s+", " ", strip[0])
+
+
+def test_runs_stand_side_by_side_with_what_differs(client: httpx.Client, tiny_store: Path) -> None:
+    older, newer = (row[0] for row in query(tiny_store, "select run_id from runs order by started").rows)
+    page = client.get("/", params={"run": newer, "beside": older}).text
+    assert "Side by side" in page
+    assert re.search(r'<th scope="row">repetitions</th><td>–</td><td>3</td>', page)
+    old = client.get("/features", params={"run": older}).text
+    assert f"Run {older}, not the latest" in old
+    assert f'href="/feature?run={older}&amp;sae=' in old
+
+
+@pytest.mark.parametrize(
+    ("sort", "up"), [("attribution", "false"), ("energy", "true"), ("modality", "false"), ("bridge", "true")]
+)
+def test_features_are_sorted_by_what_is_asked(client: httpx.Client, tiny_store: Path, sort: str, up: str) -> None:
+    page = client.get("/features", params={"sort": sort, "up": up}).text
+    column, way = sort.replace("bridge", "bridge_abs"), "asc" if up == "true" else "desc"
+    sql = f"select feature_id from latest.features where sae_id = '{SAE}' and modality is not null "
+    wanted = query(tiny_store, sql + f"order by {column} {way}, feature_id limit 40").rows
+    assert [int(n) for n in re.findall(r'<th scope="row"><a [^>]*>(\d+)</a>', page)] == [row[0] for row in wanted]
+
+
+@pytest.mark.parametrize(
+    ("asked", "condition"),
+    [
+        ({"kind": "dead"}, "modality is null"),
+        ({"kind": "all"}, "true"),
+        ({"kind": "always on"}, "frequency > 0.9"),
+        ({"kind": "texts"}, "modality > 2 / 3"),
+        ({"energy_from": "0.1", "energy_to": "1"}, "modality is not null and energy between 0.1 and 1"),
+        ({"attribution_to": "0.1"}, "modality is not null and attribution <= 0.1"),
+    ],
+)
+def test_features_are_counted_as_they_are_filtered(
+    client: httpx.Client, tiny_store: Path, asked: dict[str, str], condition: str
+) -> None:
+    ((n,),) = query(tiny_store, f"select count(*) from latest.features where sae_id = '{SAE}' and {condition}").rows
+    assert f"{n:,} feature{'' if n == 1 else 's'}" in client.get("/features", params=asked).text
+
+
+def test_features_are_found_by_their_texts(client: httpx.Client) -> None:
+    page = client.get("/features", params={"words": "TEAL", "kind": "all"}).text
+    rows = re.findall(r'<tr><th scope="row">.*?</tr>', page, re.DOTALL)
+    assert rows
+    assert any("teal" in row for row in rows)
+    assert "No feature is so" in client.get("/features", params={"words": "teal<b>"}).text
+
+
+def test_points_of_the_drawing_are_all_features_that_are_alive(client: httpx.Client) -> None:
+    told = client.get("/features", params={"form": "points"}).json()
+    assert {len(values) for values in told.values()} == {380}
+    assert min(told["x"]) == 0 and max(told["x"]) == 1
+    assert client.get(told["link"][0]).status_code == 200
+
+
+def test_a_map_has_every_item(client: httpx.Client) -> None:
+    for system in ("raw", "ReAlign"):
+        told = client.get("/map", params={"form": "points", "system": system}).json()
+        assert len(told["x"]) == 80
+        assert sorted(set(told["tone"])) == [0, 2]
+
+
+def test_a_stored_sample_is_searched_with_in_every_column(client: httpx.Client) -> None:
+    page = client.get("/search", params={"sample": "text:035", "to": "text", "k": 3}).text
+    columns = re.findall(r'<section class="column".*?</section>', page, re.DOTALL)
+    assert len(columns) == 4
+    for column in columns:
+        first = re.search(r'<li class="hit">.*?</li>', column, re.DOTALL)
+        assert first is not None
+        if "mean removed" not in column and "ReAlign" not in column:
+            assert "text%3A035" in first[0]
+        parts = [float(number) for number in re.findall(r'<span class="number">([^<]+)</span>', first[0])]
+        score = re.search(r'<span class="score">([^<]+)</span>', first[0])
+        assert score is not None
+        assert sum(parts) == pytest.approx(float(score[1]), abs=5e-4)
+
+
+def test_the_shrinkage_changes_the_answers_and_is_in_the_link(client: httpx.Client) -> None:
+    scores = []
+    for beta in ("0", "0.9"):
+        page = client.get("/search", params={"sample": "text:035", "beta": beta}).text
+        assert f"beta={float(beta)}" in page
+        scores.append(re.findall(r'<span class="score">([^<]+)</span>', page))
+    assert scores[0] != scores[1]
+
+
+def test_queries_are_counted_by_how_they_moved(client: httpx.Client, tiny_store: Path) -> None:
+    ranks = "latest.retrieval_ranks where task_id = 't2i' and split = 'test' and system_id ="
+    sql = (
+        "select count(*) filter (a.first_relevant_rank < b.first_relevant_rank), "
+        "count(*) filter (a.first_relevant_rank > b.first_relevant_rank) "
+        f"from (from {ranks} '{MODEL}/raw') b join (from {ranks} '{MODEL}/realign') a using (query_id)"
+    )
+    ((rose, fell),) = query(tiny_store, sql).rows
+    page = re.sub(r"<[^>]+>", "", client.get("/queries", params={"task": "t2i"}).text)
+    assert f"Of 40, {rose} rose, {fell} fell, {40 - rose - fell} stayed" in page
+    shown = client.get("/queries", params={"task": "t2i", "move": "rose"}).text
+    assert shown.count("▲ rose") == rose
+
+
+def test_right_answers_are_marked(client: httpx.Client, tiny_store: Path) -> None:
+    sql = (
+        "select count(*) from latest.retrieval_hits semi join latest.systems on (retrieval_hits.system_id = "
+        "systems.system_id and control = 'none') where task_id = 't2i' and query_id = 'q000' and relevant "
+        f"and retrieval_hits.system_id like '{MODEL}/%'"
+    )
+    ((n,),) = query(tiny_store, sql).rows
+    assert client.get("/query", params={"task": "t2i", "query": "q000"}).text.count('class="tick-mark"') == n
+
+
+def test_the_console_answers_a_table_and_csv(client: httpx.Client) -> None:
+    asked = {"sql": "select 1 as one, 'a<b' as text union all select 2, null order by 1"}
+    page = client.get("/sql", params=asked).text
+    assert "2 rows" in page
+    assert "a&lt;b" in page
+    answer = client.get("/sql", params=asked | {"form": "csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.text == "one,text\n1,a<b\n2,\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "told"),
+    [
+        ("/features?kind=green", 400, "kind cannot be &#39;green&#39;; it must be"),
+        ("/features?page=0", 400, "page cannot be &#39;0&#39;; it must be 1 or more"),
+        ("/features?colour=red", 400, "nothing called colour"),
+        ("/features?sae=nobody", 404, "no autoencoder &#39;nobody&#39;; it has reference-mllm/paper"),
+        ("/features?run=nobody", 404, "no completed run &#39;nobody&#39;"),
+        ("/feature?feature=400", 404, "has no feature 400"),
+        ("/feature", 400, "feature must be given"),
+        ("/query?task=t2i&query=nobody", 404, "has no query"),
+        ("/queries?task=nobody", 404, "there is no task &#39;nobody&#39;"),
+        ("/sample?id=nobody", 404, "has no sample"),
+        ("/map?form=points&system=nobody", 404, "no system"),
+        ("/search?picture=0123", 400, "picture cannot be"),
+        (f"/search?picture={'0' * 32}", 400, "not kept any more; choose it again"),
+        ("/picture?dataset=x&ref=y&side=many", 400, "side cannot be &#39;many&#39;"),
+        ("/nowhere", 404, "there is no page /nowhere"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_on_one_page(client: httpx.Client, asked: str, status: int, told: str) -> None:
+    answer = client.get(asked)
+    assert answer.status_code == status
+    assert told in answer.text
+    assert "Traceback" not in answer.text
+    assert json.loads(client.get(asked, headers={"accept": "application/json"}).text)["problem"]
+
+
+def test_a_page_is_of_what_is_published_when_it_is_asked_for(client: httpx.Client, tiny_store: Path) -> None:
+    before = client.get("/").text
+    publish_runs(tiny_store)
+    assert client.get("/").text == before

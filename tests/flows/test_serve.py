@@ -1,0 +1,59 @@
+"""``lens serve``: its address, its port, its end; and that other commands do not wait for what it needs."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+from flows.serve_command import _listen
+from pipeline_core.errors import ServiceError
+
+START = [sys.executable, "-u", "-c", "from flows.cli import main; main()", "serve", "--store"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_its_address_and_ends_in_one_line(tmp_path: Path, number: int) -> None:
+    with subprocess.Popen(
+        [*START, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        address = re.match(r"(http://127\.0\.0\.1:\d+)  \(Ctrl-C ends it\)\n", first)
+        assert address is not None, first
+        answer = httpx.get(address[1], timeout=60)
+        assert (answer.status_code, "has no warehouse" in answer.text) == (400, True)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (out, err, process.returncode) == ("lens: no longer served\n", "", 0)
+
+
+def test_a_port_that_is_taken_is_told_and_the_usual_one_is_not_insisted_on() -> None:
+    with _listen("127.0.0.1", None) as one, _listen("127.0.0.1", None) as other:
+        assert one.getsockname()[1] != other.getsockname()[1]
+        taken = other.getsockname()[1]
+        with pytest.raises(
+            ServiceError, match=f"nothing can listen at 127.0.0.1:{taken}: Address already in use; give"
+        ):
+            _listen("127.0.0.1", taken)
+
+
+def test_only_this_machine_reaches_it_by_default() -> None:
+    with _listen("127.0.0.1", None) as listening:
+        assert listening.family == socket.AF_INET
+        assert listening.getsockname()[0] == "127.0.0.1"
+
+
+def test_the_command_is_listed_without_loading_a_server() -> None:
+    assert " serve " in CliRunner().invoke(app, ["--help"]).stdout
+    asked = (
+        "import sys, flows.cli; print([name for name in ('fastapi', 'uvicorn', 'starlette') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
