@@ -297,7 +297,7 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
                 logging.getLogger(InlineRunner.__module__).setLevel(logging.INFO)
             run_plan(flow, plan, root, InlineRunner(listener) if listener else InlineRunner())
             return
-        from flows.server import check_server, prepare_server
+        from flows.server import check_server, outlived, prepare_server, temporary_server
         from pipeline_core.planner.execution import check_machine
         from pipeline_core.store.artifacts import Store
 
@@ -317,7 +317,8 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
             listeners.append(listener)
         flows = {"analyze": analyze, "compare": compare, "sweep": sweep}
         planned[flow] = plan
-        flows[flow](plan.config, store=str(root))
+        with outlived(temporary_server()):
+            flows[flow](plan.config, store=str(root))
 
 
 def told(error: Exception) -> str:

@@ -39,10 +39,27 @@ print(server.pid, flush=True)
 server.wait()
 """
 
+OUTLIVING = """
+import os, subprocess, sys, threading
+if "--runner" in sys.argv:
+    print(*sys.argv[1:])
+    sys.exit()
+from flows.server import outlived
+if len(sys.argv) > 1:
+    os.environ["PREFECT_API_URL"] = sys.argv[1]
+    with outlived(None):
+        raise RuntimeError("what Prefect says")
+server = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
+with outlived(server):
+    server.kill()
+    threading.Event().wait()
+"""
+GOES_ON = "lens: the Prefect server is gone; the run goes on without one, from what is in the store"
+
 
 @contextmanager
-def started(code: str) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-c", code]
+def started(code: str, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", code, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
@@ -70,6 +87,15 @@ def test_a_server_goes_with_its_run_however_that_ends(tmp_path: Path, monkeypatc
         run.kill()
         run.wait()
         assert ends(int(pid))
+
+
+@pytest.mark.parametrize("words", [[], ["http://127.0.0.1:9/api"]])
+def test_a_run_goes_on_without_the_server_that_died(words: list[str]) -> None:
+    with started(OUTLIVING, *words) as process:
+        printed, told = process.communicate(timeout=60)
+    assert printed.split() == [*words, "--runner", "inline"]
+    assert told.splitlines() == [GOES_ON]
+    assert process.returncode == 0
 
 
 def test_uvicorn_takes_the_loop_that_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,12 +34,24 @@ def finish(process: "subprocess.Popen[str]") -> str:
     return out
 
 
-def kill_when(process: "subprocess.Popen[str]", reached: Callable[[], bool]) -> None:
-    """Kill the whole process group as soon as ``reached`` says so."""
+def wait_for(process: "subprocess.Popen[str]", reached: Callable[[], bool]) -> None:
+    """Wait until ``reached`` says so, while a run goes on."""
     tick = Event()
     while not reached():
-        assert process.poll() is None, "the run ended before it could be killed"
+        assert process.poll() is None, "the run ended before it could be stopped"
         tick.wait(0.02)
+
+
+def server_of(process: "subprocess.Popen[str]") -> int:
+    """Return the number of the temporary server's process."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (server,) = [child for child in children if b"uvicorn" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return int(server)
+
+
+def kill_when(process: "subprocess.Popen[str]", reached: Callable[[], bool]) -> None:
+    """Kill the whole process group as soon as ``reached`` says so."""
+    wait_for(process, reached)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
 
@@ -79,21 +91,29 @@ def test_a_killed_run_resumes_and_nothing_differs(
     assert diff_runs(store, newest_record(store), newest_record(whole)) == []
 
 
+def test_a_run_outlives_its_server(pictures: Path, whole: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    run = start(pictures, store)
+    wait_for(run, lambda: bool(list(store.glob("sae/.partial-*/checkpoint*"))))
+    os.kill(server_of(run), signal.SIGKILL)
+    printed = finish(run)
+    assert printed.count("lens: ") == 1
+    assert "lens: the Prefect server is gone; the run goes on without one" in printed
+    assert "Traceback" not in printed
+    assert [run.state for run in read_runs(store)] == ["failed", "completed"]
+    assert diff_runs(store, newest_record(store), newest_record(whole)) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_leaves_no_server(pictures: Path, tmp_path: Path, number: signal.Signals) -> None:
-    store, tick = tmp_path / "store", Event()
+    store = tmp_path / "store"
     run = start(pictures, store)
-    while not list(store.glob("sae/.partial-*/checkpoint*")):
-        assert run.poll() is None, "the run ended before it could be stopped"
-        tick.wait(0.02)
-    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    processes = [Path(f"/proc/{child}") for child in children]
-    servers = [process for process in processes if b"uvicorn" in (process / "cmdline").read_bytes()]
-    assert len(servers) == 1
+    wait_for(run, lambda: bool(list(store.glob("sae/.partial-*/checkpoint*"))))
+    server = server_of(run)
     run.send_signal(number)
     # The server holds the pipe as well: its end is waited for too.
     printed = run.communicate(timeout=20)[0]
     assert ("lens: stopped; " in printed) is (number != signal.SIGKILL)
     assert "Traceback" not in printed
-    assert ends(int(servers[0].name))
+    assert ends(server)
     finish(start(pictures, store))
