@@ -9,12 +9,15 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop sweep install test test-fast test-browser test-gpu test-long test-published lint types imports format docs results stage-hashes table-hashes train-reference lock clean
+.PHONY: help demo demo-full serve stop sweep install test test-fast test-browser test-gpu test-long test-published lint types imports format docs results stage-hashes table-hashes train-reference lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-demo: install ## install everything, analyse both reference models, print what was found and where the report is
+demo: install ## install everything, analyse both reference models on a fifth of the data, print what was found and where the report is
+	$(RUN)/lens run --preset emoji-quick
+
+demo-full: install ## the same on all of the data
 	$(RUN)/lens run --preset emoji
 
 serve: install ## a Prefect server, a worker and every deployment on this machine; make stop ends them

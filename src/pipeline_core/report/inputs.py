@@ -84,7 +84,7 @@ class ReportInputs:
     Attributes:
         artifacts: all of them, in the order of the run.
         models: of the run.
-        data_set: name of the data set's source.
+        data_set: what people call the data set.
         credit: what its licence wants said, if anything.
         run: stages and contracts.
         protocol: which it follows and where it does not, if it is not our own.
@@ -135,8 +135,7 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
     """Return what the report of a run is made from."""
     from pipeline_core.dataset.sources import SOURCES  # noqa: PLC0415 - imports every source
 
-    settings = work.settings(ReportSettings)
-    source = SOURCES[work.settings(DatasetSettings).name]
+    settings, data = work.settings(ReportSettings), work.settings(DatasetSettings)
     # What autoencoders were trained on besides is no part of what is reported but for its times.
     artifacts = tuple(_artifact(used) for used in work.used if not used.subject.data)
     saes = dict.fromkeys((a.model, a.sae_id) for a in artifacts if a.repetition == 0 and a.sae_id is not None)
@@ -161,7 +160,7 @@ def inputs_of(work: Work[RunSubject]) -> ReportInputs:
     )
     protocol = work.settings(ProtocolSettings)
     told = "" if protocol.name == OWN else protocol.told
-    return ReportInputs(artifacts, models, source.name, source.credit, RunFacts(stages, contracts), told)
+    return ReportInputs(artifacts, models, data.label, SOURCES[data.name].credit, RunFacts(stages, contracts), told)
 
 
 def rendering_of(model: ModelFacts) -> Literal["released", "generation", "own", "none"]:

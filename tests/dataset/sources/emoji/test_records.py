@@ -3,6 +3,8 @@ from collections import Counter, defaultdict
 import pytest
 
 from pipeline_core.dataset.images import decode, picture_digest
+from pipeline_core.dataset.sources.emoji import EmojiSettings
+from pipeline_core.dataset.sources.emoji.reading import share_of
 from pipeline_core.dataset.sources.emoji.records import TONES, read_emoji_records
 
 
@@ -138,3 +140,26 @@ def test_a_seed_redraws_support_and_validation_only(records):
         if one.split != other.split:
             moved[one.split, other.split] += 1
     assert set(moved) == {("support", "validation"), ("validation", "support")}
+
+
+def test_a_share_is_of_the_families_of_each_split(records):
+    taken = share_of(records, 0.2)
+    for split in ("train", "support", "validation", "test"):
+        whole, part = ({r.family for r in some if r.split == split} for some in (records, taken))
+        assert len(part) == pytest.approx(0.2 * len(whole), abs=1)
+        assert {r.code for r in taken if r.split == split} == {r.code for r in records if r.family in part}
+    assert {r.family for r in share_of(records, 0.1)} < {r.family for r in taken}
+    assert share_of(records, 1.0) == records
+
+
+def test_a_share_keeps_its_test_pictures_under_another_seed(records):
+    kept, others = (
+        {r.code for r in share_of(some, 0.2) if r.split in ("train", "test")}
+        for some in (records, read_emoji_records(1))
+    )
+    assert kept == others
+
+
+def test_a_share_is_told():
+    assert EmojiSettings().label == "emoji"
+    assert EmojiSettings(families=0.2).label == "emoji (20% of its families)"

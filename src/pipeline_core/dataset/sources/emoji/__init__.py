@@ -18,9 +18,15 @@ class EmojiSettings(DatasetSettings):
     """The embedded data set, and how it is split."""
 
     name: Literal["emoji"] = Field("emoji", description="Which data set: Twemoji art with CLDR names and keywords.")
+    families: float = Field(1.0, gt=0, le=1, description="Share of the families of each split; always the same ones.")
     max_edits: Count | None = Field(300, description="Edits a composed task in the test split; null takes all.")
     max_edits_support: Count = Field(100, description="Edits a composed task in the support split.")
     max_edits_validation: Count = Field(40, description="Edits a composed task in the validation split.")
+
+    @property
+    def label(self) -> str:
+        """What people call it: with the share that is taken, where that is not all."""
+        return self.name if self.families == 1 else f"{self.name} ({self.families:.0%} of its families)"
 
 
 class EmojiSource:

@@ -1,5 +1,6 @@
 """Emoji read as a data set: the records that can be shown, the edits drawn of them, their tasks and samples."""
 
+import math
 from collections.abc import Sequence
 
 from pipeline_core.dataset.places import Place
@@ -9,10 +10,12 @@ from pipeline_core.dataset.sources.emoji.edits import Edit, one_attribute_edits,
 from pipeline_core.dataset.sources.emoji.records import EmojiRecord, read_emoji_records
 from pipeline_core.dataset.sources.emoji.samples import EmojiSamples
 from pipeline_core.dataset.sources.emoji.tasks import edit_tasks, plain_tasks
+from pipeline_core.dataset.splits import stable_order
 from pipeline_core.dataset.tables import Dataset
 from pipeline_core.dataset.tasks import EVALUATED_SPLITS
 
 _TEST_SEED = "test"
+_TAKEN_SEED = "taken"
 
 
 def read_emoji(settings: EmojiSettings) -> Dataset:
@@ -24,7 +27,7 @@ def read_emoji(settings: EmojiSettings) -> Dataset:
         ModelError: a package that carries names or art is not installed.
         DataError: too many rows are bad.
     """
-    by_code = {record.code: record for record in read_emoji_records(settings.seed)}
+    by_code = {record.code: record for record in share_of(read_emoji_records(settings.seed), settings.families)}
     screening = screen(
         (Row(f"{r.code} ({r.name})", r.code, Place(r.picture), r.name) for r in by_code.values()),
         settings.max_quarantine_share,
@@ -37,6 +40,16 @@ def read_emoji(settings: EmojiSettings) -> Dataset:
     asks_all = settings.asks_all
     tasks = plain_tasks(samples, records, asks_all=asks_all) + edit_tasks(samples, records, edits, asks_all=asks_all)
     return Dataset(tuple(samples.made.values()), pairs, tuple(tasks), screening.quarantine, root=None)
+
+
+def share_of(records: Sequence[EmojiRecord], share: float) -> list[EmojiRecord]:
+    """Return the records of a share of the families of each split, whichever seed drew the splits."""
+    taken: set[str] = set()
+    for split in {record.split for record in records}:
+        families = {record.family for record in records if record.split == split}
+        ordered = sorted(families, key=lambda family: stable_order(_TAKEN_SEED, family))
+        taken.update(ordered[: math.ceil(share * len(ordered))])
+    return [record for record in records if record.family in taken]
 
 
 def _drawn_edits(samples: EmojiSamples, records: Sequence[EmojiRecord], settings: EmojiSettings) -> list[Edit]:
