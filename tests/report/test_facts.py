@@ -27,6 +27,7 @@ VALUES: dict[str, dict[str, Value]] = {
     "features": {"sae_id": "reference-mllm/paper", "n_leading": 4, "n_specific": 4},
     "features_examples": {"sae_id": "reference-mllm/paper", "n_examples": 6},
     "features_effects": {"task_id": "t2i", "k": 5},
+    "strip_gain": {"system": "reference-mllm/realign", "baseline": "reference-mllm/raw"},
     "queries": {"before": "reference-mllm/raw", "after": "reference-mllm/realign"},
     "queries_hits": {"before": "reference-mllm/raw", "after": "reference-mllm/realign"},
 }
@@ -125,7 +126,7 @@ def same_rows(answer: Answer, warehouse: duckdb.DuckDBPyConnection) -> None:
 
 @pytest.mark.parametrize("name", ANALYSIS)
 def test_the_warehouse_gives_the_same_rows(facts: Facts, warehouse: duckdb.DuckDBPyConnection, name: str) -> None:
-    same_rows(facts.ask(name), warehouse)
+    same_rows(facts.ask(name, **VALUES.get(name, {})), warehouse)
 
 
 @pytest.mark.parametrize(("name", "what"), OF_FIGURES)
