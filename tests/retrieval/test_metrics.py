@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
+from pipeline_core.retrieval import metrics
 from pipeline_core.retrieval.chance import chance_scores
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.maps import unit
@@ -61,6 +62,24 @@ def test_rank_scores_equal_ir_measures():
         for measure, name in ((ir_measures.Success @ k, "hit_rate"), (ir_measures.RR, "mrr")):
             values = {m.query_id: m.value for m in ir_measures.iter_calc([measure], qrels, run)}
             np.testing.assert_allclose(ours[name, k], [values[str(q)] for q in of.judged])
+
+
+@pytest.mark.parametrize("depth", [2, 14])
+def test_recall_and_ndcg_are_those_of_trec_eval_to_the_last_bit(monkeypatch: pytest.MonkeyPatch, depth: int):
+    monkeypatch.setattr(metrics, "_BLOCK", 100)
+    of = pool(3, n_queries=301, n_candidates=14)
+    found = result(of)
+    found = replace(found, candidates=found.candidates[:, :depth])
+    qrels = {str(q): {} for q in of.judged}
+    for (q, c), relevance in zip(of.relevant.tolist(), of.relevance.tolist(), strict=True):
+        qrels[str(q)][str(c)] = relevance
+    # Ranks stand for scores: trec_eval breaks ties by descending id, we by ascending.
+    run = {str(q): {str(c): -float(n) for n, c in enumerate(found.candidates[q]) if c >= 0} for q in of.judged}
+    ours = ListScorer(of, KS).scores(found)
+    for k in KS:
+        for measure, name in ((ir_measures.R @ k, "recall"), (ir_measures.nDCG @ k, "ndcg")):
+            values = {m.query_id: m.value for m in ir_measures.iter_calc([measure], qrels, run)}
+            np.testing.assert_array_equal(ours[name, k], [values[str(q)] for q in of.judged])
 
 
 def test_recall_and_ndcg_agree_with_direct_readings():

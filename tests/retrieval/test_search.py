@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,26 +68,82 @@ def test_an_excluded_candidate_is_neither_listed_nor_counted_in_ranks():
     assert result.first_relevant_rank.tolist() == [1]
 
 
-def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several blocks, tiles, parts of a tile, and little room for what is put aside."""
+    for name, size in {"BLOCK": 24, "TILE": 24 * 7, "_CHUNK": 24 * 3, "_ROOM": 4}.items():
+        monkeypatch.setattr(module, name, size)
+
+
+def sorted_whole(scores, relevant, excluded, depth):
+    """The search as it was: every score a 64-bit key, whose lower half is the candidate's."""
+    bits = (torch.from_numpy(scores) + 0.0).view(torch.int32)
+    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(torch.int64)
+    keys = (ordered << 32) | (0xFFFFFFFF - torch.arange(scores.shape[1]))
+    barred = torch.iinfo(torch.int64).min
+    keys[excluded[:, 0], excluded[:, 1]] = barred
+    best, found = torch.topk(keys, min(depth, scores.shape[1]), dim=1)
+    rows, columns = torch.from_numpy(relevant).T
+    best_relevant = torch.full((len(keys),), barred).scatter_reduce(0, rows, keys[rows, columns], "amax")
+    first = (1 + (keys > best_relevant[:, None]).sum(dim=1)).masked_fill(best_relevant == barred, 0)
+    missing = best == barred
+    listed = torch.from_numpy(scores).gather(1, found).masked_fill(missing, torch.nan)
+    return found.masked_fill(missing, -1).numpy(), listed.numpy(), first.numpy()
+
+
+@pytest.mark.parametrize("depth", [1, 5, 40, 200])
+@pytest.mark.parametrize("different", [3, 1_000_000], ids=["many ties", "few ties"])
+def test_lists_and_ranks_are_those_of_sorting_every_score(small_portions: None, depth: int, different: int):
+    rng = np.random.default_rng(depth)
+    # Quarters of whole numbers: products are exact, in blocks of any size.
+    entries = min(different, 9)
+    queries, candidates = (rng.integers(-entries, entries, (n, 6)).astype(np.float32) / 4 for n in (23, 181))
+    drawn = rng.random((23, 181))
+    drawn[5] = 0.5
+    relevant, excluded = np.argwhere(drawn < 0.02), np.argwhere((drawn > 0.9) | (drawn < 0.005))
+    expected = sorted_whole(queries @ candidates.T, relevant, excluded, depth)
+    found = search(queries, candidates, relevant, excluded, depth)
+    for ours, theirs in zip((found.candidates, found.scores, found.first_relevant_rank), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["ascending", "descending"])
+def test_candidates_that_get_better_and_better_are_listed_none_the_less(small_portions: None, order: int):
+    candidates = np.arange(200, dtype=np.float32)[::order, None].copy()
+    found = search(np.ones((3, 1), dtype=np.float32), candidates, pairs({(1, 60)}), NONE, 5)
+    assert found.scores.tolist() == [[199.0, 198.0, 197.0, 196.0, 195.0]] * 3
+    assert found.first_relevant_rank.tolist() == [0, 200 - 60 if order == 1 else 61, 0]
+
+
+def test_equals_are_counted_in_order_of_id_wherever_the_relevant_one_lies(small_portions: None):
+    queries, candidates = np.ones((4, 1), dtype=np.float32), np.ones((100, 1), dtype=np.float32)
+    relevant = pairs({(0, 0), (1, 30), (1, 99), (2, 99)})
+    found = search(queries, candidates, relevant, pairs({(2, 50)}), 3)
+    assert found.first_relevant_rank.tolist() == [1, 31, 99, 0]
+    assert found.candidates.tolist() == [[0, 1, 2]] * 4
+
+
+def test_blocks_do_not_change_the_result(small_portions: None, monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(0)
-    queries, candidates = (unit(rng.standard_normal((n, 8)).astype(np.float32)) for n in (23, 31))
+    queries, candidates = (unit(rng.standard_normal((n, 8)).astype(np.float32)) for n in (23, 131))
     relevant = np.stack([np.arange(23), np.arange(23)], axis=1)
     excluded = np.stack([np.arange(0, 23, 2), np.arange(1, 24, 2)], axis=1)
-    whole = search(queries, candidates, relevant, excluded, depth=5)
-    monkeypatch.setattr(module, "BLOCK_ENTRIES", 4 * 31)
     blocks = search(queries, candidates, relevant, excluded, depth=5)
+    monkeypatch.setattr(module, "BLOCK", 131)
+    whole = search(queries, candidates, relevant, excluded, depth=5)
     np.testing.assert_array_equal(whole.candidates, blocks.candidates)
     np.testing.assert_array_equal(whole.first_relevant_rank, blocks.first_relevant_rank)
     np.testing.assert_allclose(whole.scores, blocks.scores, atol=1e-6)
 
 
-def test_given_scores_are_ranked_as_those_searched_for(monkeypatch):
+def test_given_scores_are_ranked_as_those_searched_for(small_portions: None):
     rng = np.random.default_rng(5)
     queries, candidates = unit(rng.standard_normal((7, 4))), unit(rng.standard_normal((9, 4)))
     relevant, excluded = pairs({(q, q) for q in range(7)}), pairs({(q, q + 1) for q in range(7)})
     searched = search(queries, candidates, relevant, excluded, 5)
-    monkeypatch.setattr(module, "BLOCK_ENTRIES", 20)
-    ranked = rank(queries @ candidates.T, relevant, excluded, 5)
+    given = queries @ candidates.T
+    ranked = rank(given, relevant, excluded, 5)
     assert ranked.candidates.tolist() == searched.candidates.tolist()
     assert ranked.first_relevant_rank.tolist() == searched.first_relevant_rank.tolist()
     assert np.allclose(ranked.scores, searched.scores, atol=1e-6)
+    np.testing.assert_array_equal(given, queries @ candidates.T, err_msg="scores that are given are left as they are")

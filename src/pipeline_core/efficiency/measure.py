@@ -24,7 +24,7 @@ from pipeline_core.efficiency.settings import EfficiencySettings
 from pipeline_core.retrieval.adaptations.realign import RealignSettings, realign
 from pipeline_core.retrieval.maps import unit
 from pipeline_core.retrieval.randomness import generator
-from pipeline_core.retrieval.search import BLOCK_ENTRIES, Pairs, search
+from pipeline_core.retrieval.search import TILE, Pairs, search
 from pipeline_core.retrieval.spectrum import decomposed, moments
 from pipeline_core.schema.parquet import write_table
 
@@ -191,7 +191,7 @@ def _costs(
 def best_of_product(queries: Matrix, candidates: Matrix, depth: int) -> torch.Tensor:
     """Return the rows [q, depth] of the candidates with the largest inner products, however ties fall."""
     rows, columns = torch.from_numpy(queries), torch.from_numpy(candidates).T
-    blocks = torch.split(rows, max(1, BLOCK_ENTRIES // len(candidates)))
+    blocks = torch.split(rows, max(1, TILE // len(candidates)))
     return torch.cat([torch.topk(block @ columns, min(depth, len(candidates)), dim=1).indices for block in blocks])
 
 

@@ -1,12 +1,11 @@
-"""Scores of each query: hit_rate (the literature's Recall@k) and MRR from ranks; recall and nDCG by ir-measures.
+"""Scores of each query: hit_rate (the literature's Recall@k) and MRR from ranks; recall and nDCG from lists.
 
-The first two need only the rank of the first relevant candidate, and are given for every system; equality with
-ir-measures' Success and RR is tested. The others need the lists.
+The first two need only the rank of the first relevant candidate, and are given for every system. All are trec_eval's,
+to the last bit, of all queries at once: equality with ir-measures is tested.
 """
 
 from collections.abc import Sequence
 
-import ir_measures
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +14,9 @@ from pipeline_core.retrieval.search import SearchResult
 
 Scores = dict[tuple[str, int], npt.NDArray[np.float64]]
 """(metric, cut-off) -> one value a judged query, in the order of ``Pool.judged``."""
+
+_BLOCK = 8192
+"""Queries scored at a time."""
 
 
 def rank_scores(ranks: npt.NDArray[np.int64], ks: Sequence[int]) -> Scores:
@@ -30,32 +32,46 @@ def rank_scores(ranks: npt.NDArray[np.int64], ks: Sequence[int]) -> Scores:
 
 
 class ListScorer:
-    """Scores result lists against the judgements of one pool, converted once for all systems."""
+    """Scores result lists against the judgements of one pool, looked up once for all systems."""
 
     def __init__(self, pool: Pool, ks: Sequence[int]) -> None:
         """Prepare recall and nDCG (gain = relevance, discount log2) at the cut-offs ``ks``."""
-        self._pool = pool
-        self._depth = max(ks)
-        families = (("recall", ir_measures.R), ("ndcg", ir_measures.nDCG))
-        self._names = {measure @ k: (name, k) for name, measure in families for k in ks}
-        qrels: dict[str, dict[str, int]] = {str(query): {} for query in pool.judged}
-        for (query, candidate), relevance in zip(pool.relevant.tolist(), pool.relevance.tolist(), strict=True):
-            qrels[str(query)][str(candidate)] = relevance
-        self._evaluator = ir_measures.evaluator(list(self._names), qrels)
+        self._pool, self._ks = pool, ks
+        self._discounts = np.log2(np.arange(2, max(ks) + 2))
+        self._numbers = self._number(pool.relevant[:, 0], pool.relevant[:, 1])
+        # The ideal list has the largest gains first; a judgement below all cut-offs counts for none.
+        order = np.lexsort((-pool.relevance, pool.relevant[:, 0]))
+        queries = pool.relevant[order, 0]
+        place = np.arange(len(order)) - np.searchsorted(queries, queries)
+        seen = place < max(ks)
+        gains = np.zeros((len(pool.query_ids), max(ks)))
+        gains[queries[seen], place[seen]] = pool.relevance[order][seen]
+        self._ideal = self._discounted(gains[pool.judged])
 
     def scores(self, result: SearchResult) -> Scores:
         """Score every judged query of a search."""
-        judged = self._pool.judged
-        place = {str(query): n for n, query in enumerate(judged)}
-        scores = {name: np.zeros(len(judged)) for name in self._names.values()}
-        for query, measure, value in self._evaluator.iter_calc(self._run(result)):
-            scores[self._names[measure]][place[query]] = value
+        pool, ks = self._pool, self._ks
+        scores = {(name, k): np.zeros(len(pool.judged)) for name in ("recall", "ndcg") for k in ks}
+        for start in range(0, len(pool.judged), _BLOCK):
+            some = slice(start, start + _BLOCK)
+            gains = self._gains(pool.judged[some], result.candidates[pool.judged[some], : max(ks)])
+            found, reached = np.cumsum(gains > 0, axis=1), self._discounted(gains)
+            for k in ks:
+                last = min(k, gains.shape[1]) - 1
+                scores["recall", k][some] = found[:, last] / pool.n_relevant[pool.judged[some]]
+                scores["ndcg", k][some] = reached[:, last] / self._ideal[some, k - 1]
         return scores
 
-    def _run(self, result: SearchResult) -> dict[str, dict[str, float]]:
-        # Ranks stand for scores: trec_eval breaks ties by descending id, we by ascending.
-        lists = result.candidates[self._pool.judged, : self._depth].tolist()
-        return {
-            str(query): {str(candidate): -float(rank) for rank, candidate in enumerate(row) if candidate >= 0}
-            for query, row in zip(self._pool.judged, lists, strict=True)
-        }
+    def _gains(self, queries: npt.NDArray[np.int64], listed: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the relevance [m, depth] of listed candidates, 0 of those not judged and of empty places."""
+        numbers = self._number(queries[:, None], listed)
+        places = np.minimum(np.searchsorted(self._numbers, numbers), len(self._numbers) - 1)
+        judged = (self._numbers[places] == numbers) & (listed >= 0)
+        return np.where(judged, self._pool.relevance[places], 0)
+
+    def _discounted(self, gains: npt.NDArray[np.number]) -> npt.NDArray[np.float64]:
+        """Return the discounted cumulative gain at each rank, added up from the first on."""
+        return np.cumsum(gains / self._discounts[: gains.shape[1]], axis=1)
+
+    def _number(self, queries: npt.NDArray[np.int64], candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return queries * len(self._pool.candidate_ids) + candidates
