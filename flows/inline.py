@@ -60,6 +60,7 @@ class InlineRunner:
             logged(done, total)
             self._listener(name, done, total)
 
+        self._listener(name, 0, 1)
         outcome, artifact = carry_out(plan, name, store, tell)
         place = f"{outcome.stage}/{outcome.fingerprint}"
         if outcome.cached:

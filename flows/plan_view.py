@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from flows.terminal import out, print_table
+from flows.units import duration, size
 from pipeline_core.config import RunConfig
 from pipeline_core.errors import LensError
 from pipeline_core.planner.estimates import Estimates, estimate
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.study import Assumed, chosen, taken, together
 from pipeline_core.store.artifacts import Store
-
-_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-_TIMES = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def show_plan(plan: Plan, root: Path) -> None:
@@ -54,20 +52,6 @@ def show_published(config: RunConfig, missing: LensError) -> bool:
     for line in lines:
         out.print(line, markup=False, highlight=False)
     return True
-
-
-def size(n_bytes: float | None) -> str:
-    """Return bytes as people read them."""
-    if n_bytes is None:
-        return "?"
-    return next((f"{n_bytes / unit:.3g} {name}" for unit, name in _UNITS if n_bytes >= unit), f"{n_bytes:.0f} B")
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time as people read it."""
-    if seconds is None:
-        return "?"
-    return next((f"{seconds / unit:.3g} {name}" for unit, name in _TIMES if seconds >= unit), f"{seconds:.2g} s")
 
 
 def _lines(plan: Plan, found: Estimates) -> list[str]:

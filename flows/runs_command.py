@@ -10,6 +10,7 @@ import typer
 from flows.changes import changed, in_short
 from flows.options import JsonOption, RunOption, StoreOption, existing_store
 from flows.terminal import out, print_table
+from flows.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,8 +155,6 @@ def _changes(run: "RunRecord", before: "RunRecord") -> "Sequence[str]":
 
 
 def _outcome(run: "RunRecord") -> str:
-    from flows.plan_view import duration
-
     built = sum(used.cached is False for used in run.artifacts)
     if run.state != "completed":
         return f"{run.state}, {built} built"

@@ -1,4 +1,4 @@
-"""What people look at: answers, tables, and progress, one bar a step."""
+"""What people look at: answers, tables, and the progress of a run."""
 
 import os
 import sys
@@ -9,9 +9,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
+
+from flows.units import duration
+from tasks.pace import Pace
 
 _ANY_WIDTH = 1 << 20
 _LEAST, _BORDERS = 24, 3
@@ -95,23 +98,29 @@ def _width(column: Column) -> int:
 
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Draw a bar a step while a run goes on; yields what is to be told (step, done, in all), None without a terminal.
+def progress_line(console: Console, steps: Sequence[str]) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show in one line, while a run goes on, which of its steps is at work, how far it is, and how long it will take.
 
-    To be entered before any flow is imported: Prefect reads its log level then.
+    Yields what is to be told (step, units of work done, and in all), None without a terminal. To be entered before any
+    flow is imported: Prefect reads its log level then.
     """
     if not console.is_terminal:
         yield None
         return
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(10), TextColumn("{task.fields[told]}"))
     with Progress(*columns, console=console, transient=True) as progress:
-        bars: dict[str, TaskID] = {}
+        line = progress.add_task("", total=None, told="")
+        paces: dict[str, Pace] = {}
 
         def listen(name: str, done: int, total: int) -> None:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=total)
-            progress.update(bars[name], completed=done, total=total)
+            left = paces.setdefault(name, Pace()).left(done, total)
+            told = (f"{done}/{total}" if done else "", "" if left is None else f"{duration(left)} left")
+            place = f"{steps.index(name) + 1} of {len(steps)}"
+            whole = total if done else None
+            progress.update(
+                line, description=f"{place}  {name}", completed=done, total=whole, told="  ".join(filter(None, told))
+            )
 
         yield listen

@@ -14,7 +14,7 @@ SECONDS_BETWEEN_UPDATES = 2.0
 
 Listener = Callable[[str, int, int], None]
 listeners: list[Listener] = []
-"""Called with (step name, done, total) at every update; the command line draws its bars from here."""
+"""Called with (step name, done, total) at its start and every update; the command line shows them."""
 
 
 def artifact_key(name: str, kind: str) -> str:
@@ -30,6 +30,8 @@ class Progress:
         self._log = LoggedProgress(name, logger)
         self._artifact: UUID | None = None
         self._updated = time.monotonic()
+        for listener in listeners:
+            listener(name, 0, 1)
 
     def __call__(self, done: int, total: int) -> None:
         """Tell that ``done`` of ``total`` units of work are done."""

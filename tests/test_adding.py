@@ -18,6 +18,7 @@ KINDS = {
     "adaptation": "standardise",
     "checkpoint_format": "npz",
     "data_set": "shapes",
+    "export": "trec_run",
     "figure": "found_by_rank",
     "model_family": "colours",
     "page": "longest_texts",
@@ -167,3 +168,15 @@ def test_the_page_is_in_the_bar_and_answers(outside: Outside) -> None:
 def test_the_figure_is_in_the_report_with_its_question(outside: Outside, page: str) -> None:
     assert f'id="figure-{KINDS["figure"]}"' in page
     assert "first_relevant_rank &lt;= k" in page
+
+
+def test_the_export_is_listed_and_writes_what_sql_shows(outside: Outside) -> None:
+    assert "ranked lists of raw embeddings" in outside.lens("export")
+    assert outside.lens("export", KINDS["export"], "raw.run").endswith("lens score raw.run QRELS\n")
+    (counted,) = outside.sql(
+        "SELECT count(*) AS n FROM latest.retrieval_hits JOIN latest.systems USING (artifact, system_id) "
+        "WHERE adaptation = 'identity'"
+    )
+    lines = (outside.place / "raw.run").read_text().splitlines()
+    assert len(lines) == counted["n"] > 0
+    assert {len(line.split()) for line in lines} == {6}

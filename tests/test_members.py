@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_core.dataset.sources import SOURCES
+from pipeline_core.exports import EXPORTS
 from pipeline_core.models.families import FAMILIES
 from pipeline_core.pipeline import STAGES
 from pipeline_core.report.figures import FIGURES
@@ -32,6 +33,7 @@ OWN = {
     "adaptation": (ADAPTATIONS, "retrieval/adaptations"),
     "checkpoint_format": (FORMATS, "sae/formats"),
     "data_set": (SOURCES, "dataset/sources"),
+    "export": (EXPORTS, "exports"),
     "model_family": (FAMILIES, "models/families"),
     "sae_architecture": (ARCHITECTURES, "sae/architectures"),
 }

@@ -98,6 +98,16 @@ class Run:
         """Its sparse autoencoders, <model>/<name>."""
         return self.record.named("sae/")
 
+    def warehouse(self) -> "duckdb.DuckDBPyConnection":
+        """Return a connection that reads every table, whose scopes and views show this run, which has to be complete.
+
+        Raises:
+            QueryError: the store has no warehouse yet, or it does not show the run.
+        """
+        from pipeline_core.warehouse.query import open_warehouse  # noqa: PLC0415 - duckdb
+
+        return open_warehouse(self.store.root, self.record.run_id)
+
     def artifact(self, step: str) -> Path:
         """Return the folder of what a step made, e.g. ``retrieval/<model>``.
 

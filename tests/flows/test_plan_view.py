@@ -10,8 +10,8 @@ import pytest
 from rich.text import Text
 
 from flows import prefect_runner
-from flows.plan_view import duration, size
 from flows.running import plan_flow
+from flows.units import duration, size
 from tests.flows.test_cli import process, settings
 from tests.small import picture_folder, small_config
 

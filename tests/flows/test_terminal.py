@@ -9,7 +9,8 @@ import pytest
 from rich.table import Table
 
 from flows import terminal
-from flows.terminal import TextConsole, print_table, print_whole
+from flows.terminal import TextConsole, print_table, print_whole, progress_line
+from tasks.pace import Pace
 
 
 @pytest.fixture
@@ -77,3 +78,26 @@ def test_any_locale_shows_any_text(encoding: str) -> None:
     )
     assert b"heart \\u2764" in done.stdout
     assert b"\\u2764" in done.stderr
+
+
+def test_the_progress_of_a_run_is_one_line(narrow: io.StringIO) -> None:
+    with progress_line(terminal.out, ["dataset", "sae/m/[x]", "report"]) as listen:
+        assert listen
+        listen("dataset", 0, 1)
+        listen("sae/m/[x]", 3, 7)
+    (line,) = {line for line in narrow.getvalue().splitlines() if "2 of 3  sae/m/[x]" in line}
+    assert "3/7" in line
+
+
+def test_without_a_terminal_no_progress_is_drawn(piped: io.StringIO) -> None:
+    with progress_line(terminal.out, ["dataset"]) as listen:
+        assert listen is None
+
+
+def test_the_first_batch_is_left_out_of_the_estimate() -> None:
+    seconds = iter((100.0, 110.0, 120.0))
+    pace = Pace(lambda: next(seconds))
+    assert pace.left(0, 10) is None
+    assert pace.left(2, 10) is None, "it took a hundred seconds, which tell nothing of those to come"
+    assert pace.left(4, 10) == 30.0
+    assert pace.left(6, 10) == 20.0

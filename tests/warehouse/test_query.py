@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipeline_core.errors import QueryError
 from pipeline_core.schema import TABLES
 from pipeline_core.warehouse import query as asking
 from pipeline_core.warehouse.build import publish_runs
+from pipeline_core.warehouse.catalog import create_catalog
 from pipeline_core.warehouse.format import to_json
 from pipeline_core.warehouse.parameters import Value, told
 from pipeline_core.warehouse.query import query, schema_text, top_features
@@ -279,6 +281,14 @@ def test_the_schema_names_every_table_and_column() -> None:
 
 
 ASKED = "SELECT DISTINCT item FROM paper_values WHERE item = $item"
+
+
+def test_no_bar_is_drawn_into_an_answer(made_store: Path) -> None:
+    asked = "SELECT current_setting('enable_progress_bar')"
+    assert query(made_store, asked).rows == ((False,),)
+    with duckdb.connect() as connection:
+        create_catalog(connection, {})
+        assert connection.execute(asked).fetchall() == [(False,)]
 
 
 def test_parameters_are_bound_and_stay_values(made_store: Path) -> None:

@@ -73,6 +73,7 @@ def create_catalog(
         parts: what there is of each table; tables that it does not name are empty.
         over_parquet: the tables that are views over their files; the others are copied.
     """
+    connection.execute("SET enable_progress_bar = false")  # it is drawn where answers are printed
     connection.execute("BEGIN")
     for table in TABLES.values():
         viewed = table.name in over_parquet

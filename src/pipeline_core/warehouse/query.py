@@ -52,6 +52,7 @@ def open_warehouse(store_root: Path, run_id: str | None = None) -> duckdb.DuckDB
         connection.execute("USE warehouse")
         connection.execute(f"SET memory_limit = '{LIMIT_MEMORY}'")
         connection.execute("SET temp_directory = ''")
+        connection.execute("SET enable_progress_bar = false")
         # The views read Parquet files of the store, so it stays reachable when all else is closed.
         connection.execute(f"SET allowed_directories = [{literal(str(store_root.resolve()))}]")
         connection.execute("SET enable_external_access = false")
@@ -62,7 +63,7 @@ def open_warehouse(store_root: Path, run_id: str | None = None) -> duckdb.DuckDB
     except duckdb.Error as error:
         connection.close()
         raise QueryError(f"the warehouse cannot be opened: {_one_line(error)}", "run lens run again") from None
-    if run_id is not None and connection.execute("SELECT run_id FROM latest_run").fetchone() != (run_id,):
+    if run_id is not None and connection.execute("SELECT run_id FROM latest_run").fetchall() != [(run_id,)]:
         connection.close()
         raise QueryError(f"the warehouse does not show the run {run_id}", "lens run publishes it anew")
     return connection

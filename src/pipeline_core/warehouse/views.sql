@@ -1,15 +1,17 @@
 -- Views for people: each shows the artifacts of the latest completed run and answers one question with one select.
 
+CREATE VIEW captions AS
+SELECT sample_id, text AS caption FROM latest.samples WHERE text IS NOT NULL
+UNION ALL
+SELECT pairs.image_id, first(samples.text ORDER BY pairs.text_id)
+FROM latest.pairs
+JOIN latest.samples ON samples.sample_id = pairs.text_id
+GROUP BY pairs.image_id;
+COMMENT ON VIEW captions IS 'What samples of the latest run are called: a text, or that of a picture''s first pair; pictures in no pair have none.';
+COMMENT ON COLUMN captions.caption IS 'the text';
+
 CREATE VIEW feature_summary AS
-WITH captions AS (
-    SELECT sample_id, text AS caption FROM latest.samples WHERE modality = 'text'
-    UNION ALL
-    SELECT pairs.image_id, first(samples.text ORDER BY pairs.text_id)
-    FROM latest.pairs
-    JOIN latest.samples ON samples.sample_id = pairs.text_id
-    GROUP BY pairs.image_id
-),
-examples AS (
+WITH examples AS (
     SELECT
         artifact, sae_id, rep_id, feature_id,
         list(coalesce(caption, sample_id) ORDER BY rank) FILTER (modality = 'text' AND rank <= 3) AS top_texts,

@@ -1,0 +1,35 @@
+"""How to add an export: the ranked lists of raw embeddings as a TREC run, which every tool of retrieval reads.
+
+`write` is given a completed run, whose warehouse shows it, and a path that is not there; it returns in one line how the
+other tool takes what was written. `lens export` lists it by `about`.
+"""
+
+from pathlib import Path
+
+from pipeline_core.exports import Export
+from pipeline_core.library import Run
+
+SQL = """
+SELECT task_id || '/' || query_id AS qid, sample_id, "rank", score
+FROM latest.retrieval_hits JOIN latest.systems USING (artifact, system_id)
+WHERE adaptation = 'identity' AND model = $model ORDER BY qid, "rank"
+"""
+
+
+class TrecRun(Export):
+    """A text file, a line a hit: qid Q0 docid rank score tag."""
+
+    name = "trec_run"
+    about = "ranked lists of raw embeddings as a TREC run"
+
+    def write(self, run: Run, path: Path, model: str | None = None, sae_id: str | None = None) -> str:
+        """Write the hits of every task of a model."""
+        tag = model or run.models[0]
+        with run.warehouse() as connection:
+            hits = connection.sql(SQL, params={"model": tag}).fetchall()
+        lines = [f"{qid} Q0 {docid} {rank} {score:.6f} {tag}\n" for qid, docid, rank, score in hits]
+        path.write_text("".join(lines), encoding="utf-8")
+        return f"lens score {path} QRELS"
+
+
+MEMBER = TrecRun()
