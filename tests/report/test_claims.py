@@ -22,7 +22,7 @@ from pipeline_core.report.settings import ReportSettings
 from pipeline_core.report.verdicts import PartVerdict, Verdicts
 from pipeline_core.retrieval.estimates import estimate
 from pipeline_core.retrieval.significance import holm
-from pipeline_core.schema.parquet import conform, read_table
+from pipeline_core.schema.parquet import conform, read_table, write_table
 from tests.report.claim_artifacts import (
     COMPOSED,
     CONTRASTIVE,
@@ -247,6 +247,28 @@ class TestQueries:
             ratio = (seconds["fit", *at] + seconds["apply", *at]) / seconds[against, *at]
             wanted["{:,} candidates, {:,} queries, width 8".format(*at), 0] = ratio
         assert values_of(part_of(verdicts, name)) == pytest.approx(wanted)
+
+    def test_a_cost_is_told_at_the_largest_pool_that_both_were_measured_on(
+        self, claim_run: RunWorld, tmp_path: Path
+    ) -> None:
+        folder = claim_run.studied.efficiency
+        assert folder is not None
+        rows = read_table(folder, "efficiency")
+        write_table(tmp_path, "efficiency", rows.remove(operation="product", n_candidates=100_000))
+        models = (replace(claim_run.studied, efficiency=tmp_path), *claim_run.compared)
+        (case,) = part_of(judged(replace(claim_run, models=models).told()), "cost_against_product").cases
+        assert case.name.startswith("1,000 candidates")
+
+    def test_neighbouring_layers_count_as_fewer(self, claim_world: World, verdicts: Verdicts) -> None:
+        recall = stats.rankdata([claim_world.mean_hit(0, f"L{layer}/raw") for layer in LAYERS])
+        rows = pl.DataFrame(claim_world.quadrants).with_columns(share=pl.col("art") / (pl.col("art") + pl.col("words")))
+        by_layer = rows.filter(source="last").group_by("layer").agg(pl.col("share").mean()).sort("layer")
+        art = stats.rankdata(by_layer["share"].to_numpy())
+        alike = max(np.prod([np.corrcoef(one[1:], one[:-1])[0, 1] for one in (art, recall)]), 0.0)
+        reach = 1.96 / np.sqrt(max(len(LAYERS) * (1 - alike) / (1 + alike) - 3, 1))
+        case = next(case for case in part_of(verdicts, "shows_conflict").cases if case.name == "last token")
+        value = np.arctanh(np.clip(np.corrcoef(art, recall)[0, 1], -0.999, 0.999))
+        assert case.measurements[0].low == pytest.approx(np.tanh(value - reach))
 
     def test_the_conflict_is_how_attention_to_the_art_goes_with_recall(
         self, claim_world: World, verdicts: Verdicts

@@ -1,5 +1,5 @@
 -- Seconds to fit and apply ReAlign over those of one search, or of a plain product with the best of each row: at the
--- largest pool measured, with the model's own width and the number of queries that most pools were searched for, or at
+-- largest pool that both were measured on, with the model's own width and the number of queries that most pools were searched for, or at
 -- the pool that other widths and numbers of queries were tried on. Seconds are the best of few repeats, which agree
 -- within a quarter: so far the interval reaches.
 -- Needs: lens sweep
@@ -15,6 +15,7 @@ conditions as (
     select *, count(*) over (partition by width, n_queries) as n_pools,
            count(*) over (partition by n_candidates) as n_conditions
     from timed
+    where value is not null
 )
 select format('{:,} candidates, {:,} queries, width {:,}', n_candidates, n_queries, width) as "case", value,
        value / 1.25 as low, value * 1.25 as high

@@ -1,6 +1,8 @@
 -- Correlation over the layers (Spearman's) of two things: of the attention that goes to the quadrant with the art or to
 -- the words, the share that goes to the art, mean over pictures; and the mean hit rate of the layer's raw embeddings. The
--- interval is Fisher's, as if layers were independent. A quantity of our own: the paper names none.
+-- interval is Fisher's for as many layers as are worth it: neighbours are alike, so that n of them count as
+-- n (1 - ab) / (1 + ab), a and b the correlations of each thing with itself one layer before (Bartlett). A quantity of
+-- our own: the paper names none.
 -- Needs: generative, lens sweep
 with attended as (
     select source, layer, avg(art / nullif(art + words, 0)) as art_share
@@ -25,11 +27,20 @@ ranked as (
     from attended join scored using (layer)
     where art_share is not null
 ),
-found as (
-    select source, corr(by_art, by_recall) as value, 1.96 / sqrt(greatest(count(*) - 3, 1)) as reach
+lagged as (
+    select *, lag(by_art) over (partition by source order by layer) as art_before,
+           lag(by_recall) over (partition by source order by layer) as recall_before
     from ranked
+),
+correlated as (
+    select source, corr(by_art, by_recall) as value, count(*) as n,
+           greatest(corr(by_art, art_before) * corr(by_recall, recall_before), 0) as alike
+    from lagged
     group by source
     having count(*) > 2
+),
+found as (
+    select source, value, 1.96 / sqrt(greatest(n * (1 - alike) / (1 + alike) - 3, 1)) as reach from correlated
 )
 select if(source = 'last', 'last token', 'pooled tokens') as "case", value,
        tanh(atanh(greatest(value, -0.999)) - reach) as low, tanh(atanh(least(value, 0.999)) + reach) as high
