@@ -10,9 +10,9 @@ from pipeline_core.exports import Export
 from pipeline_core.library import Run
 
 SQL = """
-SELECT task_id || '/' || query_id AS qid, sample_id, "rank", score
+SELECT task_id || '/' || query_id AS qid, sample_id, retrieval_hits."rank", score
 FROM latest.retrieval_hits JOIN latest.systems USING (artifact, system_id)
-WHERE adaptation = 'identity' AND model = $model ORDER BY qid, "rank"
+WHERE adaptation = 'identity' AND model = $model ORDER BY qid, retrieval_hits."rank"
 """
 
 
