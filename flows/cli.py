@@ -1,6 +1,7 @@
 """The command ``lens``: run an analysis, query its tables, search its index, look after its store."""
 
 import atexit
+import errno
 import logging
 import sys
 from importlib import import_module, metadata
@@ -38,6 +39,11 @@ app = typer.Typer(
 app.add_typer(models_command.app, name="models")
 _debug = False
 _LONGEST = 500  # characters of a library's error
+_OF_ERRORS: dict[int | None, str] = {
+    errno.EROFS: "make it writable, or name another store with --store",
+    errno.EMFILE: "raise the limit of open files (ulimit -n 1024)",
+}
+"""What can be done about errors of the system, by their number."""
 
 
 def _tell_version(asked: bool) -> None:
@@ -141,14 +147,11 @@ def verify(
     ] = False,
 ) -> None:
     """Check presence, size and digest of every file in the store, and of reference models in the user's cache."""
-    from pipeline_core.store.artifacts import Store
-    from pipeline_core.user_cache import user_cache
+    from pipeline_core.store.artifacts import with_models
 
     _know_every_table()
-    place = Store(existing_store(store))
-    cache = user_cache("models")
-    places = [place, *([Store(cache)] if cache.is_dir() else [])]
-    found = [(holder, holder.verify()) for holder in places]
+    root = existing_store(store)
+    found = [(holder, holder.verify()) for holder in with_models(root)]
     for problem in (problem for _, problems in found for problem in problems):
         err.print(f"{problem.artifact}: {problem.file} {problem.what}", markup=False, highlight=False)
     n_problems = sum(len(problems) for _, problems in found)
@@ -158,8 +161,8 @@ def verify(
         for name in sorted({problem.artifact for problem in problems}):
             err.print(f"{name}: set aside as {holder.set_aside(holder.root / name)}", markup=False, highlight=False)
     if found[0][1]:
-        _publish_warehouse(place.root)
-    out.print(f"{sum(len(holder.artifacts()) for holder in places)} artifacts are as they were published.")
+        _publish_warehouse(root)
+    out.print(f"{sum(len(holder.artifacts()) for holder, _ in found)} artifacts are as they were published.")
 
 
 @app.command()
@@ -326,7 +329,8 @@ def told(error: Exception) -> str:
     """Return one line for an exception that nothing foresaw: what it says, and what can be done."""
     reason = " ".join(str(error).split())[:_LONGEST] or "no reason given"
     if isinstance(error, OSError):
-        return f"{reason}; see that this can be read, and that there is room to write (lens doctor)"
+        usual = "see that this can be read, and that there is room to write (lens doctor)"
+        return f"{reason}; {_OF_ERRORS.get(error.errno, usual)}"
     if isinstance(error, MemoryError):
         return f"the memory is too little: {reason}; lower placement.batch_size, or analyse less data"
     kind = type(error).__name__

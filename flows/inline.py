@@ -33,7 +33,7 @@ class InlineRunner:
                 missing.add(name)
                 continue
             try:
-                outcome = self._attempt(plan, name, store)
+                outcome = self._attempt(plan, name, store, run.record.run_id)
             except Exception as error:
                 missing.add(name)
                 failure = failure or error
@@ -41,19 +41,19 @@ class InlineRunner:
             run.reach(name, outcome.cached, outcome.seconds)
         return failure
 
-    def _attempt(self, plan: Plan, name: str, store: Store) -> Outcome:
+    def _attempt(self, plan: Plan, name: str, store: Store, run_id: str) -> Outcome:
         """Carry out a step; what may pass by itself is tried again."""
         for delay in RETRY_DELAYS:
             try:
-                return self._once(plan, name, store)
+                return self._once(plan, name, store, run_id)
             except Exception as error:
                 if not may_pass(error):
                     raise
                 log.warning("%s: %s; tried again in %g s", name, error, delay)
                 Event().wait(delay)
-        return self._once(plan, name, store)
+        return self._once(plan, name, store, run_id)
 
-    def _once(self, plan: Plan, name: str, store: Store) -> Outcome:
+    def _once(self, plan: Plan, name: str, store: Store, run_id: str) -> Outcome:
         logged = LoggedProgress(name, log)
 
         def tell(done: int, total: int) -> None:
@@ -62,11 +62,5 @@ class InlineRunner:
 
         self._listener(name, 0, 1)
         outcome, artifact = carry_out(plan, name, store, tell)
-        place = f"{outcome.stage}/{outcome.fingerprint}"
-        if outcome.cached:
-            log.info("%s: %s was in the store", name, place)
-        else:
-            log.info(
-                "%s: %d expectations hold; published %s after %.1f s", name, artifact.n_held, place, outcome.seconds
-            )
+        log.info(outcome.line(run_id, artifact.n_held))
         return outcome

@@ -8,15 +8,15 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import environment
 from pipeline_core.errors import StoreError
-from pipeline_core.store.artifacts import Store
+from pipeline_core.store.artifacts import Store, with_models
 from pipeline_core.store.journal import used_artifacts
 from pipeline_core.warehouse.build import build_warehouse
 
 
 @task(name="verify", cache_policy=NO_CACHE, persist_result=False)
 def verify(root: Path) -> int:
-    """Check presence, size and digest of every file; return the number of problems."""
-    problems = Store(root).verify()
+    """Check every file of the store and of reference models in the user's cache; return the number of problems."""
+    problems = [problem for store in with_models(root) for problem in store.verify()]
     if problems:
         rows = [{"artifact": p.artifact, "file": p.file, "problem": p.what} for p in problems]
         create_table_artifact(rows, key="store-problems", description="What lens verify found")
@@ -51,7 +51,7 @@ def maintain(store: str | None = None, keep_runs: int = 10, dry_run: bool = True
         dry_run: only list what would be removed.
 
     Raises:
-        StoreError: a file of the store is missing or altered.
+        StoreError: a file of the store, or of reference models, is missing or altered.
     """
     root = Store(Path(store) if store else environment.default_store()).root
     problems = verify(root)
@@ -60,5 +60,6 @@ def maintain(store: str | None = None, keep_runs: int = 10, dry_run: bool = True
     get_run_logger().info("%d problems, %d artifacts beyond the newest %d runs, %s", problems, doomed, keep_runs, file)
     if problems:
         raise StoreError(
-            f"{problems} files of {root} are missing or altered", "run lens verify --repair, then lens run"
+            f"{problems} files of {root} or of reference models are missing or altered",
+            "run lens verify --repair, then lens run",
         )

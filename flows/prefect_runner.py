@@ -80,7 +80,7 @@ def submit_steps(plan: Plan, root: Path, run: LiveRun) -> BaseException | None:
         for name in ready[:free]:
             step = waiting.pop(name)
             needed = [done[source] for source in step.inputs.values()]
-            running[name] = TASKS[step.stage].submit(plan, name, root, wait_for=needed)
+            running[name] = TASKS[step.stage].submit(plan, name, root, run.record.run_id, wait_for=needed)
         if not running:  # what is left needs a step that failed
             return failure
         finished = next(iter(as_completed(list(running.values()))))

@@ -40,7 +40,7 @@ def run_plan(flow: FlowName, plan: Plan, root: Path, runner: Runner) -> RunRecor
     mend_inputs(plan, Store(root))
     check_machine(plan, Store(root))
     values = plan.config.model_dump(mode="json", by_alias=True)
-    with room_told(root, "the journal"), journalled_run(root, flow, values, plan.run_artifacts()) as run:
+    with journalled_run(root, flow, values, plan.run_artifacts()) as run:
         failure = runner(plan, root, run)
         if failure is not None:
             raise failure

@@ -24,32 +24,28 @@ async def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any
     return may_pass(await state.aresult(raise_on_failure=False))
 
 
-def run_step(plan: Plan, name: str, root: Path) -> Outcome | State[Outcome]:
+def run_step(plan: Plan, name: str, root: Path, run_id: str) -> Outcome | State[Outcome]:
     """Build (or find) the artifact of a step; on a hit the state is called Cached, so that the UI shows it.
 
     Args:
         plan: the run's plan.
         name: the step.
         root: the store's folder.
+        run_id: the run's id in the journal.
 
     Raises:
         LensError: a user's mistake, a broken contract among them. It is not retried.
     """
     logger = get_run_logger()
     outcome, artifact = carry_out(plan, name, Store(root), Progress(name, logger))
-    if outcome.cached:
-        message = f"{outcome.stage}/{outcome.fingerprint} was in the store"
-        state: State[Outcome] = Completed(name="Cached", message=message, data=outcome)
-    else:
-        place = f"{outcome.stage}/{outcome.fingerprint}"
-        logger.info(
-            "%s: %d expectations hold; published %s after %.1f s", name, artifact.n_held, place, outcome.seconds
-        )
+    line = outcome.line(run_id, artifact.n_held)
+    logger.info(line)
+    if not outcome.cached:
         _show_tables(name, artifact)
     summary = plan.steps[name].maker.summary(artifact.folder)
     if summary is not None:
         create_markdown_artifact(summary, key=artifact_key(name, "summary"), description="What was found")
-    return state if outcome.cached else outcome
+    return Completed(name="Cached", message=line, data=outcome) if outcome.cached else outcome
 
 
 TASKS: Mapping[str, Task[..., Any]] = {

@@ -219,6 +219,7 @@ def test_a_mistake_inside_a_step_prints_no_trace(tmp_path: Path) -> None:
             OSError(28, "No space left on device", "/store/x"),
             "[Errno 28] No space left on device: '/store/x'; see that this can be read, and that",
         ),
+        (OSError(24, "Too many open files"), "[Errno 24] Too many open files; raise the limit of open files"),
         (MemoryError(), "the memory is too little: no reason given; lower placement.batch_size, or analyse less data"),
         (ValueError("a\n b"), "ValueError: a b; if what was given is in order, this is a fault of lens"),
     ],

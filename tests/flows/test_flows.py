@@ -13,13 +13,16 @@ from prefect.context import get_run_context
 
 import pipeline_core.features.compute as features
 from flows.compare import compare
+from flows.maintain import verify
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.errors import ContractError, DataError
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.schema.parquet import read_table, write_table
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
+from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import read_runs
+from pipeline_core.user_cache import user_cache
 from tests.small import small_config
 
 
@@ -58,6 +61,15 @@ def test_a_run_completes_and_is_journalled(analysed: Path, config: AnalysisConfi
     page = (analysed / "report" / report.fingerprint / "report.html").read_text()
     assert "reference-mllm" in page
     assert "reference-contrastive" in page
+
+
+def test_the_hourly_check_reads_reference_models_too(server: None, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    models = Store(user_cache("models"))
+    model, _ = models.materialize(StageKey("reference", 1), lambda folder: (folder / "weights").write_text("as made"))
+    assert verify.fn(tmp_path / "store") == 0
+    (model.folder / "weights").write_text("altered")
+    assert verify.fn(tmp_path / "store") == 1
 
 
 def test_one_other_parameter_rebuilds_only_what_it_affects(store: Path, pictures: Path, config: AnalysisConfig) -> None:

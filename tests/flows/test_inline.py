@@ -1,6 +1,7 @@
 """The runner without a server gives the same tables, tries again what may pass, and imports no more than it needs."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -69,7 +70,8 @@ def plan(tmp_path: Path) -> Plan:
     return replace(whole, steps={"dataset": whole.steps["dataset"]})
 
 
-def test_an_input_output_error_is_tried_again(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_output_error_is_tried_again(plan: Plan, tmp_path: Path, monkeypatch, caplog) -> None:
+    caplog.set_level(logging.INFO, logger="flows.inline")
     failures = iter([OSError(5, "Input/output error")])
     real = type(plan.steps["dataset"].maker).build
 
@@ -82,6 +84,11 @@ def test_an_input_output_error_is_tried_again(plan: Plan, tmp_path: Path, monkey
     monkeypatch.setattr("flows.inline.RETRY_DELAYS", (0.0,))
     record = run_plan("analyze", plan, tmp_path / "store", InlineRunner())
     assert record.state == "completed"
+    again, built = (line.getMessage() for line in caplog.records if line.name == "flows.inline")
+    assert again == "dataset: [Errno 5] Input/output error; tried again in 0 s"
+    (artifact,) = record.artifacts
+    assert built.startswith("dataset: built in ")
+    assert built.endswith(f" run={record.run_id} stage=dataset fingerprint={artifact.fingerprint}")
 
 
 def test_a_users_mistake_is_told_once_and_ends_the_run(plan: Plan, tmp_path: Path, monkeypatch) -> None:

@@ -4,12 +4,14 @@ import json
 import multiprocessing
 import os
 import signal
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from pipeline_core.errors import StoreError
+from pipeline_core.store import journal
 from pipeline_core.store.journal import (
     RunArtifact,
     completed_run,
@@ -90,6 +92,22 @@ def test_a_running_record_without_its_lock_counts_as_failed(tmp_path) -> None:
         text = next((tmp_path / "runs").glob("*.json")).read_text()
     (tmp_path / "elsewhere.json").write_text(text)
     assert read_run(tmp_path / "elsewhere.json").state == "failed"
+
+
+def test_a_clock_set_back_changes_no_order_and_no_length(tmp_path, monkeypatch) -> None:
+    times = iter(datetime(2026, 1, day, tzinfo=UTC) for day in (20, 10, 5))
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None) -> datetime:
+            return next(times)
+
+    monkeypatch.setattr(journal, "datetime", Clock)
+    ids = [complete(tmp_path, fingerprint) for fingerprint in "abc"]
+    assert used_artifacts(tmp_path, 1) == {"sae/c"}
+    assert [run.run_id for run in read_runs(tmp_path)] == ids
+    assert find_run(tmp_path, "latest")[1].run_id == ids[-1]
+    assert all(0 <= run.seconds < 60 for run in read_runs(tmp_path))
 
 
 def test_failed_runs_do_not_push_out_completed_ones(tmp_path) -> None:

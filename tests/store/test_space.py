@@ -34,11 +34,11 @@ WRITERS: dict[str, Callable[[BinaryIO], object]] = {
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_library_is_understood(name: str, tmp_path: Path) -> None:
-    room = room_told(tmp_path, "the codes", lambda: 3.2e9)
+    room = room_told(tmp_path, "the codes", lambda: 3.2e18)
     with pytest.raises(NoRoomError) as caught, room, FULL.open("wb", buffering=0) as file:
         WRITERS[name](file)
     told = str(caught.value)
-    assert told.startswith(f"the disk of {tmp_path} has no room for the codes, which takes about 3.2 GB; ")
+    assert told.startswith(f"the disk of {tmp_path} has no room for the codes, which takes about 3200000000.0 GB; ")
     assert "are free; make room, then run again" in told
     assert "\n" not in told
     assert FULL.is_char_device()
@@ -55,6 +55,14 @@ def test_every_library_is_understood(name: str, tmp_path: Path) -> None:
 def test_libraries_that_only_tell_are_understood(text: str) -> None:
     assert is_full(RuntimeError(text))
     assert not is_full(RuntimeError(text.replace("No space left on device", "gone").replace("os error 28", "")))
+
+
+def test_what_takes_more_than_was_thought_takes_more_than_there_was(tmp_path: Path) -> None:
+    with (
+        pytest.raises(NoRoomError, match=r"for the codes, which takes more than [\d.]+ GB; [\d.]+ GB are free; "),
+        room_told(tmp_path, "the codes", lambda: 1.0),
+    ):
+        FULL.write_text("x")
 
 
 def test_it_is_told_once_and_other_errors_are_themselves(tmp_path: Path) -> None:

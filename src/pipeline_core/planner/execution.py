@@ -33,6 +33,16 @@ class Outcome:
     cached: bool
     seconds: float
 
+    def line(self, run_id: str, n_held: int) -> str:
+        """Return the line of a log: what became of the step, and as fields of which run, stage and artifact it tells.
+
+        Args:
+            run_id: the run's id in the journal.
+            n_held: expectations that hold of the artifact.
+        """
+        became = "was in the store" if self.cached else f"built in {self.seconds:.1f} s, {n_held} expectations hold"
+        return f"{self.name}: {became} run={run_id} stage={self.stage} fingerprint={self.fingerprint}"
+
 
 def check_machine(plan: Plan, store: Store) -> None:
     """See that this machine has the device of a plan, if a step that the store lacks runs a model on it.

@@ -5,6 +5,7 @@ import copy
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import cache as once
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from pipeline_core.reference.language import IMAGE_TOKEN, read_language_model, r
 from pipeline_core.reference.names import DUAL, HEADS_FILE, MLLM, PROJECTOR_FILE, WEIGHTS, reference_key
 from pipeline_core.reference.vision import EfficientNetLiteConfig, picture_processor, read_vision_tower
 from pipeline_core.store.artifacts import Store
+from pipeline_core.store.fingerprint import StageKey
+from pipeline_core.store.space import room_told
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +51,10 @@ def build_reference(name: str, cache: Path) -> Path:
     try:
         store = Store(cache)
         # What is there and whole needs no lock, and so no cache that can be written.
-        return store.folder(key) if store.mend(key) == "present" else store.materialize(key, write)[0].folder
+        return store.folder(key) if store.mend(key) == "present" else _assembled(store, key, write)
     except (OSError, StoreError) as error:
         log.warning("%s is assembled in a temporary folder, because %s cannot be used: %s", name, cache, error)
-    return Store(_temporary()).materialize(key, write)[0].folder
+    return _assembled(Store(_temporary()), key, write)
 
 
 def llava_config(vision: EfficientNetLiteConfig, text: LlamaConfig, tokenizer: PreTrainedTokenizerBase) -> LlavaConfig:
@@ -68,6 +71,11 @@ def llava_config(vision: EfficientNetLiteConfig, text: LlamaConfig, tokenizer: P
         vision_feature_select_strategy="full",
         tie_word_embeddings=text.tie_word_embeddings,
     )
+
+
+def _assembled(store: Store, key: StageKey, write: Callable[[Path], None]) -> Path:
+    with room_told(store.root, f"the reference model {key.stage}"):
+        return store.materialize(key, write)[0].folder
 
 
 def _write_mllm(folder: Path) -> None:

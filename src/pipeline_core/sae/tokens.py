@@ -1,5 +1,6 @@
 """Token states for training: decoded once from Parquet into a float16 memory map that random batches are read from."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,9 @@ def _decode(activations: Path, path: Path, scale: float, rows: TokenRows) -> Non
     for batch in chosen_batches(activations, rows.trained):
         if halves is None:
             halves = np.lib.format.open_memmap(unfinished, "w+", np.float16, (len(rows.places), batch.shape[1]))
+            with unfinished.open("r+b") as file:
+                # Without room a map would end the process when it is written to; this is an error that can be told.
+                os.posix_fallocate(file.fileno(), 0, unfinished.stat().st_size)
         halves[rows.places[filled : filled + len(batch)]] = batch / np.float32(scale)
         filled += len(batch)
     assert halves is not None and filled == len(rows.places)

@@ -19,6 +19,7 @@ from pipeline_core.store.durable import publish_text, sync, sync_tree
 from pipeline_core.store.fingerprint import SHORT, StageKey
 from pipeline_core.store.manifest import MANIFEST, Artifact, describe, read_artifact
 from pipeline_core.store.peak import forget_peak
+from pipeline_core.user_cache import user_cache
 
 log = logging.getLogger(__name__)
 
@@ -240,6 +241,12 @@ class Store:
                 log.info("waiting for another run that is building %s", name)
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def with_models(root: Path) -> list[Store]:
+    """Return the store of a folder and, where there is one, that of reference models in the user's cache."""
+    cache = user_cache("models")
+    return [Store(root), *([Store(cache)] if cache.is_dir() else [])]
 
 
 def _remove(folder: Path) -> None:

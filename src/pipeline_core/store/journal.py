@@ -3,9 +3,10 @@
 import fcntl
 import logging
 import re
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,8 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline_core.errors import StoreError
 from pipeline_core.store.durable import publish_text
+from pipeline_core.store.space import NoRoomError, room_told
 
 RUNS = "runs"
+_JOURNAL = "the journal"
+
 LATEST = "latest"
 """What the latest completed run is called; ``latest~1`` is the one before it."""
 
@@ -99,14 +103,17 @@ def journalled_run(
         config: the whole config, JSON values.
         artifacts: all that the run plans to use; they are safe from pruning while it goes on.
     """
-    started = datetime.now(UTC)
+    # A clock that was set back must not make this run older than those before it, nor end before it started.
+    started, clock = max([datetime.now(UTC), *_after_newest(store)]), time.monotonic()
     run_id = f"{started:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
     record = RunRecord(
         run_id=run_id, flow=flow, config=config, state="running", started=started, artifacts=tuple(artifacts)
     )
     path = store / RUNS / f"{run_id}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = _lock_of(path)
+    with room_told(store, _JOURNAL):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
     with lock.open("w") as file:
         # The kernel frees it when the process dies, which tells a killed run from one that goes on.
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -117,14 +124,15 @@ def journalled_run(
             yield run
             state = "completed"
         finally:
-            run.record = run.record.model_copy(update={"state": state, "ended": datetime.now(UTC)})
+            ended = started + timedelta(seconds=time.monotonic() - clock)
+            run.record = run.record.model_copy(update={"state": state, "ended": ended})
             try:
                 _write(path, run.record)
-            except OSError as error:
+            except (OSError, NoRoomError) as error:
                 # Without its lock the record of the start is read as failed, which leaves the reason to be told.
                 if state == "completed":
                     raise
-                log.warning("the end of run %s cannot be written: %s", run_id, error)
+                log.info("the end of run %s cannot be written: %s", run_id, error)
             finally:
                 lock.unlink()
 
@@ -214,6 +222,18 @@ def read_run(path: Path) -> RunRecord:
     return record.model_copy(update={"state": "failed"}) if record.state == "running" else record
 
 
+def _after_newest(store: Path) -> list[datetime]:
+    """Return the moments after the starts of those runs that started in the newest second of all, by their names."""
+    paths = list((store / RUNS).glob("*.json"))
+    newest = max((path.name.partition("-")[0] for path in paths), default="")
+    found = []
+    for path in paths:
+        if path.name.startswith(newest):
+            with suppress(StoreError):
+                found.append(_parse(path).started + timedelta(microseconds=1))
+    return found
+
+
 def _parse(path: Path) -> RunRecord:
     try:
         return RunRecord.model_validate_json(path.read_bytes())
@@ -240,4 +260,5 @@ def _is_locked(path: Path) -> bool:
 
 
 def _write(path: Path, record: RunRecord) -> None:
-    publish_text(path, record.model_dump_json(indent=1))
+    with room_told(path.parent, _JOURNAL):
+        publish_text(path, record.model_dump_json(indent=1))

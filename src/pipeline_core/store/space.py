@@ -16,6 +16,8 @@ _TOLD = re.compile(
 )
 """What libraries say that keep the number of an error to themselves."""
 
+_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+
 
 class NoRoomError(StoreError):
     """The disk is full."""
@@ -37,25 +39,27 @@ def room_told(folder: Path, what: str, needed: Callable[[], float | None] = lamb
     Args:
         folder: where it writes.
         what: what is written.
-        needed: tells about how many bytes that takes, if anything does.
+        needed: estimates how many bytes that takes, if anything does; of what it takes to work with nothing is known.
 
     Raises:
         NoRoomError: there was no room.
     """
+    before = shutil.disk_usage(folder).free
     try:
         yield
     except Exception as error:
         if isinstance(error, NoRoomError) or not is_full(error):
             raise
         takes = needed()
-        size = f", which takes about {told(takes)}" if takes else ""
+        size = f"about {told(takes)}" if takes and takes > before else f"more than {told(before)}"
         raise NoRoomError(
-            f"the disk of {folder} has no room for {what}{size}; {told(shutil.disk_usage(folder).free)} are free",
+            f"the disk of {folder} has no room for {what}, which takes {size}; "
+            f"{told(shutil.disk_usage(folder).free)} are free",
             "make room, then run again: it goes on from what is there",
         ) from error
 
 
 def told(n_bytes: float) -> str:
     """Write a number of bytes as people read it."""
-    mega = n_bytes / 1e6
-    return f"{mega / 1e3:.1f} GB" if mega >= 1e3 else f"{mega:.1f} MB"
+    unit, size = next(((unit, size) for unit, size in _UNITS if n_bytes >= size), _UNITS[-1])
+    return f"{n_bytes / size:.1f} {unit}"

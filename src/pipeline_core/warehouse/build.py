@@ -146,5 +146,7 @@ def _workshop(store: Store) -> Iterator[Path]:
         aside = folder / ".build"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
-        yield aside
-        shutil.rmtree(aside)
+        try:
+            yield aside
+        finally:  # on a full disk, too, where it is room for what comes next
+            shutil.rmtree(aside)
