@@ -28,7 +28,7 @@ class LazyVectors(Protocol):
 
     def __getitem__(self, some: slice | Rows) -> Matrix: ...
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
 
 
 Vectors = Matrix | LazyVectors
@@ -109,7 +109,7 @@ class Selection:
     def __getitem__(self, some: slice | Rows) -> Matrix:
         return self.vectors.take(self.rows[some])
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return self[:].astype(dtype or np.float32, copy=False)
 
     @property

@@ -47,7 +47,7 @@ class Mapped:
     def __getitem__(self, some: slice | Rows) -> Matrix:
         return self.map.apply(self.vectors[some])
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         blocks = [self[start : start + BLOCK] for start in range(0, len(self), BLOCK)]
         return np.concatenate(blocks).astype(dtype or np.float32, copy=False)
 
