@@ -12,7 +12,8 @@ from pipeline_core.pipeline import STAGES
 RECORD = Path(__file__).with_name("stage_hashes.json")
 SOURCE = Path(__file__).parents[1] / "src"
 # They name, move, plan and check results but never make them.
-INERT = {f"pipeline_core.{name}" for name in ("embedded", "errors", "placement", "registry", "stage", "threads")}
+_INERT = ("embedded", "errors", "memory", "placement", "registry", "stage", "threads")
+INERT = {f"pipeline_core.{name}" for name in _INERT}
 INERT_ROOMS = ("pipeline_core.store.", "pipeline_core.contracts.")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_core.app.pages import PAGES
 from pipeline_core.dataset.sources import SOURCES
 from pipeline_core.exports import EXPORTS
 from pipeline_core.models.families import FAMILIES
@@ -137,6 +138,11 @@ def test_no_figure_is_named_elsewhere() -> None:
             # The numbers of the sweeps as a table are told in the words of the figures that draw them.
             words = {"poolings", "removal"} if file == CORE / "report" / "tables" / "sweeps.py" else set()
             assert _imported(file, "report/figures") & set(FIGURES) == words, file
+
+
+def test_no_page_is_imported_elsewhere() -> None:
+    for file in CODE:
+        assert not _imported(file, "app/pages") & set(PAGES), file
 
 
 def test_planner_and_tasks_name_no_stage() -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline_core.memory import total_memory
 from pipeline_core.settings import Count, Section
 
 DeviceMap = Literal["auto"] | dict[str, str] | None
@@ -24,6 +25,12 @@ class Placement(Section):
         "device, cpu or disk for each module.",
     )
     threads: Count = Field(2, description="Threads of a step's arithmetic.")
+    memory: float | None = Field(
+        None,
+        gt=0.0,
+        description="GiB that a step may hold of vectors and what is made of them: what finds no room is read from the "
+        "disk. By default half of what the machine, or its container, has.",
+    )
     workers: Count = Field(1, description="Steps at a time; each takes its own threads.")
     batch_size: Count = Field(16, description="Samples a forward pass; halved when memory runs out.")
     shard_size: Count = Field(512, description="Samples a shard of the extraction: what a kill can lose.")
@@ -46,6 +53,11 @@ class Placement(Section):
             if others:
                 raise ValueError(f"device_map names {', '.join(sorted(others))}, and device is {self.device_kind}")
         return self
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that a step may hold."""
+        return total_memory() // 2 if self.memory is None else int(self.memory * 2**30)
 
     @property
     def device_kind(self) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline_core.activations.vectors import VectorBlocks, load_embeddings
+from pipeline_core.activations.spilled import Room
+from pipeline_core.activations.vectors import Selection, VectorBlocks, load_embeddings
 from pipeline_core.errors import StoreError
 from pipeline_core.schema.parquet import write_table
 
@@ -45,6 +46,28 @@ def test_blocks_are_bounded_and_make_up_the_whole(vectors: VectorBlocks, size: i
     blocks = list(vectors.blocks(size))
     assert max(map(len, blocks)) <= size
     np.testing.assert_array_equal(np.concatenate(blocks), vectors.take(np.arange(5)))
+
+
+def test_what_finds_no_room_is_read_from_the_disk_and_leaves_nothing(vectors: VectorBlocks, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    held, spilled = (load_embeddings(tmp_path, "other", Room(memory, folder)) for memory in (1 << 30, 16))
+    assert isinstance(held.take(np.array([0])), np.ndarray)
+    for one in (held, spilled):
+        assert one.labels.equals(vectors.labels)
+        assert one.width == vectors.width
+        np.testing.assert_array_equal(one.take(np.array([4, 0, 0])), vectors.take(np.array([4, 0, 0])))
+        np.testing.assert_array_equal(np.concatenate([*one.blocks(2)]), vectors.take(np.arange(5)))
+    assert not list(folder.iterdir())
+
+
+def test_a_selection_reads_what_is_asked_for(vectors: VectorBlocks) -> None:
+    rows = np.array([3, 1, 4])
+    some, expected = Selection(vectors, rows), vectors.take(rows)
+    assert some.shape == expected.shape
+    np.testing.assert_array_equal(some[1:], expected[1:])
+    np.testing.assert_array_equal(some[np.array([2, 0])], expected[[2, 0]])
+    np.testing.assert_array_equal(np.asarray(some), expected)
 
 
 def test_samples_are_found_under_one_prompt_or_each_under_its_own(vectors: VectorBlocks) -> None:

@@ -11,8 +11,7 @@ import pytest
 import uvicorn
 
 from pipeline_core.app.server import create_app
-from tests.app.world import fill
-from tests.shared import filled_once, own_copy
+from tests.app.world import tiny_store_of
 
 
 @contextmanager
@@ -31,7 +30,7 @@ def served(store: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return own_copy(tmp_path_factory, filled_once(tmp_path_factory, "pages", fill))
+    return tiny_store_of(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

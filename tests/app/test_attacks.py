@@ -134,8 +134,14 @@ def test_no_file_beside_the_pictures_is_reached(client: httpx.Client, asked: str
     assert "root:" not in answer.text
 
 
-def test_a_file_that_is_no_picture_is_not_shown_by_its_name(client: httpx.Client, tiny_store: Path) -> None:
-    dataset = next((tiny_store / "dataset").iterdir()).name
+def test_no_picture_is_shown_that_is_not_the_data_sets(client: httpx.Client, tiny_store: Path, tmp_path: Path) -> None:
+    dataset = next((tiny_store / "dataset").iterdir())
+    (tmp_path / "private.png").write_bytes(_png())
+    private = Path("../" * len(dataset.parts)) / (tmp_path / "private.png").relative_to("/")
+    assert (dataset / private).is_file()
+    for place in (private, tmp_path / "private.png"):
+        answer = client.get("/picture", params={"dataset": dataset.name, "ref": f"file:{place}"})
+        assert (answer.status_code, "is no picture of a data set" in answer.text) == (404, True)
     for ref in (
         "file:manifest.json",
         "file:../../runs",
@@ -143,7 +149,7 @@ def test_a_file_that_is_no_picture_is_not_shown_by_its_name(client: httpx.Client
         "parquet:../x#0",
         "parquet:images.parquet#99",
     ):
-        answer = client.get("/picture", params={"dataset": dataset, "ref": ref})
+        answer = client.get("/picture", params={"dataset": dataset.name, "ref": ref})
         assert answer.status_code == 404, ref
         assert "root:" not in answer.text
 

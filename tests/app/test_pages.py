@@ -3,15 +3,19 @@
 import html
 import json
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
+from pipeline_core import open_store
 from pipeline_core.app.pages import PAGES
+from pipeline_core.store.journal import journalled_run
 from pipeline_core.warehouse.build import publish_runs
 from pipeline_core.warehouse.query import query
+from tests.app.conftest import served
 from tests.app.world import MODEL, SAE
 
 SHOWN = {
@@ -242,7 +246,14 @@ def test_what_cannot_be_asked_is_told_on_one_page(client: httpx.Client, asked: s
     assert json.loads(client.get(asked, headers={"accept": "application/json"}).text)["problem"]
 
 
-def test_a_page_is_of_what_is_published_when_it_is_asked_for(client: httpx.Client, tiny_store: Path) -> None:
-    before = client.get("/").text
-    publish_runs(tiny_store)
-    assert client.get("/").text == before
+def test_a_page_is_of_what_is_published_when_it_is_asked_for(tiny_store: Path, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(tiny_store, tmp_path / "store"))
+    with served(store) as address, httpx.Client(base_url=address, timeout=60) as client:
+        before = client.get("/").text
+        record = open_store(store).run().record
+        with journalled_run(store, record.flow, record.config, record.artifacts) as run:
+            assert client.get("/").text == before
+        publish_runs(store)
+        after = client.get("/").text
+    assert f"Run {record.run_id}." in before
+    assert f"Run {run.record.run_id}." in after

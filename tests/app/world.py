@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 import torch
 
 from pipeline_core.report.files import REPORT_FILE
@@ -14,23 +15,32 @@ from pipeline_core.schema.parquet import read_table, write_table
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunArtifact, journalled_run
-from pipeline_core.warehouse.build import build_warehouse
+from pipeline_core.warehouse.build import publish_runs
 from tests.contracts.artifacts import good_tables, write_tables
 from tests.report.artifacts import N_FEATURES, make_run
 from tests.report.world import ModelFolders, RunWorld
+from tests.shared import filled_once
 
 WIDTH, K = 16, 8
 CONFIG = {"adaptations": {"realign": {"beta": 0.1, "eps": 1e-5}}, "model": {"name": "reference-mllm"}}
 MODEL, SAE = "reference-mllm", "reference-mllm/paper"
 
 
-def fill(root: Path) -> None:
-    """Write a store with two runs, the second with another config."""
-    world = make_run(root.parent / f"{root.name}-parts", hostile=True)
+def tiny_store_of(factory: pytest.TempPathFactory) -> Path:
+    """Return the store that workers share, with a warehouse over where it lies now; not to be changed."""
+    store = filled_once(factory, "pages", fill) / "store"
+    publish_runs(store)
+    return store
+
+
+def fill(folder: Path) -> None:
+    """Write ``store`` with two runs, the second with another config, and the parts that it is made of."""
+    root, parts = folder / "store", folder / "parts"
+    world = make_run(parts, hostile=True)
     _ask_support(world.dataset)
     for n, model in enumerate(world.models):
         _embed(world.dataset, model, n)
-    report = root.parent / f"{root.name}-parts" / "report"
+    report = parts / "report"
     write_tables(report, good_tables("report"))
     (report / REPORT_FILE).write_text("the report")
     store = Store(root)
@@ -38,7 +48,6 @@ def fill(root: Path) -> None:
     for config in (CONFIG | {"repetitions": 3}, CONFIG):
         with journalled_run(root, "compare", config, used):
             pass
-    build_warehouse(root)
 
 
 def _published(store: Store, world: RunWorld, report: Path) -> list[RunArtifact]:

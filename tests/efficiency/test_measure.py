@@ -12,7 +12,6 @@ import pytest
 from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.efficiency.measure import (
     OPERATIONS,
-    available_memory,
     best_of_product,
     measure_efficiency,
     measured,
@@ -114,22 +113,6 @@ def test_pools_without_room_are_left_out_with_a_warning(caplog: pytest.LogCaptur
         assert sizes_that_fit(sizes, 576, 4 * GIB) == [1_000, 100_000]
     assert caplog.messages == ["efficiency: 1000000 candidates need 6.3 GiB and 4.0 are free; left out"]
     assert sizes_that_fit(sizes, 576, 0) == [1_000]
-
-
-@pytest.mark.parametrize(
-    ("limit", "use"),
-    [("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")],
-)
-def test_a_containers_limit_counts(tmp_path: Path, limit: str, use: str) -> None:
-    (tmp_path / "memory").mkdir()
-    (tmp_path / limit).write_text("3000\n")
-    (tmp_path / use).write_text("1000\n")
-    assert available_memory(tmp_path) == 2000
-    (tmp_path / use).write_text("4000\n")
-    assert available_memory(tmp_path) == 0
-    (tmp_path / limit).write_text("max\n")
-    assert available_memory(tmp_path) > 2**20
-    assert available_memory(tmp_path / "none") > 2**20
 
 
 def test_one_vector_is_no_pool(tmp_path: Path) -> None:

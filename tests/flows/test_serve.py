@@ -18,7 +18,7 @@ from pipeline_core.errors import ServiceError
 START = [sys.executable, "-u", "-c", "from flows.cli import main; main()", "serve", "--store"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_it_prints_its_address_and_ends_in_one_line(tmp_path: Path, number: int) -> None:
     with subprocess.Popen(
         [*START, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

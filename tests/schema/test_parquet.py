@@ -1,19 +1,34 @@
-"""How many bytes random numbers take in the files of tables, beside files that were written."""
+"""How many bytes vectors take in the files of tables, beside files that were written."""
 
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from pipeline_core.schema.parquet import EMBEDDING_ROW_GROUP, stored_bytes, write_table
+from pipeline_core.schema.parquet import ROW_GROUP, stored_halves, write_table
 
 
 @pytest.mark.parametrize(("rows", "width"), [(400, 64), (600, 512), (2048, 576)])
-def test_what_vectors_take_is_known_before_they_are_written(rows: int, width: int, tmp_path: Path) -> None:
+def test_embeddings_take_what_their_numbers_do(rows: int, width: int, tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(rows, width)).astype(np.float32)
     names = [f"s{row:05d}" for row in range(rows)]
     columns = {"rep_id": ["r"] * rows, "sample_id": names, "prompt_id": ["p"] * rows, "n_tokens": [1] * rows}
     write_table(tmp_path, "embeddings", pa.table({**columns, "vector": vectors.tolist()}), 0)
-    told = stored_bytes(rows * width, 4, min(rows, EMBEDDING_ROW_GROUP) * width)
-    assert (tmp_path / "embeddings" / "00000.parquet").stat().st_size == pytest.approx(told, rel=0.1)
+    file = tmp_path / "embeddings" / "00000.parquet"
+    assert file.stat().st_size == pytest.approx(vectors.nbytes, rel=0.1)
+    written = {column["path_in_schema"]: column for column in pq.read_metadata(file).row_group(0).to_dict()["columns"]}
+    assert not written["vector.list.element"]["has_dictionary_page"]
+    assert written["sample_id"]["compression"] == "ZSTD"
+
+
+def test_what_token_states_take_is_known_before_they_are_written(tmp_path: Path) -> None:
+    rows, width = 400, 64
+    states = np.random.default_rng(0).normal(size=(rows, width)).astype(np.float16)
+    lists = pa.ListArray.from_arrays(np.arange(rows + 1, dtype=np.int32) * width, pa.array(states.reshape(-1)))
+    columns = {"sample_id": ["s"] * rows, "prompt_id": ["p"] * rows, "token_index": np.arange(rows, dtype=np.int32)}
+    columns |= {"token_role": ["text"] * rows, "vector": lists, "scale": np.ones(rows, dtype=np.float32)}
+    write_table(tmp_path, "tokens", pa.table(columns), 0)
+    told = stored_halves(rows * width, min(rows, ROW_GROUP) * width)
+    assert (tmp_path / "tokens" / "00000.parquet").stat().st_size == pytest.approx(told, rel=0.1)

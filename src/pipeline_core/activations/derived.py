@@ -45,7 +45,7 @@ def load_without_words(activations: Path, rep_ids: Mapping[str, str]) -> VectorB
         some = left[rows, None] > 0
         vectors[rows] = np.where(some, total / np.where(some, left[rows, None], 1), blocks[0])
         start = rows.stop
-    return VectorBlocks(f"{whole.rep_id}, {NO_WORDS}", whole.labels, vectors, np.arange(len(whole)))
+    return VectorBlocks(f"{whole.rep_id}, {NO_WORDS}", whole.labels, vectors)
 
 
 def _token_counts(activations: Path, of: VectorBlocks) -> npt.NDArray[np.int64]:

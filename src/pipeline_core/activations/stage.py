@@ -48,19 +48,14 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
     def volume(self, subject: ModelSubject, load: Load) -> float:
         """Return what embeddings of every representation take, and token states as if none were alike."""
         from pipeline_core.models.representations import count_representations
-        from pipeline_core.schema.parquet import EMBEDDING_ROW_GROUP, ROW_GROUP, stored_bytes
+        from pipeline_core.schema.parquet import ROW_GROUP, stored_halves
 
         settings = subject.settings(ActivationsSettings)
         n = count_representations(load.n_layers, settings.layer) if settings.store == "all" else 1
         shard = min(subject.placement.shard_size, load.requests)
-        rows, states = n * load.requests, load.kept * load.tokens
-        in_group = min(EMBEDDING_ROW_GROUP, n * shard)
+        states = load.kept * load.tokens
         in_shard = min(ROW_GROUP, round(states * shard / max(load.requests, 1)))
-        embeddings = stored_bytes(rows * load.width, 4, in_group * load.width)
-        if n > 1:
-            # Masks are alike where there is no picture, and last tokens under most: measured, they save four of all.
-            embeddings *= (n - 4) / n
-        return embeddings + stored_bytes(states * load.width, 2, in_shard * load.width)
+        return 4 * n * load.requests * load.width + stored_halves(states * load.width, in_shard * load.width)
 
     def partitions(self, work: Work[ModelSubject]) -> "Sequence[Shard]":
         """Return the shards: a pure function of data set and placement."""

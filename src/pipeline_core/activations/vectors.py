@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline_core.activations.spilled import Room, SpilledVectors
 from pipeline_core.errors import StoreError
 from pipeline_core.schema.parquet import read_table, table_files
 
 Matrix = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 
+
+class LazyVectors(Protocol):
+    """An array [n, d] of which nothing is read but what is asked for: by a slice, by rows, or whole by numpy."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, some: slice | Rows) -> Matrix: ...
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
+
+
+Vectors = Matrix | LazyVectors
 
 PLAIN_PROMPT = "none"
 """Prompt id of dual encoders, which know no prompts."""
@@ -33,10 +48,8 @@ class VectorBlocks:
 
     rep_id: str
     labels: pl.DataFrame
-    _stored: Matrix
-    """Vectors [n, d] as they lie in the artifact."""
-    _places: npt.NDArray[np.int64]
-    """Where in ``_stored`` each row lies [n]."""
+    _stored: Matrix | SpilledVectors
+    """Vectors [n, d] by row."""
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -51,21 +64,21 @@ class VectorBlocks:
         """Whether the model knows no prompts: its rows answer to every prompt."""
         return bool(self.labels["prompt_id"][0] == PLAIN_PROMPT)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Matrix:
+    def take(self, rows: Rows) -> Matrix:
         """Return the vectors [len(rows), d] of rows."""
-        return self._stored[self._places[rows]]
+        return self._stored[rows]
 
     def blocks(self, size: int = 8192) -> Iterator[Matrix]:
         """Yield all vectors in order of row, at most ``size`` at a time."""
         for start in range(0, len(self), size):
-            yield self._stored[self._places[start : start + size]]
+            yield self._stored[start : start + size]
 
     def embedded(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of a table (sample_id, prompt_id, ...) that have an embedding: a model may refuse some."""
         key = ["sample_id"] if self.plain else ["sample_id", "prompt_id"]
         return asked.join(self.labels, on=key, how="semi", maintain_order="left")
 
-    def rows_of(self, sample_ids: Sequence[str], prompt_ids: Sequence[str] | str) -> npt.NDArray[np.int64]:
+    def rows_of(self, sample_ids: Sequence[str], prompt_ids: Sequence[str] | str) -> Rows:
         """Return the rows of samples, each under its prompt or all under one.
 
         Raises:
@@ -83,6 +96,28 @@ class VectorBlocks:
         return found["row"].to_numpy()
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Vectors of some rows of a representation, in their order, which are read when they are asked for."""
+
+    vectors: VectorBlocks
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, some: slice | Rows) -> Matrix:
+        return self.vectors.take(self.rows[some])
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return self[:].astype(dtype or np.float32, copy=False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Their number and their width."""
+        return len(self), self.vectors.width
+
+
 def representations(activations: Path) -> pl.DataFrame:
     """Return the table ``representations`` of an activations artifact."""
     return read_table(activations, "representations")
@@ -96,27 +131,38 @@ def analysis_representation(activations: Path, pooling: str = "mean", mask: str 
     return str(at_layer["rep_id"].item())
 
 
-def load_embeddings(activations: Path, rep_id: str | None = None) -> VectorBlocks:
+def load_embeddings(activations: Path, rep_id: str | None = None, room: Room | None = None) -> VectorBlocks:
     """Open the embeddings of one representation.
 
-    Without ``rep_id`` it is the analysis layer's mean over all tokens, the paper's embedding.
+    Without ``rep_id`` it is the analysis layer's mean over all tokens, the paper's embedding. Without ``room`` all
+    vectors are held.
 
     Raises:
         StoreError: the artifact has no such representation.
     """
-    wanted = rep_id or analysis_representation(activations)
-    columns = ["sample_id", "prompt_id", "vector"]
-    table = pa.concat_tables(
-        pq.read_table(file, columns=columns, filters=pc.field("rep_id") == wanted)
-        for file in table_files(activations, "embeddings")
+    wanted, files = rep_id or analysis_representation(activations), table_files(activations, "embeddings")
+    own = pc.field("rep_id") == wanted
+    labels = pl.DataFrame(
+        pa.concat_tables(pq.read_table(file, columns=["sample_id", "prompt_id"], filters=own) for file in files)
     )
-    if table.num_rows == 0:
+    if labels.is_empty():
         known = ", ".join(sorted(representations(activations)["rep_id"].to_list()))
         raise StoreError(f"there is no representation {wanted!r}", f"known: {known}")
-    stored = table.column("vector").combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
-    labels = pl.DataFrame(table.drop_columns("vector")).with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64))
-    ordered = labels.sort("sample_id", "prompt_id").with_columns(row=pl.int_range(pl.len(), dtype=pl.Int64))
-    return VectorBlocks(wanted, ordered.select("row", "sample_id", "prompt_id"), stored, ordered["place"].to_numpy())
+    ordered = labels.with_row_index("place").sort("sample_id", "prompt_id")
+    rows = np.empty(len(labels), dtype=np.int64)
+    rows[ordered["place"].to_numpy()] = np.arange(len(rows))
+    shape = len(rows), embedding_width(activations)
+    vectors: Matrix | SpilledVectors
+    vectors = np.empty(shape, dtype=np.float32) if room is None or room.holds(shape) else SpilledVectors(shape, room)
+    start = 0
+    for file in files:
+        table = pq.read_table(file, columns=["vector"], filters=own)
+        places, start = rows[start : start + table.num_rows], start + table.num_rows
+        for batch in table.to_batches():
+            here, places = places[: len(batch)], places[len(batch) :]
+            vectors[here] = batch.column("vector").flatten().to_numpy().reshape(len(batch), -1)
+    numbered = ordered.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "sample_id", "prompt_id")
+    return VectorBlocks(wanted, numbered, vectors)
 
 
 def embedding_width(activations: Path) -> int:

@@ -19,6 +19,8 @@ from pipeline_core.codes.encode import encode_vectors
 from pipeline_core.retrieval.maps import TINY, Centring, Identity, Map, Whitening
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from pipeline_core.sae.architectures import Sae
 
 Vectors = npt.NDArray[np.float64]
@@ -96,10 +98,10 @@ class Explainer:
             decoded = self._sae.decode(codes).double().numpy()[0]
         return np.asarray(decoded - codes.values.double().numpy() @ self._dictionary[codes.ids.numpy()])
 
-    def _side(self, vector: Matrix, codes: "npt.NDArray[np.float32]", bias: Vectors, fitted: Map) -> _Side:
+    def _side(self, vector: Matrix, codes: "sparse.csr_matrix", bias: Vectors, fitted: Map) -> _Side:
         mean, turn = _linear(fitted, len(vector))
-        features = codes.indices.astype(np.int64)  # type: ignore[attr-defined]
-        parts = codes.data[:, None] * self._dictionary[features]  # type: ignore[index]
+        features = codes.indices.astype(np.int64)
+        parts = codes.data[:, None] * self._dictionary[features]
         error = vector.astype(np.float64) - parts.sum(axis=0) - bias
         whole = turn(vector - mean)
         length = max(float(np.linalg.norm(whole)), float(TINY))

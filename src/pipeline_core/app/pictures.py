@@ -39,6 +39,9 @@ class Thumbnails:
         Raises:
             DataError: the picture is gone or damaged.
         """
+        place = image_ref.partition(":")[2]
+        if not dataset.isalnum() or place.startswith("/") or ".." in place.split("/"):
+            raise DataError(f"{image_ref!r} is no picture of a data set", "pictures lie below their source")
         key = dataset, image_ref, side
         found = self._small.get(key)
         if found is None:

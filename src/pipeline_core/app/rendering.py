@@ -59,6 +59,7 @@ class Rendering:
             "link": visit.link,
             "given": visit.given,
             "run_id": visit.run_id,
+            "credit": visit.credit,
             "older": visit.given.run != LATEST,
         }
         return self._templates[page.name].render(common | dict(shown))

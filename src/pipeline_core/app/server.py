@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from pipeline_core.app.guard import HEADERS, POLICY, REPORT_POLICY, refusal
-from pipeline_core.app.pages import PAGES, NotFoundError, Page, Parameters, Reply, Visit
+from pipeline_core.app.pages import LATEST, PAGES, NotFoundError, Page, Parameters, Reply, Visit, find_run
 from pipeline_core.app.pictures import LARGEST_FILE, LARGEST_SIDE, MEDIA_TYPE
 from pipeline_core.app.rendering import Rendering, static_files
 from pipeline_core.app.site import Site
@@ -78,8 +78,8 @@ def create_app(root: Path) -> FastAPI:
 
     @app.get("/picture")
     def picture(dataset: str, ref: str, side: int = 96) -> Response:
-        if not dataset.isalnum() or not 1 <= side <= LARGEST_SIDE:
-            raise NotFoundError("there is no such picture", f"sides go from 1 to {LARGEST_SIDE} pixels")
+        if not 1 <= side <= LARGEST_SIDE:
+            raise QueryError(f"side cannot be {side}", f"it goes from 1 to {LARGEST_SIDE} pixels")
         return _lasting(site.thumbnails.webp(dataset, ref, side), MEDIA_TYPE)
 
     @app.get("/asked/{name}")
@@ -96,9 +96,9 @@ def create_app(root: Path) -> FastAPI:
         return JSONResponse({"picture": await run_in_threadpool(site.shelf.put, bytes(data))})
 
     @app.get("/report")
-    def report(run: str = "latest") -> Response:
+    def report(run: str = LATEST) -> Response:
         with site.warehouse.connection() as connection:
-            folder = Visit(site, connection, Parameters(run=run), PAGES["overview"]).run.artifact("report")
+            folder = find_run(site, connection, run).artifact("report")
         return HTMLResponse((folder / REPORT_FILE).read_bytes(), headers={"Content-Security-Policy": REPORT_POLICY})
 
     for name, (content, media_type) in static_files().items():

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline_core.app.answers import Warehouse
 from pipeline_core.app.pictures import Shelf, Thumbnails
+from pipeline_core.app.space import Space, open_space
 from pipeline_core.library import Run, open_store
 
 if TYPE_CHECKING:
     from pipeline_core.app.contributions import Explainer
     from pipeline_core.app.questions import Questions
-    from pipeline_core.app.space import Space
-    from pipeline_core.sae.architectures import Sae
 
 Kept = TypeVar("Kept")
 
@@ -61,35 +60,25 @@ class Site:
 
         return self.once("questions", _index(run, model), make=lambda: Questions(run.searcher(model)))
 
-    def space(self, run: Run, model: str) -> "Space":
+    def space(self, run: Run, model: str) -> Space:
         """Return the items of a model, held in memory.
 
         Raises:
             StoreError: an artifact is missing or damaged.
         """
-        from pipeline_core.app.space import open_space  # noqa: PLC0415 - lancedb and scipy
-
         return self.once("space", _index(run, model), make=lambda: open_space(run, model))
-
-    def sae(self, run: Run, sae_id: str) -> "Sae":
-        """Return an autoencoder.
-
-        Raises:
-            StoreError: the run had none of that name.
-            ModelError: its files cannot be read.
-        """
-        return self.once("sae", run.artifact(f"sae/{sae_id}").name, make=lambda: run.sae(sae_id))
 
     def explainer(self, run: Run, sae_id: str) -> "Explainer":
         """Return what splits scores into the parts of an autoencoder's features.
 
         Raises:
-            LensError: as ``sae``.
+            StoreError: the run had none of that name.
+            ModelError: its files cannot be read.
         """
         from pipeline_core.app.contributions import Explainer  # noqa: PLC0415 - torch
 
         artifact = run.artifact(f"sae/{sae_id}").name
-        return self.once("explainer", artifact, make=lambda: Explainer(self.sae(run, sae_id), sae_id))
+        return self.once("explainer", artifact, make=lambda: Explainer(run.sae(sae_id), sae_id))
 
     def once(self, *name: str, make: Callable[[], Kept]) -> Kept:
         """Return what was made under a name for whoever asked first: it is the same as long as the artifacts are there.

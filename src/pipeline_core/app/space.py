@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline_core.activations.vectors import Matrix, VectorBlocks
+from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, VectorBlocks
 from pipeline_core.index.items import Items, find_items, group_name, support_queries
 from pipeline_core.library import Run
 from pipeline_core.retrieval.adaptations.realign import realign
@@ -66,7 +66,7 @@ class CandidateSet:
 
     def raw(self, question: Matrix) -> Scores:
         """Return the cosines [n] with a vector [d]."""
-        return np.asarray((self.vectors @ question) / (self.norms * max(float(np.linalg.norm(question)), TINY)))
+        return np.asarray((self.vectors @ question) / (self.norms * max(float(np.linalg.norm(question)), float(TINY))))
 
     def scaled(self, question: Matrix, scales: npt.NDArray[np.float64]) -> Scores:
         """Return the cosines [n] of a mapped question [d] with the set, each axis of whose basis is scaled."""
@@ -98,13 +98,17 @@ class Space:
 
     def fitted(self, group: str) -> bool:
         """Say whether mean removal and ReAlign know questions of a group."""
-        return group in self.sides
+        return self._side(group) in self.sides
+
+    def _side(self, group: str) -> str:
+        """Return the group whose side a question's is: dual encoders know no instructions."""
+        return group if group in self.sides else group_name(group.partition(":")[0], PLAIN_PROMPT)
 
     def maps(self, system: str, asking: str, answering: str, beta: float) -> tuple[Map, Map]:
         """Return the map of questions of a group, and that of the items of another."""
         if system == RAW:
             return Identity(), Identity()
-        return self._fit(system, self.sides[asking], beta), self.candidate_map(system, answering, beta)
+        return self._fit(system, self.sides[self._side(asking)], beta), self.candidate_map(system, answering, beta)
 
     def candidate_map(self, system: str, answering: str, beta: float | None = None) -> Map:
         """Return the map of the items of a group; by default at the shrinkage of the run."""

@@ -21,6 +21,7 @@ import torch
 
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.efficiency.settings import EfficiencySettings
+from pipeline_core.memory import available_memory
 from pipeline_core.retrieval.adaptations.realign import RealignSettings, realign
 from pipeline_core.retrieval.maps import unit
 from pipeline_core.retrieval.randomness import generator
@@ -47,10 +48,6 @@ _PLAIN = 100_000_000
 _SAMPLING_SECONDS = 0.002
 _WORKING_MEMORY = 2 << 30
 """Bytes allowed for the blocks that operations work in."""
-
-_CGROUP = Path("/sys/fs/cgroup")
-_CGROUP_FILES = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
-"""Limit and use of a container's memory: of version 2 and of version 1."""
 
 _LIBC = ctypes.CDLL(None)
 _NO_PAIRS: Pairs = np.empty((0, 2), dtype=np.int64)
@@ -104,19 +101,6 @@ def measure_efficiency(
             rows += [key | {"n_queries": asked} | asdict(cost) for asked in queries]
         progress(done, len(conditions))
     write_table(folder, "efficiency", pl.DataFrame(rows))
-
-
-def available_memory(cgroup: Path = _CGROUP) -> int:
-    """Return the bytes of memory that are free: to the machine, or to the container where that has fewer."""
-    free = int(psutil.virtual_memory().available)
-    for limit, use in _CGROUP_FILES:
-        try:
-            most, used = ((cgroup / name).read_text(encoding="ascii").strip() for name in (limit, use))
-        except OSError:
-            continue
-        if most.isdigit():
-            free = min(free, max(0, int(most) - int(used)))
-    return free
 
 
 def sizes_that_fit(sizes: Sequence[int], width: int, available: int) -> list[int]:

@@ -10,7 +10,7 @@ from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.adaptations import Singles, System
 from pipeline_core.retrieval.fitting import SIDES, TaskVectors
 from pipeline_core.retrieval.judgements import Pool
-from pipeline_core.retrieval.maps import Projection
+from pipeline_core.retrieval.maps import Mapped, Projection
 from pipeline_core.retrieval.scoring import Scored, effect_rows
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.systems import system_id
@@ -66,6 +66,6 @@ def _hits(scored: Scored, model: str, system: System, k: int) -> npt.NDArray[np.
 def _hits_without(basis: Matrix, vectors: TaskVectors, pool: Pool, k: int) -> npt.NDArray[np.float64]:
     """Hit at k (1 or 0) of each judged query once a subspace is removed from both sides."""
     removal = Projection(basis)
-    queries, candidates = (removal.apply(vectors.of(pool.split, side)) for side in SIDES)
-    ranks = pool.search(queries, candidates, depth=1).first_relevant_rank
+    queries, candidates = (Mapped(vectors.of(pool.split, side), removal) for side in SIDES)
+    ranks = pool.search(np.asarray(queries), candidates, depth=1).first_relevant_rank
     return (ranks[pool.judged] <= k).astype(np.float64)

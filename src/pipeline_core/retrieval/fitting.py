@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.activations.vectors import Matrix, VectorBlocks
+from pipeline_core.activations.vectors import Selection, VectorBlocks
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, System
 from pipeline_core.retrieval.judgements import Pool
-from pipeline_core.retrieval.maps import Map, unit
+from pipeline_core.retrieval.maps import Identity, Map, Mapped
 from pipeline_core.retrieval.matched import Matched
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 
@@ -49,8 +49,8 @@ class SpectrumCache:
         key = (rows.tobytes(), unit_input)
         found = self._spectra.pop(key, None)
         if found is None:
-            vectors = self.vectors.take(rows)
-            found = spectrum(unit(vectors) if unit_input else vectors)
+            vectors = Selection(self.vectors, rows)
+            found = spectrum(Mapped(vectors, Identity()) if unit_input else vectors)
         self._spectra[key] = found
         while len(self._spectra) > self._most:
             del self._spectra[next(iter(self._spectra))]
@@ -97,7 +97,6 @@ class TaskVectors:
             under = [pool.candidate_prompts[row] for row in pool.candidates] if pool.candidate_prompts else None
             of_found = self._spectra["candidates"].vectors
             self._rows[split, "candidates"] = of_found.rows_of(found, under or candidate_prompt_id)
-        self._vectors = {part: self._spectra[part[1]].vectors.take(rows) for part, rows in self._rows.items()}
 
     def can_fit(self, system: System) -> bool:
         """Say whether there are the queries, or the pairs, that a system is fitted on."""
@@ -110,9 +109,9 @@ class TaskVectors:
         """Matched pairs of the train split, where they are known."""
         return self._spectra["queries"].matched
 
-    def of(self, split: str, side: Side) -> Matrix:
-        """Return the raw vectors of one side of a split."""
-        return self._vectors[split, side]
+    def of(self, split: str, side: Side) -> Selection:
+        """Return the raw vectors of one side of a split, to be read by blocks."""
+        return Selection(self._spectra[side].vectors, self._rows[split, side])
 
     def spectrum(self, parts: tuple[Part, ...], unit_input: bool = False) -> Spectrum:
         """Return the spectrum of the union of parts, computed once.

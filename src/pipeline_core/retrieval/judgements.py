@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.activations.limits import Limits
-from pipeline_core.activations.vectors import Matrix
+from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.dataset.pools import CANDIDATE_PROMPT
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.search import NEVER, Pairs, SearchResult, rank, search
@@ -113,7 +113,7 @@ class Pool:
         _, numbers = np.unique([self.groups[row] for row in self.judged], return_inverse=True)
         return numbers.astype(np.int64)
 
-    def search(self, queries: Matrix, candidates: Matrix, depth: int) -> SearchResult:
+    def search(self, queries: Matrix, candidates: Vectors, depth: int) -> SearchResult:
         """Rank the pool for each query, by the vectors of what is embedded of both; see ``search.search``."""
         return self._ranked(lambda relevant, excluded: search(queries, candidates, relevant, excluded, depth))
 

@@ -57,7 +57,7 @@ class LayerAverages:
             return
         members = [system for system in self._systems if rep_id in system.rep_ids]
         for system, queries, candidates in adapted(members, vectors, pool.split):
-            cosines = queries @ candidates.T
+            cosines = queries @ np.asarray(candidates).T
             cosines /= np.float32(len(system.rep_ids))
             key = (system.short, pool.task_id, pool.split)
             if key in self._means:

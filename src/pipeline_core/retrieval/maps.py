@@ -17,7 +17,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline_core.activations.vectors import Matrix
+from pipeline_core.activations.vectors import Matrix, Rows, Selection, Vectors
 from pipeline_core.errors import StoreError
 from pipeline_core.retrieval.spectrum import BLOCK, Vector64
 
@@ -34,7 +34,25 @@ class Map(Protocol):
         """Map vectors [n, d] to vectors [n, r] of unit norm, float32; what maps to zero stays zero."""
 
 
-def by_blocks(vectors: Matrix, width: int, transform: Callable[[Matrix], Matrix]) -> Matrix:
+@dataclass(frozen=True)
+class Mapped:
+    """Vectors under a map, which is applied to what is asked for."""
+
+    vectors: Vectors
+    map: Map
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, some: slice | Rows) -> Matrix:
+        return self.map.apply(self.vectors[some])
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        blocks = [self[start : start + BLOCK] for start in range(0, len(self), BLOCK)]
+        return np.concatenate(blocks).astype(dtype or np.float32, copy=False)
+
+
+def by_blocks(vectors: Vectors, width: int, transform: Callable[[Matrix], Matrix]) -> Matrix:
     """Apply a map of rows, [m, d] to [m, width], to vectors [n, d] block by block; float32."""
     mapped = np.empty((len(vectors), width), dtype=np.float32)
     for start in range(0, len(vectors), BLOCK):
@@ -42,7 +60,7 @@ def by_blocks(vectors: Matrix, width: int, transform: Callable[[Matrix], Matrix]
     return mapped
 
 
-def unit(vectors: Matrix) -> Matrix:
+def unit(vectors: Matrix | Selection) -> Matrix:
     """Return vectors [n, d] at unit norm, float32; zero vectors stay zero."""
     return by_blocks(vectors, vectors.shape[1], _unit)
 

@@ -3,7 +3,9 @@
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 
-from pipeline_core.activations.vectors import Matrix
+import numpy as np
+
+from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, System
 from pipeline_core.retrieval.fitting import SIDES, TaskStatistics, TaskVectors, fit
 from pipeline_core.retrieval.judgements import Pool
@@ -36,15 +38,16 @@ def run_systems(
     }
 
 
-def adapted(systems: Iterable[System], vectors: TaskVectors, split: str) -> Iterator[tuple[System, Matrix, Matrix]]:
+def adapted(systems: Iterable[System], vectors: TaskVectors, split: str) -> Iterator[tuple[System, Matrix, Vectors]]:
     """Yield each system that can be fitted, fitted for a split, with queries [q, r] and candidates [n, r].
 
-    Their inner products are its cosines; neither need be of unit norm. One pair of matrices is made at a time.
+    Their inner products are its cosines; neither need be of unit norm. Candidates are read and mapped by blocks, but
+    for kin, which share a copy that is projected once.
 
     Raises:
         DataError: too few vectors to fit on.
     """
-    queries, candidates = vectors.of(split, "queries"), vectors.of(split, "candidates")
+    queries, candidates = np.asarray(vectors.of(split, "queries")), vectors.of(split, "candidates")
     families: dict[Hashable, list[System]] = {}
     for system in filter(vectors.can_fit, systems):
         key = system.adaptation, ADAPTATIONS[system.adaptation].kin(system)

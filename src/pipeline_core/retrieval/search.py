@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pipeline_core.activations.vectors import Matrix
+from pipeline_core.activations.vectors import Matrix, Vectors
 
 Pairs = npt.NDArray[np.int64]
 """Rows (query, candidate) [m, 2], ascending."""
@@ -60,12 +60,12 @@ class SearchResult:
     first_relevant_rank: npt.NDArray[np.int64]
 
 
-def search(queries: Matrix, candidates: Matrix, relevant: Pairs, excluded: Pairs, depth: int) -> SearchResult:
+def search(queries: Matrix, candidates: Vectors, relevant: Pairs, excluded: Pairs, depth: int) -> SearchResult:
     """Rank all candidates for each query.
 
     Args:
         queries: [q, d]; the score is the inner product, the cosine of vectors at unit norm.
-        candidates: [n, d], in ascending order of id: ties are broken by row.
+        candidates: [n, d], in ascending order of id: ties are broken by row. They are read by blocks, once.
         relevant: pairs judged relevant.
         excluded: pairs taken out before ranking.
         depth: length of the lists returned, cut to n.
@@ -92,7 +92,7 @@ def products(queries: Matrix, candidates: Matrix) -> Fill:
     return lambda some, tile: torch.mm(rows[some], columns.T, out=torch.from_numpy(tile))
 
 
-def pair_scores(queries: Matrix, candidates: Matrix, pairs: Pairs) -> Scores:
+def pair_scores(queries: Matrix, candidates: Vectors, pairs: Pairs) -> Scores:
     """Return the inner products of pairs [m], summed as those of a block are: by products of one size."""
     scores, tile = np.empty(len(pairs), dtype=np.float32), np.empty((_PAIRS, _PAIRS), dtype=np.float32)
     for start in range(0, len(pairs), _PAIRS):

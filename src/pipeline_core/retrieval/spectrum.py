@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.activations.vectors import Matrix
+from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.errors import DataError
 
 Vector64 = npt.NDArray[np.float64]
@@ -83,7 +83,7 @@ class Spectrum:
         return float(eigenvalues.sum()), float(eigenvalues @ eigenvalues)
 
 
-def moments(vectors: Matrix) -> Moments:
+def moments(vectors: Vectors) -> Moments:
     """Return the moments of vectors [n, d], in one pass.
 
     Sums are taken relative to the mean of the first block, because embeddings may carry nearly all of their norm in the
@@ -92,10 +92,11 @@ def moments(vectors: Matrix) -> Moments:
     Raises:
         DataError: fewer than two vectors.
     """
-    n, d = vectors.shape
+    n = len(vectors)
     if n < 2:
         raise DataError(f"{n} vectors are too few for a covariance", "give at least two")
     origin = vectors[:BLOCK].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
+    d = len(origin)
     total, outer = np.zeros(d), np.zeros((d, d))
     squares, fourths, cubes = 0.0, 0.0, np.zeros(d)
     for start in range(0, n, BLOCK):
@@ -114,7 +115,7 @@ def moments(vectors: Matrix) -> Moments:
     return Moments(origin + shift, covariance, float(fourth / n), n)
 
 
-def spectrum(vectors: Matrix) -> Spectrum:
+def spectrum(vectors: Vectors) -> Spectrum:
     """Fit the spectrum of vectors [n, d].
 
     Raises:

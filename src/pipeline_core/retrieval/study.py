@@ -17,6 +17,7 @@ import polars as pl
 from pipeline_core.activations.analysed import analysed
 from pipeline_core.activations.limits import Limits
 from pipeline_core.activations.settings import RepresentationSettings
+from pipeline_core.activations.spilled import Room
 from pipeline_core.activations.vectors import VectorBlocks, load_embeddings, representations
 from pipeline_core.retrieval.adaptations import Compared, Singles, System
 from pipeline_core.retrieval.effects import removal_effects
@@ -59,6 +60,7 @@ class Bench:
         adaptations: parameters of the adaptations.
         folder: where to write.
         progress: called with (done, all) after each task of a representation.
+        room: what may be held of vectors; None: all of them.
     """
 
     activations: Path
@@ -69,6 +71,7 @@ class Bench:
     adaptations: Section
     folder: Path
     progress: Progress
+    room: Room | None = None
 
     @classmethod
     def of(cls, work: Work[ModelSubject]) -> "Bench":
@@ -83,6 +86,7 @@ class Bench:
             work.section("adaptations"),
             work.folder,
             work.progress,
+            Room(work.subject.placement.memory_bytes, work.folder),
         )
 
     @cached_property
@@ -144,7 +148,9 @@ class Study:
 
     def load(self, rep_id: str) -> VectorBlocks:
         """Open a representation, stored or derived."""
-        return self.derived[rep_id]() if rep_id in self.derived else load_embeddings(self.bench.activations, rep_id)
+        if rep_id in self.derived:
+            return self.derived[rep_id]()
+        return load_embeddings(self.bench.activations, rep_id, self.bench.room)
 
 
 def score_study(study: Study, keep: Keep | None = None) -> None:

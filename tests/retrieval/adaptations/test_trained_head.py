@@ -29,7 +29,7 @@ def matched_in(vectors: np.ndarray) -> Matched:
     pairs = pl.DataFrame(
         {"image_id": names[:N], "text_id": names[N:], "group": [f"g{n // 2:03d}" for n in range(N)], "split": "train"}
     )
-    blocks = VectorBlocks("rep", labels.cast({"row": pl.Int64}), vectors, np.arange(2 * N))
+    blocks = VectorBlocks("rep", labels.cast({"row": pl.Int64}), vectors)
     return Matched(blocks, pairs.drop("split"), 0)
 
 

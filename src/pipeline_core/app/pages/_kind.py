@@ -13,6 +13,7 @@ import duckdb
 
 from pipeline_core.app.answers import Answer, ask
 from pipeline_core.app.site import Site
+from pipeline_core.dataset.sources import SOURCES
 from pipeline_core.errors import LensError, QueryError
 from pipeline_core.library import Run
 from pipeline_core.settings import Section
@@ -63,17 +64,18 @@ class Visit:
         Raises:
             NotFoundError: no completed run is called so.
         """
-        asked = "SELECT run_id FROM runs WHERE state = 'completed' ORDER BY started, run_id"
-        runs = [str(row[0]) for row in self.connection.execute(asked).fetchall()]
-        name = runs[-1] if runs and self.given.run == LATEST else self.given.run
-        if name not in runs:
-            raise NotFoundError(f"the store has no completed run {name!r}", f"it has {', '.join(runs[-3:]) or 'none'}")
-        return self.site.run(name)
+        return find_run(self.site, self.connection, self.given.run)
 
     @property
     def run_id(self) -> str:
         """Its name."""
         return self.run.record.run_id
+
+    @property
+    def credit(self) -> str | None:
+        """What the licence of its data set wants said, if anything."""
+        name = self.run.record.config.get("dataset", {}).get("name")
+        return SOURCES[name].credit if name in SOURCES else None
 
     def ask(self, what: str = "", /, **values: Value) -> Answer:
         """Answer a question of the page: ``<name>.sql``, or ``<name>_<what>.sql``; ``$run`` is the run."""
@@ -105,6 +107,20 @@ class Visit:
             NotFoundError: it has none of that name, or none at all.
         """
         return _one_of(name, self.run.saes, "autoencoder")
+
+
+def find_run(site: Site, connection: duckdb.DuckDBPyConnection, name: str) -> Run:
+    """Return a completed run that the warehouse shows, by its id or as the latest.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    asked = "SELECT run_id FROM runs WHERE state = 'completed' ORDER BY started, run_id"
+    runs = [str(row[0]) for row in connection.execute(asked).fetchall()]
+    chosen = runs[-1] if runs and name == LATEST else name
+    if chosen not in runs:
+        raise NotFoundError(f"the store has no completed run {name!r}", f"it has {', '.join(runs[-3:]) or 'none'}")
+    return site.run(chosen)
 
 
 def _one_of(name: str, known: tuple[str, ...], what: str) -> str:

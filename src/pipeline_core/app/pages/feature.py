@@ -8,6 +8,8 @@ from pydantic import Field
 
 from pipeline_core.app.pages import NotFoundError, Page, Parameters, Visit
 from pipeline_core.app.pages._named import by_feature, named
+from pipeline_core.retrieval.maps import unit
+from pipeline_core.sae.artifact import load_dictionary
 
 _NEAREST = 8
 
@@ -51,11 +53,9 @@ class Feature(Page):
 
 def _nearest(visit: Visit, sae: str, feature: int) -> list[tuple[int, float]]:
     """Return the features whose rows of the dictionary have the largest cosines with one's, and the cosines."""
-    dictionary = visit.site.sae(visit.run, sae).dictionary.detach().numpy()
-    lengths = visit.site.once(
-        "lengths", visit.run.artifact(f"sae/{sae}").name, make=lambda: np.linalg.norm(dictionary, axis=1)
-    )
-    cosines = dictionary @ dictionary[feature] / np.maximum(lengths * lengths[feature], np.finfo(np.float32).tiny)
+    folder = visit.run.artifact(f"sae/{sae}")
+    directions = visit.site.once("directions", folder.name, make=lambda: unit(load_dictionary(folder)))
+    cosines = directions @ directions[feature]
     cosines[feature] = -np.inf
     found = np.argsort(-cosines, kind="stable")[:_NEAREST]
     return [(int(other), float(cosines[other])) for other in found]

@@ -1,29 +1,33 @@
--- Words of the texts on which one feature is largest: in how many of its examples, and in what share of the examples of all
--- features of the autoencoder; lift is how many times more often. What stands in at least half of them names the feature.
+-- Words of the texts on which one feature is largest: in how many of its examples, and in what share of the examples of the
+-- autoencoder's features (of every n-th, so that about 1,000 are counted); lift is how many times more often. What stands in
+-- at least half of them names the feature.
 with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
-texts as (select sample_id, text from samples semi join used using (artifact) where text is not null),
-shown as (
-    select sample_id, text from texts
-    union all
-    select p.image_id, min(t.text)
-    from (from pairs semi join used using (artifact)) p join texts t on t.sample_id = p.text_id
-    group by p.image_id
-),
-examples as (
-    select feature_id, unnest(list_distinct(regexp_extract_all(lower(text), '[\p{L}\p{N}]{2,}'))) as word
-    from (from feature_examples semi join used using (artifact))
-    join shown using (sample_id)
+held as (
+    select feature_id, sample_id, feature_id = $feature as own
+    from feature_examples semi join used using (artifact)
     where sae_id = $sae
 ),
 counted as (
-    select count(*) as n, count(*) filter (feature_id = $feature) as n_own
-    from (from feature_examples semi join used using (artifact))
-    where sae_id = $sae
+    from held
+    where own or feature_id % (select greatest(1, count(distinct feature_id) // 1000) from held) = 0
+),
+texts as (select sample_id, text from samples semi join used using (artifact) where text is not null),
+shown as (
+    select sample_id, text from texts where sample_id in (select sample_id from counted)
+    union all
+    select p.image_id, min(t.text)
+    from (from pairs semi join used using (artifact)) p join texts t on t.sample_id = p.text_id
+    where p.image_id in (select sample_id from counted)
+    group by p.image_id
+),
+examples as (
+    select own, unnest(list_distinct(regexp_extract_all(lower(text), '[\p{L}\p{N}]{2,}'))) as word
+    from counted join shown using (sample_id)
 ),
 told as (
-    select word, count(*) filter (feature_id = $feature) as n_with, any_value(n_own) as n_own,
-           count(*) / any_value(n) as share_of_all
-    from examples cross join counted
+    select word, count(*) filter (own) as n_with, (select count(*) from counted where own) as n_own,
+           count(*) / (select count(*) from counted) as share_of_all
+    from examples
     group by word
     having n_with > 1
 )

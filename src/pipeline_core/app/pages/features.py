@@ -104,7 +104,7 @@ def _drawing(visit: Visit, sae: str, every: Answer) -> Reply:
         low, high = axes[name]
         values = np.array([row[name] for row in every.rows], dtype=float)
         # What has no logarithm lies on the edge.
-        return (np.log10(np.maximum(values, 10**low)) - low) / (high - low)
+        return np.asarray((np.log10(np.maximum(values, 10**low)) - low) / (high - low))
 
     tones = [0 if row["modality"] < 1 / 3 else 2 if row["modality"] > 2 / 3 else 1 for row in every.rows]
     labels = [

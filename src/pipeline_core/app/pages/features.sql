@@ -1,19 +1,16 @@
 -- A page of the features of one autoencoder: those of a kind whose numbers lie within bounds, and whose examples have the
 -- words, in one order. n is how many there are in all; variants of one picture, which are of one group, are shown once.
 with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
-captions as (
-    select p.image_id as sample_id, min(s.text) as caption
-    from (from pairs semi join used using (artifact)) p
-    join (from samples semi join used using (artifact)) s on s.sample_id = p.text_id
-    group by p.image_id
-),
+of_data as (from samples semi join used using (artifact)),
+paired as (from pairs semi join used using (artifact)),
 own as (from feature_examples semi join used using (artifact) where sae_id = $sae),
+saying as (select sample_id from of_data where $words <> '' and contains(lower(text), lower($words))),
 named as (
-    select distinct feature_id
-    from own
-    join (from samples semi join used using (artifact)) s using (sample_id)
-    left join captions using (sample_id)
-    where $words <> '' and contains(lower(coalesce(s.text, caption)), lower($words))
+    select feature_id from own where sample_id in (from saying)
+    union
+    select feature_id
+    from own join paired p on p.image_id = own.sample_id
+    where p.text_id in (from saying)
 ),
 told as (
     select *, energy / nullif(sum(energy) over (), 0) as energy_share,
@@ -43,14 +40,20 @@ page as (
     order by if($up, key, null) asc nulls last, if($up, null, key) desc nulls last, feature_id
     limit $size offset $skipped
 ),
+shown as (from own where feature_id in (select feature_id from page)),
+captions as (
+    select p.image_id as sample_id, min(s.text) as caption
+    from paired p join of_data s on s.sample_id = p.text_id
+    where p.image_id in (select sample_id from shown)
+    group by p.image_id
+),
 examples as (
     select e.feature_id, e.modality, e."rank",
            {'sample_id': e.sample_id, 'artifact': s.artifact, 'image_ref': s.image_ref, 'text': coalesce(s.text, caption)}
            as sample
-    from own e
-    join (from samples semi join used using (artifact)) s using (sample_id)
+    from shown e
+    join of_data s using (sample_id)
     left join captions using (sample_id)
-    where e.feature_id in (select feature_id from page)
     qualify row_number() over (partition by e.feature_id, e.modality, s."group" order by e."rank") = 1
 )
 select page.* exclude (key), coalesce(pictures, []) as pictures, coalesce(texts, []) as texts

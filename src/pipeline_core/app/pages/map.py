@@ -8,6 +8,7 @@ import numpy as np
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.app.pages import NotFoundError, Page, Parameters, Reply, Visit
 from pipeline_core.app.points import points
+from pipeline_core.app.space import RAW, REALIGNED, SYSTEMS
 
 MOST = 100_000
 _TONES = {"image": 0, "text": 2}
@@ -29,8 +30,6 @@ class Map(Page):
 
     def show(self, visit: Visit) -> Mapping[str, Any] | Reply:
         """Name the drawings, or place the points of one."""
-        from pipeline_core.app.space import RAW, REALIGNED, SYSTEMS  # noqa: PLC0415 - lancedb
-
         given, run = visit.given, visit.run
         if given.form == "points":
             model = visit.model(given.model)

@@ -2,9 +2,11 @@
 -- and n_same count all that the words leave, whichever way they moved. A rank of NULL: the model refused all right answers.
 with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
 of_data as (from samples semi join used using (artifact)),
+asked as (from queries semi join used using (artifact) where task_id = $task and split = 'test'),
 captions as (
     select p.image_id as sample_id, min(s.text) as caption
     from (from pairs semi join used using (artifact)) p join of_data s on s.sample_id = p.text_id
+    where p.image_id in (select sample_id from asked)
     group by p.image_id
 ),
 ranks as (
@@ -19,7 +21,7 @@ moved as (
                 when coalesce(rank_after, 1e18) < coalesce(rank_before, 1e18) then 'rose' else 'fell' end as move
     from (from ranks where system_id = $before) b
     join (from ranks where system_id = $after) a using (query_id)
-    join (from queries semi join used using (artifact) where task_id = $task) q using (query_id)
+    join asked q using (query_id)
     join of_data s using (sample_id)
     left join captions using (sample_id)
     where $words = '' or contains(lower(coalesce(s.text, caption)), lower($words))

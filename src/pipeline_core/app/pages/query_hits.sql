@@ -1,15 +1,16 @@
 -- The first answers to one query under each system of a model whose answers are kept, and the rank of the first right one.
 with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
 of_data as (from samples semi join used using (artifact)),
-captions as (
-    select p.image_id as sample_id, min(s.text) as caption
-    from (from pairs semi join used using (artifact)) p join of_data s on s.sample_id = p.text_id
-    group by p.image_id
-),
 hits as (
     select system_id, "rank", sample_id, score, relevant
     from retrieval_hits
     where artifact = $artifact and task_id = $task and query_id = $query and "rank" <= $depth
+),
+captions as (
+    select p.image_id as sample_id, min(s.text) as caption
+    from (from pairs semi join used using (artifact)) p join of_data s on s.sample_id = p.text_id
+    where p.image_id in (select sample_id from hits)
+    group by p.image_id
 )
 select y.system_id, y.label, y.adaptation, r.first_relevant_rank, h."rank", h.score, h.relevant, s.sample_id, s.artifact,
        s.modality, s.image_ref, coalesce(s.text, caption) as text

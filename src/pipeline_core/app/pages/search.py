@@ -1,6 +1,6 @@
 """Search by words, a picture, both or a stored sample: a column a system, and the features that made each score."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
@@ -11,7 +11,10 @@ from pydantic import Field, StringConstraints
 
 from pipeline_core.app.pages import Page, Parameters, Visit
 from pipeline_core.app.pages._named import by_feature, named
+from pipeline_core.app.site import Site
+from pipeline_core.app.space import RAW, SYSTEMS
 from pipeline_core.errors import LensError
+from pipeline_core.library import Run
 from pipeline_core.settings import Unit
 
 _PARTS = 5
@@ -88,17 +91,15 @@ class Search(Page):
         }
 
 
-def _load(site: Any, run: Any) -> None:
+def _load(site: Site, run: Run) -> None:
     with suppress(LensError):  # whoever searches is told
         for model in run.models:
             site.space(run, model)
             site.questions(run, model).embed("warm", None)
 
 
-def _columns(visit: Visit, picture: bytes | None, beta: float) -> Any:
+def _columns(visit: Visit, picture: bytes | None, beta: float) -> Iterator[Column]:
     """Yield the studied model's systems, then the other models' raw embeddings."""
-    from pipeline_core.app.space import RAW, SYSTEMS  # noqa: PLC0415 - lancedb
-
     studied, *others = visit.run.models
     wanted = [(studied, system) for system in SYSTEMS] + [(model, RAW) for model in others]
     for model, system in wanted:
@@ -109,8 +110,6 @@ def _columns(visit: Visit, picture: bytes | None, beta: float) -> Any:
 
 
 def _column(visit: Visit, model: str, system: str, picture: bytes | None, beta: float) -> Column:
-    from pipeline_core.app.space import RAW  # noqa: PLC0415 - lancedb
-
     given, run, site = visit.given, visit.run, visit.site
     space = site.space(run, model)
     if given.sample:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from pipeline_core.activations.vectors import Matrix
-from pipeline_core.retrieval.maps import Map
+from pipeline_core.activations.vectors import Matrix, Selection, Vectors
+from pipeline_core.retrieval.maps import Map, Mapped
 from pipeline_core.retrieval.matched import Matched
 from pipeline_core.retrieval.spectrum import Spectrum
 from pipeline_core.settings import Section
@@ -228,8 +228,8 @@ class Adaptation(ABC):
         return system.short
 
     def adapted(
-        self, family: Sequence[System], statistics: Statistics, queries: Matrix, candidates: Matrix
-    ) -> Iterator[tuple[System, Matrix, Matrix]]:
+        self, family: Sequence[System], statistics: Statistics, queries: Matrix, candidates: Selection
+    ) -> Iterator[tuple[System, Matrix, Vectors]]:
         """Yield each system of a family with queries [q, r] and candidates [n, r] whose inner products are its cosines.
 
         Raises:
@@ -237,7 +237,7 @@ class Adaptation(ABC):
         """
         for system in family:
             query_side, candidate_side = self.fit(system, statistics)
-            yield system, query_side.apply(queries), candidate_side.apply(candidates)
+            yield system, query_side.apply(queries), Mapped(candidates, candidate_side)
 
     def _fitted(self, fit_on: str, scope: Scope) -> System:
         return fitted(self.name, self.name, self.label, fit_on, **{"method": self.method} | self.fields(scope))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from pipeline_core.activations.vectors import Matrix
+from pipeline_core.activations.vectors import Matrix, Selection, Vectors
 from pipeline_core.retrieval.adaptations import (
     ALL_STATISTICS,
     SEPARATE,
@@ -57,7 +57,7 @@ def realign(spectrum: Spectrum, beta: float, eps: float, unit_input: bool = Fals
 
 def sweep_beta(
     queries: Matrix,
-    candidates: Matrix,
+    candidates: Vectors,
     query_side: Spectrum,
     candidate_side: Spectrum,
     betas: Sequence[float],
@@ -81,7 +81,7 @@ def sweep_beta(
         yield unit(aligned) * scales[n], normalised
 
 
-def _coordinates(vectors: Matrix, spectrum: Spectrum) -> Matrix:
+def _coordinates(vectors: Vectors, spectrum: Spectrum) -> Matrix:
     width = spectrum.basis.shape[1]
     return by_blocks(vectors, width, lambda rows: (rows - spectrum.mean).astype(np.float32) @ spectrum.basis)
 
@@ -174,19 +174,18 @@ class Realign(Adaptation):
         return system.variant, system.fit_on, system.eps
 
     def adapted(
-        self, family: Sequence[System], statistics: Statistics, queries: Matrix, candidates: Matrix
-    ) -> Iterator[tuple[System, Matrix, Matrix]]:
+        self, family: Sequence[System], statistics: Statistics, queries: Matrix, candidates: Selection
+    ) -> Iterator[tuple[System, Matrix, Vectors]]:
         """Project a family of shrinkages once."""
         if len(family) == 1:
             yield from super().adapted(family, statistics, queries, candidates)
             return
         unit_input = family[0].variant == CODE
-        if unit_input:
-            queries, candidates = unit(queries), unit(candidates)
+        raw: tuple[Matrix, Vectors] = (unit(queries), unit(candidates)) if unit_input else (queries, candidates)
         betas = [system.beta for system in family if system.beta is not None]
         assert len(betas) == len(family)
         assert family[0].eps is not None
-        pairs = sweep_beta(queries, candidates, *statistics.sides(unit_input), betas, family[0].eps)
+        pairs = sweep_beta(*raw, *statistics.sides(unit_input), betas, family[0].eps)
         for system, (left, right) in zip(family, pairs, strict=True):
             yield system, left, right
 

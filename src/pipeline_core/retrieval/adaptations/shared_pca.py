@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_core.activations.vectors import Matrix
+from pipeline_core.activations.vectors import Matrix, Selection, Vectors
 from pipeline_core.retrieval.adaptations import SEPARATE, Adaptation, Scope, Statistics, Swept, System, truncated
 from pipeline_core.retrieval.adaptations.realign import realign_settings
-from pipeline_core.retrieval.maps import Map, Whitening
+from pipeline_core.retrieval.maps import Map, Mapped, Whitening
 from pipeline_core.retrieval.spectrum import Spectrum, pooled
 
 
@@ -51,15 +51,15 @@ class SharedPca(Adaptation):
         return system.fit_on, system.eps
 
     def adapted(
-        self, family: Sequence[System], statistics: Statistics, queries: Matrix, candidates: Matrix
-    ) -> Iterator[tuple[System, Matrix, Matrix]]:
+        self, family: Sequence[System], statistics: Statistics, queries: Matrix, candidates: Selection
+    ) -> Iterator[tuple[System, Matrix, Vectors]]:
         """Decompose once for a family of ranks."""
         sides = statistics.sides()
         shared = pooled(*sides)
         for system in family:
             assert system.eps is not None
             query_side, candidate_side = shared_pca(*sides, shared, system.eps, system.rank)
-            yield system, query_side.apply(queries), candidate_side.apply(candidates)
+            yield system, query_side.apply(queries), Mapped(candidates, candidate_side)
 
 
 MEMBER = SharedPca()

@@ -1,0 +1,97 @@
+"""Pages of the application on a store: the median time of each, and what 50 visitors at once make of it.
+
+``python benchmarks/pages.py STORE [VISITORS]`` serves the store in a process of its own, asks each page several times
+after a first time, prints medians and sizes as they travel, and then has visitors act every five seconds for a minute:
+their medians are told as multiples of those of one visitor alone. Needs a run with a search index.
+"""
+
+import asyncio
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+import httpx
+
+REPEATS, SECONDS, PAUSE = 9, 60.0, 5.0
+PAGES = {
+    "overview": "/",
+    "features": "/features",
+    "features, sorted and filtered": "/features?sort=energy&kind=texts",
+    "features, by words": "/features?words=red",
+    "feature": "/feature?feature={feature}",
+    "search": "/search?words=a+red+heart",
+    "slider": "/search?words=a+red+heart&beta={beta}",
+    "queries": "/queries",
+    "map's points": "/map?form=points",
+    "console": "/sql?sql=select+*+from+recall",
+}
+
+
+def main() -> None:
+    """Measure, and print a line a page."""
+    store, visitors = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    command = [sys.executable, "-u", "-c", "from flows.cli import main; main()", "serve", "--store", store]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[0]
+        try:
+            alone = measure(address)
+            together = asyncio.run(crowd(address, visitors))
+        finally:
+            server.terminate()
+    for name, times in together.items():
+        median = statistics.median(times)
+        print(f"{visitors} visitors  {name:<30} {1000 * median:7.0f} ms  {median / alone[name]:.1f} x")
+
+
+def measure(address: str) -> dict[str, float]:
+    """Return the median seconds of each page, asked alone."""
+    found = {}
+    with httpx.Client(base_url=address, timeout=600) as client:
+        for name, page in PAGES.items():
+            client.get(_filled(page, 0))
+            times, sent = [], 0
+            for n in range(1, REPEATS + 1):
+                started = time.perf_counter()
+                answer = client.get(_filled(page, n))
+                times.append(time.perf_counter() - started)
+                assert answer.status_code == 200, (page, answer.status_code)
+                sent = answer.num_bytes_downloaded
+            found[name] = statistics.median(times)
+            print(f"{name:<30} {1000 * found[name]:7.0f} ms  {sent / 1024:7.1f} KiB")
+        for name in re.findall(r'(?:href|src)="(/static/[^"]+)"', client.get("/").text):
+            print(f"{name:<30} {client.get(name).num_bytes_downloaded / 1024:17.1f} KiB")
+    return found
+
+
+async def crowd(address: str, visitors: int) -> dict[str, list[float]]:
+    """Return the seconds that visitors waited for each page; any that failed is an error."""
+    times: dict[str, list[float]] = defaultdict(list)
+    ends = time.perf_counter() + SECONDS
+
+    async def visit(client: httpx.AsyncClient, number: int) -> None:
+        await asyncio.sleep(PAUSE * number / visitors)
+        turn = number
+        while time.perf_counter() < ends:
+            name, page = list(PAGES.items())[turn % len(PAGES)]
+            started = time.perf_counter()
+            answer = await client.get(_filled(page, turn))
+            assert answer.status_code == 200, (page, answer.status_code)
+            times[name].append(time.perf_counter() - started)
+            turn += 1
+            await asyncio.sleep(max(0.0, PAUSE - (time.perf_counter() - started)))
+
+    async with httpx.AsyncClient(base_url=address, timeout=120) as client:
+        await asyncio.gather(*(visit(client, number) for number in range(visitors)))
+    return times
+
+
+def _filled(page: str, n: int) -> str:
+    return page.format(feature=n, beta=round(0.05 * (n % 20), 2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The application in a real browser, with captions in HTML: it reads well, asks nobody else, and goes by keyboard."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from tests.app.conftest import served
+from tests.app.test_pages import ADDRESSES
+from tests.app.world import tiny_store_of
+from tests.browser.test_report import PROBE, Scheme
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tiny_store_of(tmp_path_factory)) as found:
+        yield found
+
+
+@contextmanager
+def opened(
+    browser: Browser, address: str, width: int = 1440, scheme: Scheme = "light"
+) -> Iterator[tuple[Page, list[str]]]:
+    """Open a page; yields it and what it complained of or asked of others."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    complaints: list[str] = []
+    origin = "/".join(address.split("/")[:3])
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda r: None if r.url.startswith((origin, "data:")) else complaints.append(r.url))
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    yield page, complaints
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (820, "dark"), (1440, "light")])
+def test_every_page_reads_well(browser: Browser, address: str, width: int, scheme: Scheme) -> None:
+    for name, place in ADDRESSES.items():
+        with opened(browser, address + place, width, scheme) as (page, complaints):
+            page.evaluate("for (const fold of document.querySelectorAll('main details')) fold.open = true")
+            found = page.evaluate(PROBE)
+        assert complaints == [], name
+        assert found["lines"] > 10, name
+        for fault in ("overflow", "cut", "overlaps", "faint"):
+            assert found[fault] in (0, []) or (fault == "overflow" and found[fault] < 0), (name, fault, found[fault])
+
+
+def test_the_keyboard_reaches_pages_features_and_theme(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/") as (page, complaints):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "content"
+        page.get_by_role("link", name="Features", exact=True).focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/features")
+        first = page.locator("table.features tbody a").first
+        first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/feature?*")
+        assert page.locator("h1").inner_text().startswith("Feature ")
+        page.locator("#theme").focus()
+        page.keyboard.press("Enter")
+        assert page.locator("#theme").inner_text() == "Theme: light"
+        scrolling = page.locator(".scroll")
+        assert all(scrolling.nth(n).get_attribute("tabindex") == "0" for n in range(scrolling.count()))
+        assert complaints == []
+
+
+def test_the_slider_changes_the_answers_in_place(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/search?sample=text:035&to=any") as (page, complaints):
+        column = page.locator("section.column[aria-label$='ReAlign'] .score")
+        before = column.all_inner_texts()
+        page.evaluate("window.stayed = true")
+        page.locator("#beta").focus()
+        for _ in range(8):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_url("**beta=0.5**")
+        assert column.all_inner_texts() != before
+        assert page.locator("output").inner_text() == "0.5"
+        assert page.evaluate("window.stayed")
+        assert parse_qs(urlsplit(page.url).query)["sample"] == ["text:035"]
+        page.reload()
+        assert page.locator("#beta").input_value() == "0.5"
+        assert complaints == []
+
+
+def test_a_picture_that_is_chosen_is_searched_with(browser: Browser, address: str, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
+    (tmp_path / "no.png").write_text("no picture")
+    with opened(browser, f"{address}/search") as (page, complaints):
+        page.locator("input[type=file]").set_input_files(tmp_path / "red.png")
+        page.wait_for_url("**picture=**")
+        page.get_by_alt_text("the picture that is searched with").wait_for()
+        assert complaints == []
+        page.locator("input[type=file]").set_input_files(tmp_path / "no.png")
+        page.get_by_text("it is of no known format").wait_for()
+
+
+def test_dragging_over_the_drawing_filters_the_table(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/features") as (page, complaints):
+        page.locator("[data-drawn='380']").wait_for()
+        box = page.locator("canvas").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 4)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] * 0.4, steps=4)
+        page.mouse.up()
+        page.wait_for_url("**energy_from=**")
+        told = page.locator("#table").inner_text()
+        assert 0 < int(told.split()[0]) < 380
+        assert complaints == []
+
+
+def test_dragging_over_a_map_lists_what_lies_there(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/map") as (page, complaints):
+        page.locator("[data-drawn='80']").first.wait_for()
+        box = page.locator("canvas").first.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 2, box["y"] + 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2, steps=4)
+        page.mouse.up()
+        page.get_by_text("80 chosen, 60 shown").wait_for()
+        assert page.locator("[data-lists] a").count() == 60
+        assert complaints == []
