@@ -112,7 +112,9 @@ def test_only_what_differs_is_tested_and_by_query(store: Path) -> None:
     ]
     tasks = {row["task_id"]: row for row in told["differences"]}
     assert {row["system"] for row in told["differences"]} == {"ReAlign"}
-    assert tasks["i2t"]["delta"] == tasks["i2t"]["low"] == tasks["i2t"]["high"] == 0
+    # The same on every query: what was never met in so few groups may yet be met, to either side alike.
+    assert tasks["i2t"]["delta"] == 0
+    assert tasks["i2t"]["low"] == -tasks["i2t"]["high"] < 0
     ranks = query(store, f"select first_relevant_rank from {T2I}", run_id=completed_run(store, "latest~1").run_id).rows
     before = np.array([rank for (rank,) in ranks])
     expected = np.mean(before + 3 <= tasks["t2i"]["k"]) - np.mean(before <= tasks["t2i"]["k"])

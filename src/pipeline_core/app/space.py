@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, VectorBlocks
+from pipeline_core.dataset.pools import searched
 from pipeline_core.index.items import Items, find_items, group_name, support_queries
 from pipeline_core.library import Run
 from pipeline_core.retrieval.adaptations.realign import realign
@@ -174,7 +175,7 @@ def open_space(run: Run, model: str) -> Space:
     names = ("samples", "tasks", "candidates", "queries", "pairs")
     samples, tasks, candidates, queries, pairs = (read_table(dataset, name) for name in names)
     embeddings = run.embeddings(model)
-    found = find_items(embeddings, samples, candidates.join(tasks, on="pool_id"), pairs)
+    found = find_items(embeddings, samples, searched(tasks, candidates, samples), pairs)
     pictures = samples.select("sample_id", "image_ref")
     items = Items(found.frame.join(pictures, on="sample_id", how="left", maintain_order="left"), found.vectors)
     tasks = tasks.filter(pl.col("control") == "none").sort("task_id")
