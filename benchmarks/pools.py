@@ -32,7 +32,7 @@ from pipeline_core.schema.parquet import write_table
 from pipeline_core.threads import limited_threads
 
 QUERIES, WIDTH, RANK, DEPTH, SHARD, MEMORY = 1_000, 576, 48, 50, 50_000, 2 << 30
-SIZES = (100_000, 1_000_000)
+SIZES, MEASURE = (100_000, 1_000_000), "measure"
 REALIGN = {"beta": 0.1, "eps": 1e-5}
 
 
@@ -115,13 +115,15 @@ def measure(folder: Path, size: int) -> None:
 def main() -> None:
     """Print a table, a row a size."""
     folder, *sizes = sys.argv[1:]
+    if folder == MEASURE:
+        measure(Path(sizes[0]), int(sizes[1]))
+        return
     print(f"{QUERIES:,} queries x {WIDTH}, {len(systems())} systems")
     print(f"{'candidates':>12}{'open s':>10}{'run s':>10}{'products':>10}{'ratio':>8}{'peak GiB':>10}", flush=True)
     for size in map(int, sizes or SIZES):
         with TemporaryDirectory(dir=folder) as pool:
             write_pool(Path(pool), size)
-            code = f"from pools import *; measure(Path({pool!r}), {size})"
-            subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True)  # noqa: S603
+            subprocess.run([sys.executable, __file__, MEASURE, pool, str(size)], check=True)  # noqa: S603
 
 
 if __name__ == "__main__":
