@@ -27,7 +27,9 @@ class TrecRun(Export):
         tag = model or run.models[0]
         with run.warehouse() as connection:
             hits = connection.sql(SQL, params={"model": tag}).fetchall()
-        lines = [f"{qid} Q0 {docid} {rank} {score:.6f} {tag}\n" for qid, docid, rank, score in hits]
+        # A blank ends a field.
+        rows = ((qid, "Q0", docid, rank, f"{score:.6f}", tag) for qid, docid, rank, score in hits)
+        lines = [" ".join("_".join(str(field).split()) for field in row) + "\n" for row in rows]
         path.write_text("".join(lines), encoding="utf-8")
         return f"lens score {path} QRELS"
 

@@ -302,7 +302,7 @@ def test_another_error_of_torch_is_not_taken_for_a_full_memory(
 
     handle = llava._base.register_forward_pre_hook(misfit)
     try:
-        with pytest.raises(RuntimeError, match="inconsistent tensor size"):
+        with pytest.raises(ModelError, match="inconsistent tensor size"):
             run(llava, dataset_folder, tmp_path)
     finally:
         handle.remove()

@@ -125,7 +125,7 @@ def test_a_run_of_any_system_is_scored(tmp_path: Path) -> None:
     assert float(found[3]) == pytest.approx(0.025**0.5)
     shown = answer("score", str(run), str(qrels))
     assert [shown.count(metric) for metric in ("hit_rate", "mrr", "recall", "ndcg")] == [3] * 4
-    assert "[0.5000, 1.0000]" in shown
+    assert "[0.1581, 1.0000]" in shown
 
 
 def test_a_run_that_cannot_be_read_is_named(tmp_path: Path) -> None:

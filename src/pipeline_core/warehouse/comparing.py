@@ -117,6 +117,6 @@ def _tested(asked: pl.DataFrame) -> tuple[float, float, float]:
     groups: Groups = np.unique(asked["family"].to_numpy(), return_inverse=True)[1].astype(np.int64)
     settings = ScoringSettings()
     draws = generator(settings.seed, f"runs/{asked['task_id'][0]}")
-    low, high = bootstrap_intervals(differences, groups, settings.bootstrap, draws)
+    low, high = bootstrap_intervals(differences, groups, settings.bootstrap, draws, least=-1.0)
     p = permutation_p(differences, groups, settings.permutations, draws)
     return float(low[0]), float(high[0]), float(p[0])

@@ -34,7 +34,9 @@ lagged as (
 ),
 correlated as (
     select source, corr(by_art, by_recall) as value, count(*) as n,
-           greatest(corr(by_art, art_before) * corr(by_recall, recall_before), 0) as alike
+           corr(by_art, art_before) * corr(by_recall, recall_before) as product,
+           -- Where neighbours do not differ at all, all layers count as one.
+           if(isfinite(coalesce(product, 'nan')), greatest(product, 0), 1) as alike
     from lagged
     group by source
     having count(*) > 2
