@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY := passive
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-demo: install ## install everything, analyse both reference models on a fifth of the data, print what was found and where the report is
+demo: install ## install everything, analyse both reference models on a part of the data, print what was found and where the report is
 	$(RUN)/lens run --preset emoji-quick
 
 demo-full: install ## the same on all of the data
