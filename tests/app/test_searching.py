@@ -17,6 +17,8 @@ from pipeline_core.models import loading
 from pipeline_core.schema.parquet import read_table
 from tests.app.conftest import served
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def searcher(inline_store: Path) -> Searcher:

@@ -81,6 +81,7 @@ def test_one_other_parameter_rebuilds_only_what_it_affects(store: Path, pictures
     assert cached == {"dataset", "activations", "sae", "codes", "index"}
 
 
+@pytest.mark.long  # it waits as long as a retry does
 def test_an_input_output_error_is_retried(store: Path, pictures: Path, config: AnalysisConfig, monkeypatch) -> None:
     real = features.compute_features
     failures = iter([OSError(5, "Input/output error")])

@@ -17,7 +17,7 @@ from tests.small import SMALL
 
 SCALE, DISTRACTORS = 1000, 20
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from pipeline_core.store.artifacts import Store
 from tests.shared import filled_once, own_copy
 from tests.small import picture_folder, small_config
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def ran(inline_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:

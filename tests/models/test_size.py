@@ -56,7 +56,7 @@ def test_a_config_without_widths_is_refused(tmp_path: Path) -> None:
         size(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["reference-mllm", "reference-contrastive"])
+@pytest.mark.parametrize("name", [pytest.param("reference-mllm", marks=pytest.mark.long), "reference-contrastive"])
 def test_the_reference_models_are_as_large_as_they_say(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     facts = describe_model(ModelSettings(name=name))
     told = FAMILIES[facts.family].size(facts)
