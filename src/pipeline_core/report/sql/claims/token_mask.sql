@@ -1,4 +1,5 @@
--- Relative change of the hits without image tokens, on both sides or one, by composed task.
+-- Hits where tokens are masked, on both sides or one, by composed task; less those with all tokens where a change is asked
+-- for, over those with all tokens.
 -- Needs: generative, lens sweep
 with scored as (
     select *, if(adaptation = 'identity', 'raw', 'ReAlign') as system,
@@ -13,8 +14,9 @@ with scored as (
           and model = (select model from latest.models where place = 0 and kind = 'generative')
 )
 select whole.repetition, concat_ws(', ', whole.system, masked.masked_side, masked.masked, whole.task_id) as "case",
-       whole.family, masked.hits - whole.hits as top, whole.hits as bottom, whole.limited as left_out
+       whole.family, masked.hits - if($told = 'change', whole.hits, 0) as top, whole.hits as bottom,
+       whole.limited as left_out
 from scored whole
 join scored masked using (repetition, system, task_id, family)
-where whole.mask = 'all' and masked.mask = 'no_image'
+where whole.mask = 'all' and list_contains(string_split($masks, ' '), masked.mask)
 order by all
