@@ -7,7 +7,6 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages import Page, Parameters, Reply, Visit
 from pipeline_core.app.points import points
 
@@ -52,9 +51,8 @@ class Features(Page):
     def show(self, visit: Visit) -> Mapping[str, Any] | Reply:
         """Answer one page of the table, or all points of the drawing."""
         given, sae = visit.given, visit.sae(visit.given.sae)
-        every = visit.ask("points", sae=sae) if given.form == "points" else None
-        if every is not None:
-            return _drawing(visit, sae, every)
+        if given.form == "points":
+            return _drawing(visit, sae)
         answer = visit.ask(
             sae=sae,
             kind=given.kind,
@@ -75,7 +73,7 @@ class Features(Page):
             "total": answer.rows[0]["n"] if answer.rows else 0,
             "kinds": KINDS,
             "size": PAGE,
-            "axes": _axes(visit.ask("points", sae=sae)),
+            "axes": _axes(visit, sae),
         }
 
 
@@ -84,21 +82,21 @@ def _bound(given: float | None, otherwise: float) -> float:
     return given if given is not None else math.copysign(1e300, otherwise)
 
 
-def _axes(every: Answer) -> dict[str, tuple[float, float]]:
+def _axes(visit: Visit, sae: str) -> dict[str, tuple[float, float]]:
     """Return the decades that each axis spans: logarithms of the least and the largest value above 0."""
-    return {name: _decades([row[name] for row in every.rows]) for name in ("energy", "attribution")}
+    (found,) = visit.ask("axes", sae=sae).rows
+    return {name: _decades(found[f"{name}_from"], found[f"{name}_to"]) for name in ("energy", "attribution")}
 
 
-def _decades(values: list[float]) -> tuple[float, float]:
-    positive = [value for value in values if value > 0]
-    if not positive:
+def _decades(least: float | None, largest: float | None) -> tuple[float, float]:
+    if least is None or largest is None:
         return -1.0, 1.0
-    low, high = math.log10(min(positive)), math.log10(max(positive))
+    low, high = math.log10(least), math.log10(largest)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _drawing(visit: Visit, sae: str, every: Answer) -> Reply:
-    axes = _axes(every)
+def _drawing(visit: Visit, sae: str) -> Reply:
+    axes, every = _axes(visit, sae), visit.ask("points", sae=sae)
 
     def along(name: str) -> np.ndarray:
         low, high = axes[name]
