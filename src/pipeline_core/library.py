@@ -27,7 +27,7 @@ from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.settings import Section, explained
 from pipeline_core.store.artifacts import Store
-from pipeline_core.store.journal import RunRecord, find_run
+from pipeline_core.store.journal import LATEST, RunRecord, find_run
 from pipeline_core.store.manifest import Artifact
 from pipeline_core.user_cache import user_cache
 
@@ -59,7 +59,7 @@ class OpenStore:
 
     root: Path
 
-    def run(self, name: str = "latest") -> "Run":
+    def run(self, name: str = LATEST) -> "Run":
         """Return a run by its id or a beginning of it, the latest that completed, or ``latest~1``, the one before.
 
         Raises:

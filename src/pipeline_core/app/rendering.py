@@ -5,10 +5,11 @@ from importlib import resources
 from typing import Any
 
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
+from jinja2 import Template
 
-from pipeline_core.app.pages import LATEST, Page, Visit, in_order
-from pipeline_core.report import text
+from pipeline_core.app.pages import Page, Visit, in_order
+from pipeline_core.report.templating import environment
+from pipeline_core.store.journal import LATEST
 
 _REPORT = resources.files("pipeline_core.report") / "templates"
 _APP = resources.files("pipeline_core.app") / "static"
@@ -30,22 +31,7 @@ class Rendering:
 
     def __init__(self, pages: Mapping[str, Page]) -> None:
         """Read every page's template, so that one that is wrong is told at the start."""
-        self._environment = Environment(
-            loader=PackageLoader("pipeline_core.app"),
-            autoescape=select_autoescape(default=True, default_for_string=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters |= {
-            "percent": text.percent,
-            "points": text.points,
-            "points_interval": text.points_interval,
-            "interval": text.interval,
-            "probability": text.probability,
-            "number": text.number,
-            "task_title": text.task_title,
-        }
+        self._environment = environment("pipeline_core.app")
         self._bar = [page for page in in_order() if page.place is not None]
         self._templates: dict[str, Template] = {
             name: self._environment.from_string(page.template()) for name, page in pages.items()

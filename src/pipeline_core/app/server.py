@@ -14,13 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from pipeline_core.app.guard import HEADERS, POLICY, REPORT_POLICY, refusal
-from pipeline_core.app.pages import LATEST, PAGES, NotFoundError, Page, Parameters, Reply, Visit, find_run
+from pipeline_core.app.pages import PAGES, NotFoundError, Page, Parameters, Reply, Visit, find_run
 from pipeline_core.app.pictures import LARGEST_FILE, LARGEST_SIDE, MEDIA_TYPE
 from pipeline_core.app.rendering import Rendering, static_files
 from pipeline_core.app.site import Site
 from pipeline_core.errors import ConfigError, DataError, LensError, QueryError
 from pipeline_core.report.files import REPORT_FILE
 from pipeline_core.settings import explained
+from pipeline_core.store.journal import LATEST
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core.errors import ConfigError
+from pipeline_core.memory import available_memory
 from pipeline_core.placement import DeviceMap
 
 if TYPE_CHECKING:
@@ -59,12 +60,10 @@ def loading_options(device: str, device_map: DeviceMap, offloaded: Path) -> dict
     """
     if device_map is None:
         return {}
-    options = {"device_map": device_map, "offload_folder": str(offloaded)}
+    options: dict[str, Any] = {"device_map": device_map, "offload_folder": str(offloaded)}
     if device_map == "auto" and device == "cpu":
-        import psutil  # noqa: PLC0415
-
         # Else it would go to accelerators first, which are another kind of device in keys.
-        options["max_memory"] = {"cpu": psutil.virtual_memory().available}
+        options["max_memory"] = {"cpu": available_memory()}
     return options
 
 

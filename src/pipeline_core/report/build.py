@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup
 
-from pipeline_core.report import copying, text
+from pipeline_core.report import copying
 from pipeline_core.report.claims import claim_tables, judge, read_verdicts
 from pipeline_core.report.contents import contents, shown_in
 from pipeline_core.report.facts import Facts, model_rows
@@ -23,6 +23,7 @@ from pipeline_core.report.settings import ReportSettings
 from pipeline_core.report.summary import summary_of
 from pipeline_core.report.tables import ReportTable, analysis_tables, paper_tables
 from pipeline_core.report.tables.claim_numbers import claim_table
+from pipeline_core.report.templating import environment
 from pipeline_core.schema.parquet import write_table
 
 
@@ -109,27 +110,13 @@ def _write_texts(tables: Iterable[ReportTable], folder: Path) -> None:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pipeline_core.report"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": text.percent,
-        "points": text.points,
-        "points_interval": text.points_interval,
-        "interval": text.interval,
-        "probability": text.probability,
-        "number": text.number,
-        "copied": copying.texts,
-    }
+    made = environment("pipeline_core.report")
 
     def asset(name: str) -> Markup:
         """Inline a style sheet or script of the package, which is trusted, as it is."""
         source = (resources.files("pipeline_core.report") / "templates" / name).read_text(encoding="utf-8")
         return Markup(source)  # noqa: S704  (no user's text is in it)
 
-    environment.globals |= {"asset": asset, "formats": copying.FORMATS}
-    return environment
+    made.filters["copied"] = copying.texts
+    made.globals |= {"asset": asset, "formats": copying.FORMATS}
+    return made

@@ -1,9 +1,9 @@
 """Pages of the application, one file each with its template and its questions in SQL beside it."""
 
-from pipeline_core.app.pages._kind import LATEST, NotFoundError, Page, Parameters, Reply, Visit, find_run
+from pipeline_core.app.pages._kind import NotFoundError, Page, Parameters, Reply, Visit, find_run
 from pipeline_core.registry import Registry
 
-__all__ = ["LATEST", "PAGES", "NotFoundError", "Page", "Parameters", "Reply", "Visit", "find_run", "in_order"]
+__all__ = ["PAGES", "NotFoundError", "Page", "Parameters", "Reply", "Visit", "find_run", "in_order"]
 
 PAGES: Registry[Page] = Registry("page", __name__)
 

@@ -17,9 +17,8 @@ from pipeline_core.dataset.sources import SOURCES
 from pipeline_core.errors import LensError, QueryError
 from pipeline_core.library import Run
 from pipeline_core.settings import Section
+from pipeline_core.store.journal import LATEST
 from pipeline_core.warehouse.parameters import Value
-
-LATEST = "latest"
 
 
 class NotFoundError(LensError):
