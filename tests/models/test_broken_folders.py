@@ -37,6 +37,7 @@ from tests.models.breaking import (
 
 PICKLED, INDEX = "pytorch_model.bin", "model.safetensors.index.json"
 RAN = "the pickle ran"
+QUERY = "language_model.model.layers.0.self_attn.q_proj.weight"
 
 
 def replaced(name: str, content: bytes | Any) -> Break:
@@ -94,10 +95,18 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a part that is a number": (says(CONFIG, vision_config=1), "vision_config"),
     "a part of an unknown type": (part_says("text_config", model_type="unheard_of"), "unheard_of"),
     "layers that are a word": (part_says("text_config", num_hidden_layers="three"), "num_hidden_layers"),
-    "fewer layers than none": (part_says("text_config", num_hidden_layers=-1), "LlavaModel has no list of -1"),
+    "fewer layers than none": (part_says("text_config", num_hidden_layers=-1), "have no place in what its"),
     "more layers than weights": (part_says("text_config", num_hidden_layers=4), "lacks 9 of the weights"),
     "a width that is null": (part_says("text_config", hidden_size=None), "hidden_size"),
     "another width": (part_says("text_config", hidden_size=32), "shapes that its config does not give"),
+    "fewer layers than weights": (part_says("text_config", num_hidden_layers=1), "have no place in what its config"),
+    "biases that the config does without": (says(CONFIG, multimodal_projector_bias=False), "2 of the weights of"),
+    "norms that the config does not know": (
+        weighs(
+            lambda weights: weights.update({"language_model.model.layers.0.self_attn.q_norm.weight": torch.ones(8)})
+        ),
+        "1 of the weights of",
+    ),
     "a vocabulary of another size": (part_says("text_config", vocab_size=7), "shapes that its config"),
     "no heads": (part_says("text_config", num_attention_heads=0), ""),
     "an activation that nobody knows": (part_says("text_config", hidden_act="unheard_of"), "unheard_of"),

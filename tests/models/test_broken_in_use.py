@@ -106,6 +106,11 @@ def test_whatever_a_model_s_own_code_raises_is_its_fault(code: Callable[[], obje
         code()
 
 
+def test_words_of_a_library_are_told_though_it_calls_them_an_error_of_the_system() -> None:
+    with pytest.raises(ModelError, match=r"makes \(no such kernel\); "), running("m"):
+        raise OSError("no such kernel")
+
+
 def test_a_package_that_its_code_asks_for_is_what_to_install() -> None:
     with pytest.raises(ModelError, match=r"no kernels\); install the package that it names"), running("m"):
         raise ImportError("no kernels")

@@ -105,6 +105,20 @@ def test_weights_of_another_shape_are_told(llava_folder: Path, tmp_path: Path) -
         tiny.load(folder)
 
 
+def test_a_module_that_a_class_goes_without_is_left_out_and_the_vectors_are_the_same(
+    llava_folder: Path, tmp_path: Path
+) -> None:
+    """A head of the tower, layers that guess ahead, numbers that the model makes itself: checkpoints have them."""
+
+    def add(weights: dict[str, torch.Tensor]) -> None:
+        weights["vision_tower.vision_model.head.weight"] = torch.ones(2)
+        weights["mtp.layers.0.weight"] = torch.ones(2)
+        weights["vision_tower.vision_model.embeddings.position_ids"] = torch.arange(2)
+
+    copy = changed(llava_folder, tmp_path / "more", add)
+    assert np.array_equal(vectors(copy), vectors(llava_folder))
+
+
 def test_a_dual_encoder_without_its_projection_is_refused_but_not_without_the_scale_of_its_loss(tmp_path: Path) -> None:
     clip = tiny.save_clip(tmp_path / "clip")
     bare = changed(clip, tmp_path / "bare", lambda weights: weights.pop("visual_projection.weight"))

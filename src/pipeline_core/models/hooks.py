@@ -73,10 +73,11 @@ def running(model: str) -> Iterator[None]:
     """
     try:
         yield
-    except (LensError, MemoryError, OSError):
+    except (LensError, MemoryError):
         raise
     except Exception as error:  # the code is anybody's, and so is what it raises of a config that is not its own
-        if is_memory_full(error):
+        of_a_file = isinstance(error, OSError) and error.errno is not None  # others are words that a library chose
+        if of_a_file or is_memory_full(error):
             raise
         raise ModelError(
             f"{model} does not take what its processor makes ({reason_of(error)})",

@@ -26,7 +26,8 @@ def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) ->
         options: of ``from_pretrained``.
 
     Raises:
-        ModelError: weights that embedding needs are missing, or have other shapes than the config says.
+        ModelError: weights that embedding needs are missing, have other shapes than the config says, or are there and
+            the config says nothing of them.
     """
     _check_size(auto, model, place, options)
     loaded, report = auto.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
@@ -36,6 +37,13 @@ def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) ->
             f"{len(other)} of the weights of {model} have shapes that its config does not give: {_some(other)}",
             "use the config.json that they were saved with",
         )
+    if getattr(loaded.config, "quantization_config", None) is None:  # its scales lie beside the weights they belong to
+        unused = [key for key in sorted(report["unexpected_keys"]) if _has_no_place(loaded, key)]
+        if unused:
+            raise ModelError(
+                f"{len(unused)} of the weights of {model} have no place in what its config describes: {_some(unused)}",
+                "use the config.json that they were saved with",
+            )
     missing = [key for key in sorted(report["missing_keys"]) if _is_needed(loaded, key)]
     if missing:
         raise ModelError(
@@ -75,6 +83,27 @@ def _is_needed(model: Any, key: str) -> bool:
     if model.base_model is not model:
         return key.startswith(f"{model.base_model_prefix}.")
     return "." in key or model.state_dict()[key].numel() > 1
+
+
+def _has_no_place(model: Any, key: str) -> bool:
+    """Whether a weight belongs to a module or a list of layers that the model has, and which has no room for it.
+
+    A bias that the config turns off, or a layer more than it counts, would be left out without a word, and the vectors
+    be those of another model. Whole modules that are not there are usual: the head of a tower, layers that guess ahead.
+    """
+    # Checkpoints of a base class name its weights without the prefix that they have in other classes.
+    return any(_is_crowded(model, name) for name in (key, f"{model.base_model_prefix}.{key}"))
+
+
+def _is_crowded(model: Any, name: str) -> bool:
+    *path, weight = name.split(".")
+    modules = [model]
+    while path and isinstance(inner := getattr(modules[-1], path[0], None), torch.nn.Module):
+        modules.append(inner)
+        path.pop(0)
+    within = modules[1:] if model.base_model is model else modules[2:]  # what lies outside of the base is not used
+    in_a_list = any(isinstance(module, torch.nn.ModuleList) for module in within)
+    return in_a_list or (bool(within) and not path and weight not in within[-1]._buffers)
 
 
 def _some(keys: list[str]) -> str:
