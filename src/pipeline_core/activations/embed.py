@@ -1,6 +1,7 @@
 """Requests to what a model makes of them: batches halved where memory runs out, samples left out that it refuses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Literal
 
@@ -12,6 +13,8 @@ from pipeline_core.models.devices import is_memory_full
 from pipeline_core.models.embedder import AttendingEmbedder, Embedded, Embedder
 from pipeline_core.models.representations import Representation
 from pipeline_core.models.samples import Role, SampleInput
+
+Opened = tuple[list[SampleInput], list[Refusal]]
 
 
 def sample_input(reader: ImageReader, request: Request) -> SampleInput:
@@ -39,19 +42,33 @@ def sample_input(reader: ImageReader, request: Request) -> SampleInput:
     )
 
 
-def open_samples(reader: ImageReader, requests: Sequence[Request], refusals: list[Refusal]) -> list[SampleInput]:
-    """Return what a model is given of requests; those whose picture cannot be decoded are added to ``refusals``.
+def opened_ahead(reader: ImageReader, batches: Iterable[Sequence[Request]]) -> Iterator[Opened]:
+    """Open batches one ahead: the pictures of the next are decoded while the model looks at these.
+
+    Yields:
+        What a model is given of a batch's requests, and the refusals of those whose picture cannot be decoded.
 
     Raises:
         DataError: a picture is gone.
     """
-    samples = []
+    with ThreadPoolExecutor(1, "pictures") as ahead:
+        following: Future[Opened] | None = None
+        for batch in batches:
+            this, following = following, ahead.submit(_open, reader, batch)
+            if this is not None:
+                yield this.result()
+        if following is not None:
+            yield following.result()
+
+
+def _open(reader: ImageReader, requests: Sequence[Request]) -> Opened:
+    samples, refusals = [], []
     for request in requests:
         try:
             samples.append(sample_input(reader, request))
         except SampleError as error:
             refusals.append(Refusal(*error.key, "picture", error.reason))
-    return samples
+    return samples, refusals
 
 
 def embed_samples(

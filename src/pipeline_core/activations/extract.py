@@ -5,12 +5,13 @@ them all.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 
-from pipeline_core.activations.embed import embed_samples, open_samples
+from pipeline_core.activations.embed import embed_samples, opened_ahead
 from pipeline_core.activations.plan import DatasetTables, Shard, plan_extraction
 from pipeline_core.activations.refusals import Refusal
 from pipeline_core.activations.settings import TRAINING, ActivationsSettings, RepresentationSettings
@@ -75,10 +76,11 @@ def build_shard(
     refusals: list[Refusal] = []
     with ImageReader(dataset) as reader, embedder.remembering_pictures():
         reader.expect(request.image_ref for request in shard.requests if request.image_ref)
-        for batch in shard.batches:
-            samples = open_samples(reader, batch, refusals)
-            parts += embed_samples(embedder, samples, representations, settings.token_roles, refusals)
-            advance(len(batch))
+        with closing(opened_ahead(reader, shard.batches)) as opened:
+            for batch, (samples, undecodable) in zip(shard.batches, opened, strict=True):
+                refusals += undecodable
+                parts += embed_samples(embedder, samples, representations, settings.token_roles, refusals)
+                advance(len(batch))
     of_model = {"model": embedder.facts.name, "attention": embedder.facts.attention}
     rows = [of_model | asdict(rep) for rep in representations]
     write_shard(folder, shard, pl.DataFrame(rows), join(parts), refusals)
