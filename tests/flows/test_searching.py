@@ -96,12 +96,21 @@ def test_a_caption_finds_itself(searcher: Searcher, picture: tuple[str, Path]) -
     [
         (Question(picture=Path("no/such.png")), r"no/such\.png cannot be read: No such file or directory"),
         (Question(picture=Path(__file__)), r"test_searching\.py cannot be read: it is of no known format"),
-        (Question("with a hat", Path(__file__)), "no task of the run has samples of modality image_text; it has im"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_told(searcher: Searcher, question: Question, problem: str) -> None:
     with pytest.raises(QueryError, match=problem):
         searcher.search(question)
+
+
+def test_a_picture_with_words_can_be_asked_where_the_data_have_none_such(
+    searcher: Searcher, picture: tuple[str, Path]
+) -> None:
+    _, file = picture
+    assert "image_text" not in searcher.tables.samples["modality"]
+    found = searcher.search(Question("with a hat", file), "image", 3)
+    alone = searcher.search(Question(picture=file), "image", 3)
+    assert len(found.raw) == 3 and found.raw[0].score != pytest.approx(alone.raw[0].score, abs=1e-4)
 
 
 @pytest.mark.parametrize("words", [None, "  "])

@@ -9,6 +9,7 @@ from pipeline_core.activations.settings import ActivationsSettings, Representati
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.dataset.images import PictureError, decode
 from pipeline_core.dataset.places import read_regular
+from pipeline_core.dataset.prompts import PLAIN, PROMPTS
 from pipeline_core.errors import QueryError
 from pipeline_core.models.embedder import Embedder
 from pipeline_core.models.representations import chosen_representation
@@ -53,7 +54,8 @@ def embed_question(
 ) -> tuple[Matrix, str]:
     """Return the raw embedding [d] of a question, and the id of the instruction that it was embedded under.
 
-    It is the instruction that the data set gives single samples of the question's modality.
+    It is the instruction that the data set gives single samples of the question's modality; where it has none, the one
+    that what a sample is by itself has.
 
     Args:
         embedder: the model.
@@ -63,12 +65,10 @@ def embed_question(
         representation: decides pooling and mask.
 
     Raises:
-        QueryError: its picture cannot be read, or no task has samples of its modality.
+        QueryError: its picture cannot be read.
     """
-    modality, prompts = question.modality, default_prompts(tables.tasks)
-    if modality not in prompts:
-        raise QueryError(f"no task of the run has samples of modality {modality}", f"it has {', '.join(prompts)}")
-    instruction = dict(tables.prompts.select("prompt_id", "text").iter_rows())[prompts[modality]]
+    prompt = default_prompts(tables.tasks).get(question.modality, PLAIN[question.modality])
+    instruction = (PROMPTS | dict(tables.prompts.select("prompt_id", "text").iter_rows()))[prompt]
     image = None
     if question.picture is not None:
         try:
@@ -76,11 +76,11 @@ def embed_question(
         except (PictureError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise QueryError(f"{question.picture} cannot be read: {reason}", "name a picture file") from None
-    sample = SampleInput("query", prompts[modality], image, question.text or None, instruction)
+    sample = SampleInput("query", prompt, image, question.text or None, instruction)
     chosen = representation.of_model(embedder.facts)
     wanted = chosen_representation(embedder.representations(settings.layer), chosen.pooling, chosen.mask)
     embedded = embedder.embed([sample], [wanted], ())
     for text in embedded.long:
         if text.n_tokens > text.n_kept:
             log.warning("%s takes %d of the %d tokens", embedder.facts.name, text.n_kept, text.n_tokens)
-    return embedded.vectors[0, 0], prompts[modality]
+    return embedded.vectors[0, 0], prompt

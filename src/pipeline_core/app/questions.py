@@ -31,7 +31,7 @@ class Questions:
             picture: an image file's bytes.
 
         Raises:
-            QueryError: there is nothing to search for, or the data set has no samples of its modality.
+            QueryError: there is nothing to search for, or the picture cannot be read.
         """
         key = words.strip(), picture
         found = self._asked.get(key)

@@ -42,7 +42,7 @@ class Searcher:
             k: answers a variant.
 
         Raises:
-            QueryError: the question's picture cannot be read, or the data set has no samples of its modality.
+            QueryError: the question's picture cannot be read.
             StoreError: the index cannot be read.
         """
         vector, prompt_id = embed_question(self.embedder, question, self.tables, self.settings, self.representation)
