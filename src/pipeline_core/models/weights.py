@@ -1,16 +1,21 @@
 """A model with the weights of its checkpoint: one that embedding needs and that is not there is told, never random."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import AutoConfig
+from transformers.quantizers.auto import AutoHfQuantizer
 
 from pipeline_core.errors import ModelError
 from pipeline_core.models.checkpoint import weight_files
 
 _SHOWN = 3
+_NUMBERS = frozenset({"F64", "F32", "F16", "BF16"})
+"""Formats of numbers that are weights by themselves."""
+_PLAINER = "name a copy that is not quantised, or as transformers knows it (quantization_config in config.json)"
 
 
 def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) -> Any:
@@ -26,10 +31,23 @@ def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) ->
         options: of ``from_pretrained``.
 
     Raises:
-        ModelError: weights that embedding needs are missing, have other shapes than the config says, or are there and
-            the config says nothing of them.
+        ModelError: weights that embedding needs are missing, have other shapes than the config says, are there and the
+            config says nothing of them, or are quantised and nothing here knows how.
     """
-    _check_size(auto, model, place, options)
+    common = {name: options[name] for name in ("trust_remote_code", "revision") if name in options}
+    config = AutoConfig.from_pretrained(place, **common)
+    quantised = getattr(config, "quantization_config", None) or getattr(
+        config.get_text_config(decoder=True), "quantization_config", None
+    )
+    files = weight_files(model, Path(place)) if Path(place).is_dir() else []
+    if quantised is None:
+        _check_numbers(model, files)
+        _check_size(auto, model, config, files, options)
+    elif isinstance(quantised, dict) and not AutoHfQuantizer.supports_quant_method(quantised):
+        method = quantised.get("quant_method")
+        raise ModelError(
+            f"the weights of {model} are quantised by {method}, which transformers does not know", _PLAINER
+        )
     loaded, report = auto.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
     other = [f"{key} {list(has)}" for key, has, _ in sorted(report["mismatched_keys"]) if _is_needed(loaded, key)]
     if other:
@@ -37,7 +55,7 @@ def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) ->
             f"{len(other)} of the weights of {model} have shapes that its config does not give: {_some(other)}",
             "use the config.json that they were saved with",
         )
-    if getattr(loaded.config, "quantization_config", None) is None:  # its scales lie beside the weights they belong to
+    if quantised is None:  # else scales lie beside the weights that they belong to
         unused = [key for key in sorted(report["unexpected_keys"]) if _has_no_place(loaded, key)]
         if unused:
             raise ModelError(
@@ -53,17 +71,14 @@ def load_whole(auto: Any, model: str, place: str, options: Mapping[str, Any]) ->
     return loaded
 
 
-def _check_size(auto: Any, model: str, place: str, options: Mapping[str, Any]) -> None:
+def _check_size(auto: Any, model: str, config: Any, files: Sequence[Path], options: Mapping[str, Any]) -> None:
     """Refuse a config of another model before memory is taken for it: what is missing would be made up, however large.
 
     No number that is not packed together with others takes less than a byte.
     """
-    common = {name: options[name] for name in ("trust_remote_code", "revision") if name in options}
-    config = AutoConfig.from_pretrained(place, **common)
-    folder = Path(place)
-    if getattr(config, "quantization_config", None) is not None or not folder.is_dir():
+    if not files:
         return
-    n_bytes = sum(file.stat().st_size for file in weight_files(model, folder))
+    n_bytes = sum(file.stat().st_size for file in files)
     attention = {"attn_implementation": options["attn_implementation"]} if "attn_implementation" in options else {}
     with torch.device("meta"):
         if hasattr(auto, "from_config"):
@@ -77,6 +92,22 @@ def _check_size(auto: Any, model: str, place: str, options: Mapping[str, Any]) -
             f"{n_weights} in files of {n_bytes} bytes",
             "use the config.json that they were saved with",
         )
+
+
+def _check_numbers(model: str, files: Sequence[Path]) -> None:
+    """Refuse weights that mean nothing without scales, where nothing says that there are any."""
+    for file in files:
+        if file.suffix != ".safetensors":
+            continue
+        with safe_open(file, framework="np") as opened:
+            stored = {key: opened.get_slice(key).get_dtype() for key in opened.keys()}  # noqa: SIM118
+        packed = [key for key, kind in stored.items() if kind not in _NUMBERS and key.endswith("weight")]
+        if packed:
+            raise ModelError(
+                f"{len(packed)} of the weights of {model} are quantised ({stored[packed[0]]}), and its config says not "
+                f"how: {_some(packed)}",
+                _PLAINER,
+            )
 
 
 def _is_needed(model: Any, key: str) -> bool:
