@@ -2,13 +2,19 @@
 
 import shutil
 from collections.abc import Callable
+from errno import ENOMEM
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from pipeline_core.errors import LensError, ModelError
+from pipeline_core.activations.embed import embed_samples
+from pipeline_core.activations.refusals import Refusal
+from pipeline_core.errors import LensError, ModelError, SampleError
+from pipeline_core.models.devices import is_memory_full
 from pipeline_core.models.hooks import running
 from pipeline_core.models.samples import SampleInput
 from tests.models import tiny, tiny_families, tiny_generative
@@ -97,6 +103,36 @@ def test_what_shows_only_in_use_is_told_in_one_line_too(
     assert "\n" not in str(caught.value) and words in str(caught.value) and caught.value.remedy
 
 
+@pytest.mark.parametrize("side", [1, 2])
+def test_a_picture_of_which_a_model_can_make_nothing_is_refused_and_the_others_embedded(
+    side: int, tmp_path: Path
+) -> None:
+    """A Mistral3 makes one token of it, and splits it as if there were more."""
+    tiny_families.save(tmp_path, tiny_generative.GENERATIVE["mistral3"])
+    embedder = tiny.load(tmp_path)
+    whole, words = (SampleInput("p", "x", tiny.picture(0)), SampleInput("t", "x", None, "a red heart"))
+    dot = SampleInput("dot", "x", Image.new("RGB", (side, side)), None, "Say it:")
+    refusals: list[Refusal] = []
+    last = embedder.representations(None)[-1:]
+    parts = embed_samples(embedder, [whole, dot, words], last, (), refusals)
+    (refused,) = refusals
+    assert (refused.sample_id, refused.fault, refused.width) == ("dot", "input", side)
+    assert refused.reason.startswith("is not taken: ")
+    alone = [embedder.embed([sample], last, ()).vectors for sample in (whole, words)]
+    vectors = np.concatenate([part.vectors for part in parts], axis=1)
+    np.testing.assert_allclose(vectors, np.concatenate(alone, axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize("build", [tiny.save_clip, tiny.save_siglip])
+def test_words_that_a_dual_encoder_s_tokenizer_refuses_are_a_fault_of_the_sample(
+    build: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    embedder = tiny.load(build(tmp_path))
+    samples = [SampleInput("good", "none", None, "a red heart"), SampleInput("half", "none", None, "a\ud800b")]
+    with pytest.raises(SampleError, match="sample half cannot be prepared: "):
+        embedder.embed(samples, embedder.representations(None), ())
+
+
 @pytest.mark.parametrize("code", [lambda: {}["pixels"], lambda: torch.zeros(2) @ torch.zeros(3), lambda: 1 / 0])
 def test_whatever_a_model_s_own_code_raises_is_its_fault(code: Callable[[], object]) -> None:
     with (
@@ -127,3 +163,13 @@ def test_a_package_that_its_code_asks_for_is_what_to_install() -> None:
 def test_a_full_memory_and_a_missing_file_are_not(code: Callable[[], object], kind: type[Exception]) -> None:
     with pytest.raises(kind), running("m"):
         code()
+
+
+def test_a_full_memory_is_known_whoever_tells_of_it() -> None:
+    told = (
+        "CUBLAS_STATUS_ALLOC_FAILED",
+        "UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY",
+        "DefaultCPUAllocator: can't allocate memory",
+    )
+    assert all(is_memory_full(RuntimeError(words)) for words in told)
+    assert is_memory_full(OSError(ENOMEM, "Cannot allocate memory")) and not is_memory_full(OSError("no such file"))

@@ -18,9 +18,11 @@ from transformers import AlignConfig, AlignModel, AutoModelForImageTextToText, P
 from pipeline_core.errors import ConfigError, ModelError
 from pipeline_core.models.embedder import AttendingEmbedder
 from pipeline_core.models.facts import describe_model
+from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
+from pipeline_core.models.trial import roles_are_plausible
 from tests.models import tiny
 
 HEAD = "language_model.lm_head.weight"
@@ -185,6 +187,27 @@ def test_a_missing_file_beside_the_weights_is_named(files: str, named: str, llav
         tiny.load(copy)
 
 
+def test_of_several_templates_the_default_is_taken(llava_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(llava_folder, copy)
+    (copy / "additional_chat_templates").mkdir()
+    (copy / "additional_chat_templates" / "tool_use.jinja").write_text("{{ raise_exception('not this one') }}")
+    np.testing.assert_array_equal(vectors(copy), vectors(llava_folder))
+
+
+def test_a_model_without_a_template_is_told_of_unless_its_family_has_none(
+    llava_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(llava_folder, copy, ignore=shutil.ignore_patterns("chat_template*"))
+    with caplog.at_level(logging.WARNING):
+        tiny.load(tiny.save_paligemma(tmp_path / "paligemma"))
+        assert "chat template" not in caplog.text
+        assert isinstance(bare := tiny.load(copy), GenerativeEmbedder)
+    assert f"{copy} has no chat template: it is given words and pictures without a turn" in caplog.text
+    assert "no chat template lays them out" in roles_are_plausible(bare).found
+
+
 def test_attention_falls_back_where_a_model_has_no_other_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -197,21 +220,47 @@ def test_attention_falls_back_where_a_model_has_no_other_and_says_so(
     assert f"{folder} has no sdpa attention: it runs with eager" in caplog.messages
 
 
-def test_eight_bit_weights_are_loaded_with_their_scales(llava_folder: Path, tmp_path: Path) -> None:
-    def scaled(weights: dict[str, torch.Tensor], plain: bool) -> None:
-        for key in [key for key in weights if key.startswith("language_model") and key.endswith("_proj.weight")]:
-            scale = weights[key].abs().max() / 448
-            eighth = (weights[key] / scale).to(torch.float8_e4m3fn)
-            weights[key] = eighth.float() * scale if plain else eighth
-            if not plain:
-                weights[key.replace(".weight", ".weight_scale_inv")] = scale.reshape(1, 1)
+def scaled(weights: dict[str, torch.Tensor], plain: bool, name: str = "weight_scale_inv") -> None:
+    """Round matrices to eight bits: with their scales beside them, or ``plain``, multiplied by them again."""
+    for key in [key for key in weights if key.startswith("language_model") and key.endswith("_proj.weight")]:
+        scale = weights[key].abs().max() / 448
+        eighth = (weights[key] / scale).to(torch.float8_e4m3fn)
+        weights[key] = eighth.float() * scale if plain else eighth
+        if not plain:
+            weights[key.replace("weight", name)] = scale.reshape(1, 1)
 
+
+def test_eight_bit_weights_are_loaded_with_their_scales(llava_folder: Path, tmp_path: Path) -> None:
     plain = changed(llava_folder, tmp_path / "plain", lambda weights: scaled(weights, plain=True))
     folder = changed(llava_folder, tmp_path / "fp8", lambda weights: scaled(weights, plain=False))
     kept = ["vision_tower", "multi_modal_projector", "lm_head"]
     fp8 = {"quant_method": "fp8", "weight_block_size": [128, 128], "modules_to_not_convert": kept}
     reconfigure(folder, quantization_config=fp8)
     np.testing.assert_allclose(vectors(folder), vectors(plain), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "FP8"}}, "quantised by modelopt, which tr"),
+        ({}, r"21 of the weights of .* are quantised \(F8_E4M3\), and its config says not how: language_model"),
+    ],
+)
+def test_eight_bit_weights_whose_scales_nobody_applies_are_refused(
+    said: dict[str, Any], words: str, llava_folder: Path, tmp_path: Path
+) -> None:
+    folder = changed(llava_folder, tmp_path / "fp8", lambda weights: scaled(weights, False, "weight_scale"))
+    reconfigure(folder, **said)
+    with pytest.raises(ModelError, match=words + ".*; name a copy that is not quantised"):
+        tiny.load(folder)
+
+
+def test_whole_numbers_in_place_of_weights_are_refused(llava_folder: Path, tmp_path: Path) -> None:
+    folder = changed(
+        llava_folder, tmp_path / "int8", lambda weights: weights.update({QUERY: weights[QUERY].to(torch.int8)})
+    )
+    with pytest.raises(ModelError, match=r"1 of the weights of .* are quantised \(I8\), and its config says not how"):
+        tiny.load(folder)
 
 
 @pytest.mark.parametrize(

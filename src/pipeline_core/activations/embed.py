@@ -1,6 +1,6 @@
 """Requests to what a model makes of them: batches halved where memory runs out, samples left out that it refuses."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Literal
@@ -42,7 +42,7 @@ def sample_input(reader: ImageReader, request: Request) -> SampleInput:
     )
 
 
-def opened_ahead(reader: ImageReader, batches: Iterable[Sequence[Request]]) -> Iterator[Opened]:
+def opened_ahead(reader: ImageReader, batches: Iterable[Sequence[Request]]) -> Generator[Opened]:
     """Open batches one ahead: the pictures of the next are decoded while the model looks at these.
 
     Yields:
@@ -100,7 +100,7 @@ def embed_samples(
         return [embedder.embed(samples, representations, token_roles)]
     except SampleError as error:
         refused = error.with_traceback(None)
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, OSError) as error:
         if not is_memory_full(error):
             raise
     # Outside of the handlers: a traceback keeps what the pass had allocated.

@@ -57,7 +57,7 @@ class ContrastiveEmbedder:
         position 0, with the role image for anything with a picture.
 
         Raises:
-            SampleError: a sample has neither picture nor text, or its picture is refused.
+            SampleError: a sample has neither picture nor text, or its picture or text is refused.
             ModelError: the model gave a value that is not finite.
         """
         vectors, long = self._embedded(samples)
@@ -85,7 +85,7 @@ class ContrastiveEmbedder:
             the normalised sum of their unit vectors.
 
         Raises:
-            SampleError: a sample has neither picture nor text, or its picture is refused.
+            SampleError: a sample has neither picture nor text, or its picture or text is refused.
             ModelError: the model gave a value that is not finite.
         """
         return self._embedded(samples)[0]
@@ -131,7 +131,7 @@ class ContrastiveEmbedder:
             return {}, ()
         tokenizer = self._processor.tokenizer
         texts = [without_markers(self._markers, samples[row].text or "") for row in rows]
-        lengths = [len(ids) for ids in tokenizer(texts, verbose=False)["input_ids"]]
+        lengths = self._lengths([samples[row] for row in rows], texts)
         inputs = tokenizer(texts, truncation=True, padding_side="right", return_tensors="pt", **self._text_options)
         ids = inputs["input_ids"]
         long = tuple(
@@ -144,6 +144,16 @@ class ContrastiveEmbedder:
             inputs["input_ids"] = functional.pad(ids, missing, value=tokenizer.pad_token_id)
         vectors = self._call(self._model.get_text_features, inputs)
         return {samples[row].sample_id: vector for row, vector in zip(rows, vectors, strict=True)}, long
+
+    def _lengths(self, samples: Sequence[SampleInput], texts: Sequence[str]) -> list[int]:
+        try:
+            return [len(ids) for ids in self._processor.tokenizer(texts, verbose=False)["input_ids"]]
+        except REFUSALS as error:
+            if len(texts) == 1:
+                raise unprepared(samples[0], error) from None
+            for sample, text in zip(samples, texts, strict=True):  # which of them it is
+                self._lengths([sample], [text])
+            raise
 
     def _call(self, features: Any, inputs: Any) -> torch.Tensor:
         dtype = self._model.dtype

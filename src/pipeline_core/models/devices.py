@@ -1,6 +1,7 @@
 """The devices of this machine: whether one that is asked for is there, and how a model is spread over several."""
 
 from collections import Counter
+from errno import ENOMEM
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pipeline_core.placement import DeviceMap
 if TYPE_CHECKING:
     import torch
 
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "OUT_OF_DEVICE_MEMORY")
 """What torch says when the memory of a processor, or of a device without an error of its own, runs out."""
 
 
@@ -31,6 +32,8 @@ def is_memory_full(error: Exception) -> bool:
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
+    if isinstance(error, OSError):
+        return error.errno == ENOMEM
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 

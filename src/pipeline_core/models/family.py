@@ -228,11 +228,13 @@ class GenerativeFamily(TransformersFamily):
             counted.
         released_unnormed: the paper's code takes the last layer's states before the final norm.
         released_blank: the paper's code shows a black picture with a text alone.
+        templated: prompts are laid out by a chat template, which its models come with.
     """
 
     grid_places: bool = True
     released_unnormed: bool = False
     released_blank: bool = False
+    templated: bool = True
 
     text_options: Mapping[str, Any] = MappingProxyType({"return_token_type_ids": True})
     """What the tokenizer of a text alone is asked for beside ids; what the model does not take is left out.

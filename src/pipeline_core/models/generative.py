@@ -1,6 +1,7 @@
 """What embeds with every generative model: states, or attention weights, of all layers for all tokens, in one pass."""
 
 import inspect
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline_core.errors import AttentionError, ConfigError, ModelError
+from pipeline_core.errors import AttentionError, ConfigError, ModelError, SampleError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.devices import input_device
 from pipeline_core.models.embedder import Embedded, TokenStates
@@ -22,10 +23,21 @@ from pipeline_core.models.limits import MOST_TOKENS, TokenLimits, model_limit, t
 from pipeline_core.models.pictures import PictureMemory
 from pipeline_core.models.pooling import pool, token_mask
 from pipeline_core.models.prefix import PLAIN_ARGUMENTS, keeps_plain_cache, shared_prefix
-from pipeline_core.models.prompts import marker_pattern
+from pipeline_core.models.prompts import chat_template, marker_pattern
 from pipeline_core.models.representations import MASKS, Representation, pooled_representations
 from pipeline_core.models.samples import IMAGE, ROLES, SYSTEM, Role, SampleInput
-from pipeline_core.models.tokens import Inputs, Speech, TokenBatch, TokenizedSample, collate, takes_texts, tokenize
+from pipeline_core.models.tokens import (
+    Inputs,
+    Speech,
+    TokenBatch,
+    TokenizedSample,
+    collate,
+    plain_sample,
+    takes_texts,
+    tokenize,
+)
+
+log = logging.getLogger(__name__)
 
 _NEVER_PASSED = frozenset({"labels"})  # they would make the model compute logits and a loss
 _BLANK = (224, 224)  # it is black at any size
@@ -40,6 +52,7 @@ class GenerativeEmbedder:
         n_layers: decoder layers L; states are numbered 0 (embeddings) to L (after the final norm).
         width: width of a state.
         attention_kind: what a token could see.
+        untemplated: it has no chat template, which models of its family come with.
     """
 
     def __init__(self, facts: ModelFacts, family: GenerativeFamily, model: Any, processor: Any) -> None:
@@ -52,6 +65,11 @@ class GenerativeEmbedder:
             raise ModelError(
                 f"the tokenizer of {facts.name} cannot tell where a token comes from",
                 "use a model with a fast tokenizer",
+            )
+        self.untemplated = family.templated and chat_template(processor) is None
+        if self.untemplated:
+            log.warning(
+                "%s has no chat template: it is given words and pictures without a turn around them", facts.name
             )
         text_config = model.config.get_text_config()
         self.facts = facts
@@ -113,8 +131,8 @@ class GenerativeEmbedder:
         """Embed samples; see ``Embedder``.
 
         Raises:
-            SampleError: as in ``tokenize``.
-            ModelError: as there, or a value is not finite.
+            SampleError: as in ``tokenize``, or what is made of a sample does not go through the model.
+            ModelError: as there, or nothing goes through, or a value is not finite.
         """
         of_layer: dict[int, list[tuple[int, Representation]]] = defaultdict(list)
         for row, rep in enumerate(representations):
@@ -133,11 +151,31 @@ class GenerativeEmbedder:
             if layer in analysed:
                 tokens.extend(_kept_states(batch, states, token_roles))
 
-        self.run(batch, visit)
+        try:
+            self.run(batch, visit)
+        except ModelError as error:
+            self._blame(samples, error)
+            raise
         self._check_finite(samples, representations, vectors)
         n_tokens = np.array([masks[rep.mask].sum(1).numpy() for rep in representations], dtype=np.int32)
         long = tuple(replace(of.long, row=row) for row, of in enumerate(batch.samples) if of.long is not None)
         return Embedded(vectors, n_tokens, tuple(tokens), long)
+
+    def _blame(self, samples: Sequence[SampleInput], error: ModelError) -> None:
+        """Refuse the first sample that fails by itself where a plain one of its kind passes.
+
+        Processors make of some pictures what models do not take: of one of a pixel, fewer tokens than they split.
+        """
+        for sample in samples:
+            if not self._passes(sample) and self._passes(plain_sample(sample)):
+                raise SampleError(sample.sample_id, sample.prompt_id, f"is not taken: {error.problem}") from error
+
+    def _passes(self, sample: SampleInput) -> bool:
+        try:
+            self.run(self.prepare([sample]), lambda layer, states: None)
+        except ModelError:
+            return False
+        return True
 
     def remembering_pictures(self) -> AbstractContextManager[None]:
         """Return a context inside which each picture is looked at once, where samples give an ``image_key``."""

@@ -37,7 +37,7 @@ def render(processor: Any, sample: SampleInput, rendering: Rendering) -> str:
     """
     content = [{"type": "image"}] if sample.image is not None else []
     content.append({"type": "text", "text": user_text(sample, rendering)})
-    template = _template(processor)
+    template = chat_template(processor)
     if template is None:
         start = processor.image_token if sample.image is not None else processor.tokenizer.bos_token or ""
         return f"{start}{user_text(sample, rendering)}"
@@ -59,7 +59,7 @@ def system_turn(processor: Any) -> str:
     It is what the prompt has in front of what follows a system's turn that is given, unless that is but the token that
     begins every text.
     """
-    template = _template(processor)
+    template = chat_template(processor)
     words = {role: [{"type": "text", "text": f"words of the {role}"}] for role in ("system", "user")}
     system, user = ({"role": role, "content": content} for role, content in words.items())
     try:
@@ -96,7 +96,7 @@ def find_spans(rendered: str, sample: SampleInput) -> Spans:
 
 def marker_pattern(processor: Any) -> re.Pattern[str]:
     """Return what finds a model's own markers in words: special tokens, and what its template or processor writes."""
-    template = str(_template(processor) or "")
+    template = str(chat_template(processor) or "")
     added = processor.tokenizer.added_tokens_decoder.values()
     own = {token.content for token in added if token.special or token.content in template}
     own |= {value for name, value in vars(processor).items() if name.endswith("_token") and isinstance(value, str)}
@@ -112,8 +112,10 @@ def without_markers(markers: re.Pattern[str], words: str) -> str:
     return markers.sub(lambda found: f"{found[0][0]} {found[0][1:]}", words)
 
 
-def _template(processor: Any) -> Any:
-    return getattr(processor, "chat_template", None) or processor.tokenizer.chat_template
+def chat_template(processor: Any) -> str | None:
+    """Return what lays out a conversation; of several templates with names, the one called default."""
+    told = getattr(processor, "chat_template", None) or processor.tokenizer.chat_template
+    return told.get("default") if isinstance(told, dict) else told
 
 
 def _parts(sample: SampleInput) -> tuple[str, str]:

@@ -113,7 +113,7 @@ def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
         return _tokenized(speech, sample)
     except SampleError as error:
         try:
-            _tokenized(speech, _plain(sample))
+            _tokenized(speech, plain_sample(sample))
         except SampleError:
             raise ModelError(
                 f"{error.problem}; so would any other: the fault is the model's",
@@ -122,7 +122,7 @@ def tokenize(speech: Speech, sample: SampleInput) -> TokenizedSample:
         raise
 
 
-def _plain(sample: SampleInput) -> SampleInput:
+def plain_sample(sample: SampleInput) -> SampleInput:
     """Return a sample that no model refuses which takes any with the same parts."""
     return SampleInput(
         sample.sample_id,

@@ -207,7 +207,8 @@ def roles_are_plausible(embedder: GenerativeEmbedder) -> Measured:
         if bool((tokens.roles == IMAGE).any()) != (sample.image is not None):
             return Measured(False, f"{(tokens.roles == IMAGE).sum()} tokens of a picture in sample {sample.sample_id}")
     counts = ", ".join(f"{(tokens.roles == number).sum()} {role}" for number, role in enumerate(ROLES))
-    return Measured(True, f"tokens of a picture with words: {counts}")
+    without = "; no chat template lays them out" * embedder.untemplated
+    return Measured(True, f"tokens of a picture with words: {counts}{without}")
 
 
 def sharing_changes_nothing(embedder: GenerativeEmbedder) -> Measured:
@@ -268,7 +269,7 @@ def vectors_are_its_own(embedder: ContrastiveEmbedder) -> Measured:
     """Compare the directions of a picture's and a text's vector with those of the model's own forward pass."""
     picture, words = SAMPLES[:2]
     processor, model = embedder._processor, embedder._model
-    options = embedder._text_options | {"padding_side": "right", "return_tensors": "pt"}
+    options = embedder._text_options | {"truncation": True, "padding_side": "right", "return_tensors": "pt"}
     inputs = {**processor.image_processor(images=[picture.image], return_tensors="pt")}
     inputs |= processor.tokenizer([words.text], **options)
     try:

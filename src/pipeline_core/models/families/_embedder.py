@@ -29,6 +29,8 @@ _PICTURE, _TEXT, _INSTRUCTION = "{image}", "{text}", "{instruction}"
 class PublishedEmbedder(GenerativeFamily):
     """Models under their makers' own prompt, pooled by its last token."""
 
+    templated = False
+
     def traits(self, model: str) -> Traits:
         """Return those of generative models that are pooled by the last token of a prompt of their own."""
         return replace(super().traits(model), pooling="last", lays_out=True)
