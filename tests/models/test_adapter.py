@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import ModelError
-from pipeline_core.models.facts import describe_model
+from pipeline_core.models.facts import describe_model, pinned
 from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
@@ -96,6 +96,8 @@ def test_both_are_in_the_identity(llava_folder: Path, tmp_path: Path) -> None:
     [
         ({"use_dora": True}, "pairs of lora_A and lora_B, with lengths in DoRA alone; merge it with the package peft"),
         ({"peft_type": "IA3"}, "of the kind IA3"),
+        ({"init_lora_weights": "pissa_niter_4"}, "with init_lora_weights pissa_niter_4"),
+        ({"alora_invocation_tokens": [1]}, "with alora_invocation_tokens"),
         ({"bias": "all"}, "with bias"),
         ({"prefix": "no.such.layer."}, "no.such.layer.self_attn.q_proj is no matrix of its base"),
         ({"base_model_name_or_path": "/gone"}, "needs its base: there is no model '/gone'"),
@@ -107,6 +109,30 @@ def test_what_cannot_be_merged_is_told(told: dict[str, Any], words: str, llava_f
     with pytest.raises(ModelError) as caught:
         tiny.load(tmp_path)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("base", "start"), [("../llava", "elsewhere"), ("llava", ".")])
+def test_a_base_is_found_from_the_adapter_s_folder_or_the_current_one_and_kept(
+    base: str, start: str, llava_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(llava_folder, tmp_path / "llava")
+    save_adapter(tmp_path / "adapter", llava_folder, base_model_name_or_path=base)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / start)
+    settings = ModelSettings(name=str(tmp_path / "adapter"))
+    facts = describe_model(settings)
+    assert facts.place == str(tmp_path / "llava")
+    monkeypatch.chdir("/")
+    assert describe_model(pinned(settings, facts)) == facts
+
+
+def test_a_base_that_is_not_where_the_adapter_says_can_be_named(llava_folder: Path, tmp_path: Path) -> None:
+    save_adapter(tmp_path, llava_folder, base_model_name_or_path="/gone")
+    with pytest.raises(
+        ModelError, match=r"needs its base: there is no model '/gone'; .*; model\.base says where it is"
+    ):
+        tiny.load(tmp_path)
+    assert tiny.load(tmp_path, base=str(llava_folder)).facts.place == str(llava_folder)
 
 
 def test_an_adapter_without_weights_or_beside_a_whole_model_is_told(llava_folder: Path, tmp_path: Path) -> None:

@@ -269,3 +269,15 @@ for name, revision in (("clip", None), ("clip", "v3"), ("gated", None), ("else",
     ]
     snapshot = tmp_path / "hub" / "models--somebody--clip" / "snapshots" / FIRST
     assert (snapshot / "model.safetensors").is_file() and not (snapshot / "consolidated.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "adapter_model.bin"])
+def test_pickled_weights_are_brought_where_there_are_no_others(name: str, hub: str, tmp_path: Path) -> None:
+    (Hub.folder / "model.safetensors").rename(Hub.folder / name)
+    code = f"""
+from pipeline_core.model_facts import Place
+from pipeline_core.models.hub import fetch
+print(fetch(Place("somebody/clip", "{FIRST}")))
+"""
+    told = _apart(code, HF_ENDPOINT=hub, HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="0")
+    assert (Path(told.strip()) / name).is_file()

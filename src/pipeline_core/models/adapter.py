@@ -17,6 +17,7 @@ _WEIGHTS, _PICKLED = "adapter_model.safetensors", "adapter_model.bin"
 _DOWN, _UP, _LENGTHS = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
 # What changes more than single matrices by a product of two and lengths of rows, or by another scale.
 _BEYOND = (
+    "alora_invocation_tokens",
     "alpha_pattern",
     "fan_in_fan_out",
     "layer_replication",
@@ -25,6 +26,10 @@ _BEYOND = (
     "trainable_token_indices",
     "use_qalora",
 )
+
+
+_CHANGED_BASE = ("pissa", "olora", "corda", "loftq")
+"""Ways to begin the training that take something out of the base, which the published base still has."""
 
 
 def merge_adapter(model: Any, name: str, folder: Path) -> None:
@@ -44,6 +49,8 @@ def merge_adapter(model: Any, name: str, folder: Path) -> None:
     """
     told = read_json(name, folder / ADAPTER)
     beyond = [key for key in _BEYOND if told.get(key)] + ["bias"] * (told.get("bias", "none") != "none")
+    if str(told.get("init_lora_weights")).startswith(_CHANGED_BASE):
+        beyond.append(f"init_lora_weights {told['init_lora_weights']}")
     if told.get("peft_type") != "LORA" or beyond:
         raise _unfit(name, f"it is of the kind {told.get('peft_type')} with {', '.join(beyond) or 'no scale'}")
     tensors = _tensors(name, folder)

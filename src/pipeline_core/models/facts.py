@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path, PurePath
@@ -49,23 +50,41 @@ def describe_model(settings: ModelSettings) -> ModelFacts:
     folder, place = _find(settings.name, settings.revision)
     if (folder / CONFIG).is_file() or not (folder / ADAPTER).is_file():
         return _described(settings, folder, place, settings.name, place.name)
-    tuned = read_json(settings.name, folder / ADAPTER)
-    base, commit = tuned.get("base_model_name_or_path"), tuned.get("revision")
-    if not isinstance(base, str) or not isinstance(commit, str | None):
-        raise broken(settings.name, f"{ADAPTER} names no base model")
+    base, commit = _base(settings, folder)
     try:
         found = _find(base, commit)
         facts = _described(settings, *found, settings.name, place.name, base)
     except ModelError as error:
-        raise ModelError(f"the adapter {settings.name} needs its base: {error.problem}", error.remedy) from error
+        remedy = f"{error.remedy}; model.base says where it is"
+        raise ModelError(f"the adapter {settings.name} needs its base: {error.problem}", remedy) from error
     return replace(facts, identity=f"{_identity(folder, place)} over {facts.identity}", adapter=place)
+
+
+def _base(settings: ModelSettings, folder: Path) -> tuple[str, str | None]:
+    """Return what an adapter in a folder was trained over: as its settings say, else as it does.
+
+    A path that is there neither by itself nor from the current folder, as peft takes it, is one from the adapter's.
+    """
+    if settings.base is not None:
+        return settings.base, settings.base_revision
+    tuned = read_json(settings.name, folder / ADAPTER)
+    base, commit = tuned.get("base_model_name_or_path"), tuned.get("revision")
+    if not isinstance(base, str) or not isinstance(commit, str | None):
+        raise broken(settings.name, f"{ADAPTER} names no base model")
+    beside = folder / base
+    with suppress(OSError, RuntimeError, ValueError):  # as in _find, which tells of them
+        if beside.is_dir() and beside.resolve() != folder and not Path(base).expanduser().is_dir():
+            return str(beside), commit
+    return base, commit
 
 
 def pinned(settings: ModelSettings, facts: ModelFacts) -> ModelSettings:
     """Return the settings of a model with all told that was left open: where and what it is, commit and precision."""
     place = facts.adapter or Place(facts.place, facts.revision)
     alias = None if facts.name == place.name else facts.name
-    told = {"revision": place.commit, "dtype": facts.dtype, "rendering": facts.rendering}
+    told: dict[str, Any] = {"revision": place.commit, "dtype": facts.dtype, "rendering": facts.rendering}
+    if facts.adapter is not None:
+        told |= {"base": facts.place, "base_revision": facts.revision}
     return settings.model_copy(update={"name": place.name, "alias": alias, "family": facts.family, **told})
 
 
@@ -84,6 +103,8 @@ def not_loaded(name: str, error: Exception) -> ModelError:
 def lacking(error: Exception) -> str | None:
     """Return what to do where an error tells of a device or a package that is not here; None where it does not."""
     words = str(error)
+    if "trust_remote_code" in words:
+        return "read the code that comes with it, then set model.trust_remote_code=true"
     if _WANTS_DEVICE.search(words) and "install" not in words:
         package = next((package for method, package in _BEHIND_DEVICE.items() if method in words), None)
         behind = "" if package is None else f" and {package} installed"
@@ -162,6 +183,8 @@ def _family(settings: ModelSettings, config: dict[str, Any], names: Sequence[str
     if named or settings.kind != "auto":
         return (named or of_kind)[0]
     key = f"{model_type} {architectures} transformers {metadata.version('transformers')}"
+    if (family := _of_own_code(settings, config, of_kind)) is not None:
+        return family
     remembered = recall(key)
     if remembered is not None and remembered in FAMILIES:
         return FAMILIES[remembered]
@@ -173,6 +196,25 @@ def _family(settings: ModelSettings, config: dict[str, Any], names: Sequence[str
         )
     remember(key, family.name)
     return family
+
+
+def _of_own_code(settings: ModelSettings, config: dict[str, Any], serving: Sequence[Family]) -> Family | None:
+    """Return the general family of a model whose type only its own code knows; None if it has no such code."""
+    own = config.get("auto_map")
+    if not isinstance(own, dict) or "AutoConfig" not in own:
+        return None
+    if not settings.trust_remote_code:
+        raise ModelError(
+            f"the model {settings.name} comes with code of its own", "read it, then set model.trust_remote_code=true"
+        )
+    kind = "generative" if "AutoModelForImageTextToText" in own else None
+    found = [family for family in serving if family.general and family.traits(settings.name).kind == kind]
+    if not found:
+        raise ModelError(
+            f"the code of the model {settings.name} does not say that it generates text from pictures",
+            "set model.kind to contrastive if it embeds both, or name another model",
+        )
+    return found[0]
 
 
 def _chosen(settings: ModelSettings, serving: Sequence[Family], model_type: str = "") -> Family | None:

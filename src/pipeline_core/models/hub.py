@@ -12,7 +12,7 @@ from pipeline_core.models.checkpoint import CONFIG
 # Without the copies that repositories hold in other formats, at other precisions or in folders below.
 _DESCRIBING = ("*.json", "*.txt", "*.model", "*.jinja", "*.py")
 _PATIENCE = 5.0  # seconds for a hub to answer at all
-_SAFE, _PICKLED = ("model*.safetensors", "adapter_model*.safetensors"), ("pytorch_model*.bin",)
+_SAFE, _PICKLED = ("model*.safetensors", "adapter_model*.safetensors"), ("pytorch_model*.bin", "adapter_model*.bin")
 
 
 def locate(name: str, revision: str | None, *files: str) -> tuple[Path, str]:

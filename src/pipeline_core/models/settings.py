@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -22,6 +22,9 @@ def _one_spelling(name: str) -> str:
 class ModelSettings(Section):
     """A model to embed with."""
 
+    # The model's identity tells of its base, wherever that is found.
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"base", "base_revision"})
+
     name: Annotated[str, AfterValidator(_one_spelling)] = Field(
         "reference-mllm", description="A reference model, a Hugging Face name, or a local folder."
     )
@@ -35,6 +38,10 @@ class ModelSettings(Section):
         "auto", description="The family that serves it, which lays out prompts; auto goes by type and published name."
     )
     revision: str | None = Field(None, description="Branch, tag or commit on the hub.")
+    base: Annotated[str, AfterValidator(_one_spelling)] | None = Field(
+        None, description="The model under a low-rank adapter, where it is not what adapter_config.json names."
+    )
+    base_revision: str | None = Field(None, description="Branch, tag or commit of that base on the hub.")
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = Field(
         "float32", description="Precision of the forward pass; auto is that of the checkpoint."
     )
