@@ -113,6 +113,13 @@ class Running:
         process: psutil.Process = until(found, 60)
         return process
 
+    def processes(self) -> list[psutil.Process]:
+        """Return the server, the worker, and whatever they started."""
+        state = self.service.read()
+        assert state and state.server and state.worker
+        family = [process for one in (state.server, state.worker) if (process := one.process)]
+        return family + [child for process in family for child in process.children(recursive=True)]
+
     def kill(self, *what: str) -> None:
         """Kill -9: the flow, the worker, the server."""
         state = self.service.read()
