@@ -10,23 +10,26 @@ that is kept, many kills may be asked for in several goes.
 import multiprocessing
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess as Process
 from pathlib import Path
 
 from flows import environment
 from flows.inline import InlineRunner
 from flows.running import run_plan
-from pipeline_core.planner.plan import Plan
+from pipeline_core.config import RunConfig
 from pipeline_core.planner.planning import plan_sweep
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
 from pipeline_core.store.manifest import MANIFEST
+from tests.models import tiny
 from tests.small import picture_folder, small_config
 
 KILLS = 200
@@ -43,14 +46,16 @@ class Kill:
     wrong: tuple[str, ...]
 
 
-def small_plan(pictures: Path) -> Plan:
-    """Plan the sweep that is killed: one generative model on a few pictures, and of every stage little."""
-    return plan_sweep(small_config(pictures, "compare_with=[]", "grid.betas=[0.5]"))
-
-
-def carry_out(pictures: Path, root: Path) -> None:
+def carry_out(config: RunConfig, root: Path) -> None:
     """Run what the store lacks."""
-    run_plan("sweep", small_plan(pictures), root, InlineRunner())
+    run_plan("sweep", plan_sweep(config), root, InlineRunner())
+
+
+def small_sweep(place: Path) -> RunConfig:
+    """Return the sweep that is killed: every stage, of a few pictures and of a generative model of three layers."""
+    pictures = picture_folder(place / "pictures")
+    model = f"model={{name: {tiny.save_llava(place / 'llava')}, alias: llava}}"
+    return small_config(pictures, model, "compare_with=[]")
 
 
 def kills(place: Path, n: int, seed: int) -> Iterator[Kill]:
@@ -59,45 +64,50 @@ def kills(place: Path, n: int, seed: int) -> Iterator[Kill]:
     # Processes are forked from one that has loaded all libraries and started no thread.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *LOADED])
-    pictures, whole, root = picture_folder(place / "pictures"), place / "whole", place / "cut"
+    config, whole, root, drawn = small_sweep(place), place / "whole", place / "cut", random.Random(seed)
+
+    def started(store: Path) -> Process:
+        process = context.Process(target=carry_out, args=(config, store))
+        process.start()
+        return process
 
     def ends(store: Path) -> float:
-        started = time.monotonic()
-        process = context.Process(target=carry_out, args=(pictures, store))
-        process.start()
+        clock, process = time.monotonic(), started(store)
         process.join()
         assert process.exitcode == 0, "a run that nobody killed failed"
-        return time.monotonic() - started
+        return time.monotonic() - clock
 
     ends(whole)
     if not root.exists():
         shutil.copytree(whole, root)
+    ends(root)
     beside = ends(root)  # seconds of a run that builds nothing: to plan, look, journal and publish the warehouse
-    plan, store, drawn = small_plan(pictures), Store(root), random.Random(seed)
-    for _ in range(n):
+    plan, store = plan_sweep(config), Store(root)
+    while n:
         stage = drawn.choice(sorted({step.stage for step in plan.steps.values()}))
         step = drawn.choice([step for step in plan.steps.values() if step.stage == stage])
         folder = store.folder(step.key)
         moment = drawn.uniform(0.0, beside + store.get(step.key).manifest.seconds)
         shutil.rmtree(folder)
-        before = _finished(root)
-        victim = context.Process(target=carry_out, args=(pictures, root))
-        started = time.monotonic()
-        victim.start()
+        before, victim = _finished(root), started(root)
         victim.join(moment)
         victim.kill()
         victim.join()
-        seen = time.monotonic() - started
+        if victim.exitcode == 0:
+            continue  # it had ended before: that was no kill
+        assert victim.exitcode == -signal.SIGKILL, "a run failed before it was killed"
+        n -= 1
         built = any(folder.parent.glob(f".partial-{folder.name}/*"))
         found = "published" if folder.exists() else "in part" if built else "nothing"
-        after = _finished(root)
+        before = _finished(root) | before
         wrong = [f"{run.run_id} is running" for run in read_runs(root) if run.state == "running"]
         ends(root)
-        wrong += [f"{name} changed" for name, was in (before | after).items() if _finished(root).get(name) != was]
-        yield Kill(step.name, seen, found, (*wrong, *_differences(root, whole)))
+        after = _finished(root)
+        wrong += [f"{path} changed" for path, was in before.items() if after.get(path) != was]
+        yield Kill(step.name, moment, found, (*wrong, *_differences(root, whole)))
 
 
-def _finished(root: Path) -> Mapping[Path, bytes]:
+def _finished(root: Path) -> dict[Path, bytes]:
     """Return what tells that an artifact is there, and when and from what it was built, by its place."""
     return {path: path.read_bytes() for path in root.glob(f"*/*/{MANIFEST}") if not path.parent.name.startswith(".")}
 

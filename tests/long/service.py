@@ -29,11 +29,11 @@ def until(found: Callable[[], Any], seconds: float) -> Any:
     raise AssertionError(f"nothing after {seconds} s")
 
 
-def lens(*words: str, status: int = 0) -> str:
+def lens(*words: str, status: int = 0, seconds: float = 300) -> str:
     """Run the command in a process of its own; return what it printed."""
     command = [sys.executable, "-c", "from flows.cli import main; main()", *words]
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "200"}
+        command, check=False, capture_output=True, text=True, timeout=seconds, env=os.environ | {"COLUMNS": "200"}
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
