@@ -295,10 +295,12 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
         if plan.config.placement.runner == "inline":
             from flows.inline import InlineRunner
             from flows.running import run_plan
+            from tasks.events import write_as_asked
 
             if not listener:
                 logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
                 logging.getLogger(InlineRunner.__module__).setLevel(logging.INFO)
+                write_as_asked()
             run_plan(flow, plan, root, InlineRunner(listener) if listener else InlineRunner())
             return
         from flows.server import check_server, outlived, prepare_server, temporary_server

@@ -9,6 +9,7 @@ from pipeline_core.planner.execution import RETRY_DELAYS, Outcome, carry_out, ma
 from pipeline_core.planner.plan import Plan
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import LiveRun
+from tasks.events import events_of
 from tasks.pace import LoggedProgress
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ class InlineRunner:
                 missing.add(name)
                 continue
             try:
-                outcome = self._attempt(plan, name, store, run.record.run_id)
+                with events_of(step, run.record.run_id):
+                    outcome = self._attempt(plan, name, store, run.record.run_id)
             except Exception as error:
                 missing.add(name)
                 failure = failure or error

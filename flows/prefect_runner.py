@@ -17,6 +17,7 @@ from pipeline_core.planner.execution import Outcome
 from pipeline_core.planner.plan import Plan
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import LiveRun
+from tasks.events import write_as_asked
 from tasks.step import TASKS
 
 
@@ -31,6 +32,7 @@ class WithoutTrace(logging.Filter):
 
 
 logging.getLogger("prefect.flow_runs").addFilter(WithoutTrace())
+write_as_asked()
 
 
 planned: dict[FlowName, Plan] = {}

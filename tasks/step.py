@@ -16,6 +16,7 @@ from pipeline_core.planner.execution import RETRY_DELAYS, Outcome, carry_out, ma
 from pipeline_core.planner.plan import Plan
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.manifest import Artifact
+from tasks.events import events_of
 from tasks.progress import Progress, artifact_key
 
 
@@ -37,9 +38,10 @@ def run_step(plan: Plan, name: str, root: Path, run_id: str) -> Outcome | State[
         LensError: a user's mistake, a broken contract among them. It is not retried.
     """
     logger = get_run_logger()
-    outcome, artifact = carry_out(plan, name, Store(root), Progress(name, logger))
-    line = outcome.line(run_id, artifact.n_held)
-    logger.info(line)
+    with events_of(plan.steps[name], run_id):
+        outcome, artifact = carry_out(plan, name, Store(root), Progress(name, logger))
+        line = outcome.line(run_id, artifact.n_held)
+        logger.info(line)
     if not outcome.cached:
         _show_tables(name, artifact)
     summary = plan.steps[name].maker.summary(artifact.folder)

@@ -31,6 +31,13 @@ def own_copy(factory: pytest.TempPathFactory, shared: Path) -> Path:
     return Path(shutil.copytree(shared, factory.mktemp(shared.name) / "store"))
 
 
+def swell(file: Path, n_bytes: int = 20_000_000) -> None:
+    """Make the header of a file of safetensors longer by blanks, which it may have: the tensors stay what they are."""
+    data = file.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    file.write_bytes((end - 8 + n_bytes).to_bytes(8, "little") + data[8:end] + b" " * n_bytes + data[end:])
+
+
 def ends(pid: int) -> bool:
     """Say whether a process, no child of ours, ends within ten seconds: it is gone, or a zombie."""
     tick = Event()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_core.dataset.files import identify, picture_name, read_csv, read_lines, tell_unnamed
+from pipeline_core.dataset.files import identify, picture_name, read_csv, read_lines, tell_linked, tell_unnamed
 from pipeline_core.errors import DataError
 from tests.dataset.sources.folder.making import draw
 
@@ -75,6 +75,23 @@ def test_pipes_and_devices_are_told_apart_without_being_read(tmp_path: Path) -> 
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "zero.png").symlink_to("/dev/zero")
     assert identify(tmp_path, [], ["pipe.png", "zero.png"]) != identify(tmp_path, [], ["pipe.png"])
+
+
+def test_pictures_that_lie_elsewhere_through_links_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = tmp_path / "root"
+    draw(tmp_path, "private/a.png", 1)
+    draw(root, "own/b.png", 2)
+    (root / "borrowed").symlink_to("../private")
+    (root / "c.png").symlink_to(tmp_path / "private" / "a.png")
+    (root / "d.png").symlink_to("own/b.png")
+    (root / "round.png").symlink_to("round.png")
+    names = ["borrowed/a.png", "c.png", "d.png", "own/b.png", "round.png", "gone.png", "x" * 300]
+    with caplog.at_level(logging.WARNING):
+        tell_linked(root, names[2:])
+        assert caplog.messages == []
+        tell_linked(root, names)
+    told = f"2 pictures of {root} lie outside of it, through links: borrowed/a.png in {tmp_path / 'private'}"
+    assert caplog.messages == [told]
 
 
 def test_pictures_that_no_row_names_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,6 @@
 """The runner without a server gives the same tables, tries again what may pass, and imports no more than it needs."""
 
+import io
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
+from tasks.events import write_as_asked
 from tests.small import picture_folder, small_config
 
 HEAVY = ("prefect", "torch", "transformers")
@@ -89,6 +91,26 @@ def test_an_input_output_error_is_tried_again(plan: Plan, tmp_path: Path, monkey
     (artifact,) = record.artifacts
     assert built.startswith("dataset: built in ")
     assert built.endswith(f" run={record.run_id} stage=dataset fingerprint={artifact.fingerprint}")
+
+
+def test_events_are_lines_of_json_where_that_is_asked_for(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LENS_LOG", "json")
+    stream, logger = io.StringIO(), logging.getLogger("flows.inline")
+    handler = logging.StreamHandler(stream)
+    monkeypatch.setattr(logger, "handlers", [handler])
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    monkeypatch.setattr(logging, "lastResort", None)
+    write_as_asked()
+    record = run_plan("analyze", plan, tmp_path / "store", InlineRunner())
+    logger.warning("outside of a step, over\ntwo lines")
+    (artifact,) = record.artifacts
+    first, last = map(json.loads, stream.getvalue().splitlines())
+    whose = {"run": record.run_id, "step": "dataset", "stage": "dataset", "fingerprint": artifact.fingerprint}
+    assert first.items() > (whose | {"level": "INFO", "logger": "flows.inline"}).items()
+    assert first["message"].startswith("dataset: built in ")
+    assert last.keys() == {"time", "level", "logger", "message"}
 
 
 def test_a_users_mistake_is_told_once_and_ends_the_run(plan: Plan, tmp_path: Path, monkeypatch) -> None:

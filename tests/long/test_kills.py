@@ -11,12 +11,15 @@ from threading import Event
 
 import pytest
 
+from benchmarks.kills import kills
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
 from tests.shared import ends
 from tests.small import SMALL, picture_folder
 
 pytestmark = pytest.mark.long
+
+A_HANDFUL = 6
 
 
 def start(pictures: Path, store: Path) -> "subprocess.Popen[str]":
@@ -117,3 +120,8 @@ def test_a_stopped_run_leaves_no_server(pictures: Path, tmp_path: Path, number: 
     assert "Traceback" not in printed
     assert ends(server)
     finish(start(pictures, store))
+
+
+def test_a_handful_of_kills_at_random_moments_changes_nothing(tmp_path: Path) -> None:
+    wrong = [kill for kill in kills(tmp_path, A_HANDFUL, seed=0) if kill.wrong]
+    assert wrong == []

@@ -16,6 +16,8 @@ from pipeline_core.models.loading import load_embedder
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
 from tests.models import tiny
+from tests.models.breaking import Break, cut
+from tests.shared import swell
 
 OLD, NEW = "language_model.model.layers.1.", "model.language_model.layers.1."
 RANK, ALPHA = 2, 3.0
@@ -133,6 +135,21 @@ def test_a_base_that_is_not_where_the_adapter_says_can_be_named(llava_folder: Pa
     ):
         tiny.load(tmp_path)
     assert tiny.load(tmp_path, base=str(llava_folder)).facts.place == str(llava_folder)
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (lambda folder: swell(folder / "adapter_model.safetensors"), "its header would have 20 MB"),
+        (cut("adapter_model.safetensors", 0.9), "adapter_model.safetensors is damaged"),
+    ],
+)
+def test_weights_that_are_none_are_told(broken: Break, words: str, llava_folder: Path, tmp_path: Path) -> None:
+    save_adapter(tmp_path, llava_folder)
+    broken(tmp_path)
+    with pytest.raises(ModelError, match=words) as caught:
+        tiny.load(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_adapter_without_weights_or_beside_a_whole_model_is_told(llava_folder: Path, tmp_path: Path) -> None:

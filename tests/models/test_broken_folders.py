@@ -34,6 +34,7 @@ from tests.models.breaking import (
     weighs,
     without,
 )
+from tests.shared import swell
 
 PICKLED, INDEX = "pytorch_model.bin", "model.safetensors.index.json"
 RAN = "the pickle ran"
@@ -114,6 +115,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "no weights": (without(WEIGHTS), WEIGHTS),
     "empty weights": (holds(WEIGHTS, b""), f"{WEIGHTS} is damaged"),
     "weights that are cut": (cut(WEIGHTS, 0.7), f"{WEIGHTS} is damaged"),
+    "a header of 20 MB": (lambda folder: swell(folder / WEIGHTS), "its header would have 20 MB"),
     "a header that is cut": (cut(WEIGHTS, 0.01), f"{WEIGHTS} is damaged"),
     "weights with something behind": (
         lambda folder: holds(WEIGHTS, (folder / WEIGHTS).read_bytes() + b"more")(folder),

@@ -14,6 +14,7 @@ from pipeline_core.models.settings import ModelSettings
 from pipeline_core.models.size import ModelSize, model_size
 from pipeline_core.reference.names import resolve_reference
 from tests.models import tiny
+from tests.shared import swell
 
 QWEN2_VL_7B = {
     "model_type": "qwen2_vl",
@@ -38,6 +39,14 @@ def test_weights_are_counted_in_the_headers_of_their_files(tmp_path: Path) -> No
     model = AutoModelForImageTextToText.from_pretrained(folder)
     numbers = sum(weight.numel() for weight in model.parameters())
     assert size(folder) == ModelSize(numbers, True, tiny.WIDTH, tiny.LAYERS, 48, tiny.N_PATCHES)
+
+
+def test_a_header_that_is_larger_than_one_can_be_is_not_read(tmp_path: Path) -> None:
+    folder = tiny.save_llava(tmp_path)
+    swell(folder / "model.safetensors")
+    found = size(folder)
+    assert found is not None
+    assert not found.counted
 
 
 def test_without_weights_a_config_is_reckoned_with(tmp_path: Path) -> None:

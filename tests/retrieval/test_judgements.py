@@ -1,13 +1,16 @@
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.judgements import Judgements, Pool, shuffled
 from pipeline_core.retrieval.problems import problems
 from pipeline_core.schema.parquet import read_table, write_table
+from pipeline_core.store.peak import forget_peak, peak_memory
 from tests.retrieval.synthetic import SPLITS, Study
 
 
@@ -55,6 +58,44 @@ def test_a_control_whose_queries_share_a_phrase_keeps_the_families_of_its_task(s
     assert set(pool.query_samples) == {phrase["sample_id"]}
     assert pool.groups == of.groups == tuple(f"test/{int(query[-4:]) // 3}" for query in of.query_ids)
     np.testing.assert_array_equal(pool.judged_groups, of.judged_groups)
+
+
+def kinds(n: int) -> Pool:
+    """Return a pool of n queries of two families, every candidate right for every query."""
+    names = tuple(f"{row:05d}" for row in range(n))
+    pairs = np.stack(np.meshgrid(np.arange(n), np.arange(n), indexing="ij"), axis=-1).reshape(-1, 2)
+    families = tuple(str(row % 2) for row in range(n))
+    ones, nothing = np.ones(n * n, dtype=np.int64), np.empty((0, 2), dtype=np.int64)
+    return Pool("t2i", "test", names, names, ("text",) * n, names, pairs, ones, nothing, families)
+
+
+def test_pairs_of_kinds_with_one_caption_are_read_as_rows_and_shuffled_as_such(study: Study, tmp_path: Path):
+    """A few numbers a pair: names of all of them take ten times as much, objects of Python even more."""
+    n, most = 1500, 100
+    pool = kinds(n)
+    names = pl.Series(pool.query_ids)
+    query, candidate = (names[pool.relevant[:, side]] for side in (0, 1))
+    judged = {"task_id": "t2i", "query_id": query, "sample_id": candidate, "relevance": 1}
+    asked = {"task_id": "t2i", "query_id": names, "sample_id": names, "split": "test", "prompt_id": "text"}
+    shown = {"sample_id": names, "modality": "image", "sha256": names, "group": names, "split": "test"}
+    searched = {"pool_id": "t2i", "split": "test", "sample_id": names}
+    changed = {
+        name: pl.concat([read_table(study.dataset, name).clear(), pl.DataFrame(rows)], how="diagonal_relaxed")
+        for name, rows in {"qrels": judged, "queries": asked, "samples": shown, "candidates": searched}.items()
+    }
+    dataset = with_changed(study, tmp_path, **changed)
+    del changed, judged, query, candidate
+    held = psutil.Process().memory_info().rss
+    forget_peak()
+    read = Judgements(dataset).pool("t2i", "test")
+    assert peak_memory() - held < most * n * n
+    np.testing.assert_array_equal(read.relevant, pool.relevant)
+    tracemalloc.start()
+    strange = shuffled(pool, np.random.default_rng(0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < most * n * n
+    np.testing.assert_array_equal(strange.relevant, pool.relevant)
 
 
 def test_groups_are_those_of_judged_queries_numbered_without_a_gap():

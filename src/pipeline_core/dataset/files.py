@@ -11,6 +11,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -201,6 +202,21 @@ def tell_unnamed(root: Path, named: Iterable[str]) -> None:
         shown = ", ".join(unnamed[:_NAMES_SHOWN])
         n_pictures = len(unnamed) + len(known)
         log.warning("%d of %d pictures of %s are named by no row, such as %s", len(unnamed), n_pictures, root, shown)
+
+
+def tell_linked(root: Path, named: Iterable[str]) -> None:
+    """Log how many of the pictures that a folder names lie elsewhere, through links: they become part of reports."""
+    home, folder_of = root.resolve(), cache(Path.resolve)
+    elsewhere: dict[str, Path] = {}
+    for name in sorted(set(named)):
+        picture = root / name
+        with suppress(OSError, RuntimeError, ValueError):  # a loop, or a name that no file can have
+            place = picture.resolve() if picture.is_symlink() else folder_of(picture.parent) / picture.name
+            if not place.is_relative_to(home) and place.is_file():
+                elsewhere[name] = place.parent
+    if elsewhere:
+        first = " in ".join(map(str, next(iter(elsewhere.items()))))
+        log.warning("%d pictures of %s lie outside of it, through links: %s", len(elsewhere), root, first)
 
 
 def _pictures_below(root: Path) -> Iterator[str]:

@@ -11,7 +11,7 @@ from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, rename_source_key
 
 from pipeline_core.errors import ModelError
-from pipeline_core.models.checkpoint import ADAPTER, broken, read_json
+from pipeline_core.models.checkpoint import ADAPTER, broken, check_tensors, read_json
 
 _WEIGHTS, _PICKLED = "adapter_model.safetensors", "adapter_model.bin"
 _DOWN, _UP, _LENGTHS = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
@@ -78,6 +78,7 @@ def merge_adapter(model: Any, name: str, folder: Path) -> None:
 
 def _tensors(name: str, folder: Path) -> Mapping[str, torch.Tensor]:
     if (folder / _WEIGHTS).is_file():
+        check_tensors(name, folder / _WEIGHTS)
         tensors = load_file(folder / _WEIGHTS)
     elif (folder / _PICKLED).is_file():
         tensors = torch.load(folder / _PICKLED, map_location="cpu", weights_only=True)

@@ -1,6 +1,5 @@
 """How large a model is: told by its config, and by the headers of its weights if they are here; nothing is loaded."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from typing import Any
 from pipeline_core.errors import ModelError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.checkpoint import CONFIG, read_json, weight_files
+from pipeline_core.tensor_files import read_header
 
-_HEADER = 8  # bytes that tell the length of what a file of safetensors begins with
 _UNTOLD_PICTURE = 256  # tokens of a picture, where a config does not tell
 
 
@@ -74,17 +73,12 @@ def _counted(facts: ModelFacts, folder: Path) -> int | None:
     try:
         files = weight_files(facts.name, folder)
         return sum(map(_numbers, files)) if all(file.suffix == ".safetensors" for file in files) else None
-    except (ModelError, OSError, ValueError):
+    except (ModelError, OSError, ValueError, LookupError, TypeError):
         return None
 
 
 def _numbers(file: Path) -> int:
-    with file.open("rb") as opened:
-        length = int.from_bytes(opened.read(_HEADER), "little")
-        if length > file.stat().st_size:
-            raise ValueError(f"{file.name} is no file of tensors")
-        header = json.loads(opened.read(length))
-    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    return sum(math.prod(entry["shape"]) for name, entry in read_header(file).items() if name != "__metadata__")
 
 
 def _reckoned(text: Mapping[str, Any], width: int, layers: int, inner: int) -> int:

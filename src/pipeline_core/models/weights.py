@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from transformers import AutoConfig
 from transformers.quantizers.auto import AutoHfQuantizer
 
 from pipeline_core.errors import ModelError
 from pipeline_core.models.checkpoint import weight_files
+from pipeline_core.tensor_files import read_header
 
 _SHOWN = 3
 _NUMBERS = frozenset({"F64", "F32", "F16", "BF16"})
@@ -99,9 +99,8 @@ def _check_numbers(model: str, files: Sequence[Path]) -> None:
     for file in files:
         if file.suffix != ".safetensors":
             continue
-        with safe_open(file, framework="np") as opened:
-            stored = {key: opened.get_slice(key).get_dtype() for key in opened.keys()}  # noqa: SIM118
-        packed = [key for key, kind in stored.items() if kind not in _NUMBERS and key.endswith("weight")]
+        stored = {key: entry["dtype"] for key, entry in read_header(file).items() if key.endswith("weight")}
+        packed = [key for key, kind in sorted(stored.items()) if kind not in _NUMBERS]
         if packed:
             raise ModelError(
                 f"{len(packed)} of the weights of {model} are quantised ({stored[packed[0]]}), and its config says not "

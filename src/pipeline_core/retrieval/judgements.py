@@ -14,7 +14,7 @@ from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.dataset.pools import CANDIDATE_PROMPT
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.search import NEVER, Pairs, SearchResult, rank, search
-from pipeline_core.schema.parquet import read_table
+from pipeline_core.schema.parquet import read_table, scan_table
 
 Rows = npt.NDArray[np.int64]
 
@@ -150,8 +150,10 @@ class Judgements:
         self._limits = limits or Limits.none()
         self._queries = read_table(dataset, "queries")
         self._candidates = read_table(dataset, "candidates")
-        self._exclusions = read_table(dataset, "exclusions")
-        self._qrels = read_table(dataset, "qrels").filter(pl.col("relevance") >= 1)
+        self._exclusions = scan_table(dataset, "exclusions").with_columns(relevance=pl.lit(0, pl.Int64))
+        # Where kinds of pictures share their texts there are far more judged pairs than anything else: names of them
+        # all are never held at once, only the rows of a pool.
+        self._qrels = scan_table(dataset, "qrels").filter(pl.col("relevance") >= 1)
         self._samples = read_table(dataset, "samples", ["sample_id", "group", "sha256", "modality"])
 
     def asks_in(self, task_id: str, split: str) -> bool:
@@ -170,7 +172,7 @@ class Judgements:
         pool = pl.col("pool_id") == pool_id
         candidates = self._candidates.filter(pool, here | pl.col("split").is_null()).sort("sample_id")
         candidates = candidates.with_row_index("candidate").join(
-            self._samples.select("sample_id", "modality"), on="sample_id", how="left", maintain_order="left"
+            self._samples.drop("sha256"), on="sample_id", how="left", maintain_order="left"
         )
         asked_for = {"candidate_modality": pl.lit(modality), "candidate_prompt_id": pl.lit(prompt_id)}
         candidates = candidates.with_columns(**asked_for).with_columns(prompt_id=CANDIDATE_PROMPT)
@@ -187,15 +189,12 @@ class Judgements:
                 f"the model could embed no candidate of the task {task_id} in the split {split}",
                 "see why in the table refused",
             )
-        rows_of = queries.select("query", "query_id"), candidates.select("candidate", "sample_id")
-        excluded = _join(self._exclusions.filter(task), *rows_of)
-        judged = self._alike(_join(self._qrels.filter(task), *rows_of), queries, candidates)
-        relevant = judged.join(excluded, on=["query", "candidate"], how="anti")
-        groups = (
-            relevant.join(self._samples, on="sample_id")
-            .group_by("query")
-            .agg(pl.col("group").sort_by("candidate").first())
-        )
+        excluded, _ = _pairs(self._exclusions.filter(task), queries, candidates)
+        judged = self._alike(*_pairs(self._qrels.filter(task), queries, candidates), queries, candidates)
+        relevant, relevance = _without(*judged, excluded, len(candidates))
+        answered, first = np.unique(relevant[:, 0], return_index=True)
+        groups = np.full(len(queries), "", dtype=object)
+        groups[answered] = candidates["group"].to_numpy()[relevant[first, 1]]
         return Pool(
             task_id,
             split,
@@ -203,37 +202,52 @@ class Judgements:
             tuple(queries["sample_id"]),
             tuple(queries["prompt_id"]),
             tuple(candidates["sample_id"]),
-            _pairs(relevant),
-            relevant.sort("query", "candidate")["relevance"].to_numpy().astype(np.int64),
-            _pairs(excluded),
-            tuple(queries.join(groups, on="query", how="left").sort("query")["group"].fill_null("")),
+            relevant,
+            relevance,
+            excluded,
+            tuple(groups.tolist()),
             self._unanswered[task_id] if split == "test" else 0,
             queries.filter("refused")["query"].to_numpy().astype(np.int64),
             candidates.filter("refused")["candidate"].to_numpy().astype(np.int64),
             tuple(candidates["prompt_id"]) if mixed else (),
         )
 
-    def _alike(self, judged: pl.DataFrame, queries: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    def _alike(
+        self, judged: Pairs, relevance: Rows, queries: pl.DataFrame, candidates: pl.DataFrame
+    ) -> tuple[Pairs, Rows]:
         """Extend judgements to what the model cannot tell from what was judged, as it saw the same beginning of both.
 
         Equal content is judged equally in the data set already. Exclusions are not extended: they would leave queries
         without an answer, and models would not be compared on the same ones.
         """
         if self._limits.long.is_empty():
-            return judged
-        asking, found = self._shown(queries, "query"), self._shown(candidates, "candidate")
-        pairs = judged.select("query", "candidate", "relevance").join(asking, on="query").join(found, on="candidate")
-        classes = pairs.group_by("query_shown", "candidate_shown").agg(pl.col("relevance").max())
-        extended = classes.join(asking, on="query_shown").join(found, on="candidate_shown")
-        names = candidates.select("candidate", "sample_id")
-        return extended.select("query", "candidate", "relevance").join(names, on="candidate").sort("query", "candidate")
+            return judged, relevance
+        asking, found = self._classes(queries), self._classes(candidates)
+        # One pair of classes stands for all pairs of their members, which are numbered in a row.
+        n_found = int(found.max()) + 1
+        numbers, which = np.unique(asking[judged[:, 0]] * n_found + found[judged[:, 1]], return_inverse=True)
+        grades = np.zeros(len(numbers), dtype=np.int64)
+        np.maximum.at(grades, which, relevance)
+        (rows, first_row, n_rows), (columns, first_column, n_columns) = _members(asking), _members(found)
+        sizes = n_rows[numbers // n_found] * n_columns[numbers % n_found]
+        place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        numbers = np.repeat(numbers, sizes)
+        width = n_columns[numbers % n_found]
+        query = rows[first_row[numbers // n_found] + place // width]
+        candidate = columns[first_column[numbers % n_found] + place % width]
+        return _ascending(np.stack([query, candidate], axis=1), np.repeat(grades, sizes), len(candidates))
 
-    def _shown(self, marked: pl.DataFrame, number: str) -> pl.DataFrame:
-        """Return what the model was shown of each row: of long texts what was kept and the picture, else the sample."""
+    def _classes(self, marked: pl.DataFrame) -> Rows:
+        """Return a number for each row: equal where the model was shown equal things.
+
+        It was shown what was kept of a long text and the picture, else the sample.
+        """
         picture = pl.col("sha256").fill_null("")
         kept = pl.concat_str("kept", "prompt_id", picture, separator=" ")  # NULL where nothing was kept
-        shown = pl.coalesce(kept, pl.concat_str(pl.lit("sample "), "sample_id")).alias(f"{number}_shown")
-        return marked.join(self._samples, on="sample_id", how="left").select(number, shown)
+        shown = pl.coalesce(kept, pl.concat_str(pl.lit("sample "), "sample_id"))
+        pictures = self._samples.select("sample_id", "sha256")
+        told = marked.join(pictures, on="sample_id", how="left", maintain_order="left").select(shown).to_series()
+        return (told.rank("dense").to_numpy() - 1).astype(np.int64)
 
 
 def shuffled(pool: Pool, rng: np.random.Generator) -> Pool:
@@ -250,18 +264,39 @@ def shuffled(pool: Pool, rng: np.random.Generator) -> Pool:
     order = np.array([row for rows in families.values() for row in rows], dtype=np.int64)
     # Families lie in runs: a shift by the longest run takes every query out of its own.
     donor = np.roll(order, max((len(rows) for rows in families.values()), default=0))
-    receiver_of = dict(zip(donor.tolist(), order.tolist(), strict=True))
-    pairs = np.array([(receiver_of[q], c) for q, c in pool.relevant.tolist()], dtype=np.int64).reshape(-1, 2)
-    barred = set(map(tuple, pool.excluded.tolist()))
-    kept = np.array([tuple(pair) not in barred for pair in pairs.tolist()], dtype=bool)
-    pairs, relevance = pairs[kept], pool.relevance[kept]
-    ascending = np.lexsort((pairs[:, 1], pairs[:, 0]))
-    return replace(pool, relevant=pairs[ascending], relevance=relevance[ascending])
+    receiver = np.zeros(len(pool.query_ids), dtype=np.int64)
+    receiver[donor] = order
+    pairs = np.stack([receiver[pool.relevant[:, 0]], pool.relevant[:, 1]], axis=1)
+    width = len(pool.candidate_ids)
+    relevant, relevance = _ascending(*_without(pairs, pool.relevance, pool.excluded, width), width)
+    return replace(pool, relevant=relevant, relevance=relevance)
 
 
-def _join(pairs: pl.DataFrame, queries: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
-    return pairs.join(queries, on="query_id").join(candidates, on="sample_id").sort("query", "candidate")
+def _pairs(named: pl.LazyFrame, queries: pl.DataFrame, candidates: pl.DataFrame) -> tuple[Pairs, Rows]:
+    """Return the pairs of a pool among named ones, ascending, and their relevance; read by parts."""
+    found = (
+        named.join(queries.lazy().select("query", "query_id"), on="query_id")
+        .join(candidates.lazy().select("candidate", "sample_id"), on="sample_id")
+        .select("query", "candidate", "relevance")
+        .collect(engine="streaming")
+    )
+    pairs = np.empty((len(found), 2), dtype=np.int64)
+    pairs[:, 0], pairs[:, 1] = found["query"].to_numpy(), found["candidate"].to_numpy()
+    return _ascending(pairs, found["relevance"].to_numpy().astype(np.int64), len(candidates))
 
 
-def _pairs(frame: pl.DataFrame) -> Pairs:
-    return frame.sort("query", "candidate").select("query", "candidate").to_numpy().astype(np.int64)
+def _ascending(pairs: Pairs, relevance: Rows, width: int) -> tuple[Pairs, Rows]:
+    order = np.argsort(pairs[:, 0] * width + pairs[:, 1])
+    return pairs[order], relevance[order]
+
+
+def _without(pairs: Pairs, relevance: Rows, excluded: Pairs, width: int) -> tuple[Pairs, Rows]:
+    """Leave out excluded pairs; there are ``width`` candidates."""
+    kept = ~np.isin(pairs[:, 0] * width + pairs[:, 1], excluded[:, 0] * width + excluded[:, 1])
+    return pairs[kept], relevance[kept]
+
+
+def _members(classes: Rows) -> tuple[Rows, Rows, Rows]:
+    """Return rows by class, and by class where they begin and how many they are."""
+    sizes = np.bincount(classes)
+    return np.argsort(classes, kind="stable"), np.cumsum(sizes) - sizes, sizes

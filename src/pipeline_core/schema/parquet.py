@@ -1,6 +1,7 @@
 """Tables of the schema as Parquet files of an artifact: written sorted by key and typed exactly, read as frames."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +129,29 @@ def read_table(folder: Path, name: str, columns: Sequence[str] | None = None) ->
         StoreError: the table is missing or not readable as Parquet.
     """
     files = table_files(folder, name)
-    try:
+    with _told(folder, name):
         table = pa.concat_tables([pq.read_table(file, columns=list(columns) if columns else None) for file in files])
-    except (pa.ArrowInvalid, OSError) as error:
-        place = f"{folder.parent.name}/{folder.name}"
-        raise StoreError(f"table {name} of the artifact {place} cannot be read: {error}", "run lens verify") from None
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def scan_table(folder: Path, name: str) -> pl.LazyFrame:
+    """Return table ``name`` of an artifact, to be read when it is collected, by parts that fit in memory.
+
+    Raises:
+        StoreError: the table is missing or not readable as Parquet.
+    """
+    frame = pl.scan_parquet(table_files(folder, name))
+    with _told(folder, name):
+        frame.collect_schema()
+    return frame
+
+
+@contextmanager
+def _told(folder: Path, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, pl.exceptions.ComputeError, OSError) as error:
+        place = f"{folder.parent.name}/{folder.name}"
+        raise StoreError(f"table {name} of the artifact {place} cannot be read: {error}", "run lens verify") from None

@@ -15,6 +15,7 @@ from pipeline_core.errors import ModelError
 from pipeline_core.sae.architectures import Sae
 from pipeline_core.sae.formats import FORMATS, Provenance, read_any
 from tests.sae.formats.published import FEATURES, MAKERS, WIDTH, DictionaryLearning, Overcomplete, Published, Sparsify
+from tests.shared import swell
 
 VECTORS = torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(9))
 PROVENANCE = Provenance("tiny/mine", "tiny", "L4/final_norm")
@@ -158,6 +159,11 @@ def _giant_header(folder: Path) -> None:
     (folder / "sae" / "sae.safetensors").write_bytes((1 << 62).to_bytes(8, "little") + b"{}")
 
 
+def _long_header(folder: Path) -> None:
+    MAKERS["sparsify"]().write(folder / "sae")
+    swell(folder / "sae" / "sae.safetensors")
+
+
 def _deep_config(folder: Path) -> None:
     MAKERS["saelens-topk"]().write(folder / "sae")
     (folder / "sae" / "cfg.json").write_text("[" * 200_000)
@@ -188,6 +194,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "code in the log": (_hostile_log, "is damaged or unsafe"),
     "code in the weights": (_hostile_weights, "is damaged or unsafe"),
     "a giant header": (_giant_header, "cannot be read"),
+    "a header that is there": (_long_header, "would have 20 MB, more than tensors are told in; copy"),
     "a deep config": (_deep_config, "nested too deep"),
     "an encoder of more layers": (_more_layers, "has the tensor encoder.final_block.1.weight"),
     "weights cut short": (_cut_short, "is damaged or unsafe"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline_core.errors import ModelError
 from pipeline_core.sae.architectures import ARCHITECTURES, Sae, Shapes
+from pipeline_core.tensor_files import check_header
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -161,8 +162,9 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
+        check_header(path)
         return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"the weights {path} cannot be read: {error}", "copy them again") from None
 
 

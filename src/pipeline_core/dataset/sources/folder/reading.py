@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline_core.dataset.captions import Captions, caption_samples, caption_tasks, image_sample, screen_captions
-from pipeline_core.dataset.files import identify, tell_unnamed
+from pipeline_core.dataset.files import identify, tell_linked, tell_unnamed
 from pipeline_core.dataset.judged import Judged
 from pipeline_core.dataset.judged_tasks import JudgedTasks, document_samples, judged_tasks
 from pipeline_core.dataset.prompts import PROMPTS
@@ -28,6 +28,7 @@ def identity(root: Path, _settings: FolderSettings) -> str:
         if file:
             pictures |= {item.picture for item in read_items(file)[0] if item.picture}
     tell_unnamed(root, pictures)
+    tell_linked(root, pictures)
     return identify(root, layout.files, pictures)
 
 

@@ -1,0 +1,72 @@
+"""A store that cannot be written and few open files: one line, no trace, a store that is as good as it was."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.journal import read_runs
+from pipeline_core.warehouse.current import current_warehouse
+
+pytestmark = pytest.mark.long
+
+LENS = (sys.executable, "-c", "from flows.cli import main; main()")
+# Where only this shell and what it starts see it, so that root, too, finds it read only.
+READ_ONLY = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; shift; exec "$@"'
+FEW_FILES = 'ulimit -n "$1"; shift; exec "$@"'
+
+
+def ask(*command: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+
+
+def read_only(store: Path, *words: str | Path) -> "subprocess.CompletedProcess[str]":
+    shell = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh")
+    return ask(*shell, store, *LENS, *words, "--store", store)
+
+
+@pytest.fixture(scope="module")
+def config(inline_store: Path) -> dict[str, object]:
+    current_warehouse(inline_store)  # it was copied: its warehouse is built anew, once
+    return dict(read_runs(inline_store)[-1].config)
+
+
+def written(place: Path, config: dict[str, object]) -> Path:
+    path = place / "config.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def test_a_store_that_is_read_only_is_read_and_a_run_is_refused(
+    inline_store: Path, config: dict[str, object], tmp_path: Path
+) -> None:
+    for words in (("sql", "select count(*) from runs"), ("features",), ("report",), ("verify",)):
+        done = read_only(inline_store, *words)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    for share in (config["features"], {"share": 0.2}):  # everything is there; something is to be built
+        done = read_only(inline_store, "run", "--config", written(tmp_path, config | {"features": share}))
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("lens: [Errno 30] Read-only file system: ")
+        assert line.endswith("; make it writable, or name another store with --store")
+    assert Store(inline_store).verify() == []
+
+
+@pytest.mark.parametrize("n", [16, 32, 64])
+def test_few_open_files_are_one_line_or_enough(
+    inline_store: Path, config: dict[str, object], tmp_path: Path, n: int
+) -> None:
+    other = written(tmp_path, config | {"features": {"share": 0.2, "examples": n}})
+    command = (*LENS, "run", "--runner", "inline", "--config", other, "--store", inline_store)
+    done = ask("sh", "-c", FEW_FILES, "sh", str(n), *command)
+    assert "Traceback" not in done.stderr
+    if done.returncode:
+        (line,) = (line for line in done.stderr.splitlines() if line.startswith("lens: "))
+        assert "open files" in line
+    assert Store(inline_store).verify() == []
+    assert "running" not in {run.state for run in read_runs(inline_store)}
+    done = ask(*command)
+    assert done.returncode == 0, done.stderr
