@@ -20,9 +20,14 @@ class Room:
     memory: int
     folder: Path
 
+    @property
+    def share(self) -> int:
+        """Bytes that one of the few things may take which are held at a time."""
+        return self.memory // _SHARE
+
     def holds(self, shape: tuple[int, int]) -> bool:
         """Say whether vectors [n, d], float32, may be held."""
-        return _SHARE * 4 * shape[0] * shape[1] <= self.memory
+        return 4 * shape[0] * shape[1] <= self.share
 
 
 class SpilledVectors:

@@ -10,10 +10,10 @@ import numpy as np
 
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.adaptations import System
-from pipeline_core.retrieval.fitting import TaskVectors
+from pipeline_core.retrieval.fitting import SIDES, TaskVectors
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.problems import Problem
-from pipeline_core.retrieval.running import adapted
+from pipeline_core.retrieval.running import adapted, kin, together
 from pipeline_core.retrieval.search import SearchResult
 from pipeline_core.retrieval.systems import system_id
 
@@ -55,9 +55,12 @@ class LayerAverages:
         """
         if pool.task_id not in self.tasks:
             return
-        members = [system for system in self._systems if rep_id in system.rep_ids]
-        for system, queries, candidates in adapted(members, vectors, pool.split):
-            cosines = queries @ np.asarray(candidates).T
+        queries, candidates = (np.asarray(vectors.of(pool.split, side)) for side in SIDES)
+        families = kin([system for system in self._systems if rep_id in system.rep_ids], vectors)
+        asked, mapped = together([adapted(family, vectors, pool.split, queries) for family in families])
+        members = [system for family in families for system in family]
+        for system, own, found in zip(members, asked, mapped(candidates), strict=True):
+            cosines = own @ found.T
             cosines /= np.float32(len(system.rep_ids))
             key = (system.short, pool.task_id, pool.split)
             if key in self._means:
