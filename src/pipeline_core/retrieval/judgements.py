@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.activations.limits import Limits
+from pipeline_core.activations.spilled import SpilledVectors
 from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.dataset.pools import CANDIDATE_PROMPT
 from pipeline_core.errors import DataError
@@ -126,7 +127,7 @@ class Pool:
             lambda relevant, excluded: search_all(queries, mapped, candidates, relevant, excluded, depth, device)
         )
 
-    def rank(self, scores: Matrix, depth: int) -> SearchResult:
+    def rank(self, scores: Matrix | SpilledVectors, depth: int) -> SearchResult:
         """Rank the pool for each query, by the scores of what is embedded of both; see ``search.rank``."""
         (result,) = self._ranked(lambda relevant, excluded: [rank(scores, relevant, excluded, depth)])
         return result

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipeline_core.activations.spilled import SpilledVectors
 from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.retrieval.tiles import Scores, Tiles, tiles_on
 
@@ -115,10 +116,11 @@ def ranking_bytes(queries: int, depth: int) -> int:
     return 8 * queries * (depth + max(_ROOM, 2 * depth))
 
 
-def rank(scores: Scores, relevant: Pairs, excluded: Pairs, depth: int) -> SearchResult:
+def rank(scores: Scores | SpilledVectors, relevant: Pairs, excluded: Pairs, depth: int) -> SearchResult:
     """Rank all candidates for each query by given scores [q, n], float32; the rest is as in ``search``."""
-    ranking = Ranking(scores.shape, relevant, excluded, depth, tiles_on("cpu"))
-    ranking.add(0, scores.shape[1], lambda rows, tile: tile.copy_(torch.from_numpy(scores[rows])))
+    n, width = scores.shape
+    ranking = Ranking((n, width), relevant, excluded, depth, tiles_on("cpu"))
+    ranking.add(0, width, lambda rows, tile: tile.copy_(torch.from_numpy(scores[rows])))
     return ranking.result()
 
 

@@ -180,7 +180,7 @@ def score_study(study: Study, keep: Keep | None = None) -> None:
     unsupported = ", ".join(problem.task_id for problem in tasks if FITTED not in problem.pools)
     if unsupported:
         log.warning("no support queries: systems that are fitted on them are left out of %s", unsupported)
-    run = _Run(study, LayerAverages(study.combined, tasks))
+    run = _Run(study, LayerAverages(study.combined, tasks, bench.room))
     (bench.folder / "adaptations").mkdir(exist_ok=True)
     last, done = [*groups][-1], 0
     spectra: dict[str, SpectrumCache] = {}
