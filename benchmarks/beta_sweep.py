@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.adaptations.realign import realign, sweep_beta
-from pipeline_core.retrieval.spectrum import spectrum
+from pipeline_core.retrieval.spectrum import BLOCK, spectrum
 
 N_CANDIDATES, N_QUERIES, WIDTH = 20_000, 1_000, 576
 BETAS = tuple(n / 10 for n in range(11))
@@ -29,8 +29,10 @@ def one_by_one(queries: Matrix, candidates: Matrix, betas: Sequence[float]) -> N
 
 def swept(queries: Matrix, candidates: Matrix, betas: Sequence[float]) -> None:
     """Whiten for all betas by one projection a side."""
-    for _ in sweep_beta(queries, candidates, spectrum(queries), spectrum(candidates), betas, EPS):
-        pass
+    sides = sweep_beta(queries, spectrum(queries), spectrum(candidates), betas, EPS)
+    for start in range(0, len(candidates), BLOCK):
+        for _ in sides.candidates(candidates[start : start + BLOCK]):
+            pass
 
 
 def main() -> None:

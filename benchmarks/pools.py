@@ -1,11 +1,12 @@
 """What does retrieval take on large pools, beside its products, and in how much memory?
 
-Run: python benchmarks/pools.py FOLDER [candidates ...], a folder with room for the pool twice.
+Run: python benchmarks/pools.py FOLDER [CANDIDATESxWIDTHxQUERIES ...], a folder with room for the pool twice.
 
 Raw, mean removed, ReAlign as in the paper's text and as released, and a subspace removed: fitted, applied and searched
-from embeddings on the disk, at 2 GiB for a step, each size in a process of its own. The products are those that cannot
-be done without: queries by candidates for each system, sums of outer products, whitening, removal; they are timed on
-blocks of the same pool, and scaled.
+in one pass from embeddings on the disk, at 2 GiB for a step, each size in a process of its own. The products are those
+that cannot be done without: queries by candidates for each system, sums of outer products, whitening, removal; they are
+timed on blocks of the same width before and after, and scaled. Decompositions, which do not grow with the pool, are
+told apart.
 """
 
 import resource
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -31,41 +33,56 @@ from pipeline_core.retrieval.spectrum import BLOCK
 from pipeline_core.schema.parquet import write_table
 from pipeline_core.threads import limited_threads
 
-QUERIES, WIDTH, RANK, DEPTH, SHARD, MEMORY = 1_000, 576, 48, 50, 50_000, 2 << 30
-SIZES, MEASURE = (100_000, 1_000_000), "measure"
+RANK, DEPTH, SHARD, MEMORY = 48, 50, 50_000, 2 << 30
+SIZES, MEASURE = ("100000x576x1000", "1000000x576x1000", "200000x3584x200"), "measure"
 REALIGN = {"beta": 0.1, "eps": 1e-5}
 
 
-def write_pool(folder: Path, size: int) -> None:
+@dataclass(frozen=True)
+class Size:
+    """How large a pool is."""
+
+    candidates: int
+    width: int
+    queries: int
+
+    @classmethod
+    def of(cls, told: str) -> "Size":
+        """Read one as it is given."""
+        return cls(*map(int, told.split("x")))
+
+
+def write_pool(folder: Path, size: Size) -> None:
     """Write embeddings of candidates, then those of queries of support and test, as one representation."""
-    names = [f"candidate{n:08d}" for n in range(size)]
-    names += [f"{split}{n:08d}" for split in ("support", "test") for n in range(QUERIES)]
+    names = [f"candidate{n:08d}" for n in range(size.candidates)]
+    names += [f"{split}{n:08d}" for split in ("support", "test") for n in range(size.queries)]
     rng = np.random.default_rng(0)
     for shard, start in enumerate(range(0, len(names), SHARD)):
         own = names[start : start + SHARD]
-        vectors = rng.standard_normal((len(own), WIDTH), dtype=np.float32) + np.float32(1.0)
-        offsets = np.arange(len(own) + 1, dtype=np.int32) * WIDTH
+        vectors = rng.standard_normal((len(own), size.width), dtype=np.float32) + np.float32(1.0)
+        offsets = np.arange(len(own) + 1, dtype=np.int32) * size.width
         lists = pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))
         constant = {"rep_id": ["rep"] * len(own), "prompt_id": ["none"] * len(own), "n_tokens": [1] * len(own)}
         write_table(folder, "embeddings", pa.table({"sample_id": own, "vector": lists, **constant}), shard)
 
 
-def pools(size: int) -> dict[str, Pool]:
+def pools(size: Size) -> dict[str, Pool]:
     """Return the pool by split: the same candidates, and one of them the answer to each query."""
-    candidates = tuple(f"candidate{n:08d}" for n in range(size))
-    answers = np.random.default_rng(1).integers(0, size, QUERIES)
-    relevant, nothing = np.stack([np.arange(QUERIES), answers], axis=1), np.empty((0, 2), dtype=np.int64)
-    asked = {split: tuple(f"{split}{n:08d}" for n in range(QUERIES)) for split in ("support", "test")}
-    prompts, ones = ("none",) * QUERIES, np.ones(QUERIES, dtype=np.int64)
+    queries = size.queries
+    candidates = tuple(f"candidate{n:08d}" for n in range(size.candidates))
+    answers = np.random.default_rng(1).integers(0, size.candidates, queries)
+    relevant, nothing = np.stack([np.arange(queries), answers], axis=1), np.empty((0, 2), dtype=np.int64)
+    asked = {split: tuple(f"{split}{n:08d}" for n in range(queries)) for split in ("support", "test")}
+    prompts, ones = ("none",) * queries, np.ones(queries, dtype=np.int64)
     return {
         split: Pool("t2i", split, ids, ids, prompts, candidates, relevant, ones, nothing, ids)
         for split, ids in asked.items()
     }
 
 
-def systems() -> list[System]:
+def systems(width: int) -> list[System]:
     """Return what is run."""
-    basis = np.linalg.qr(np.random.default_rng(2).standard_normal((WIDTH, RANK)))[0].astype(np.float32)
+    basis = np.linalg.qr(np.random.default_rng(2).standard_normal((width, RANK)))[0].astype(np.float32)
     return [
         RAW,
         System("mean_removal", "mean_removal", "mean removed", fit_on="candidates"),
@@ -75,11 +92,12 @@ def systems() -> list[System]:
     ]
 
 
-def products(size: int) -> float:
+def products(size: Size) -> float:
     """Return the seconds of the products of all systems, by what they take on one block."""
-    rows, block = torch.randn(QUERIES, WIDTH), torch.randn(BLOCK, WIDTH)
-    square, basis, double = torch.randn(WIDTH, WIDTH), torch.randn(WIDTH, RANK), block.double()
-    scores, mapped = torch.empty(QUERIES, BLOCK), torch.empty(BLOCK, WIDTH)
+    width = size.width
+    rows, block = torch.randn(size.queries, width), torch.randn(BLOCK, width)
+    square, basis, double = torch.randn(width, width), torch.randn(width, RANK), block.double().numpy()
+    scores, mapped = torch.empty(size.queries, BLOCK), torch.empty(BLOCK, width)
     ways: list[tuple[int, Callable[[], object]]] = [
         (5, lambda: torch.mm(rows, block.T, out=scores)),
         (2, lambda: double.T @ double),
@@ -89,41 +107,52 @@ def products(size: int) -> float:
     total = 0.0
     for count, way in ways:
         seconds = []
-        for _ in range(20):
+        for _ in range(max(3, 10_000 // width)):
             start = time.perf_counter()
             way()
             seconds.append(time.perf_counter() - start)
-        total += count * median(seconds) * size / BLOCK
+        total += count * median(seconds) * size.candidates / BLOCK
     return total
 
 
-def measure(folder: Path, size: int) -> None:
+def decompositions(width: int) -> float:
+    """Return the seconds of all decompositions: of both sides, as they are and at unit norm."""
+    some = np.random.default_rng(0).standard_normal((2 * width, width))
+    start = time.perf_counter()
+    np.linalg.eigh(some.T @ some)
+    return 4 * (time.perf_counter() - start)
+
+
+def measure(folder: Path, size: Size) -> None:
     """Print one row of the table."""
     with limited_threads(2):
+        apart = decompositions(size.width)
         before = products(size)
         start = time.perf_counter()
         asked = pools(size)
         vectors = TaskVectors(load_embeddings(folder, "rep", Room(MEMORY, folder)), asked, "none")
         opened = time.perf_counter() - start
-        run_systems("model", systems(), vectors, asked["test"], DEPTH)
+        run_systems("model", systems(size.width), vectors, asked["test"], DEPTH, Room(MEMORY, folder))
         seconds = time.perf_counter() - start - opened
         needed = (before + products(size)) / 2
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{size:>12,}{opened:>10.1f}{seconds:>10.1f}{needed:>10.1f}{seconds / needed:>8.2f}{peak:>10.2f}", flush=True)
+    ratio = (seconds - apart) / needed
+    told = f"{opened:>9.1f}{seconds:>9.1f}{apart:>9.1f}{needed:>10.1f}{ratio:>8.2f}{peak:>10.2f}"
+    print(f"{size.candidates:>12,}{size.width:>7,}{size.queries:>9,}{told}", flush=True)
 
 
 def main() -> None:
     """Print a table, a row a size."""
     folder, *sizes = sys.argv[1:]
     if folder == MEASURE:
-        measure(Path(sizes[0]), int(sizes[1]))
+        measure(Path(sizes[0]), Size.of(sizes[1]))
         return
-    print(f"{QUERIES:,} queries x {WIDTH}, {len(systems())} systems")
-    print(f"{'candidates':>12}{'open s':>10}{'run s':>10}{'products':>10}{'ratio':>8}{'peak GiB':>10}", flush=True)
-    for size in map(int, sizes or SIZES):
+    heads = f"{'open s':>9}{'run s':>9}{'decomp.':>9}{'products':>10}{'ratio':>8}{'peak GiB':>10}"
+    print(f"{'candidates':>12}{'width':>7}{'queries':>9}{heads}", flush=True)
+    for size in sizes or SIZES:
         with TemporaryDirectory(dir=folder) as pool:
-            write_pool(Path(pool), size)
-            subprocess.run([sys.executable, __file__, MEASURE, pool, str(size)], check=True)  # noqa: S603
+            write_pool(Path(pool), Size.of(size))
+            subprocess.run([sys.executable, __file__, MEASURE, pool, size], check=True)  # noqa: S603
 
 
 if __name__ == "__main__":

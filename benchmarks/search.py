@@ -1,8 +1,9 @@
 """How near is exact search to the matrix product that it needs? Run: python benchmarks/search.py [candidates].
 
 Both score the same queries and candidates, one after the other in each round; printed are medians, and the ratio within
-rounds. The product alone is done by blocks as large as serve it best, and what it gives is thrown away. The search
-lists the best, and ranks each query's first relevant candidate over the whole pool.
+rounds, of seconds and of processor time, which others on the machine disturb less. The product alone is done by blocks
+as large as serve it best, and what it gives is thrown away. The search lists the best, and ranks each query's first
+relevant candidate over the whole pool.
 """
 
 import sys
@@ -52,16 +53,21 @@ def main() -> None:
     torch.set_num_threads(2)
     for size in [int(given) for given in sys.argv[1:]] or SIZES:
         timed = ways(size)
-        seconds: dict[str, list[float]] = {name: [] for name in timed}
+        clocks = time.perf_counter, time.process_time
+        taken: dict[str, list[list[float]]] = {name: [[] for _ in clocks] for name in timed}
         for _ in range(ROUNDS):
             for name, way in timed.items():
-                start = time.perf_counter()
+                starts = [clock() for clock in clocks]
                 way()
-                seconds[name].append(time.perf_counter() - start)
-        print(f"{QUERIES:,} queries, {size:,} candidates x {WIDTH}, medians of {ROUNDS}")
-        for name, times in seconds.items():
-            ratios = [own / base for own, base in zip(times, seconds["product"], strict=True)]
-            print(f"{name:<12}{median(times):>9.3f} s{median(ratios):>8.2f}", flush=True)
+                for own, clock, start in zip(taken[name], clocks, starts, strict=True):
+                    own.append(clock() - start)
+        print(f"{QUERIES:,} queries, {size:,} candidates x {WIDTH}, medians of {ROUNDS}: seconds, processor time")
+        for name, times in taken.items():
+            told = ""
+            for own, product_alone in zip(times, taken["product"], strict=True):
+                ratio = median(one / base for one, base in zip(own, product_alone, strict=True))
+                told += f"{median(own):>9.3f} s{ratio:>7.2f}"
+            print(f"{name:<12}{told}", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import polars as pl
 import torch
 
 from pipeline_core.activations.derived import WORDLESS, load_without_words
+from pipeline_core.activations.spilled import Room
 from pipeline_core.models.pooling import pool, token_mask
 from pipeline_core.models.representations import MASKS
 from pipeline_core.models.samples import IMAGE, PROMPT, TEMPLATE, TEXT
@@ -33,8 +34,10 @@ def test_the_mean_without_words_is_that_of_picture_and_template(tmp_path: Path) 
             "vector": pool(states, kept, "mean").tolist(),
         }
         write_table(tmp_path, "embeddings", pl.DataFrame(rows), shard=shard)
-    derived = load_without_words(tmp_path, {mask: mask for mask in WORDLESS})
+    masks = {mask: mask for mask in WORDLESS}
+    derived, spilled = (load_without_words(tmp_path, masks, room) for room in (None, Room(16, tmp_path)))
     found = derived.take(derived.rows_of(names, "p"))
+    np.testing.assert_array_equal(spilled.take(spilled.rows_of(names, "p")), found)
     for row, own in enumerate(roles):
         wanted = (own == IMAGE) | (own == TEMPLATE)
         expected = states[row, : len(own)][wanted if wanted.any() else ~wanted].double().mean(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -150,6 +151,18 @@ def test_of_large_pools_the_analysed_representation_alone_is_kept(
     assert analysis_representation(tmp_path) == "tiny/L3/max/content"
     tokens = (read_table(folder, "tokens").drop("vector") for folder in (extracted, tmp_path))
     assert next(tokens).equals(next(tokens))
+
+
+def test_of_large_pools_embeddings_may_be_kept_in_half_precision(
+    extracted: Path, llava: GenerativeEmbedder, dataset_folder: Path, tmp_path: Path
+) -> None:
+    run(llava, dataset_folder, tmp_path, settings=ActivationsSettings(precision="float16"))
+    file = next((tmp_path / "embeddings").iterdir())
+    assert pq.read_schema(file).field("vector").type == pa.list_(pa.float16())
+    whole, halves = (load_embeddings(folder, "tiny/L3/mean/all") for folder in (extracted, tmp_path))
+    assert halves.take(np.arange(1)).dtype == np.float32
+    expected = np.concatenate([*whole.blocks()]).astype(np.float16).astype(np.float32)
+    np.testing.assert_array_equal(np.concatenate([*halves.blocks()]), expected)
 
 
 def test_of_data_that_only_train_states_of_train_and_validation_are_kept(

@@ -160,6 +160,19 @@ def test_a_column_of_another_type_is_told(tmp_path: Path) -> None:
     assert "column step breaks columns_match_schema: int64 instead of int32" in message("sae", tmp_path)
 
 
+def test_vectors_may_be_kept_in_half_precision_and_in_no_other(tmp_path: Path) -> None:
+    write_tables(tmp_path, good_tables("activations"))
+    path = next((tmp_path / "embeddings").iterdir())
+    table = pq.read_table(path)
+    for kept, told in ((pa.float16(), None), (pa.float64(), "list<element: double> instead of list<item: float>")):
+        vectors = table["vector"].cast(pa.list_(kept))
+        pq.write_table(table.set_column(table.column_names.index("vector"), "vector", vectors), path)
+        if told:
+            assert told in message("activations", tmp_path)
+        else:
+            validate_artifact("activations", tmp_path, {})
+
+
 def test_a_truncated_file_is_told(tmp_path: Path) -> None:
     write_tables(tmp_path, good_tables("sae"))
     path = tmp_path / "sae_training.parquet"

@@ -6,6 +6,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy import stats
 
+from pipeline_core.activations.spilled import Room
 from pipeline_core.activations.vectors import load_embeddings, representations
 from pipeline_core.grid.score import score_grid
 from pipeline_core.grid.settings import GridSettings
@@ -278,27 +279,23 @@ def test_lists_are_scored_for_adaptations_alone_and_controls_not_at_all(results:
         assert set(read_table(results, name)["task_id"]) == {"t2i", "i2i"}
 
 
-def test_layers_are_averaged_as_far_as_memory_allows(
-    study: Study, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_averages_of_layers_that_find_no_room_are_kept_on_the_disk(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(layer_average, "BLOCK", 7)
     combined = [system for system in listed(study) if len(system.rep_ids) > 1]
     tasks = problems(study.dataset, SCORING.ks)[:2]
-    assert LayerAverages(combined, tasks).tasks == {task.task_id for task in tasks}
-    sizes = {
-        task.task_id: sum(
-            4 * len(combined) * len(task.pools[split].query_ids) * len(task.pools[split].candidate_ids)
-            for split in ("validation", "test")
-        )
-        for task in tasks
-    }
-    smallest = min(sizes, key=lambda name: sizes[name])
-    monkeypatch.setattr(layer_average, "LIMIT_BYTES", sizes[smallest])
-    bounded = LayerAverages(combined, tasks)
-    assert bounded.tasks == {smallest}
-    (left_out,) = sizes.keys() - {smallest}
-    assert left_out in caplog.text
-    pool = next(task for task in tasks if task.task_id == left_out).pools["test"]
-    assert bounded.results("model", pool, 1) == {}
+    held, kept = LayerAverages(combined, tasks, None), LayerAverages(combined, tasks, Room(1000, tmp_path))
+    for rep_id in combined[0].rep_ids:
+        for task in tasks:
+            for averages in (held, kept):
+                averages.add(rep_id, task_vectors(study, rep_id, task), task.pools["test"])
+    for task in tasks:
+        one, other = (averages.results("model", task.pools["test"], 5) for averages in (held, kept))
+        assert one.keys() == other.keys() and len(one) == len(combined)
+        for name, found in one.items():
+            np.testing.assert_array_equal(found.candidates, other[name].candidates)
+            np.testing.assert_array_equal(found.scores, other[name].scores)
 
 
 def test_saved_adaptations_rank_as_scored(study: Study, results: Path):

@@ -9,12 +9,15 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy import stats
 
+from pipeline_core.activations.spilled import Room
 from pipeline_core.errors import DataError
+from pipeline_core.retrieval import search
 from pipeline_core.retrieval.adaptations import adaptation_settings
 from pipeline_core.retrieval.evaluate import evaluate
 from pipeline_core.retrieval.maps import load_maps
 from pipeline_core.retrieval.metrics import rank_scores
 from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
+from pipeline_core.retrieval.tiles import InMemory
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table, write_table
 from tests.retrieval.synthetic import N_FEATURES, SPLITS, WIDTH, Study, write_study
@@ -42,8 +45,20 @@ def value(results: Path, system: str, task: str = "t2i", metric: str = "hit_rate
     return here.row(0, named=True)
 
 
-def test_all_tables_are_written_and_equal_when_run_again(study: Study, results: Path, tmp_path):
-    again = run(study, tmp_path / "again")
+def test_all_tables_are_written_and_equal_on_another_device_with_no_room_for_one_pass(
+    study: Study, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    again, asked = tmp_path / "again", set()
+
+    def tiles_on(device: str) -> InMemory:
+        asked.add(device)
+        return InMemory()
+
+    monkeypatch.setattr(search, "tiles_on", tiles_on)
+    again.mkdir()
+    bench = study.bench(again, SCORING, ADAPTATIONS)
+    evaluate(replace(bench, room=Room(1000, tmp_path), device="cuda:1"), SETTINGS)
+    assert asked == {"cuda:1"}
     for table in tables_of("retrieval"):
         frame = read_table(results, table.name)
         assert frame.height > 0

@@ -77,7 +77,7 @@ def test_vectors_and_scores_rank_alike(study: Study, tmp_path: Path) -> None:
     queries, candidates = (
         rng.standard_normal((len(rows), 8)).astype(np.float32) for rows in (pool.queries, pool.candidates)
     )
-    one, other = pool.search(queries, candidates, 7), pool.rank(queries @ candidates.T, 7)
+    (one,), other = pool.search([queries], lambda block: (block,), candidates, 7), pool.rank(queries @ candidates.T, 7)
     np.testing.assert_array_equal(one.candidates, other.candidates)
     np.testing.assert_array_equal(one.first_relevant_rank, other.first_relevant_rank)
 

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_core.retrieval import search as module
+from pipeline_core.retrieval import tiles
 from pipeline_core.retrieval.maps import unit
-from pipeline_core.retrieval.search import Pairs, rank, search
+from pipeline_core.retrieval.search import Pairs, rank, search, search_all
 
 NONE: Pairs = np.empty((0, 2), dtype=np.int64)
 
@@ -71,8 +72,11 @@ def test_an_excluded_candidate_is_neither_listed_nor_counted_in_ranks():
 @pytest.fixture
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks, tiles, parts of a tile, and little room for what is put aside."""
-    for name, size in {"BLOCK": 24, "TILE": 24 * 7, "_CHUNK": 24 * 3, "_ROOM": 4}.items():
+    for name, size in {"BLOCK": 24, "_ROOM": 4}.items():
         monkeypatch.setattr(module, name, size)
+    for where in (tiles.InMemory, tiles.OnDevice):
+        monkeypatch.setattr(where, "size", 24 * 7)
+        monkeypatch.setattr(where, "part", 24 * 3)
 
 
 def sorted_whole(scores, relevant, excluded, depth):
@@ -91,9 +95,23 @@ def sorted_whole(scores, relevant, excluded, depth):
     return found.masked_fill(missing, -1).numpy(), listed.numpy(), first.numpy()
 
 
+ON_GPU = pytest.mark.gpu
+
+
+@pytest.fixture(params=["cpu", "on a device", pytest.param("cuda", marks=ON_GPU)])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where scores are made; what a device does runs on the processor, too."""
+    if request.param == "on a device":
+        monkeypatch.setattr(module, "tiles_on", tiles.OnDevice)
+        return "cpu"
+    return str(request.param)
+
+
 @pytest.mark.parametrize("depth", [1, 5, 40, 200])
 @pytest.mark.parametrize("different", [3, 1_000_000], ids=["many ties", "few ties"])
-def test_lists_and_ranks_are_those_of_sorting_every_score(small_portions: None, depth: int, different: int):
+def test_lists_and_ranks_are_those_of_sorting_every_score(
+    small_portions: None, depth: int, different: int, device: str
+):
     rng = np.random.default_rng(depth)
     # Quarters of whole numbers: products are exact, in blocks of any size.
     entries = min(different, 9)
@@ -102,9 +120,51 @@ def test_lists_and_ranks_are_those_of_sorting_every_score(small_portions: None, 
     drawn[5] = 0.5
     relevant, excluded = np.argwhere(drawn < 0.02), np.argwhere((drawn > 0.9) | (drawn < 0.005))
     expected = sorted_whole(queries @ candidates.T, relevant, excluded, depth)
-    found = search(queries, candidates, relevant, excluded, depth)
+    found = search(queries, candidates, relevant, excluded, depth, device)
     for ours, theirs in zip((found.candidates, found.scores, found.first_relevant_rank), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("equal", [1, 40, 300], ids=["no equals", "equals about the last listed", "nothing but equals"])
+@pytest.mark.parametrize("turned", [1, -1])
+def test_a_guess_of_how_good_the_best_are_costs_none_of_them(equal: int, turned: int):
+    """In a block of the real size, where every eighth score is looked at; scores are whole numbers, products exact."""
+    rng = np.random.default_rng(equal)
+    candidates = (rng.permutation(9000) // equal).astype(np.float32)[:, None] if equal < 300 else np.ones((9000, 1))
+    queries = np.array([[turned], [3 * turned], [0]], dtype=np.float32)
+    nothing = np.empty((0, 2), dtype=np.int64)
+    for depth in (1, 50, 900):
+        expected = sorted_whole(queries @ candidates.astype(np.float32).T, pairs({(0, 8999)}), nothing, depth)
+        found = search(queries, candidates.astype(np.float32), pairs({(0, 8999)}), nothing, depth)
+        for ours, theirs in zip((found.candidates, found.scores, found.first_relevant_rank), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("eighth", "best"), [(9.0, [0, 8, 16, 24, 32]), (0.0, [1, 2, 3, 4, 5])])
+def test_every_eighth_score_may_mislead(eighth: float, best: list[int]):
+    """The scores that are looked at are all of the best, or the worst."""
+    candidates = np.where(np.arange(8000) % 8 == 0, eighth, 1.0).astype(np.float32)[:, None]
+    found = search(np.ones((2, 1), dtype=np.float32), candidates, NONE, NONE, 5)
+    assert found.candidates.tolist() == [best] * 2
+
+
+def test_systems_in_one_pass_find_what_each_finds_alone(small_portions: None):
+    """Each block of candidates is read once, and mapped by each system."""
+    rng, read = np.random.default_rng(3), []
+    queries, candidates = (rng.integers(-9, 9, (n, 4)).astype(np.float32) for n in (11, 130))
+    turns = [np.eye(4, dtype=np.float32), np.ones((4, 2), dtype=np.float32)]
+    relevant, excluded = pairs({(q, 7 * q) for q in range(11)}), pairs({(q, 7 * q + 1) for q in range(11)})
+
+    def mapped(block):
+        read.append(len(block))
+        return (block @ turn for turn in turns)
+
+    found = search_all([queries @ turn for turn in turns], mapped, candidates, relevant, excluded, 5)
+    assert read[1:] == [24, 24, 24, 24, 24, 10], "the first are of the relevant pairs"
+    for own, turn in zip(found, turns, strict=True):
+        alone = search(queries @ turn, candidates @ turn, relevant, excluded, 5)
+        np.testing.assert_array_equal(own.candidates, alone.candidates)
+        np.testing.assert_array_equal(own.first_relevant_rank, alone.first_relevant_rank)
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["ascending", "descending"])

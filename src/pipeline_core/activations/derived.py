@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline_core.activations.vectors import Matrix, VectorBlocks, load_embeddings
+from pipeline_core.activations.spilled import Room, space_for
+from pipeline_core.activations.vectors import VectorBlocks, load_embeddings
 from pipeline_core.schema.parquet import table_files
 
 NO_WORDS = "no_words"
@@ -20,7 +21,7 @@ WORDLESS = {"all": 1, "no_image": -1, "no_prompt": 1, "content": -1}
 """Stored masks whose tokens, each with its sign, add up to those without words: the picture's and the template's."""
 
 
-def load_without_words(activations: Path, rep_ids: Mapping[str, str]) -> VectorBlocks:
+def load_without_words(activations: Path, rep_ids: Mapping[str, str], room: Room | None = None) -> VectorBlocks:
     """Work out the mean over all tokens but the user's text, float32; a sample of words alone keeps its template.
 
     With sums over tokens, image = all - no_image and template = no_prompt - content. A sample without either keeps all
@@ -29,21 +30,22 @@ def load_without_words(activations: Path, rep_ids: Mapping[str, str]) -> VectorB
     Args:
         activations: artifact with the embeddings.
         rep_ids: the stored mean by each mask of ``WORDLESS``, of one layer.
+        room: what may be held of each; None: all of it.
 
     Raises:
         StoreError: the artifact has no such representation.
     """
-    stored = {mask: load_embeddings(activations, rep_ids[mask]) for mask in WORDLESS}
+    stored = {mask: load_embeddings(activations, rep_ids[mask], room) for mask in WORDLESS}
     counts = {mask: _token_counts(activations, own) for mask, own in stored.items()}
     whole, left = stored["all"], np.sum([sign * counts[mask] for mask, sign in WORDLESS.items()], axis=0)
-    vectors: Matrix = np.empty((len(whole), whole.width), dtype=np.float32)
-    start = 0
+    vectors, start = space_for((len(whole), whole.width), room), 0
     for blocks in zip(*(own.blocks() for own in stored.values()), strict=True):
         rows = slice(start, start + len(blocks[0]))
         parts = zip(WORDLESS.items(), blocks, strict=True)
         total = sum(sign * counts[mask][rows, None] * block.astype(np.float64) for (mask, sign), block in parts)
         some = left[rows, None] > 0
-        vectors[rows] = np.where(some, total / np.where(some, left[rows, None], 1), blocks[0])
+        means = np.where(some, total / np.where(some, left[rows, None], 1), blocks[0])
+        vectors[rows] = means.astype(np.float32)
         start = rows.stop
     return VectorBlocks(f"{whole.rep_id}, {NO_WORDS}", whole.labels, vectors)
 

@@ -24,6 +24,9 @@ class ActivationsSettings(Section):
         description="Vectors kept: of every layer, pooling and mask; the analysed one, for large pools, which lens "
         "sweep needs more than; or, of data that only train autoencoders, what that needs.",
     )
+    precision: Literal["float32", "float16"] = Field(
+        "float32", description="Numbers of stored embeddings; float16 halves what a large pool takes on the disk."
+    )
     layer: int | None = Field(None, ge=0, description="Analysis layer; null is the last, after the final norm.")
     token_roles: tuple[Role, ...] = Field(
         ("image", "text", "prompt", "template"),

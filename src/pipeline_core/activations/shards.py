@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline_core.activations.plan import Request, Shard
 from pipeline_core.activations.refusals import Refusal
-from pipeline_core.errors import StoreError
+from pipeline_core.errors import ModelError, StoreError
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.limits import LongText
 from pipeline_core.models.samples import ROLES
@@ -126,6 +126,22 @@ def half_scale(largest: float) -> float:
     float16 ends at 65,504, and models that were trained in bfloat16 have states beyond it.
     """
     return float(2.0 ** max(0, np.ceil(np.log2(largest / _HALF_LIMIT)))) if largest > _HALF_LIMIT else 1.0
+
+
+def halved(vectors: npt.NDArray[np.float32], model: str) -> npt.NDArray[np.float16]:
+    """Return vectors in half precision.
+
+    Raises:
+        ModelError: numbers of them are beyond it.
+    """
+    with np.errstate(over="ignore"):
+        found = vectors.astype(np.float16)
+    if not np.isfinite(found).all():
+        raise ModelError(
+            f"embeddings of {model} exceed float16's largest value, {np.finfo(np.float16).max:g}",
+            "set activations.precision=float32",
+        )
+    return found
 
 
 def _write_rows(folder: Path, table: str, rows: list[dict[str, Any]], number: int) -> None:

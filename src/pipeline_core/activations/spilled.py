@@ -9,6 +9,9 @@ from tempfile import TemporaryFile
 import numpy as np
 import numpy.typing as npt
 
+Some = slice | npt.NDArray[np.int64] | tuple[slice, slice]
+"""Rows, or a part of them."""
+
 _SHARE = 4
 """A representation may take this part of a step's memory: two may be open, beside what is made of them."""
 
@@ -20,9 +23,14 @@ class Room:
     memory: int
     folder: Path
 
+    @property
+    def share(self) -> int:
+        """Bytes that one of the few things may take which are held at a time."""
+        return self.memory // _SHARE
+
     def holds(self, shape: tuple[int, int]) -> bool:
         """Say whether vectors [n, d], float32, may be held."""
-        return _SHARE * 4 * shape[0] * shape[1] <= self.memory
+        return 4 * shape[0] * shape[1] <= self.share
 
 
 class SpilledVectors:
@@ -39,15 +47,20 @@ class SpilledVectors:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, some: slice | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def __getitem__(self, some: Some) -> npt.NDArray[np.float32]:
         found = np.array(self._vectors[some])
         self._forget()
         return found
 
-    def __setitem__(self, some: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
+    def __setitem__(self, some: Some, vectors: npt.NDArray[np.float32]) -> None:
         self._vectors[some] = vectors
         self._forget()
 
     def _forget(self) -> None:
         # What was read or written stays in the system's cache, which is free to drop it, and counts as ours no more.
         self._map.madvise(mmap.MADV_DONTNEED)
+
+
+def space_for(shape: tuple[int, int], room: Room | None) -> npt.NDArray[np.float32] | SpilledVectors:
+    """Return space for vectors [n, d]: in memory where there is room, without ``room`` always; else on the disk."""
+    return np.empty(shape, dtype=np.float32) if room is None or room.holds(shape) else SpilledVectors(shape, room)

@@ -55,7 +55,8 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
         shard = min(subject.placement.shard_size, load.requests)
         states = load.kept * load.tokens
         in_shard = min(ROW_GROUP, round(states * shard / max(load.requests, 1)))
-        return 4 * n * load.requests * load.width + stored_halves(states * load.width, in_shard * load.width)
+        size = 2 if settings.precision == "float16" else 4
+        return size * n * load.requests * load.width + stored_halves(states * load.width, in_shard * load.width)
 
     def partitions(self, work: Work[ModelSubject]) -> "Sequence[Shard]":
         """Return the shards: a pure function of data set and placement."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline_core.activations.spilled import Room, SpilledVectors
+from pipeline_core.activations.spilled import Room, SpilledVectors, space_for
 from pipeline_core.errors import StoreError
 from pipeline_core.schema.parquet import read_table, table_files
 
@@ -151,10 +151,7 @@ def load_embeddings(activations: Path, rep_id: str | None = None, room: Room | N
     ordered = labels.with_row_index("place").sort("sample_id", "prompt_id")
     rows = np.empty(len(labels), dtype=np.int64)
     rows[ordered["place"].to_numpy()] = np.arange(len(rows))
-    shape = len(rows), embedding_width(activations)
-    vectors: Matrix | SpilledVectors
-    vectors = np.empty(shape, dtype=np.float32) if room is None or room.holds(shape) else SpilledVectors(shape, room)
-    start = 0
+    vectors, start = space_for((len(rows), embedding_width(activations)), room), 0
     for file in files:
         table = pq.read_table(file, columns=["vector"], filters=own)
         places, start = rows[start : start + table.num_rows], start + table.num_rows

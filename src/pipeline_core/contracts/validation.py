@@ -19,7 +19,7 @@ from pipeline_core.contracts.judge import SHOWN, Judge
 from pipeline_core.contracts.suites import Contract, Expectation, Meta, Violation, load_contract, scalar_columns
 from pipeline_core.errors import ContractError, StoreError
 from pipeline_core.schema import TABLES, tables_of
-from pipeline_core.schema.parquet import table_files
+from pipeline_core.schema.parquet import stored_schema, table_files
 
 _WRITE = "write the table with pipeline_core.schema.parquet.write_table"
 
@@ -100,12 +100,13 @@ def _files(folder: Path, contract: Contract) -> list[Path]:
 
 
 def _check_structure(contract: Contract, files: Sequence[Path]) -> ContractResult:
-    expected = {field.name: field.type for field in TABLES[contract.table].arrow}
     for file in files:
         try:
-            found = {field.name: field.type for field in pq.read_schema(file)}
+            stored = pq.read_schema(file)
         except (pa.ArrowInvalid, OSError) as error:
             raise _unreadable(contract, error) from None
+        schemas = stored, stored_schema(contract.table, stored)
+        found, expected = ({field.name: field.type for field in schema} for schema in schemas)
         wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
         if wrong:
             name = wrong[0]

@@ -25,8 +25,9 @@ from pipeline_core.memory import available_memory
 from pipeline_core.retrieval.adaptations.realign import RealignSettings, realign
 from pipeline_core.retrieval.maps import unit
 from pipeline_core.retrieval.randomness import generator
-from pipeline_core.retrieval.search import TILE, Pairs, search
+from pipeline_core.retrieval.search import Pairs, search
 from pipeline_core.retrieval.spectrum import decomposed, moments
+from pipeline_core.retrieval.tiles import InMemory
 from pipeline_core.schema.parquet import write_table
 
 log = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ def _costs(
 def best_of_product(queries: Matrix, candidates: Matrix, depth: int) -> torch.Tensor:
     """Return the rows [q, depth] of the candidates with the largest inner products, however ties fall."""
     rows, columns = torch.from_numpy(queries), torch.from_numpy(candidates).T
-    blocks = torch.split(rows, max(1, TILE // len(candidates)))
+    blocks = torch.split(rows, max(1, InMemory.size // len(candidates)))
     return torch.cat([torch.topk(block @ columns, min(depth, len(candidates)), dim=1).indices for block in blocks])
 
 

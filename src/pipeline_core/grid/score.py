@@ -36,7 +36,7 @@ def score_grid(bench: Bench, settings: GridSettings) -> None:
             bench,
             systems.all,
             tuple(compared(systems, table, bench.adaptations)),
-            derived={NO_WORDS: partial(load_without_words, bench.activations, systems.means)},
+            derived={NO_WORDS: partial(load_without_words, bench.activations, systems.means, bench.room)},
             listed=fitted | {system_id(bench.model, system) for system in systems.combined},
             saved=fitted,
         )

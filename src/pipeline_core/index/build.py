@@ -1,15 +1,20 @@
 """The index: every item that can be an answer, raw and ReAligned, in LanceDB; measured against exact search."""
 
 import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lancedb
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from lancedb.index import HnswSq, IvfFlat
 
-from pipeline_core.activations.vectors import Matrix, load_embeddings
+from pipeline_core.activations.spilled import Room
+from pipeline_core.activations.vectors import Matrix, Rows, Selection, Vectors, load_embeddings
 from pipeline_core.dataset.pools import searched
 from pipeline_core.errors import DataError
 from pipeline_core.index.items import Items, asked_groups, find_items, support_queries
@@ -17,9 +22,9 @@ from pipeline_core.index.measure import measure_recall
 from pipeline_core.index.search import DATABASE, QUERY_SIDE
 from pipeline_core.index.settings import LEAST_INDEXED, IndexSettings
 from pipeline_core.retrieval.adaptations.realign import RealignSettings, realign
-from pipeline_core.retrieval.maps import Identity, Map, save_maps, unit
+from pipeline_core.retrieval.maps import Identity, Map, Mapped, save_maps
 from pipeline_core.retrieval.settings import ScoringSettings
-from pipeline_core.retrieval.spectrum import spectrum
+from pipeline_core.retrieval.spectrum import BLOCK, spectrum
 from pipeline_core.schema.parquet import read_table, write_table
 
 
@@ -31,6 +36,7 @@ def build_index(
     scoring: ScoringSettings,
     paper: RealignSettings,
     folder: Path,
+    room: Room | None = None,
 ) -> None:
     """Write the database ``lance``, the queries' side of ReAlign, and the table ``index_recall``.
 
@@ -46,6 +52,7 @@ def build_index(
         scoring: cut-offs.
         paper: ReAlign's parameters.
         folder: where to write; what an interrupted build left of the database is replaced.
+        room: what may be held of vectors; None: all of them. What LanceDB takes to build its index is beside it.
 
     Raises:
         DataError: a modality has fewer than two items, or one query alone in the support split; or no task has queries
@@ -53,7 +60,7 @@ def build_index(
     """
     names = ("samples", "tasks", "candidates", "queries", "pairs")
     samples, tasks, candidates, queries, pairs = (read_table(dataset, name) for name in names)
-    embeddings = load_embeddings(activations, rep_id)
+    embeddings = load_embeddings(activations, rep_id, room)
     items = find_items(embeddings, samples, searched(tasks, candidates, samples), pairs)
     tasks = tasks.filter(pl.col("control") == "none").sort("task_id")
     sides: dict[str, Map] = {
@@ -63,8 +70,8 @@ def build_index(
     save_maps(folder / QUERY_SIDE, sides)
     shutil.rmtree(folder / DATABASE, ignore_errors=True)
     database = lancedb.connect(str(folder / DATABASE))
-    variants: dict[str, tuple[Matrix, dict[str, Map]]] = {
-        "raw": (unit(items.vectors), dict.fromkeys(asked_groups(embeddings, tasks), Identity())),
+    variants: dict[str, tuple[Vectors, dict[str, Map]]] = {
+        "raw": (Mapped(items.vectors, Identity()), dict.fromkeys(asked_groups(embeddings, tasks), Identity())),
         "realign": (_realigned(items, paper), sides),
     }
     tested = embeddings.embedded(queries.filter(pl.col("split") == "test")).sort("task_id", "query_id")
@@ -82,20 +89,50 @@ def build_index(
     write_table(folder, "index_recall", pl.DataFrame(rows))
 
 
-def _realigned(items: Items, paper: RealignSettings) -> Matrix:
-    stored = np.zeros_like(items.vectors)
-    for rows in items.groups().values():
-        candidates = items.vectors[rows]
-        stored[rows] = realign(spectrum(candidates), paper.beta, paper.eps).apply(candidates)
-    return stored
+@dataclass(frozen=True)
+class _Grouped:
+    """Vectors [n, d] of which each is under the map of its group [n]; maps are applied to what is asked for."""
+
+    vectors: Selection
+    groups: Rows
+    maps: Sequence[Map]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, some: slice | Rows) -> Matrix:
+        vectors, groups = self.vectors[some], self.groups[some]
+        mapped = np.zeros_like(vectors)
+        for group in np.unique(groups):
+            own = groups == group
+            mapped[own] = self.maps[group].apply(vectors[own])
+        return mapped
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return self[:].astype(dtype or np.float32, copy=False)
+
+
+def _realigned(items: Items, paper: RealignSettings) -> _Grouped:
+    numbers, maps = np.empty(len(items.vectors), dtype=np.int64), []
+    for number, rows in enumerate(items.groups().values()):
+        numbers[rows] = number
+        candidates = Selection(items.vectors.vectors, items.vectors.rows[rows])
+        maps.append(realign(spectrum(candidates), paper.beta, paper.eps))
+    return _Grouped(items.vectors, numbers, maps)
 
 
 def _store(
-    database: lancedb.DBConnection, variant: str, frame: pl.DataFrame, stored: Matrix, settings: IndexSettings
+    database: lancedb.DBConnection, variant: str, frame: pl.DataFrame, stored: Vectors, settings: IndexSettings
 ) -> tuple[lancedb.table.Table, str]:
-    # One batched write: many small appends leave many small files.
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(stored.ravel()), stored.shape[1])
-    table = database.create_table(variant, frame.to_arrow().append_column("vector", vectors))
+    def batches() -> Iterator[pa.RecordBatch]:
+        for start in range(0, len(stored), BLOCK):
+            block = stored[start : start + BLOCK]
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(block.ravel()), block.shape[1])
+            yield from frame[start : start + BLOCK].to_arrow().append_column("vector", vectors).to_batches()
+
+    first = next(batches())
+    # One write: many small appends leave many small files.
+    table = database.create_table(variant, batches(), schema=first.schema)
     kind = "exact"
     if frame.height >= LEAST_INDEXED:
         kind = settings.kind

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, VectorBlocks
+from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, Selection, VectorBlocks
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Items:
     """Items of the index: row n of ``frame`` (the columns of COLUMNS) has the raw vector n of ``vectors`` [n, d]."""
 
     frame: pl.DataFrame
-    vectors: Matrix
+    vectors: Selection
 
     def groups(self) -> dict[str, npt.NDArray[np.int64]]:
         """Return the rows of each (modality, prompt), by the group's name: the candidate sets of ReAlign."""
@@ -66,7 +66,7 @@ def find_items(embeddings: VectorBlocks, samples: pl.DataFrame, asked: pl.DataFr
         .with_columns(text=pl.coalesce("text", "caption"))
         .sort("sample_id", "prompt_id")
     )
-    return Items(frame.select(COLUMNS), embeddings.take(frame["row"].to_numpy()))
+    return Items(frame.select(COLUMNS), Selection(embeddings, frame["row"].to_numpy()))
 
 
 def asked_groups(embeddings: VectorBlocks, tasks: pl.DataFrame) -> set[str]:

@@ -1,17 +1,22 @@
 """The index against exact search: which share of the true first k it returns, and how fast."""
 
 import time
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 import lancedb
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from pipeline_core.activations.vectors import Matrix, VectorBlocks
+from pipeline_core.activations.vectors import Matrix, Rows, VectorBlocks, Vectors
 from pipeline_core.index.items import Items, group_of
 from pipeline_core.index.search import nearest
 from pipeline_core.retrieval.maps import Map
+from pipeline_core.retrieval.search import Pairs, search
+
+_NO_PAIRS: Pairs = np.empty((0, 2), dtype=np.int64)
 
 _ROUNDING = 1e-6
 """Cosines closer than this are equal: the index sums in another order."""
@@ -20,7 +25,7 @@ _ROUNDING = 1e-6
 def measure_recall(
     table: lancedb.table.Table,
     items: Items,
-    stored: Matrix,
+    stored: Vectors,
     sides: dict[str, Map],
     embeddings: VectorBlocks,
     queries: pl.DataFrame,
@@ -33,7 +38,7 @@ def measure_recall(
     Args:
         table: one variant of the index.
         items: its items.
-        stored: their vectors [n, d] at unit norm, as stored.
+        stored: their vectors [n, d] at unit norm, as stored; made when they are asked for.
         sides: the queries' map by group; a task whose group has none is left out.
         embeddings: where queries are looked up.
         queries: those of the split test that were embedded, in their order.
@@ -58,28 +63,34 @@ def measure_recall(
 
 
 def _task_rows(
-    table: lancedb.table.Table, items: Items, stored: Matrix, task: dict[str, Any], vectors: Matrix, ks: tuple[int, ...]
+    table: lancedb.table.Table,
+    items: Items,
+    stored: Vectors,
+    task: dict[str, Any],
+    vectors: Matrix,
+    ks: tuple[int, ...],
 ) -> list[dict[str, Any]]:
-    answers = items.frame["modality"] == task["candidate_modality"]
-    members = np.flatnonzero(answers.to_numpy())
-    if not len(members):
+    key = ["sample_id", "prompt_id"]
+    answers = items.frame.with_row_index("row").filter(modality=task["candidate_modality"]).select("row", *key)
+    if answers.is_empty():
         return []
-    keys = np.array(["\0".join(pair) for pair in items.frame.select("sample_id", "prompt_id").iter_rows()])[members]
-    scores = vectors @ stored[members].T
     condition = f"modality = '{task['candidate_modality']}'"
-    depth = min(max(ks), len(members))
-    shares = dict.fromkeys(ks, 0.0)
+    depth = min(max(ks), answers.height)
     started = time.perf_counter()
     found = [nearest(table, vector, condition, depth) for vector in vectors]
     seconds = time.perf_counter() - started
-    for row, hits in zip(scores, found, strict=True):
-        place = dict(zip(keys.tolist(), row.tolist(), strict=True))
-        returned = ["\0".join(pair) for pair in hits.select("sample_id", "prompt_id").iter_rows()]
-        for k in ks:
-            cut = min(k, len(members))
-            # An item as good as the k-th is a right answer, whichever of the equals the exact search would list.
-            least = np.partition(row, -cut)[-cut] - _ROUNDING
-            shares[k] += sum(place[key] >= least for key in returned[:k]) / cut
+    best = search(vectors, _Some(stored, answers["row"].to_numpy()), _NO_PAIRS, _NO_PAIRS, depth).scores
+    lengths = np.array([hits.height for hits in found])
+    query = np.repeat(np.arange(len(vectors)), lengths)
+    place = np.arange(len(query)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    rows = pl.concat(found).join(answers, on=key, how="left", maintain_order="left")["row"].to_numpy()
+    scores = (vectors[query] * stored[rows.astype(np.int64)]).sum(axis=1)
+    shares = {}
+    for k in ks:
+        cut = min(k, answers.height)
+        # An item as good as the k-th is a right answer, whichever of the equals the exact search would list.
+        right = (place < k) & (scores >= best[query, cut - 1] - _ROUNDING)
+        shares[k] = sum((np.bincount(query[right], minlength=len(vectors)) / cut).tolist())
     return [
         {
             "task_id": task["task_id"],
@@ -90,3 +101,20 @@ def _task_rows(
         }
         for k in ks
     ]
+
+
+@dataclass(frozen=True)
+class _Some:
+    """Some of vectors that are made when they are asked for."""
+
+    vectors: Vectors
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, some: slice | Rows) -> Matrix:
+        return self.vectors[self.rows[some]]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return self[:].astype(dtype or np.float32, copy=False)

@@ -24,6 +24,7 @@ class Index(ModelStage):
     def build(self, work: Work[ModelSubject]) -> None:
         """Write the database, the queries' side of ReAlign, and the index's recall."""
         from pipeline_core.activations.analysed import analysed
+        from pipeline_core.activations.spilled import Room
         from pipeline_core.index.build import build_index
 
         activations = work.input("activations")
@@ -35,6 +36,7 @@ class Index(ModelStage):
             work.settings(ScoringSettings),
             work.settings(RealignSettings),
             work.folder,
+            Room(work.subject.placement.memory_bytes, work.folder),
         )
 
 

@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline_core.activations.vectors import Matrix
-from pipeline_core.retrieval.adaptations import Singles, System
-from pipeline_core.retrieval.fitting import SIDES, TaskVectors
+from pipeline_core.retrieval.adaptations import Adapted, Singles, System
+from pipeline_core.retrieval.fitting import TaskVectors
 from pipeline_core.retrieval.judgements import Pool
-from pipeline_core.retrieval.maps import Mapped, Projection
+from pipeline_core.retrieval.maps import Projection
 from pipeline_core.retrieval.scoring import Scored, effect_rows
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.systems import system_id
@@ -25,6 +24,7 @@ def removal_effects(
     scored: Scored,
     k: int,
     settings: ScoringSettings,
+    device: str,
 ) -> pl.DataFrame:
     """Return the rows of ``removal_effects``, but for q, of one task.
 
@@ -37,14 +37,17 @@ def removal_effects(
         scored: how the systems scored on the task's pool.
         k: cut-off of the hit rate, the task's primary one.
         settings: numbers of resamples and permutations, seed.
+        device: where scores are made.
     """
     kept = [system for system in removals if system_id(model, system) in scored.scores]
     sets = [(_columns(model, system), _hits(scored, model, system, k)) for system in kept]
-    alone = [
-        (_columns(model, of.system, feature_id), _hits_without(basis, vectors, scored.pool, k))
+    removed = [
+        (_columns(model, of.system, feature_id), Projection(basis))
         for of in singles
         for feature_id, basis in of.bases.items()
     ]
+    without = _hits_without([removal for _, removal in removed], vectors, scored.pool, k, device) if removed else []
+    alone = [(columns, own) for (columns, _), own in zip(removed, without, strict=True)]
     named, hits = zip(*sets, *alone, strict=True)
     return effect_rows(scored.pool, k, named, np.stack(hits) - _hits(scored, model, raw, k), settings)
 
@@ -63,9 +66,10 @@ def _hits(scored: Scored, model: str, system: System, k: int) -> npt.NDArray[np.
     return scored.scores[system_id(model, system)]["hit_rate", k]
 
 
-def _hits_without(basis: Matrix, vectors: TaskVectors, pool: Pool, k: int) -> npt.NDArray[np.float64]:
-    """Hit at k (1 or 0) of each judged query once a subspace is removed from both sides."""
-    removal = Projection(basis)
-    queries, candidates = (Mapped(vectors.of(pool.split, side), removal) for side in SIDES)
-    ranks = pool.search(np.asarray(queries), candidates, depth=1).first_relevant_rank
-    return (ranks[pool.judged] <= k).astype(np.float64)
+def _hits_without(
+    removals: Sequence[Projection], vectors: TaskVectors, pool: Pool, k: int, device: str
+) -> list[npt.NDArray[np.float64]]:
+    """Hit at k (1 or 0) of each judged query once each subspace is removed from both sides."""
+    sides = Adapted.by(((removal, removal) for removal in removals), np.asarray(vectors.of(pool.split, "queries")))
+    found = pool.search(sides.queries, sides.candidates, vectors.of(pool.split, "candidates"), 1, device)
+    return [(result.first_relevant_rank[pool.judged] <= k).astype(np.float64) for result in found]

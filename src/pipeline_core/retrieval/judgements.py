@@ -1,6 +1,6 @@
 """A retrieval problem: the queries, candidates, judgements and exclusions of one task in one split, as row numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +10,11 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.activations.limits import Limits
+from pipeline_core.activations.spilled import SpilledVectors
 from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.dataset.pools import CANDIDATE_PROMPT
 from pipeline_core.errors import DataError
-from pipeline_core.retrieval.search import NEVER, Pairs, SearchResult, rank, search
+from pipeline_core.retrieval.search import NEVER, Pairs, SearchResult, rank, search_all
 from pipeline_core.schema.parquet import read_table, scan_table
 
 Rows = npt.NDArray[np.int64]
@@ -113,18 +114,33 @@ class Pool:
         _, numbers = np.unique([self.groups[row] for row in self.judged], return_inverse=True)
         return numbers.astype(np.int64)
 
-    def search(self, queries: Matrix, candidates: Vectors, depth: int) -> SearchResult:
-        """Rank the pool for each query, by the vectors of what is embedded of both; see ``search.search``."""
-        return self._ranked(lambda relevant, excluded: search(queries, candidates, relevant, excluded, depth))
+    def search(
+        self,
+        queries: Sequence[Matrix],
+        mapped: Callable[[Matrix], Iterable[Matrix]],
+        candidates: Vectors,
+        depth: int,
+        device: str = "cpu",
+    ) -> list[SearchResult]:
+        """Rank the pool by several systems, by the vectors of what is embedded of both; see ``search.search_all``."""
+        return self._ranked(
+            lambda relevant, excluded: search_all(queries, mapped, candidates, relevant, excluded, depth, device)
+        )
 
-    def rank(self, scores: Matrix, depth: int) -> SearchResult:
+    def rank(self, scores: Matrix | SpilledVectors, depth: int) -> SearchResult:
         """Rank the pool for each query, by the scores of what is embedded of both; see ``search.rank``."""
-        return self._ranked(lambda relevant, excluded: rank(scores, relevant, excluded, depth))
+        (result,) = self._ranked(lambda relevant, excluded: [rank(scores, relevant, excluded, depth)])
+        return result
 
-    def _ranked(self, ranked: Callable[[Pairs, Pairs], SearchResult]) -> SearchResult:
+    def _ranked(self, ranked: Callable[[Pairs, Pairs], list[SearchResult]]) -> list[SearchResult]:
         if not (len(self.lost_queries) or len(self.lost_candidates)):
             return ranked(self.relevant, self.excluded)
-        result = ranked(*(self._renumbered(pairs) for pairs in (self.relevant, self.excluded)))
+        return [
+            self._of_all(own) for own in ranked(*(self._renumbered(pairs) for pairs in (self.relevant, self.excluded)))
+        ]
+
+    def _of_all(self, result: SearchResult) -> SearchResult:
+        """Return a result of what is embedded as one of all queries and candidates."""
         shape = len(self.query_ids), result.candidates.shape[1]
         found, scores = np.full(shape, -1), np.full(shape, np.nan, dtype=np.float32)
         first = np.zeros(shape[0], dtype=np.int64)

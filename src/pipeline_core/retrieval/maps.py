@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 from pipeline_core.activations.vectors import Matrix, Rows, Selection, Vectors
 from pipeline_core.errors import StoreError
+from pipeline_core.retrieval.parts import by_parts
 from pipeline_core.retrieval.spectrum import BLOCK, Vector64
 
 TINY = np.float32(np.finfo(np.float32).tiny)
@@ -54,6 +55,8 @@ class Mapped:
 
 def by_blocks(vectors: Vectors, width: int, transform: Callable[[Matrix], Matrix]) -> Matrix:
     """Apply a map of rows, [m, d] to [m, width], to vectors [n, d] block by block; float32."""
+    if len(vectors) <= BLOCK:
+        return transform(vectors[:])
     mapped = np.empty((len(vectors), width), dtype=np.float32)
     for start in range(0, len(vectors), BLOCK):
         mapped[start : start + BLOCK] = transform(vectors[start : start + BLOCK])
@@ -66,8 +69,23 @@ def unit(vectors: Matrix | Selection) -> Matrix:
 
 
 def _unit(rows: Matrix) -> Matrix:
+    return each_row(rows, _unit_rows)
+
+
+def _unit_rows(rows: Matrix) -> Matrix:
     norms = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
     return np.asarray(rows / np.maximum(norms, TINY), dtype=np.float32)
+
+
+def each_row(rows: Matrix, transform: Callable[[Matrix], Matrix]) -> Matrix:
+    """Apply a map that takes each row [d] of a block by itself, and keeps its width; float32."""
+    mapped = np.empty(rows.shape, dtype=np.float32)
+
+    def apply(some: slice) -> None:
+        mapped[some] = transform(rows[some])
+
+    by_parts(*rows.shape, apply)
+    return mapped
 
 
 @dataclass(frozen=True)
@@ -87,7 +105,10 @@ class Centring:
 
     def apply(self, vectors: Matrix) -> Matrix:
         """Subtract the mean, normalise."""
-        return by_blocks(vectors, vectors.shape[1], lambda rows: _unit((rows - self.mean).astype(np.float32)))
+        return by_blocks(vectors, vectors.shape[1], lambda rows: each_row(rows, self._centre))
+
+    def _centre(self, rows: Matrix) -> Matrix:
+        return _unit_rows((rows - self.mean).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -119,8 +140,10 @@ class Whitening:
         return by_blocks(vectors, self.matrix.shape[1], self._whiten)
 
     def _whiten(self, rows: Matrix) -> Matrix:
-        centred = ((_unit(rows) if self.unit_input else rows) - self.mean).astype(np.float32)
-        return _unit(centred @ self.matrix)
+        return _unit(each_row(rows, self._centre) @ self.matrix)
+
+    def _centre(self, rows: Matrix) -> Matrix:
+        return ((_unit_rows(rows) if self.unit_input else rows) - self.mean).astype(np.float32)
 
 
 @dataclass(frozen=True)

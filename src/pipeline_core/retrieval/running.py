@@ -1,23 +1,31 @@
 """Systems run on one task: each fitted, applied to both sides of a pool, and searched; kin share what they can."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from pipeline_core.activations.vectors import Matrix, Vectors
-from pipeline_core.retrieval.adaptations import ADAPTATIONS, System
+from pipeline_core.activations.spilled import Room
+from pipeline_core.activations.vectors import Matrix
+from pipeline_core.retrieval.adaptations import ADAPTATIONS, Adapted, System
 from pipeline_core.retrieval.fitting import SIDES, TaskStatistics, TaskVectors, fit
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.maps import save_maps
-from pipeline_core.retrieval.search import SearchResult
+from pipeline_core.retrieval.search import SearchResult, ranking_bytes
 from pipeline_core.retrieval.systems import system_id
 
 
 def run_systems(
-    model: str, systems: Iterable[System], vectors: TaskVectors, pool: Pool, depth: int
+    model: str,
+    systems: Iterable[System],
+    vectors: TaskVectors,
+    pool: Pool,
+    depth: int,
+    room: Room | None = None,
+    device: str = "cpu",
 ) -> dict[str, SearchResult]:
-    """Search one pool by every system that the task has queries to fit on.
+    """Search one pool by every system that the task has queries to fit on, in one pass over its candidates.
 
     Args:
         model: the model, first part of every system id.
@@ -25,6 +33,8 @@ def run_systems(
         vectors: raw vectors of the pool's task.
         pool: the queries, candidates and judgements of one split.
         depth: length of the result lists.
+        room: where what all systems hold takes more than a share of it, there are several passes.
+        device: where scores are made.
 
     Returns:
         The result of each system by its id.
@@ -32,29 +42,53 @@ def run_systems(
     Raises:
         DataError: too few vectors to fit on.
     """
-    return {
-        system_id(model, system): pool.search(queries, candidates, depth)
-        for system, queries, candidates in adapted(systems, vectors, pool.split)
-    }
+    queries, candidates = np.asarray(vectors.of(pool.split, "queries")), vectors.of(pool.split, "candidates")
+    # Its queries, what is found for them, and the matrix of its map.
+    held = queries.nbytes + ranking_bytes(len(queries), depth) + 4 * queries.shape[1] ** 2
+    results: dict[str, SearchResult] = {}
+    for families in _passes(systems, vectors, None if room is None else room.share // held):
+        fitted = [adapted(family, vectors, pool.split, queries) for family in families]
+        found = pool.search(*together(fitted), candidates, depth, device)
+        names = [system_id(model, system) for family in families for system in family]
+        results |= zip(names, found, strict=True)
+    return results
 
 
-def adapted(systems: Iterable[System], vectors: TaskVectors, split: str) -> Iterator[tuple[System, Matrix, Vectors]]:
-    """Yield each system that can be fitted, fitted for a split, with queries [q, r] and candidates [n, r].
-
-    Their inner products are its cosines; neither need be of unit norm. Candidates are read and mapped by blocks, but
-    for kin, which share a copy that is projected once.
+def adapted(family: Sequence[System], vectors: TaskVectors, split: str, queries: Matrix) -> Adapted:
+    """Fit kin for a split of a task, and map its queries [q, d].
 
     Raises:
         DataError: too few vectors to fit on.
     """
-    queries, candidates = np.asarray(vectors.of(split, "queries")), vectors.of(split, "candidates")
+    statistics = TaskStatistics(vectors, family[0], split)
+    return ADAPTATIONS[family[0].adaptation].adapted(family, statistics, queries)
+
+
+def kin(systems: Iterable[System], vectors: TaskVectors) -> list[list[System]]:
+    """Return the systems that can be fitted, those that share what they can together."""
     families: dict[Hashable, list[System]] = {}
     for system in filter(vectors.can_fit, systems):
         key = system.adaptation, ADAPTATIONS[system.adaptation].kin(system)
         families.setdefault(key, []).append(system)
-    for family in families.values():
-        statistics = TaskStatistics(vectors, family[0], split)
-        yield from ADAPTATIONS[family[0].adaptation].adapted(family, statistics, queries, candidates)
+    return list(families.values())
+
+
+def together(parts: Sequence[Adapted]) -> tuple[list[Matrix], Callable[[Matrix], Iterable[Matrix]]]:
+    """Return the queries of all systems, and what maps candidates to those of each."""
+    queries = [own for part in parts for own in part.queries]
+    return queries, lambda block: chain.from_iterable(part.candidates(block) for part in parts)
+
+
+def _passes(systems: Iterable[System], vectors: TaskVectors, most: int | None) -> Iterator[list[list[System]]]:
+    """Yield the families of each pass: of so many systems at most, or one."""
+    now: list[list[System]] = []
+    for family in kin(systems, vectors):
+        if now and most is not None and sum(map(len, now)) + len(family) > most:
+            yield now
+            now = []
+        now.append(family)
+    if now:
+        yield now
 
 
 def save_fitted(folder: Path, systems: Iterable[System], vectors: TaskVectors) -> None:

@@ -18,6 +18,9 @@ from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.significance import bootstrap_intervals, corrected, permutation_p
 from pipeline_core.schema import TABLES
 
+SCORES_HELD = 1 << 24
+"""Scores whose intervals are worked out at a time."""
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -65,12 +68,14 @@ def answered_share(pool: Pool, settings: ScoringSettings) -> float:
 
 def metric_rows(scored: Scored, settings: ScoringSettings) -> pl.DataFrame:
     """Return rows of ``retrieval_metrics``."""
-    pool = scored.pool
+    pool, share = scored.pool, answered_share(scored.pool, settings)
     chance = chance_scores(pool, scored.ks)
     names = [(system_id, metric, k) for system_id, scores in scored.scores.items() for metric, k in scores]
-    values = np.stack([scored.scores[system_id][metric, k] for system_id, metric, k in names])
-    low, high = bootstrap_intervals(values, pool.judged_groups, settings.bootstrap, _draws("bootstrap", pool, settings))
-    share = answered_share(pool, settings)
+    at_once = max(1, SCORES_HELD // len(pool.judged))
+    values, low, high = np.concatenate(
+        [_intervals(scored, names[start : start + at_once], settings) for start in range(0, len(names), at_once)],
+        axis=1,
+    )
     return pl.DataFrame(
         {
             "system_id": [name[0] for name in names],
@@ -78,15 +83,25 @@ def metric_rows(scored: Scored, settings: ScoringSettings) -> pl.DataFrame:
             "split": pool.split,
             "metric": [name[1] for name in names],
             "k": [name[2] for name in names],
-            "value": values.mean(axis=1) * share,
+            "value": values * share,
             "low": low * share,
             "high": high * share,
-            "n_queries": round(values.shape[1] / share),
+            "n_queries": round(len(pool.judged) / share),
             "n_groups": len(np.unique(pool.judged_groups)),
             "n_candidates": len(pool.candidate_ids),
             "chance": [chance[name[1], name[2]] * share for name in names],
         }
     )
+
+
+def _intervals(
+    scored: Scored, names: Sequence[tuple[str, str, int]], settings: ScoringSettings
+) -> npt.NDArray[np.float64]:
+    """Return means and both ends of their intervals [3, names]; the draws are the same for whichever names."""
+    pool = scored.pool
+    values = np.stack([scored.scores[system_id][metric, k] for system_id, metric, k in names])
+    draws = _draws("bootstrap", pool, settings)
+    return np.stack([values.mean(axis=1), *bootstrap_intervals(values, pool.judged_groups, settings.bootstrap, draws)])
 
 
 def rank_rows(scored: Scored) -> pl.DataFrame:

@@ -4,45 +4,45 @@ Of a block's scores only those above a query's worst kept one are looked at agai
 candidate is a count: nothing is sorted but what is listed, and the scores of one tile are held at a time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from pipeline_core.activations.spilled import SpilledVectors
 from pipeline_core.activations.vectors import Matrix, Vectors
+from pipeline_core.retrieval.tiles import Scores, Tiles, tiles_on
 
 Pairs = npt.NDArray[np.int64]
 """Rows (query, candidate) [m, 2], ascending."""
 
-Scores = npt.NDArray[np.float32]
 Keys = npt.NDArray[np.int64]
-"""What orders as (score, then lower candidate first): the float's ordered bits above the candidate's."""
+"""What orders as ranks do, (score descending, candidate ascending): the float's bits above the candidate's."""
 
-Fill = Callable[[slice, Scores], object]
-"""Writes the scores of some queries and a block of candidates into an array [m, width]."""
+Fill = Callable[[slice, Tensor], object]
+"""Writes the scores of some queries and a block of candidates into a tile [m, width]."""
 
 BLOCK = 8192
 """Candidates scored at a time."""
-
-TILE = 1 << 23
-"""Scores held at a time."""
 
 NEVER = int(np.iinfo(np.int64).max)
 """Rank of the first relevant candidate where no list can hold one."""
 
 _LAST = 0xFFFFFFFF
-_EMPTY = int(np.iinfo(np.int64).min)
+_EMPTY = int(np.iinfo(np.int64).max)
 _ROOM = 256
-"""Places of a query for candidates that have not been held against its best yet; at least as many as are listed."""
+"""Places of a query for candidates that have not been held against its best yet, but at least two for each listed."""
 
 _PAIRS = 256
 
-_CHUNK = 1 << 20
-"""Scores looked through at a time: in a processor's own cache."""
+_EVERY = 8
+"""One score of so many is looked at to guess how good the best are."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class SearchResult:
     first_relevant_rank: npt.NDArray[np.int64]
 
 
-def search(queries: Matrix, candidates: Vectors, relevant: Pairs, excluded: Pairs, depth: int) -> SearchResult:
+def search(
+    queries: Matrix, candidates: Vectors, relevant: Pairs, excluded: Pairs, depth: int, device: str = "cpu"
+) -> SearchResult:
     """Rank all candidates for each query.
 
     Args:
@@ -69,37 +71,85 @@ def search(queries: Matrix, candidates: Vectors, relevant: Pairs, excluded: Pair
         relevant: pairs judged relevant.
         excluded: pairs taken out before ranking.
         depth: length of the lists returned, cut to n.
+        device: where scores are made and looked through.
     """
-    n = len(candidates)
-    known = pair_scores(queries, candidates, relevant) if n > BLOCK else None
-    ranking = Ranking((len(queries), n), relevant, excluded, depth, known)
+    (result,) = search_all([queries], lambda block: (block,), candidates, relevant, excluded, depth, device)
+    return result
+
+
+def search_all(
+    queries: Sequence[Matrix],
+    mapped: Callable[[Matrix], Iterable[Matrix]],
+    candidates: Vectors,
+    relevant: Pairs,
+    excluded: Pairs,
+    depth: int,
+    device: str = "cpu",
+) -> list[SearchResult]:
+    """Rank all candidates by several systems in one pass over them.
+
+    Args:
+        queries: those of each system [q, r].
+        mapped: maps candidates [m, d] to those of each system [m, r], in turn.
+        candidates: [n, d], as stored.
+        relevant: as in ``search``, and so are the rest.
+        excluded: of all systems.
+        depth: of each list.
+        device: where scores are made.
+    """
+    n, tiles = len(candidates), tiles_on(device)
+    asked = [_tensor(own, tiles) for own in queries]
+    known = _pair_scores(asked, candidates, mapped, relevant, tiles) if n > BLOCK else [None] * len(asked)
+    rankings = [
+        Ranking((len(own), n), relevant, excluded, depth, tiles, scores)
+        for own, scores in zip(asked, known, strict=True)
+    ]
     for start in range(0, n, BLOCK):
         block = candidates[start : start + BLOCK]
-        ranking.add(start, len(block), products(queries, block))
-    return ranking.result()
+        for ranking, rows, own in zip(rankings, asked, mapped(block), strict=True):
+            ranking.add(start, len(block), _products(rows, _tensor(own, tiles)))
+    return [ranking.result() for ranking in rankings]
 
 
-def rank(scores: Scores, relevant: Pairs, excluded: Pairs, depth: int) -> SearchResult:
+def ranking_bytes(queries: int, depth: int) -> int:
+    """Return about how many bytes the lists of a search under way take."""
+    return 8 * queries * (depth + max(_ROOM, 2 * depth))
+
+
+def rank(scores: Scores | SpilledVectors, relevant: Pairs, excluded: Pairs, depth: int) -> SearchResult:
     """Rank all candidates for each query by given scores [q, n], float32; the rest is as in ``search``."""
-    ranking = Ranking((len(scores), scores.shape[1]), relevant, excluded, depth)
-    ranking.add(0, scores.shape[1], lambda rows, tile: np.copyto(tile, scores[rows]))
+    n, width = scores.shape
+    ranking = Ranking((n, width), relevant, excluded, depth, tiles_on("cpu"))
+    ranking.add(0, width, lambda rows, tile: tile.copy_(torch.from_numpy(scores[rows])))
     return ranking.result()
 
 
-def products(queries: Matrix, candidates: Matrix) -> Fill:
+def _products(queries: Tensor, candidates: Tensor) -> Fill:
     """Return what fills in the inner products of some queries and a block of candidates."""
-    rows, columns = (torch.from_numpy(np.ascontiguousarray(vectors)) for vectors in (queries, candidates))
-    return lambda some, tile: torch.mm(rows[some], columns.T, out=torch.from_numpy(tile))
+    return lambda some, tile: torch.mm(queries[some], candidates.T, out=tile)
 
 
-def pair_scores(queries: Matrix, candidates: Vectors, pairs: Pairs) -> Scores:
-    """Return the inner products of pairs [m], summed as those of a block are: by products of one size."""
-    scores, tile = np.empty(len(pairs), dtype=np.float32), np.empty((_PAIRS, _PAIRS), dtype=np.float32)
+def _pair_scores(
+    queries: Sequence[Tensor],
+    candidates: Vectors,
+    mapped: Callable[[Matrix], Iterable[Matrix]],
+    pairs: Pairs,
+    tiles: Tiles,
+) -> list[Scores]:
+    """Return each system's inner products of pairs [m], summed as those of a block are: by products of one size."""
+    scores = [np.empty(len(pairs), dtype=np.float32) for _ in queries]
+    tile = torch.empty((_PAIRS, _PAIRS), device=tiles.device)
     for start in range(0, len(pairs), _PAIRS):
         some = np.resize(pairs[start : start + _PAIRS], (_PAIRS, 2))
-        products(queries[some[:, 0]], candidates[some[:, 1]])(slice(None), tile)
-        scores[start : start + _PAIRS] = np.diagonal(tile)[: len(pairs) - start]
+        asked = torch.from_numpy(some[:, 0])
+        for rows, own, found in zip(queries, mapped(candidates[some[:, 1]]), scores, strict=True):
+            _products(rows[asked], _tensor(own, tiles))(slice(None), tile)
+            found[start : start + _PAIRS] = tile.diagonal().cpu().numpy()[: len(pairs) - start]
     return scores
+
+
+def _tensor(vectors: Matrix, tiles: Tiles) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(vectors)).to(tiles.device)
 
 
 class Ranking:
@@ -110,18 +160,23 @@ class Ranking:
     """
 
     def __init__(
-        self, shape: tuple[int, int], relevant: Pairs, excluded: Pairs, depth: int, known: Scores | None = None
+        self,
+        shape: tuple[int, int],
+        relevant: Pairs,
+        excluded: Pairs,
+        depth: int,
+        tiles: Tiles,
+        known: Scores | None = None,
     ) -> None:
         """Start for as many queries and candidates as ``shape`` tells; the rest is as in ``search``."""
-        self._shape, self._depth, self._known = shape, min(depth, shape[1]), known
-        self._room = max(_ROOM, self._depth)
-        # A query's candidates that wait to be held against its best, then its best.
-        self._keys: Keys = np.full((shape[0], self._room + self._depth), _EMPTY)
-        self._waiting = np.zeros(shape[0], dtype=np.int64)
+        self._shape, self._depth, self._known, self._tiles = shape, min(depth, shape[1]), known, tiles
+        # A query's best, then its candidates that have not been held against them yet.
+        self._keys: Keys = np.full((shape[0], ranking_bytes(1, self._depth) // 8), _EMPTY)
+        self._used = np.zeros(shape[0], dtype=np.int64)
         self._worst: Scores = np.full(shape[0], -np.inf, dtype=np.float32)
         self._above = np.zeros(shape[0], dtype=np.int64)
         self._best = np.full(shape[0], _EMPTY)
-        self._space = np.empty(0, dtype=np.float32)
+        self._space = torch.empty(0, device=tiles.device)
         barred = np.isin(_numbers(relevant, shape), _numbers(excluded, shape))
         self._relevant, self._excluded = _ByBlock(relevant), _ByBlock(excluded)
         self._counted = ~barred
@@ -130,31 +185,31 @@ class Ranking:
 
     def add(self, start: int, width: int, fill: Fill) -> None:
         """Rank candidates ``start`` to ``start + width`` too, by the scores filled in; they come in ascending order."""
-        step = min(max(1, TILE // width), self._shape[0])
-        if self._space.size < step * width:
+        step = min(max(1, self._tiles.size // width), self._shape[0])
+        if self._space.numel() < step * width:
             # Kept from block to block: to be given new memory each time costs as much as to look through it.
-            self._space = np.empty(step * width, dtype=np.float32)
+            self._space = torch.empty(step * width, device=self._tiles.device)
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            self._add(start, width, step, fill, threads)
+            for first in range(0, self._shape[0], step):
+                rows = slice(first, min(first + step, self._shape[0]))
+                tile = self._space[: (rows.stop - first) * width].view(-1, width)
+                fill(rows, tile)
+                self._mark(start, rows, tile)
+                share = max(1, self._tiles.part // width)
+                parts = [slice(at, min(at + share, rows.stop)) for at in range(first, rows.stop, share)]
+                tiles = [tile[part.start - first : part.stop - first] for part in parts]
+                list((threads.map if len(parts) > 1 else map)(partial(self._look, start), parts, tiles))
 
-    def _add(self, start: int, width: int, step: int, fill: Fill, threads: ThreadPoolExecutor) -> None:
-        for first in range(0, self._shape[0], step):
-            rows = slice(first, min(first + step, self._shape[0]))
-            tile = self._space[: (rows.stop - first) * width].reshape(-1, width)
-            fill(rows, tile)
-            number, (query, candidate) = self._relevant.within(rows, start, width)
-            if self._known is None:
-                self._learn(
-                    np.stack([query, candidate], axis=1), tile[query - first, candidate - start], self._counted[number]
-                )
-            else:
-                tile[query - first, candidate - start] = self._known[number]
-            _, (query, candidate) = self._excluded.within(rows, start, width)
-            tile[query - first, candidate - start] = -np.inf
-            share = max(1, _CHUNK // width)
-            parts = [slice(at, min(at + share, rows.stop)) for at in range(first, rows.stop, share)]
-            tiles = [tile[part.start - first : part.stop - first] for part in parts]
-            list(threads.map(partial(self._look, start), parts, tiles))
+    def _mark(self, start: int, rows: slice, tile: Tensor) -> None:
+        """Learn or write in the scores of relevant pairs, and bar those that are excluded."""
+        number, (query, candidate) = self._relevant.within(rows, start, tile.shape[1])
+        places = torch.from_numpy(query - rows.start), torch.from_numpy(candidate - start)
+        if self._known is None:
+            self._learn(np.stack([query, candidate], axis=1), tile[places].cpu().numpy(), self._counted[number])
+        else:
+            tile[places] = torch.from_numpy(self._known[number]).to(tile.device)
+        _, (query, candidate) = self._excluded.within(rows, start, tile.shape[1])
+        tile[torch.from_numpy(query - rows.start), torch.from_numpy(candidate - start)] = -torch.inf
 
     def result(self) -> SearchResult:
         """Return the lists, once all candidates are added."""
@@ -163,70 +218,88 @@ class Ranking:
         for first in range(0, shape[0], BLOCK):
             rows = slice(first, first + BLOCK)
             self._keep_best(rows)
-            best = np.sort(self._keys[rows, self._room :], axis=1)[:, ::-1]
+            best = np.sort(self._keys[rows, : self._depth], axis=1)
             missing = best == _EMPTY
-            found[rows] = np.where(missing, -1, _candidates(best))
+            found[rows] = np.where(missing, -1, best & _LAST)
             cosines[rows] = np.where(missing, np.float32(np.nan), _scores(best))
         return SearchResult(found, cosines, np.where(self._best == _EMPTY, 0, 1 + self._above))
 
     def _learn(self, pairs: Pairs, scores: Scores, counted: npt.NDArray[np.bool_]) -> None:
         """Take the best of each query's relevant candidates, those that are excluded left out."""
-        np.maximum.at(self._best, pairs[counted, 0], _keys(scores[counted], pairs[counted, 1]))
+        np.minimum.at(self._best, pairs[counted, 0], _keys(scores[counted], pairs[counted, 1]))
 
-    def _look(self, start: int, rows: slice, tile: Scores) -> None:
+    def _look(self, start: int, rows: slice, tile: Tensor) -> None:
         """Count and list what some queries find in a block."""
         self._count(rows, start, tile)
-        at = 0
-        while at < tile.shape[1]:
-            # While little has been seen, what comes in no order fills the room by two such parts, the second larger.
-            width = max(self._room, 3 * (start + at) * self._room // (8 * self._depth))
-            self._list(rows, start + at, tile[:, at : at + width])
-            at += width
+        if start == 0:
+            self._worst[rows] = self._guessed(tile)
+        self._list(rows, start, tile)
 
-    def _count(self, rows: slice, start: int, tile: Scores) -> None:
+    def _count(self, rows: slice, start: int, tile: Tensor) -> None:
         """Count what ranks above the first relevant candidate: better ones, and its equals of a lower row."""
         best = self._best[rows]
         some = best != _EMPTY
         if not some.any():
             return
         width = tile.shape[1]
-        score, candidate = _scores(best), _candidates(best)
+        score, candidate = _scores(best), best & _LAST
         # Equals in a block that lies before it count: all from the next lower number on.
         least = np.where(candidate >= start + width, np.nextafter(score, np.float32(-np.inf)), score)
-        least = np.where(some, least, np.float32(np.inf))
-        above = np.packbits(tile > least[:, None], axis=1)
-        self._above[rows] += np.bitwise_count(above).sum(axis=1, dtype=np.int64)
+        above = self._tiles.above(tile, np.where(some, least, np.float32(np.inf)))
+        self._above[rows] += above
         inside = np.flatnonzero(some & (candidate >= start) & (candidate < start + width))
-        before = np.arange(start, start + width) < candidate[inside, None]
-        self._above[rows.start + inside] += ((tile[inside] == score[inside, None]) & before).sum(axis=1)
+        if len(inside):
+            own, level = tile[torch.from_numpy(inside)], score[inside]
+            equal = self._tiles.above(own, np.nextafter(level, np.float32(-np.inf))) - above[inside]
+            # One is the relevant candidate itself.
+            tied = np.flatnonzero(equal > 1)
+            inside, equals = inside[tied], own[torch.from_numpy(tied)].cpu().numpy() == level[tied, None]
+            before = np.arange(start, start + width) < candidate[inside, None]
+            self._above[rows.start + inside] += (equals & before).sum(axis=1)
 
-    def _list(self, rows: slice, start: int, tile: Scores) -> None:
+    def _guessed(self, tile: Tensor) -> Scores:
+        """Return scores [m] above which each row of the first block has as many as are listed: its best lie there.
+
+        The best of every eighth score tell where that is, with four standard errors to spare; where they mislead, as
+        with equals or candidates that get better and better, it is minus infinity.
+        """
+        sample = tile[:, ::_EVERY].cpu().numpy().copy()
+        expected = self._depth / _EVERY
+        place = sample.shape[1] - int(expected + 4.0 * sqrt(expected)) - 1
+        if place < 0:
+            return np.full(len(sample), -np.inf, dtype=np.float32)
+        sample.partition(place, axis=1)
+        guess = np.ascontiguousarray(sample[:, place])
+        return np.where(self._tiles.above(tile, guess) >= self._depth, guess, np.float32(-np.inf))
+
+    def _list(self, rows: slice, start: int, tile: Tensor) -> None:
         """Put aside what is better than the worst that is listed; of equals the first added stay."""
         n, width = tile.shape
-        better = np.flatnonzero(tile > self._worst[rows, None])
-        bounds = np.searchsorted(better, np.arange(n + 1) * width)
-        counts = np.diff(bounds)
-        if (self._waiting[rows] + counts).max() > self._room:
-            if self._waiting[rows].any():
-                self._keep_best(rows)
-                self._list(rows, start, tile)
-            else:
-                half = width // 2
-                self._list(rows, start, tile[:, :half])
-                self._list(rows, start + half, tile[:, half:])
+        places, scores = self._tiles.better(tile, self._worst[rows])
+        own, room = np.arange(n), self._keys.shape[1]
+        bounds = np.searchsorted(places, np.arange(n + 1) * width)
+        if (self._used[rows] + np.diff(bounds)).max() > room:
+            self._keep_best(rows)
+            still = scores > np.repeat(self._worst[rows], np.diff(bounds))
+            places, scores = places[still], scores[still]
+            bounds = np.searchsorted(places, np.arange(n + 1) * width)
+        counts, used = np.diff(bounds), self._used[rows]
+        if (used + counts).max() > room:
+            half = width // 2
+            self._list(rows, start, tile[:, :half])
+            self._list(rows, start + half, tile[:, half:])
             return
-        keys = _keys(np.take(tile, better), better - np.repeat(np.arange(n) * width - start, counts))
-        for row in np.flatnonzero(counts):
-            own, place = keys[bounds[row] : bounds[row + 1]], self._waiting[rows.start + row]
-            self._keys[rows.start + row, place : place + len(own)] = own
-        self._waiting[rows] += counts
+        free = np.repeat((rows.start + own) * room + used - bounds[:-1], counts) + np.arange(len(places))
+        candidates = places + np.repeat(start - own * width, counts)
+        self._keys.reshape(-1)[free] = _keys(scores, candidates)
+        self._used[rows] += counts
 
     def _keep_best(self, rows: slice) -> None:
         """Hold those put aside against the best: what loses stays in a place that is free again."""
-        self._keys[rows].partition(self._room, axis=1)
-        worst = self._keys[rows, self._room]
-        self._worst[rows] = np.where(worst == _EMPTY, np.float32(-np.inf), _scores(worst))
-        self._waiting[rows] = 0
+        self._keys[rows, : max(self._depth, self._used[rows].max())].partition(self._depth - 1, axis=1)
+        worst = self._keys[rows, self._depth - 1]
+        self._worst[rows] = np.where(worst == _EMPTY, self._worst[rows], _scores(worst))
+        self._used[rows] = np.minimum(self._used[rows], self._depth)
 
 
 class _ByBlock:
@@ -251,17 +324,13 @@ def _numbers(pairs: Pairs, shape: tuple[int, int]) -> Keys:
 
 def _keys(scores: Scores, candidates: Keys) -> Keys:
     bits = (scores + np.float32(0.0)).view(np.int32)
-    return (_flipped(bits).astype(np.int64) << 32) | (_LAST - candidates)
+    return (~_flipped(bits)).astype(np.int64) << 32 | candidates
 
 
 def _scores(keys: Keys) -> Scores:
-    return _flipped((keys >> 32).astype(np.int32)).view(np.float32)
+    return _flipped(~(keys >> 32).astype(np.int32)).view(np.float32)
 
 
 def _flipped(bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Turn the bits of floats into numbers in the same order, and back: those of negative ones run the other way."""
     return bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
-
-
-def _candidates(keys: Keys) -> Keys:
-    return _LAST - (keys & _LAST)

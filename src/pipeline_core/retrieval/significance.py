@@ -48,12 +48,15 @@ def bootstrap_intervals(
     """
     sums, sizes = _group_sums(values, groups), np.bincount(groups).astype(np.float64)
     means = sums.sum(axis=1) / sizes.sum()
-    squares, products = np.square(sums), sums * sizes
+    # Groups of one query each have the sums for products.
+    alone = bool((sizes == 1.0).all())
+    squares, products = np.square(sums), sums if alone else sums * sizes
     far = []
     for drawn in resamples(len(sizes), samples, rng):
         drawn_sizes = (drawn @ sizes)[:, None]
-        drawn_means = drawn @ sums.T / drawn_sizes
-        spread = drawn @ squares.T - 2 * drawn_means * (drawn @ products.T)
+        drawn_sums = drawn @ sums.T
+        drawn_means = drawn_sums / drawn_sizes
+        spread = drawn @ squares.T - 2 * drawn_means * (drawn_sums if alone else drawn @ products.T)
         spread += np.square(drawn_means) * (drawn @ np.square(sizes))[:, None]
         far.append(standardised(drawn_means - means, spread / np.square(drawn_sizes), len(sizes)))
     error = jackknife_error(sums - means[:, None] * sizes, sizes)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.errors import DataError
+from pipeline_core.retrieval.parts import by_parts
 
 Vector64 = npt.NDArray[np.float64]
 Matrix64 = npt.NDArray[np.float64]
@@ -99,9 +100,11 @@ def moments(vectors: Vectors) -> Moments:
     d = len(origin)
     total, outer = np.zeros(d), np.zeros((d, d))
     squares, fourths, cubes = 0.0, 0.0, np.zeros(d)
+    space, squared = np.empty((min(n, BLOCK), d)), np.empty(min(n, BLOCK))
     for start in range(0, n, BLOCK):
-        shifted = vectors[start : start + BLOCK] - origin
-        norms = np.einsum("nd,nd->n", shifted, shifted)
+        size = min(BLOCK, n - start)
+        shifted, norms = space[:size], squared[:size]
+        _shift(vectors[start : start + size], origin, shifted, norms)
         total += shifted.sum(axis=0)
         outer += shifted.T @ shifted
         squares += norms.sum()
@@ -113,6 +116,16 @@ def moments(vectors: Vectors) -> Moments:
     square = shift @ shift
     fourth = fourths - 4.0 * cubes @ shift + 4.0 * shift @ outer @ shift + 2.0 * square * squares - 3.0 * n * square**2
     return Moments(origin + shift, covariance, float(fourth / n), n)
+
+
+def _shift(block: Matrix, origin: Vector64, shifted: Matrix64, norms: Vector64) -> None:
+    """Write a block of vectors less ``origin``, and the squared norms of these."""
+
+    def some(rows: slice) -> None:
+        own = np.subtract(block[rows], origin, out=shifted[rows])
+        np.einsum("nd,nd->n", own, own, out=norms[rows])
+
+    by_parts(*block.shape, some)
 
 
 def spectrum(vectors: Vectors) -> Spectrum:

@@ -61,6 +61,7 @@ class Bench:
         folder: where to write.
         progress: called with (done, all) after each task of a representation.
         room: what may be held of vectors; None: all of them.
+        device: where scores are made.
     """
 
     activations: Path
@@ -72,6 +73,7 @@ class Bench:
     folder: Path
     progress: Progress
     room: Room | None = None
+    device: str = "cpu"
 
     @classmethod
     def of(cls, work: Work[ModelSubject]) -> "Bench":
@@ -87,6 +89,7 @@ class Bench:
             work.folder,
             work.progress,
             Room(work.subject.placement.memory_bytes, work.folder),
+            work.subject.placement.device,
         )
 
     @cached_property
@@ -177,7 +180,7 @@ def score_study(study: Study, keep: Keep | None = None) -> None:
     unsupported = ", ".join(problem.task_id for problem in tasks if FITTED not in problem.pools)
     if unsupported:
         log.warning("no support queries: systems that are fitted on them are left out of %s", unsupported)
-    run = _Run(study, LayerAverages(study.combined, tasks))
+    run = _Run(study, LayerAverages(study.combined, tasks, bench.room))
     (bench.folder / "adaptations").mkdir(exist_ok=True)
     last, done = [*groups][-1], 0
     spectra: dict[str, SpectrumCache] = {}
@@ -239,7 +242,8 @@ class _Run:
         self, problem: Problem, members: list[System], vectors: TaskVectors, pool: Pool, control: str
     ) -> dict[str, SearchResult]:
         judged = [system for system in members if system.control == control]
-        results = run_systems(self._model, judged, vectors, pool, self._depth(problem))
+        bench, depth = self._study.bench, self._depth(problem)
+        results = run_systems(self._model, judged, vectors, pool, depth, bench.room, bench.device)
         if results:
             self._add(problem, pool, control, results)
         return results
@@ -269,9 +273,11 @@ class _Run:
     def _test(self, problem: Problem, scored: Scored, vectors: TaskVectors) -> None:
         study, family, k = self._study, problem.control == "none", problem.primary_k
         if study.removals:
-            raw = study.systems[0]
+            raw, device = study.systems[0], study.bench.device
             self._effects[family].append(
-                removal_effects(self._model, raw, study.removals, study.singles, vectors, scored, k, self._scoring)
+                removal_effects(
+                    self._model, raw, study.removals, study.singles, vectors, scored, k, self._scoring, device
+                )
             )
         pairs = [(study.id(system), study.id(baseline)) for system, baseline in study.compared]
         here = [pair for pair in pairs if set(pair) <= scored.scores.keys()]

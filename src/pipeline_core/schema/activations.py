@@ -38,7 +38,9 @@ TABLES: tuple[Table, ...] = (
             SAMPLE,
             PROMPT,
             column("n_tokens", SMALL, "tokens pooled"),
-            column("vector", pa.list_(pa.float32()), "float32 vector of the representation's width"),
+            column(
+                "vector", pa.list_(pa.float32()), "float32 (float16 as kept, by activations.precision) of its width"
+            ),
         ),
     ),
     Table(

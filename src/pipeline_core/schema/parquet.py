@@ -18,6 +18,8 @@ EMBEDDING_ROW_GROUP = 1024
 
 _HALVES, _COMPRESSED = 1 << 14, 0.94
 
+_SINGLE_LISTS, _HALF_LISTS = pa.list_(pa.float32()), pa.list_(pa.float16())
+
 _PACKED: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
 
 
@@ -27,8 +29,8 @@ def conform(name: str, data: pl.DataFrame | pa.Table) -> pa.Table:
     Raises:
         ValueError: a column is missing, unknown, not castable without loss, or NULL where the schema allows none.
     """
-    schema = TABLES[name].arrow
     table = data.to_arrow() if isinstance(data, pl.DataFrame) else data
+    schema = stored_schema(name, table.schema)
     if set(table.column_names) != set(schema.names):
         missing = sorted(set(schema.names) - set(table.column_names))
         unknown = sorted(set(table.column_names) - set(schema.names))
@@ -38,6 +40,15 @@ def conform(name: str, data: pl.DataFrame | pa.Table) -> pa.Table:
         if not column.nullable and table.column(column.name).null_count:
             raise ValueError(f"table {name}: column {column.name} has NULLs, which the schema does not allow")
     return table.cast(schema)
+
+
+def stored_schema(name: str, found: pa.Schema) -> pa.Schema:
+    """Return the schema of table ``name`` for columns as found: lists of float32 may be kept in half precision."""
+    halved = {field.name for field in found if field.type == _HALF_LISTS}
+    return pa.schema(
+        field.with_type(_HALF_LISTS) if field.name in halved and field.type == _SINGLE_LISTS else field
+        for field in TABLES[name].arrow
+    )
 
 
 def write_table(folder: Path, name: str, data: pl.DataFrame | pa.Table, shard: int | None = None) -> int:

@@ -113,7 +113,8 @@ def test_the_sweep_has_the_cosines_of_realign_at_every_beta():
     queries, candidates = embedding_like(9, 20), embedding_like(10, 50)
     sides = spectrum(queries), spectrum(candidates)
     betas = (0.0, 0.1, 0.5, 1.0)
-    for beta, (q, c) in zip(betas, sweep_beta(queries, candidates, *sides, betas, 1e-5), strict=True):
+    swept = sweep_beta(queries, *sides, betas, 1e-5)
+    for beta, q, c in zip(betas, swept.queries, swept.candidates(candidates), strict=True):
         expected = cosines(
             realign(sides[0], beta, 1e-5).apply(queries), realign(sides[1], beta, 1e-5).apply(candidates)
         )

@@ -5,14 +5,14 @@ adaptation with its parameters, fitted on given statistics: one row of the table
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import polars as pl
 
-from pipeline_core.activations.vectors import Matrix, Selection, Vectors
-from pipeline_core.retrieval.maps import Map, Mapped
+from pipeline_core.activations.vectors import Matrix
+from pipeline_core.retrieval.maps import Map
 from pipeline_core.retrieval.matched import Matched
 from pipeline_core.retrieval.spectrum import Spectrum
 from pipeline_core.settings import Section
@@ -143,6 +143,28 @@ class Statistics(Protocol):
         """Return matched pairs of the train split, for what learns from pairs."""
 
 
+@dataclass(frozen=True)
+class Adapted:
+    """Systems as fitted, side by side, for one pass over the candidates; inner products are their cosines.
+
+    Attributes:
+        queries: those of each system [q, r].
+        candidates: maps stored candidates [m, d] to those of each system [m, r], in turn.
+    """
+
+    queries: Sequence[Matrix]
+    candidates: Callable[[Matrix], Iterable[Matrix]]
+
+    @classmethod
+    def by(cls, sides: Iterable[tuple[Map, Map]], queries: Matrix) -> "Adapted":
+        """Return systems whose sides, queries' and candidates', have a map each; queries are mapped at once."""
+        asked, maps = [], []
+        for query_side, candidate_side in sides:
+            asked.append(query_side.apply(queries))
+            maps.append(candidate_side)
+        return cls(asked, lambda block: (own.apply(block) for own in maps))
+
+
 def fitted(short: str, adaptation: str, label: str, fit_on: str, **fields: Any) -> System:
     """Return a system whose id and label end in what it is fitted on; its method, unless given, is the bare label."""
     ending = "transductive" if fit_on == "test_queries" else fit_on
@@ -227,17 +249,13 @@ class Adaptation(ABC):
         """Name the family that ``adapted`` takes together: of the same statistics; by default each system is alone."""
         return system.short
 
-    def adapted(
-        self, family: Sequence[System], statistics: Statistics, queries: Matrix, candidates: Selection
-    ) -> Iterator[tuple[System, Matrix, Vectors]]:
-        """Yield each system of a family with queries [q, r] and candidates [n, r] whose inner products are its cosines.
+    def adapted(self, family: Sequence[System], statistics: Statistics, queries: Matrix) -> Adapted:
+        """Fit the systems of a family, and map the queries.
 
         Raises:
             DataError: too few vectors to fit on, or all of them equal.
         """
-        for system in family:
-            query_side, candidate_side = self.fit(system, statistics)
-            yield system, query_side.apply(queries), Mapped(candidates, candidate_side)
+        return Adapted.by((self.fit(system, statistics) for system in family), queries)
 
     def _fitted(self, fit_on: str, scope: Scope) -> System:
         return fitted(self.name, self.name, self.label, fit_on, **{"method": self.method} | self.fields(scope))

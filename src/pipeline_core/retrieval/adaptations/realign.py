@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from pipeline_core.activations.vectors import Matrix, Selection, Vectors
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.adaptations import (
     ALL_STATISTICS,
     SEPARATE,
     Adaptation,
+    Adapted,
     Scope,
     Statistics,
     Swept,
@@ -57,31 +58,34 @@ def realign(spectrum: Spectrum, beta: float, eps: float, unit_input: bool = Fals
 
 def sweep_beta(
     queries: Matrix,
-    candidates: Vectors,
     query_side: Spectrum,
     candidate_side: Spectrum,
     betas: Sequence[float],
     eps: float,
-) -> Iterator[tuple[Matrix, Matrix]]:
-    """Yield, for each beta, queries [q, d] and candidates [n, d] whose inner products are ReAlign's cosines.
+    unit_input: bool = False,
+) -> Adapted:
+    """Return ReAlign at each beta, side by side.
 
     Candidates are projected on their eigenbasis once. A common rotation changes no cosine, so what depends on beta (the
     rotation between the two bases, and the scales of both) falls on the queries, which are few; candidates are only
     divided by their norms.
     """
-    query_coordinates = _coordinates(queries, query_side)
-    candidate_coordinates = _coordinates(candidates, candidate_side)
+    query_coordinates = _coordinates(unit(queries) if unit_input else queries, query_side)
     rotation = (query_side.eigenvectors.T @ candidate_side.eigenvectors).astype(np.float32)
     scales = np.stack([candidate_side.scales(beta, eps) for beta in betas]).astype(np.float32)
     squared = np.square(scales).T
-    norms = by_blocks(candidate_coordinates, len(betas), lambda rows: np.sqrt(np.square(rows) @ squared))
-    for n, beta in enumerate(betas):
-        aligned = query_coordinates * query_side.scales(beta, eps).astype(np.float32) @ rotation
-        normalised = np.asarray(candidate_coordinates / np.maximum(norms[:, n : n + 1], TINY), dtype=np.float32)
-        yield unit(aligned) * scales[n], normalised
+
+    def candidates(block: Matrix) -> Iterator[Matrix]:
+        coordinates = _coordinates(unit(block) if unit_input else block, candidate_side)
+        norms = by_blocks(coordinates, len(betas), lambda rows: np.sqrt(np.square(rows) @ squared))
+        for n in range(len(betas)):
+            yield np.asarray(coordinates / np.maximum(norms[:, n : n + 1], TINY), dtype=np.float32)
+
+    aligned = [query_coordinates * query_side.scales(beta, eps).astype(np.float32) @ rotation for beta in betas]
+    return Adapted([unit(own) * scales[n] for n, own in enumerate(aligned)], candidates)
 
 
-def _coordinates(vectors: Vectors, spectrum: Spectrum) -> Matrix:
+def _coordinates(vectors: Matrix, spectrum: Spectrum) -> Matrix:
     width = spectrum.basis.shape[1]
     return by_blocks(vectors, width, lambda rows: (rows - spectrum.mean).astype(np.float32) @ spectrum.basis)
 
@@ -173,21 +177,15 @@ class Realign(Adaptation):
         """Put together what differs in the shrinkage alone."""
         return system.variant, system.fit_on, system.eps
 
-    def adapted(
-        self, family: Sequence[System], statistics: Statistics, queries: Matrix, candidates: Selection
-    ) -> Iterator[tuple[System, Matrix, Vectors]]:
+    def adapted(self, family: Sequence[System], statistics: Statistics, queries: Matrix) -> Adapted:
         """Project a family of shrinkages once."""
         if len(family) == 1:
-            yield from super().adapted(family, statistics, queries, candidates)
-            return
-        unit_input = family[0].variant == CODE
-        raw: tuple[Matrix, Vectors] = (unit(queries), unit(candidates)) if unit_input else (queries, candidates)
+            return super().adapted(family, statistics, queries)
+        unit_input, eps = family[0].variant == CODE, family[0].eps
         betas = [system.beta for system in family if system.beta is not None]
+        assert eps is not None
         assert len(betas) == len(family)
-        assert family[0].eps is not None
-        pairs = sweep_beta(*raw, *statistics.sides(unit_input), betas, family[0].eps)
-        for system, (left, right) in zip(family, pairs, strict=True):
-            yield system, left, right
+        return sweep_beta(queries, *statistics.sides(unit_input), betas, eps, unit_input)
 
 
 MEMBER = Realign()

@@ -5,15 +5,24 @@ q queries and n candidates: that of all vectors, each less the mean of its side.
 of ZCA whitening by S; truncated, it is what shortens vectors for a search engine.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
-from pipeline_core.activations.vectors import Matrix, Selection, Vectors
-from pipeline_core.retrieval.adaptations import SEPARATE, Adaptation, Scope, Statistics, Swept, System, truncated
+from pipeline_core.activations.vectors import Matrix
+from pipeline_core.retrieval.adaptations import (
+    SEPARATE,
+    Adaptation,
+    Adapted,
+    Scope,
+    Statistics,
+    Swept,
+    System,
+    truncated,
+)
 from pipeline_core.retrieval.adaptations.realign import realign_settings
-from pipeline_core.retrieval.maps import Map, Mapped, Whitening
+from pipeline_core.retrieval.maps import Map, Whitening
 from pipeline_core.retrieval.spectrum import Spectrum, pooled
 
 
@@ -50,16 +59,12 @@ class SharedPca(Adaptation):
         """Put together what differs in the rank alone."""
         return system.fit_on, system.eps
 
-    def adapted(
-        self, family: Sequence[System], statistics: Statistics, queries: Matrix, candidates: Selection
-    ) -> Iterator[tuple[System, Matrix, Vectors]]:
+    def adapted(self, family: Sequence[System], statistics: Statistics, queries: Matrix) -> Adapted:
         """Decompose once for a family of ranks."""
-        sides = statistics.sides()
+        sides, eps = statistics.sides(), family[0].eps
+        assert eps is not None
         shared = pooled(*sides)
-        for system in family:
-            assert system.eps is not None
-            query_side, candidate_side = shared_pca(*sides, shared, system.eps, system.rank)
-            yield system, query_side.apply(queries), Mapped(candidates, candidate_side)
+        return Adapted.by((shared_pca(*sides, shared, eps, system.rank) for system in family), queries)
 
 
 MEMBER = SharedPca()

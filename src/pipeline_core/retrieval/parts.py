@@ -1,0 +1,18 @@
+"""Rows worked on in parts that a processor's cache holds, on every thread: numpy uses one, and waits for memory."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+PART = 1 << 17
+"""Numbers of a part."""
+
+
+def by_parts(n: int, width: int, work: Callable[[slice], object]) -> None:
+    """Call ``work`` with slices that make up ``n`` rows of so many numbers; it may be called by several threads."""
+    import torch  # noqa: PLC0415 - maps are listed without it
+
+    step = max(1, PART // width)
+    parts = [slice(start, min(start + step, n)) for start in range(0, n, step)]
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        # The threads start with the first call that is handed to them.
+        list(threads.map(work, parts) if len(parts) > 1 else map(work, parts))
