@@ -3,8 +3,9 @@
 One file. `path` is its address, `place` where it stands in the bar at the top (None: only links lead to it) and
 `parameters` what may stand behind the question mark, with types: whatever else is asked is refused in one line. `show`
 asks the warehouse and returns what the template shows. Template and SQL are text here; as files they would lie beside
-the module, as `longest_texts.html` and `longest_texts.sql`, and `visit.ask(most=10)` would answer the latter. `$run` is
-the run that is looked at. `part.sql(answer)` links numbers to their query; what data say is escaped wherever it stands.
+the module, as `longest_texts.html` and `longest_texts.sql`, and `visit.ask(most=10)` would answer the latter. `latest`
+shows the run that is looked at. `part.sql(answer)` links numbers to their query; what data say is escaped wherever it
+stands.
 An entry point of the group `retrieval_lens.page`, or a file of this name in `app/pages`, puts it into the application.
 """
 
@@ -16,9 +17,8 @@ from pydantic import Field
 from pipeline_core.app.pages import Page, Parameters, Visit
 
 SQL = """-- The longest texts of a run's data set.
-with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = '')
 select sample_id, text, length(text) as characters
-from samples semi join used using (artifact)
+from latest.samples
 where modality = 'text'
 order by characters desc, sample_id
 limit $most"""
@@ -45,7 +45,7 @@ class LongestTexts(Page):
 
     def show(self, visit: Visit) -> Mapping[str, Any]:
         """Answer for as many as are asked for."""
-        return {"answer": visit.answer(SQL, run=visit.run_id, most=visit.given.most)}
+        return {"answer": visit.answer(SQL, most=visit.given.most)}
 
     def template(self) -> str:
         """Return what stands here in place of a file."""

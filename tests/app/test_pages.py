@@ -107,6 +107,9 @@ def test_runs_stand_side_by_side_with_what_differs(client: httpx.Client, tiny_st
     old = client.get("/features", params={"run": older}).text
     assert f"Run {older}, not the latest" in old
     assert f'href="/feature?run={older}&amp;sae=' in old
+    asked = next(link for link in links(old) if link.startswith("/sql?"))
+    assert parse_qs(urlsplit(asked).query)["run"] == [older]
+    assert f"has the rows of the run {older}" in client.get(asked).text
 
 
 @pytest.mark.parametrize(

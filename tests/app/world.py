@@ -41,7 +41,10 @@ def fill(folder: Path) -> None:
     for n, model in enumerate(world.models):
         _embed(world.dataset, model, n)
     report = parts / "report"
-    write_tables(report, good_tables("report"))
+    told = good_tables("report")
+    for row, model in zip(told["models"], world.models, strict=True):
+        row["model"] = model.name
+    write_tables(report, told)
     (report / REPORT_FILE).write_text("the report")
     store = Store(root)
     used = list(_published(store, world, report))

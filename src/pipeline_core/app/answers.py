@@ -18,15 +18,22 @@ from pipeline_core.warehouse.query import open_warehouse
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows that a question gave, and its text below the values of its parameters, which asks it again."""
+    """The rows that a question gave, and its text below the values of its parameters, which asks it again.
+
+    Attributes:
+        rows: by the names of columns.
+        sql: the text.
+        run: the run that it was asked of, where that is not the latest.
+    """
 
     rows: list[dict[str, Any]]
     sql: str
+    run: str | None = None
 
     @property
     def link(self) -> str:
         """Where the console answers it."""
-        return "/sql?" + urlencode({"sql": self.sql})
+        return "/sql?" + urlencode({"sql": self.sql} | ({} if self.run is None else {"run": self.run}))
 
 
 class Warehouse:
@@ -60,13 +67,23 @@ class Warehouse:
         idle.put(connection)
 
 
-def ask(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Value]) -> Answer:
-    """Answer a question of a page.
+def ask(
+    connection: duckdb.DuckDBPyConnection, run_id: str, sql: str, values: Mapping[str, Value], older: bool = False
+) -> Answer:
+    """Answer a question of a page about a run, which scopes (``latest.<table>``) and views show meanwhile.
+
+    Args:
+        connection: that of the visit.
+        run_id: the run.
+        sql: the question.
+        values: of its parameters.
+        older: the run is not the latest, so that whoever asks again has to name it.
 
     Raises:
         QueryError: the warehouse is of another version, so that it lacks what is asked for.
     """
     try:
+        connection.execute("SET VARIABLE run = $run", {"run": run_id})
         answered = connection.execute(sql, dict(values))
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]
@@ -74,4 +91,5 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Va
             f"the warehouse does not answer: {reason}", "run lens run again, which publishes it anew"
         ) from None
     names = [str(column[0]) for column in answered.description or ()]
-    return Answer([dict(zip(names, row, strict=True)) for row in answered.fetchall()], told(sql, values))
+    rows = [dict(zip(names, row, strict=True)) for row in answered.fetchall()]
+    return Answer(rows, told(sql, values), run_id if older else None)

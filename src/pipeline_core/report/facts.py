@@ -84,7 +84,7 @@ class Facts:
 
     def ask(self, name: str, **values: Value) -> Answer:
         """Answer the question ``sql/<name>.sql``, its parameters bound to the values."""
-        return self.answer((_SQL / f"{name}.sql").read_text(encoding="utf-8").strip(), values)
+        return self.answer(question(name), values)
 
     def answer(self, sql: str, values: Mapping[str, Value]) -> Answer:
         """Answer a question in SQL, its parameters bound to the values."""
@@ -105,6 +105,11 @@ class Facts:
         self._connection.register("given", rows.with_columns(**fixed_columns))
         self._connection.execute(f"insert into {name} by name from given")
         self._connection.unregister("given")
+
+
+def question(name: str) -> str:
+    """Return the text of the question ``sql/<name>.sql``, which the application asks alike."""
+    return (_SQL / f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
 def model_rows(inputs: ReportInputs) -> pl.DataFrame:

@@ -77,12 +77,13 @@ class Visit:
         return SOURCES[name].credit if name in SOURCES else None
 
     def ask(self, what: str = "", /, **values: Value) -> Answer:
-        """Answer a question of the page: ``<name>.sql``, or ``<name>_<what>.sql``; ``$run`` is the run."""
-        return self.answer(self.page.sql(what), run=self.run_id, **values)
+        """Answer a question of the page: ``<name>.sql``, or ``<name>_<what>.sql``, of the run."""
+        return self.answer(self.page.sql(what), **values)
 
     def answer(self, sql: str, **values: Value) -> Answer:
         """Answer a question in SQL; values that it has no parameter for are left out."""
-        return ask(self.connection, sql, {name: value for name, value in values.items() if f"${name}" in sql})
+        used = {name: value for name, value in values.items() if f"${name}" in sql}
+        return ask(self.connection, self.run_id, sql, used, self.given.run != LATEST)
 
     def link(self, path: str = "", **changed: Any) -> str:
         """Return the address of a page for the same run, or of this one with some of what was asked changed."""

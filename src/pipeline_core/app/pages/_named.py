@@ -14,7 +14,7 @@ def named(visit: Visit, sae: str, features: Iterable[int]) -> Answer:
     """Return feature_id, modality, frequency and texts (the first three) of features, by their ids."""
     asked = ",".join(str(feature) for feature in sorted(set(features)))
     sql = _SQL.read_text(encoding="utf-8").strip()
-    return visit.answer(sql, run=visit.run_id, sae=sae, features=asked)
+    return visit.answer(sql, sae=sae, features=asked)
 
 
 def by_feature(answer: Answer) -> dict[int, dict[str, Any]]:

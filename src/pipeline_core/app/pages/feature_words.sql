@@ -1,22 +1,21 @@
 -- Words of the texts on which one feature is largest: in how many of its examples, and in what share of the examples of the
 -- autoencoder's features (of every n-th, so that about 1,000 are counted); lift is how many times more often. What stands in
 -- at least half of them names the feature.
-with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
-held as (
+with held as (
     select feature_id, sample_id, feature_id = $feature as own
-    from feature_examples semi join used using (artifact)
+    from latest.feature_examples
     where sae_id = $sae
 ),
 counted as (
     from held
     where own or feature_id % (select greatest(1, count(distinct feature_id) // 1000) from held) = 0
 ),
-texts as (select sample_id, text from samples semi join used using (artifact) where text is not null),
+texts as (select sample_id, text from latest.samples where text is not null),
 shown as (
     select sample_id, text from texts where sample_id in (select sample_id from counted)
     union all
     select p.image_id, min(t.text)
-    from (from pairs semi join used using (artifact)) p join texts t on t.sample_id = p.text_id
+    from latest.pairs p join texts t on t.sample_id = p.text_id
     where p.image_id in (select sample_id from counted)
     group by p.image_id
 ),

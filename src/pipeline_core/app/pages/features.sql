@@ -1,21 +1,18 @@
 -- A page of the features of one autoencoder: those of a kind whose numbers lie within bounds, and whose examples have the
 -- words, in one order. n is how many there are in all; variants of one picture, which are of one group, are shown once.
-with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
-of_data as (from samples semi join used using (artifact)),
-paired as (from pairs semi join used using (artifact)),
-own as (from feature_examples semi join used using (artifact) where sae_id = $sae),
-saying as (select sample_id from of_data where $words <> '' and contains(lower(text), lower($words))),
+with own as (from latest.feature_examples where sae_id = $sae),
+saying as (select sample_id from latest.samples where $words <> '' and contains(lower(text), lower($words))),
 named as (
     select feature_id from own where sample_id in (from saying)
     union
     select feature_id
-    from own join paired p on p.image_id = own.sample_id
+    from own join latest.pairs p on p.image_id = own.sample_id
     where p.text_id in (from saying)
 ),
 told as (
     select *, energy / nullif(sum(energy) over (), 0) as energy_share,
            attribution / nullif(sum(abs(attribution)) over (), 0) as similarity_share
-    from features semi join used using (artifact)
+    from latest.features
     where sae_id = $sae
 ),
 chosen as (
@@ -43,7 +40,7 @@ page as (
 shown as (from own where feature_id in (select feature_id from page)),
 captions as (
     select p.image_id as sample_id, min(s.text) as caption
-    from paired p join of_data s on s.sample_id = p.text_id
+    from latest.pairs p join latest.samples s on s.sample_id = p.text_id
     where p.image_id in (select sample_id from shown)
     group by p.image_id
 ),
@@ -52,7 +49,7 @@ examples as (
            {'sample_id': e.sample_id, 'artifact': s.artifact, 'image_ref': s.image_ref, 'text': coalesce(s.text, caption)}
            as sample
     from shown e
-    join of_data s using (sample_id)
+    join latest.samples s using (sample_id)
     left join captions using (sample_id)
     qualify row_number() over (partition by e.feature_id, e.modality, s."group" order by e."rank") = 1
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages import Page, Parameters, Visit
+from pipeline_core.report.facts import question
 from pipeline_core.report.recall import place_of
 
 _RUNS_SHOWN = 12
@@ -54,7 +55,7 @@ class Overview(Page):
         models = sorted({row["model"] for row in means}, key=_order(visit.run.models))
         return {
             "rates": rates,
-            "strip": _strip(means, models, claims),
+            "strip": _strip(visit, means, claims),
             "tables": [(model, [row for row in rates.rows if row["model"] == model]) for model in models],
             "cells": {(row["system_id"], row["task_id"]): row for row in rates.rows},
             "tasks": _tasks(rates),
@@ -85,16 +86,15 @@ def _order(models: Sequence[str]) -> Any:
     return lambda model: (models.index(model) if model in models else len(models), model)
 
 
-def _strip(means: Sequence[Row], models: Sequence[str], claims: Answer) -> Strip:
-    own = [row for row in means if models and row["model"] == models[0]]
-    # Removing features by their attribution asks pairs; a head is trained on them.
-    free = [
-        row for row in own if row["adaptation"] != "identity" and row["selection"] is None and row["fit_on"] != "train"
-    ]
+def _strip(visit: Visit, means: Sequence[Row], claims: Answer) -> Strip:
+    """Choose as the report does what is told first, of the means over the tasks."""
+    chosen, by_id = visit.answer(question("strip")).rows, {row["system_id"]: row for row in means}
+    own = [by_id[row["system_id"]] for row in chosen if row["place"] == 0]
+    raw = own[0] if chosen and chosen[0]["raw"] else None
     return Strip(
-        next((row for row in own if row["adaptation"] == "identity"), None),
-        max(free, key=lambda row: row["value"], default=None),
-        [row for row in means if row["model"] != models[0] and row["adaptation"] == "identity"] if models else [],
+        raw,
+        own[1] if raw and len(own) > 1 else None,
+        [by_id[row["system_id"]] for row in chosen if row["place"] > 0],
         Counter(row["verdict"] for row in claims.rows).most_common(),
     )
 

@@ -1,11 +1,10 @@
 -- Hit rate of a run's named systems at each task's own cut-off, and the paired change from the model's raw embeddings; a
 -- row without a task is the mean over the tasks, added in one order. n_rose and n_fell: tasks on which the change has q < 0.05.
-with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
-asked as (from tasks semi join used using (artifact) where control = 'none'),
+with asked as (from latest.tasks where control = 'none'),
 scored as (
     select s.model, s.system_id, s.label, s.adaptation, s.fit_on, s.selection, a.colour, a.place, t.task_id, t.task_type, r.k,
            r.value, r.low, r.high, r.chance, r.n_queries, c.delta, c.q
-    from (from retrieval_metrics semi join used using (artifact)) r
+    from latest.retrieval_metrics r
     join systems s using (artifact, system_id)
     join asked t using (task_id)
     left join adaptations a using (adaptation)

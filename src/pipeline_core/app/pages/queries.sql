@@ -1,17 +1,15 @@
 -- A page of a task's test queries: the rank of the first right answer under two systems, and how it moved. n, n_rose, n_fell
 -- and n_same count all that the words leave, whichever way they moved. A rank of NULL: the model refused all right answers.
-with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
-of_data as (from samples semi join used using (artifact)),
-asked as (from queries semi join used using (artifact) where task_id = $task and split = 'test'),
+with asked as (from latest.queries where task_id = $task and split = 'test'),
 captions as (
     select p.image_id as sample_id, min(s.text) as caption
-    from (from pairs semi join used using (artifact)) p join of_data s on s.sample_id = p.text_id
+    from latest.pairs p join latest.samples s on s.sample_id = p.text_id
     where p.image_id in (select sample_id from asked)
     group by p.image_id
 ),
 ranks as (
     select system_id, query_id, if(first_relevant_rank < 9223372036854775807, first_relevant_rank, null) as "rank"
-    from retrieval_ranks semi join used using (artifact)
+    from latest.retrieval_ranks
     where task_id = $task and split = 'test' and system_id in ($before, $after)
 ),
 moved as (
@@ -22,7 +20,7 @@ moved as (
     from (from ranks where system_id = $before) b
     join (from ranks where system_id = $after) a using (query_id)
     join asked q using (query_id)
-    join of_data s using (sample_id)
+    join latest.samples s using (sample_id)
     left join captions using (sample_id)
     where $words = '' or contains(lower(coalesce(s.text, caption)), lower($words))
 ),

@@ -1,14 +1,12 @@
 -- The first answers to one query under each system of a model whose answers are kept, and the rank of the first right one.
-with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
-of_data as (from samples semi join used using (artifact)),
-hits as (
+with hits as (
     select system_id, "rank", sample_id, score, relevant
     from retrieval_hits
     where artifact = $artifact and task_id = $task and query_id = $query and "rank" <= $depth
 ),
 captions as (
     select p.image_id as sample_id, min(s.text) as caption
-    from (from pairs semi join used using (artifact)) p join of_data s on s.sample_id = p.text_id
+    from latest.pairs p join latest.samples s on s.sample_id = p.text_id
     where p.image_id in (select sample_id from hits)
     group by p.image_id
 )
@@ -16,7 +14,7 @@ select y.system_id, y.label, y.adaptation, r.first_relevant_rank, h."rank", h.sc
        s.modality, s.image_ref, coalesce(s.text, caption) as text
 from hits h
 join (from systems where artifact = $artifact) y using (system_id)
-join of_data s using (sample_id)
+join latest.samples s using (sample_id)
 left join captions using (sample_id)
 left join adaptations a using (adaptation)
 left join (from retrieval_ranks where artifact = $artifact and task_id = $task and query_id = $query and split = 'test') r

@@ -1,6 +1,5 @@
 -- Where one sample's tokens look in its picture, mean over heads and over the last third of the layers.
-with used as (select artifact from run_artifacts where run_id = $run and repetition = 0 and data = ''),
-own as (from attention_maps semi join used using (artifact) where sample_id = $sample),
+with own as (from latest.attention_maps where sample_id = $sample),
 looks as (from own where 3 * layer > 2 * (select max(layer) from own)),
 cells as (
     select model, source, grid_h, grid_w, region, mass, unnest(weights) as weight, generate_subscripts(weights, 1) as cell

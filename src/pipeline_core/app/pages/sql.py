@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pipeline_core.app.pages import Page, Parameters, Reply, Visit
 from pipeline_core.errors import QueryError
+from pipeline_core.store.journal import LATEST
 from pipeline_core.warehouse.format import to_csv
 from pipeline_core.warehouse.query import QueryResult, query
 
@@ -74,10 +75,11 @@ class Sql(Page):
 
 
 def _answer(visit: Visit, sql: str) -> QueryResult:
+    of_run = None if visit.given.run == LATEST else visit.run_id
     if not _places.acquire(timeout=LIMIT_SECONDS):
         raise QueryError("others ask as much as can be answered at a time", "ask again in a moment")
     try:
-        return query(visit.site.root, sql, limit_seconds=LIMIT_SECONDS)
+        return query(visit.site.root, sql, limit_seconds=LIMIT_SECONDS, run_id=of_run)
     finally:
         _places.release()
 
