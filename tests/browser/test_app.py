@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.app.conftest import served
 from tests.app.test_pages import ADDRESSES
-from tests.app.world import tiny_store_of
+from tests.app.world import SAE, tiny_store_of
 from tests.browser.test_report import PROBE, Scheme
 
 pytestmark = pytest.mark.browser
@@ -91,6 +91,48 @@ def test_the_slider_changes_the_answers_in_place(browser: Browser, address: str)
         assert parse_qs(urlsplit(page.url).query)["sample"] == ["text:035"]
         page.reload()
         assert page.locator("#beta").input_value() == "0.5"
+        assert complaints == []
+
+
+def test_the_slider_takes_features_out_in_place(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/search?sample=text:035&to=any&share=0") as (page, complaints):
+        column = page.locator("section.column[aria-label$='features removed'] .score")
+        before = column.all_inner_texts()
+        page.locator("#share").focus()
+        for _ in range(10):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_url("**share=0.005**")
+        assert page.locator("output[for=share]").inner_text() == "0.50%"
+        assert column.all_inner_texts() != before
+        assert complaints == []
+
+
+def test_parts_that_take_time_come_where_their_link_stood(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/feature?sae={SAE}&feature=3") as (page, complaints):
+        page.locator(".histogram").first.wait_for()
+        assert page.locator(".histogram").count() == 2
+        assert page.get_by_role("link", name="How strongly, on how many").count() == 0
+        assert page.url.endswith("/feature?sae=reference-mllm/paper&feature=3")
+        assert complaints == []
+
+
+def test_a_map_is_zoomed_and_moved_by_buttons_and_keys(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/map") as (page, complaints):
+        page.locator("[data-drawn='80']").first.wait_for()
+        canvas = page.locator("canvas").first
+        seen = [canvas.evaluate("canvas => canvas.toDataURL()")]
+        for act in (
+            page.get_by_label("nearer").first.click,
+            lambda: canvas.press("ArrowRight"),
+            lambda: canvas.press("+"),
+        ):
+            act()
+            page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            seen.append(canvas.evaluate("canvas => canvas.toDataURL()"))
+        assert len(set(seen)) == 4
+        page.get_by_role("button", name="whole").first.click()
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert canvas.evaluate("canvas => canvas.toDataURL()") == seen[0]
         assert complaints == []
 
 

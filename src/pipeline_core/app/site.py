@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeline_core.app.ablation import Ablated, Ranking
 from pipeline_core.app.answers import Warehouse
 from pipeline_core.app.pictures import Shelf, Thumbnails
 from pipeline_core.app.space import Space, open_space
@@ -67,6 +68,16 @@ class Site:
             StoreError: an artifact is missing or damaged.
         """
         return self.once("space", _index(run, model), make=lambda: open_space(run, model))
+
+    def ablated(self, run: Run, sae_id: str) -> Ablated:
+        """Return the items of an autoencoder's model, whose features may be taken out.
+
+        Raises:
+            StoreError: the run had none of that name, or an artifact is missing or damaged.
+        """
+        name = "ablated", run.artifact(f"features/{sae_id}").name
+        space = self.space(run, sae_id.rpartition("/")[0])
+        return self.once(*name, make=lambda: Ablated(space, Ranking(run, sae_id)))
 
     def explainer(self, run: Run, sae_id: str) -> "Explainer":
         """Return what splits scores into the parts of an autoencoder's features.

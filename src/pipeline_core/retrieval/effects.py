@@ -9,7 +9,7 @@ import polars as pl
 from pipeline_core.retrieval.adaptations import Adapted, Singles, System
 from pipeline_core.retrieval.fitting import TaskVectors
 from pipeline_core.retrieval.judgements import Pool
-from pipeline_core.retrieval.maps import Projection
+from pipeline_core.retrieval.maps import Map, Projection
 from pipeline_core.retrieval.scoring import Scored, effect_rows
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.systems import system_id
@@ -46,7 +46,7 @@ def removal_effects(
         for of in singles
         for feature_id, basis in of.bases.items()
     ]
-    without = _hits_without([removal for _, removal in removed], vectors, scored.pool, k, device) if removed else []
+    without = hits_under([removal for _, removal in removed], vectors, scored.pool, k, device) if removed else []
     alone = [(columns, own) for (columns, _), own in zip(removed, without, strict=True)]
     named, hits = zip(*sets, *alone, strict=True)
     return effect_rows(scored.pool, k, named, np.stack(hits) - _hits(scored, model, raw, k), settings)
@@ -66,10 +66,10 @@ def _hits(scored: Scored, model: str, system: System, k: int) -> npt.NDArray[np.
     return scored.scores[system_id(model, system)]["hit_rate", k]
 
 
-def _hits_without(
-    removals: Sequence[Projection], vectors: TaskVectors, pool: Pool, k: int, device: str
+def hits_under(
+    maps: Sequence[Map], vectors: TaskVectors, pool: Pool, k: int, device: str = "cpu"
 ) -> list[npt.NDArray[np.float64]]:
-    """Hit at k (1 or 0) of each judged query once each subspace is removed from both sides."""
-    sides = Adapted.by(((removal, removal) for removal in removals), np.asarray(vectors.of(pool.split, "queries")))
+    """Return the hit at k (1 or 0) of each judged query of a pool [judged], both sides under each of some maps."""
+    sides = Adapted.by(((own, own) for own in maps), np.asarray(vectors.of(pool.split, "queries")))
     found = pool.search(sides.queries, sides.candidates, vectors.of(pool.split, "candidates"), 1, device)
     return [(result.first_relevant_rank[pool.judged] <= k).astype(np.float64) for result in found]

@@ -1,13 +1,22 @@
-"""What features are called beside their numbers, wherever pages name some."""
+"""What features are called beside their numbers, wherever pages name some; how pages of one feature are asked for."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from pipeline_core.app.answers import Answer
-from pipeline_core.app.pages._kind import Visit
+from pipeline_core.app.pages._kind import Parameters, Visit
 
 _SQL = Path(__file__).with_suffix(".sql")
+
+
+class OfFeature(Parameters):
+    """A feature of an autoencoder."""
+
+    sae: str = ""
+    feature: int = Field(ge=0, lt=2**31)
 
 
 def named(visit: Visit, sae: str, features: Iterable[int]) -> Answer:

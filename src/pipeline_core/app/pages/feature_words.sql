@@ -7,8 +7,9 @@ with held as (
     where sae_id = $sae
 ),
 counted as (
+    select *, feature_id % (select greatest(1, count(distinct feature_id) // 1000) from held) = 0 as of_all
     from held
-    where own or feature_id % (select greatest(1, count(distinct feature_id) // 1000) from held) = 0
+    where own or of_all
 ),
 texts as (select sample_id, text from latest.samples where text is not null),
 shown as (
@@ -20,12 +21,12 @@ shown as (
     group by p.image_id
 ),
 examples as (
-    select own, unnest(list_distinct(regexp_extract_all(lower(text), '[\p{L}\p{N}]{2,}'))) as word
+    select own, of_all, unnest(list_distinct(regexp_extract_all(lower(text), '[\p{L}\p{N}]{2,}'))) as word
     from counted join shown using (sample_id)
 ),
 told as (
     select word, count(*) filter (own) as n_with, (select count(*) from counted where own) as n_own,
-           count(*) / (select count(*) from counted) as share_of_all
+           greatest(count(*) filter (of_all), 1) / (select count(*) from counted where of_all) as share_of_all
     from examples
     group by word
     having n_with > 1

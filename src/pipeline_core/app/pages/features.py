@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline_core.app.pages import Page, Parameters, Reply, Visit
+from pipeline_core.app.pages._named import by_feature
 from pipeline_core.app.points import points
 
 PAGE = 40
@@ -66,9 +67,12 @@ class Features(Page):
             attribution_from=_bound(given.attribution_from, -math.inf),
             attribution_to=_bound(given.attribution_to, math.inf),
         )
+        words = visit.ask("words", sae=sae, features=",".join(str(row["feature_id"]) for row in answer.rows))
         return {
             "sae": sae,
             "saes": visit.run.saes,
+            "words": words,
+            "named": by_feature(words),
             "answer": answer,
             "total": answer.rows[0]["n"] if answer.rows else 0,
             "kinds": KINDS,
