@@ -1,12 +1,13 @@
 """What all pages share while the server runs: the store, runs, pictures, and models that are loaded once and kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline_core.app.answers import Warehouse
+from pipeline_core.app.answers import Answer, Warehouse
 from pipeline_core.app.pictures import Shelf, Thumbnails
+from pipeline_core.app.recent import Recent
 from pipeline_core.app.space import Space, open_space
 from pipeline_core.library import Run, open_store
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 Kept = TypeVar("Kept")
 
+_ANSWERS = 1024
+
 
 class Site:
     """What a server holds of one store.
@@ -23,6 +26,7 @@ class Site:
     Attributes:
         root: folder of the store.
         warehouse: answers of the current warehouse.
+        answers: what it answered lately, by the question, the run and the warehouse's version.
         thumbnails: pictures of the data sets.
         shelf: pictures that visitors searched with.
     """
@@ -36,6 +40,7 @@ class Site:
         self._store = open_store(root)
         self.root = self._store.root
         self.warehouse = Warehouse(self.root)
+        self.answers = Recent[tuple[Hashable, ...], Answer](_ANSWERS)
         self.thumbnails = Thumbnails(self.root)
         self.shelf = Shelf()
         self._kept: dict[tuple[str, ...], Any] = {}

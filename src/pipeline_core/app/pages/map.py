@@ -46,10 +46,11 @@ def _placed(visit: Visit, model: str, system: str) -> Reply:
     frame, vectors = space.items.frame, space.items.vectors
     step = -(-len(vectors) // MOST)
     rows = np.arange(0, len(vectors), step)
-    mapped = np.zeros((len(vectors), vectors.shape[1]), dtype=np.float32)
+    mapped = np.zeros((len(rows), vectors.shape[1]), dtype=np.float32)
     for name, own in space.sets.items():
-        mapped[own.rows] = space.candidate_map(system, name).apply(own.vectors)
-    place = _plane(mapped[rows])
+        drawn = np.flatnonzero(np.isin(rows, own.rows))
+        mapped[drawn] = space.candidate_map(system, name).apply(vectors[rows[drawn]])
+    place = _plane(mapped)
     shown = frame[rows]
     told = shown.select("sample_id", "modality", "text").iter_rows()
     labels = [f"{text or sample} ({modality.replace('_', ' + ')})" for sample, modality, text in told]
