@@ -68,6 +68,7 @@ class Explainer:
         """Take the autoencoder and its name."""
         self._sae, self._sae_id = sae, sae_id
         self._dictionary = sae.dictionary.detach().numpy().astype(np.float64)
+        self._bias = self._added()
 
     def explain(self, question: Matrix, answers: Matrix, maps: Sequence[tuple[Map, Map]]) -> list[Explained]:
         """Split the cosine of a question with each answer.
@@ -81,31 +82,31 @@ class Explainer:
             ModelError: the autoencoder is of another width.
         """
         raw = np.concatenate([question[None], answers])
-        codes, bias = encode_vectors(self._sae, raw, self._sae_id), self._bias(raw[:1])
+        codes = encode_vectors(self._sae, raw, self._sae_id)
         found = []
         for n, (of_question, of_answer) in enumerate(maps):
-            left = self._side(raw[0], codes[0], bias, of_question)
-            right = self._side(raw[n + 1], codes[n + 1], bias, of_answer)
+            left = self._side(raw[0], codes[0], of_question)
+            right = self._side(raw[n + 1], codes[n + 1], of_answer)
             found.append(_met(left, right))
         return found
 
-    def _bias(self, vector: Matrix) -> Vectors:
+    def _added(self) -> Vectors:
         """Return b [d]: what the decoder adds to the features, whichever they are."""
         import torch  # noqa: PLC0415
 
         with torch.inference_mode():
-            codes = self._sae.encode(torch.tensor(vector))
+            codes = self._sae.encode(torch.zeros(1, self._dictionary.shape[1]))
             decoded = self._sae.decode(codes).double().numpy()[0]
         return np.asarray(decoded - codes.values.double().numpy() @ self._dictionary[codes.ids.numpy()])
 
-    def _side(self, vector: Matrix, codes: "sparse.csr_matrix", bias: Vectors, fitted: Map) -> _Side:
+    def _side(self, vector: Matrix, codes: "sparse.csr_matrix", fitted: Map) -> _Side:
         mean, turn = _linear(fitted, len(vector))
         features = codes.indices.astype(np.int64)
         parts = codes.data[:, None] * self._dictionary[features]
-        error = vector.astype(np.float64) - parts.sum(axis=0) - bias
+        error = vector.astype(np.float64) - parts.sum(axis=0) - self._bias
         whole = turn(vector - mean)
         length = max(float(np.linalg.norm(whole)), float(TINY))
-        mapped = (turn(one) / length for one in (parts, bias - mean, error))
+        mapped = (turn(one) / length for one in (parts, self._bias - mean, error))
         return _Side(whole / length, features, *mapped)
 
 
