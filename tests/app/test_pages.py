@@ -19,7 +19,8 @@ from pipeline_core.store.journal import journalled_run
 from pipeline_core.warehouse.build import publish_runs
 from pipeline_core.warehouse.query import query
 from tests.app.conftest import served
-from tests.app.world import MODEL, SAE
+from tests.app.walking import Bare, links
+from tests.app.world import HOSTILE_FILE, MODEL, SAE
 
 SHOWN = {
     "activations": f"/activations?sae={SAE}&feature=3",
@@ -34,7 +35,7 @@ SHOWN = {
 }
 """Addresses of pages that show little by themselves."""
 
-WORKED_OUT = {"sql", "search", "map", "fires", "removed", "differences"}
+WORKED_OUT = {"search", "map", "fires", "removed", "differences", "glossary"}
 """Pages whose numbers are no answers of the warehouse: the queries that they link to are of what these come from."""
 
 ADDRESSES = {name: SHOWN.get(name, page.path) for name, page in PAGES.items()}
@@ -44,10 +45,6 @@ _SECTION = re.compile(r"<section.*?</section>", re.DOTALL)
 def _told(number: object) -> str:
     """Write a number so that the order in which others were added to it does not show."""
     return f"{float(str(number)):.10g}"
-
-
-def links(page: str) -> set[str]:
-    return {html.unescape(link) for link in re.findall(r'(?:href|src|data-points)="(/[^"]*)"', page)}
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +65,17 @@ def test_the_hostile_caption_is_shown(client: httpx.Client) -> None:
         assert html.escape("<script>alert(", quote=False) in client.get(address).text
 
 
+def test_files_with_hostile_names_and_features_called_by_hostile_texts_stay_text(client: httpx.Client) -> None:
+    asked = client.get("/sample", params={"id": HOSTILE_FILE})
+    assert asked.status_code == 200
+    searched = client.get("/search", params={"sample": HOSTILE_FILE, "to": "any", "k": 50})
+    called = [client.get("/features", params={"words": "<script>", "kind": "all"}), client.get("/map?form=points")]
+    for answer in (asked, searched, *called[:1]):
+        assert "<script>alert" not in answer.text
+        assert html.escape("<script>alert(", quote=False) in answer.text
+    assert called[1].headers["content-type"].startswith("application/json")
+
+
 def test_whatever_a_page_links_to_is_there(client: httpx.Client, pages: dict[str, str]) -> None:
     kinds = {}
     for page in pages.values():
@@ -81,6 +89,13 @@ def test_whatever_a_page_links_to_is_there(client: httpx.Client, pages: dict[str
         assert client.get(link).status_code == 200, link
 
 
+def test_what_a_browser_is_sent_is_small(client: httpx.Client, pages: dict[str, str]) -> None:
+    shared = {name: len(client.get(f"/static/{name}").content) for name in ("style.css", "app.js")}
+    assert sum(shared.values()) < 64 * 1024
+    for name, page in pages.items():
+        assert len(page.encode()) < 256 * 1024, name
+
+
 def test_nothing_is_loaded_from_elsewhere(pages: dict[str, str]) -> None:
     for page in pages.values():
         assert not re.findall(r'(?:src|href|action)="(?!/|#|data:,)[^"]*"', page)
@@ -89,7 +104,7 @@ def test_nothing_is_loaded_from_elsewhere(pages: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", sorted(set(PAGES) - WORKED_OUT))
 def test_every_number_is_that_of_the_query_beside_it(pages: dict[str, str], tiny_store: Path, name: str) -> None:
     page, seen = pages[name], 0
-    everywhere = {link for link in links(page) if link.startswith("/sql?sql=")}
+    everywhere = {link for link in links(page) if link.startswith("/sql?sql=")} if name != "sql" else {SHOWN["sql"]}
     for section in _SECTION.findall(page):
         numbers = {_told(value) for value in re.findall(r'<data value="([^"]+)">', section)}
         asked = {link for link in links(section) if link.startswith("/sql?sql=")} or everywhere
@@ -98,6 +113,11 @@ def test_every_number_is_that_of_the_query_beside_it(pages: dict[str, str], tiny
         assert numbers <= known
         seen += len(numbers)
     assert seen > 0
+
+
+@pytest.mark.parametrize("name", sorted(set(PAGES) - {"sql", "fires", "removed"}))
+def test_no_number_stands_without_its_query(pages: dict[str, str], name: str) -> None:
+    assert Bare.numbers(pages[name]) == []
 
 
 def test_the_overview_opens_with_what_was_found(client: httpx.Client) -> None:
@@ -195,7 +215,7 @@ def test_features_are_counted_as_they_are_filtered(
     client: httpx.Client, tiny_store: Path, asked: dict[str, str], condition: str
 ) -> None:
     ((n,),) = query(tiny_store, f"select count(*) from latest.features where sae_id = '{SAE}' and {condition}").rows
-    assert f"{n:,} feature{'' if n == 1 else 's'}" in client.get("/features", params=asked).text
+    assert f"{n:,}</data> feature{'' if n == 1 else 's'}" in client.get("/features", params=asked).text
 
 
 def test_features_are_found_by_their_texts(client: httpx.Client) -> None:

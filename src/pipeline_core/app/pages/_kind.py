@@ -20,6 +20,9 @@ from pipeline_core.settings import Section
 from pipeline_core.store.journal import LATEST
 from pipeline_core.warehouse.parameters import Value
 
+_KEPT_ROWS = 1000
+"""Of longer answers, which drawings ask for, none is kept."""
+
 
 class NotFoundError(LensError):
     """What an address names is not there."""
@@ -81,9 +84,25 @@ class Visit:
         return self.answer(self.page.sql(what), **values)
 
     def answer(self, sql: str, **values: Value) -> Answer:
-        """Answer a question in SQL; values that it has no parameter for are left out."""
+        """Answer a question in SQL; values that it has no parameter for are left out.
+
+        What was asked of the same warehouse and run lately is not asked again: neither changes.
+        """
         used = {name: value for name, value in values.items() if f"${name}" in sql}
-        return ask(self.connection, self.run_id, sql, used, self.given.run != LATEST)
+        older = self.given.run != LATEST
+        key = self._version, self.run_id, older, sql, *sorted(used.items())
+        found = self.site.answers.get(key)
+        if found is None:
+            found = ask(self.connection, self.run_id, sql, used, older)
+            if len(found.rows) <= _KEPT_ROWS:
+                self.site.answers.put(key, found)
+        return found
+
+    @cached_property
+    def _version(self) -> str:
+        """The file of the warehouse that the connection reads."""
+        asked = "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
+        return str(self.connection.execute(asked).fetchall())
 
     def link(self, path: str = "", **changed: Any) -> str:
         """Return the address of a page for the same run, or of this one with some of what was asked changed."""

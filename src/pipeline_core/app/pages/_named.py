@@ -8,8 +8,11 @@ from pydantic import Field
 
 from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages._kind import Parameters, Visit
+from pipeline_core.warehouse.parameters import told
 
 _SQL = Path(__file__).with_suffix(".sql")
+_ALL = ""
+"""Asks for all features."""
 
 
 class OfFeature(Parameters):
@@ -21,9 +24,11 @@ class OfFeature(Parameters):
 
 def named(visit: Visit, sae: str, features: Iterable[int]) -> Answer:
     """Return feature_id, modality, frequency and texts (the first three) of features, by their ids."""
-    asked = ",".join(str(feature) for feature in sorted(set(features)))
-    sql = _SQL.read_text(encoding="utf-8").strip()
-    return visit.answer(sql, sae=sae, features=asked)
+    sql, artifact = _SQL.read_text(encoding="utf-8").strip(), visit.run.artifact(f"features/{sae}").name
+    # Pages name features all the time, and asking for some takes as long as asking for all.
+    every = visit.site.once("named", artifact, sae, make=lambda: by_feature(visit.answer(sql, sae=sae, features=_ALL)))
+    asked = [feature for feature in sorted(set(features)) if feature in every]
+    return Answer([every[feature] for feature in asked], told(sql, {"sae": sae, "features": ",".join(map(str, asked))}))
 
 
 def by_feature(answer: Answer) -> dict[int, dict[str, Any]]:

@@ -195,6 +195,24 @@
       const inside = [...x.keys()].filter((n) => x[n] >= chosen.left && x[n] <= chosen.right && y[n] >= chosen.bottom && y[n] <= chosen.top);
       holder.dispatchEvent(new CustomEvent("chosen", { bubbles: true, detail: { chosen, inside, label, link } }));
     });
+    // By keyboard: arrows go from left to right through the points, faster with Shift, and Enter opens one.
+    const order = [...x.keys()].sort((a, b) => x[a] - x[b]);
+    let step = -1;
+    canvas.tabIndex = 0;
+    said.setAttribute("role", "status");
+    canvas.addEventListener("keydown", (event) => {
+      const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (event.key === "Enter" && step >= 0) location.assign(link[order[step]]);
+      if (!way || !order.length) return;
+      event.preventDefault();
+      step = Math.max(0, Math.min(order.length - 1, step + way * (event.shiftKey ? Math.ceil(order.length / 50) : 1)));
+      draw();
+      const [left, top] = place(order[step]);
+      const pen = canvas.getContext("2d");
+      pen.strokeStyle = getComputedStyle(canvas).color;
+      pen.strokeRect(left - 5, top - 5, 10, 10);
+      said.textContent = label[order[step]];
+    });
     new ResizeObserver(draw).observe(canvas);
     const anew = () => { tones = undefined; soon(); };
     document.getElementById("theme").addEventListener("click", anew);
