@@ -42,26 +42,12 @@ def sample_input(reader: ImageReader, request: Request) -> SampleInput:
     )
 
 
-def opened_ahead(reader: ImageReader, batches: Iterable[Sequence[Request]]) -> Generator[Opened]:
-    """Open batches one ahead: the pictures of the next are decoded while the model looks at these.
-
-    Yields:
-        What a model is given of a batch's requests, and the refusals of those whose picture cannot be decoded.
+def open_samples(reader: ImageReader, requests: Sequence[Request]) -> Opened:
+    """Return what a model is given of requests, and the refusals of those whose picture cannot be decoded.
 
     Raises:
         DataError: a picture is gone.
     """
-    with ThreadPoolExecutor(1, "pictures") as ahead:
-        following: Future[Opened] | None = None
-        for batch in batches:
-            this, following = following, ahead.submit(_open, reader, batch)
-            if this is not None:
-                yield this.result()
-        if following is not None:
-            yield following.result()
-
-
-def _open(reader: ImageReader, requests: Sequence[Request]) -> Opened:
     samples, refusals = [], []
     for request in requests:
         try:
@@ -69,6 +55,22 @@ def _open(reader: ImageReader, requests: Sequence[Request]) -> Opened:
         except SampleError as error:
             refusals.append(Refusal(*error.key, "picture", error.reason))
     return samples, refusals
+
+
+def opened_ahead(reader: ImageReader, batches: Iterable[Sequence[Request]]) -> Generator[Opened]:
+    """Open batches one ahead: the pictures of the next are decoded while the model looks at these.
+
+    Yields:
+        What ``open_samples`` returns of a batch, and raises.
+    """
+    with ThreadPoolExecutor(1, "pictures") as ahead:
+        following: Future[Opened] | None = None
+        for batch in batches:
+            this, following = following, ahead.submit(open_samples, reader, batch)
+            if this is not None:
+                yield this.result()
+        if following is not None:
+            yield following.result()
 
 
 def embed_samples(

@@ -5,7 +5,6 @@ from typing import Any
 
 from pipeline_core.activations.embed import open_samples
 from pipeline_core.activations.plan import Request
-from pipeline_core.activations.refusals import Refusal
 from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages import NotFoundError, Page, Visit
 from pipeline_core.app.pages._named import OfFeature
@@ -65,9 +64,8 @@ def _read(visit: Visit, model: str, sae: str, feature: int, shown: Answer) -> li
         )
         for row in shown.rows
     ]
-    refusals: list[Refusal] = []
     with ImageReader(visit.run.artifact("dataset")) as reader:
-        samples = open_samples(reader, requests, refusals)
+        samples, _ = open_samples(reader, requests)
     by_id = {row["sample_id"]: row for row in shown.rows}
     fired = questions.alone(lambda searcher: fire(searcher, autoencoder, sae, feature, samples))
     return [(by_id[sample.sample_id], one) for sample, one in zip(samples, fired, strict=True)]
