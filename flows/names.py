@@ -2,8 +2,8 @@
 
 from prefect.runtime import flow_run
 
-from flows.changes import changed, in_short
 from pipeline_core.config import AnalysisConfig, RunConfig
+from pipeline_core.warehouse.changes import changed, in_short
 
 _IN_THE_NAME = {"model", "compare_with", "dataset", "placement"}
 

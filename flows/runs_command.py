@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.changes import changed, in_short
 from flows.options import JsonOption, RunOption, StoreOption, existing_store
 from flows.terminal import out, print_table
 from flows.units import duration
+from pipeline_core.warehouse.changes import changed, in_short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

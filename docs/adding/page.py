@@ -40,7 +40,7 @@ class Asked(Parameters):
 class LongestTexts(Page):
     """A list with links to the samples."""
 
-    name, title, path, place = "longest_texts", "Longest texts", "/longest-texts", 7
+    name, title, path, place = "longest_texts", "Longest texts", "/longest-texts", 8
     parameters = Asked
 
     def show(self, visit: Visit) -> Mapping[str, Any]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 
 from flows.searching import open_searcher
 from pipeline_core.activations.query import Question
+from pipeline_core.app.removals import Removals
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.index.searcher import Searcher
 from pipeline_core.library import open_store
@@ -70,3 +72,16 @@ def test_a_picture_finds_itself_and_the_model_is_loaded_once(
     found = columns(page.text)
     assert [hits[0][0] for hits in found.values()] == [row["sample_id"]] * 3
     assert own.get(f"/asked/{name}").headers["content-type"] == "image/webp"
+
+
+def test_removal_on_demand_is_that_which_is_stored(inline_store: Path) -> None:
+    run = open_store(inline_store).run()
+    (sae,) = run.saes
+    stored = run.table(f"retrieval/{run.models[0]}", "removal_effects").filter(pl.col("feature_id").is_not_null())
+    removals = Removals(run, run.models[0])
+    for feature, wanted in stored.group_by("feature_id"):
+        found = removals.effects(run.artifact(f"sae/{sae}"), int(feature[0]))
+        both = found.join(wanted, on="task_id")
+        assert both.height == found.height > 0
+        for column in ("k", "delta", "low", "high", "p"):
+            assert both[column].to_list() == pytest.approx(both[f"{column}_right"].to_list(), abs=1e-12)

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from pipeline_core import open_store
+from pipeline_core.activations.vectors import Matrix
+from pipeline_core.app.ablation import Ranking
 from pipeline_core.app.contributions import Explainer
 from pipeline_core.app.space import CENTRED, RAW, REALIGNED, SYSTEMS, Asked, Space, open_space
 from pipeline_core.codes.encode import encode_vectors
-from pipeline_core.library import Run
-from pipeline_core.retrieval.maps import Projection
+from pipeline_core.errors import QueryError
+from pipeline_core.library import Run, fit_adaptation
+from pipeline_core.retrieval.adaptations import ADAPTATIONS
+from pipeline_core.retrieval.maps import Projection, Whitening
 from tests.app.world import MODEL, SAE
 
 BETAS = (0.0, 0.1, 0.7, 1.0)
@@ -72,8 +76,8 @@ def test_more_answers_than_there_are_are_all(space: Space, asked: Asked) -> None
     assert space.best(asked, REALIGNED, "image", 500, 0.1).height == 40
 
 
-def test_a_sample_that_was_not_embedded_is_no_question(space: Space) -> None:
-    assert space.sample("image_text:000", "image_text") is None
+def test_a_sample_that_was_not_embedded_is_no_question(run: Run, space: Space) -> None:
+    assert open_space(run, "reference-contrastive").sample("image_text:000", "image_text") is None
     assert space.sample("nobody", "text") is None
 
 
@@ -106,7 +110,27 @@ def test_a_part_is_what_taking_the_feature_out_of_either_side_takes(run: Run, sp
     assert {feature for feature, _ in explained.features} == set(np.flatnonzero(codes.any(axis=0)).tolist())
 
 
+@pytest.mark.parametrize("name", sorted(ADAPTATIONS))
+def test_under_every_adaptation_the_parts_add_up_to_the_score(run: Run, space: Space, asked: Asked, name: str) -> None:
+    answers = space.sets["image:image"].vectors
+    try:
+        maps = fit_adaptation(name, space.sets["text:text"].vectors, answers)
+    except QueryError:  # removal and the head need more than vectors: they are a projection and a whitening
+        removal = Ranking(run, SAE).removal(3).basis
+        turn = np.linalg.qr(answers[:16])[0]
+        maps = (
+            Projection(removal),
+            Whitening(0.1 * answers.mean(axis=0), turn, np.arange(1.0, 17.0), None, unit_input=True),
+        )
+    scores = maps[1].apply(answers[:5]) @ maps[0].apply(asked.vector[None])[0]
+    explained = Explainer(run.sae(SAE), SAE).explain(asked.vector, answers[:5], [maps] * 5)
+    assert [one.score for one in explained] == pytest.approx(scores.tolist(), abs=1e-5)
+
+
 def test_a_map_that_is_not_linear_is_not_explained(run: Run, asked: Asked) -> None:
-    removal = Projection(np.eye(len(asked.vector), 1, dtype=np.float32))
-    with pytest.raises(TypeError, match="Projection is not explained"):
-        Explainer(run.sae(SAE), SAE).explain(asked.vector, asked.vector[None], [(removal, removal)])
+    class Squares:
+        def apply(self, vectors: Matrix) -> Matrix:
+            return vectors**2
+
+    with pytest.raises(TypeError, match="Squares is not explained"):
+        Explainer(run.sae(SAE), SAE).explain(asked.vector, asked.vector[None], [(Squares(), Squares())])

@@ -19,6 +19,7 @@ from pipeline_core.store.journal import RunArtifact, journalled_run
 from pipeline_core.warehouse.build import publish_runs
 from tests.contracts.artifacts import good_tables, write_tables
 from tests.report.artifacts import N_FEATURES, make_run
+from tests.report.sweep_artifacts import attention_of
 from tests.report.world import ModelFolders, RunWorld
 from tests.shared import filled_once
 
@@ -68,6 +69,7 @@ def _name_by_file(folder: Path) -> None:
 
 def _published(store: Store, world: RunWorld, report: Path) -> list[RunArtifact]:
     folders = {"dataset": world.dataset, "report": report}
+    folders[f"attention/{MODEL}"] = attention_of(MODEL, report.with_name("attention"))
     for model in world.models:
         parts = {"activations": model.activations, "retrieval": model.retrieval, "index": model.index}
         folders |= {f"{stage}/{model.name}": folder for stage, folder in parts.items()}
@@ -93,9 +95,9 @@ def _ask_support(dataset: Path) -> None:
 
 
 def _embed(dataset: Path, model: ModelFolders, seed: int) -> None:
-    """Write embeddings of all samples, an autoencoder for them, and its codes."""
+    """Write embeddings of all samples, of the model beside not the composed ones; an autoencoder, and its codes."""
     random = np.random.default_rng(seed)
-    samples = read_table(dataset, "samples").filter(pl.col("modality") != "image_text")
+    samples = read_table(dataset, "samples").filter((pl.col("modality") != "image_text") | (model.name == MODEL))
     vectors = (random.normal(size=(samples.height, WIDTH)) + 2.0).astype(np.float32)
     labels = samples.select("sample_id", prompt_id="modality").with_columns(
         rep_id=pl.lit(f"{model.name}-rep"), n_tokens=1

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.app.conftest import served
 from tests.app.walking import walked
-from tests.app.world import tiny_store_of
+from tests.app.world import SAE, tiny_store_of
 from tests.browser.conftest import barriers
 from tests.browser.test_report import PROBE, Scheme
 
@@ -134,6 +134,48 @@ def test_the_slider_changes_the_answers_in_place(browser: Browser, address: str)
         assert complaints == []
 
 
+def test_the_slider_takes_features_out_in_place(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/search?sample=text:035&to=any&share=0") as (page, complaints):
+        column = page.locator("section.column[aria-label$='features removed'] .score")
+        before = column.all_inner_texts()
+        page.locator("#share").focus()
+        for _ in range(10):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_url("**share=0.005**")
+        assert page.locator("output[for=share]").inner_text() == "0.50%"
+        assert column.all_inner_texts() != before
+        assert complaints == []
+
+
+def test_parts_that_take_time_come_where_their_link_stood(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/feature?sae={SAE}&feature=3") as (page, complaints):
+        page.locator(".histogram").first.wait_for()
+        assert page.locator(".histogram").count() == 2
+        assert page.get_by_role("link", name="How strongly, on how many").count() == 0
+        assert page.url.endswith("/feature?sae=reference-mllm/paper&feature=3")
+        assert complaints == []
+
+
+def test_a_map_is_zoomed_and_moved_by_buttons_and_keys(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/map") as (page, complaints):
+        page.locator("[data-drawn='80']").first.wait_for()
+        canvas = page.locator("canvas").first
+        seen = [canvas.evaluate("canvas => canvas.toDataURL()")]
+        for act in (
+            page.get_by_label("nearer").first.click,
+            lambda: canvas.press("ArrowRight"),
+            lambda: canvas.press("+"),
+        ):
+            act()
+            page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            seen.append(canvas.evaluate("canvas => canvas.toDataURL()"))
+        assert len(set(seen)) == 4
+        page.get_by_role("button", name="whole").first.click()
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert canvas.evaluate("canvas => canvas.toDataURL()") == seen[0]
+        assert complaints == []
+
+
 def test_a_picture_that_is_chosen_is_searched_with(browser: Browser, address: str, tmp_path: Path) -> None:
     Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
     (tmp_path / "no.png").write_text("no picture")
@@ -167,7 +209,7 @@ def test_the_keyboard_goes_through_the_points_of_a_map(browser: Browser, address
         page.locator("canvas").first.focus()
         seen = set()
         for _ in range(5):
-            page.keyboard.press("ArrowRight")
+            page.keyboard.press("PageDown")
             seen.add(page.locator(".pointed").first.inner_text())
         assert len(seen) == 5
         page.keyboard.press("Enter")

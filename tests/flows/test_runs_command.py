@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.changes import changed, in_short
 from pipeline_core.schema.parquet import read_table, write_table
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunRecord, completed_run, read_runs
 from pipeline_core.warehouse.build import build_warehouse
-from pipeline_core.warehouse.comparing import _SCORES
+from pipeline_core.warehouse.changes import changed, in_short
+from pipeline_core.warehouse.comparing import SCORES
 from pipeline_core.warehouse.query import query
 from tests.flows.test_cli import answer, refused
 
@@ -136,7 +136,7 @@ def test_reciprocal_ranks_are_compared_too(store: Path) -> None:
 
 
 def test_queries_are_grouped_as_the_run_grouped_them(store: Path) -> None:
-    text = _SCORES.read_text()
+    text = SCORES.read_text()
     values = {"a": "latest", "b": "latest", "model_a": MODEL, "model_b": MODEL, "metric": "hit_rate"}
     run_id = completed_run(store).run_id
     counted = f"SELECT task_id, count(*), count(DISTINCT family) FROM ({text}) WHERE label = 'raw' GROUP BY ALL"

@@ -76,7 +76,7 @@ def _model(model: ModelFolders, root: Path, repetition: int) -> ModelFolders:
         return replace(changed, index=None)
     if generative:
         activations = rows.write(folder / "activations", *EXTRACTED)
-        changed = replace(changed, activations=activations, attention=_attention(model.name, folder / "attention"))
+        changed = replace(changed, activations=activations, attention=attention_of(model.name, folder / "attention"))
     return replace(changed, efficiency=_efficiency(model.name, folder / "efficiency"))
 
 
@@ -227,7 +227,7 @@ def _efficiency(model: str, folder: Path) -> Path:
     return _write(rows, folder, "efficiency")
 
 
-def _attention(model: str, folder: Path) -> Path:
+def attention_of(model: str, folder: Path) -> Path:
     rows, random = Rows({}), np.random.default_rng(0)
     for modality, n, layer in product(("image", "text", "image_text"), range(3), range(1, DEPTH + 1)):
         key = {"model": model, "sample_id": f"{modality}:{n:03d}", "prompt_id": modality, "layer": layer}

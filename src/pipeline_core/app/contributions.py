@@ -1,10 +1,10 @@
 """What a score is made of: the signed part of each feature, that of the means, and what no feature explains.
 
 A vector is h = sum_f z_f d_f + b + e: features, the decoder's bias, the autoencoder's error. A map that is linear but
-for its mean and length takes it to (h - mu) A / n, n = |(h - mu) A|: a cosine splits into the parts of one side, each
-against the other side as a whole. Both sides are split, and half of each counts: the parts are signed, treat both sides
-alike, and add up to the score. On average over matched pairs, raw and without the lengths, a feature's part is half its
-attribution.
+for its mean and lengths takes it to (h / l - mu) A / n, n = |(h / l - mu) A| and l either 1 or |h|: a cosine splits
+into the parts of one side, each against the other side as a whole. Both sides are split, and half of each counts: the
+parts are signed, treat both sides alike, and add up to the score. On average over matched pairs, raw and without the
+lengths, a feature's part is half its attribution.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.codes.encode import encode_vectors
-from pipeline_core.retrieval.maps import TINY, Centring, Identity, Map, Whitening
+from pipeline_core.retrieval.maps import TINY, Centring, Identity, Map, Projection, Whitening
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -51,14 +51,28 @@ class Explained:
 
 
 @dataclass(frozen=True)
+class _Linear:
+    """A map beside its lengths: (h / l - mean) A, with l = |h| where it is ``unit_input``.
+
+    ``turn`` multiplies vectors [d] by A, ``back`` by its transpose.
+    """
+
+    mean: Vectors | float
+    turn: Callable[[Vectors], Vectors]
+    back: Callable[[Vectors], Vectors]
+    unit_input: bool = False
+
+
+@dataclass(frozen=True)
 class _Side:
-    """One vector, mapped, and its parts: rows of ``parts`` [f, m] are those of ``features``; all are divided by n."""
+    """One vector: mapped, and its parts as they were, whose product with what comes ``back`` is theirs mapped."""
 
     whole: Vectors
     features: npt.NDArray[np.int64]
     parts: Vectors
     means: Vectors
     error: Vectors
+    back: Callable[[Vectors], Vectors]
 
 
 class Explainer:
@@ -76,17 +90,19 @@ class Explainer:
         Args:
             question: raw vector [d].
             answers: raw vectors [n, d].
-            maps: the question's and the answer's map of each answer: identity, centring or whitening.
+            maps: the question's and the answer's map of each answer.
 
         Raises:
+            TypeError: a map is of a kind that is not linear.
             ModelError: the autoencoder is of another width.
         """
         raw = np.concatenate([question[None], answers])
         codes = encode_vectors(self._sae, raw, self._sae_id)
+        linear = {id(fitted): _linear(fitted) for pair in maps for fitted in pair}
         found = []
         for n, (of_question, of_answer) in enumerate(maps):
-            left = self._side(raw[0], codes[0], of_question)
-            right = self._side(raw[n + 1], codes[n + 1], of_answer)
+            left = self._side(raw[0], codes[0], linear[id(of_question)])
+            right = self._side(raw[n + 1], codes[n + 1], linear[id(of_answer)])
             found.append(_met(left, right))
         return found
 
@@ -99,40 +115,60 @@ class Explainer:
             decoded = self._sae.decode(codes).double().numpy()[0]
         return np.asarray(decoded - codes.values.double().numpy() @ self._dictionary[codes.ids.numpy()])
 
-    def _side(self, vector: Matrix, codes: "sparse.csr_matrix", fitted: Map) -> _Side:
-        mean, turn = _linear(fitted, len(vector))
+    def _side(self, vector: Matrix, codes: "sparse.csr_matrix", linear: _Linear) -> _Side:
+        before = max(float(np.linalg.norm(vector)), float(TINY)) if linear.unit_input else 1.0
         features = codes.indices.astype(np.int64)
         parts = codes.data[:, None] * self._dictionary[features]
         error = vector.astype(np.float64) - parts.sum(axis=0) - self._bias
-        whole = turn(vector - mean)
+        whole = linear.turn(vector / before - linear.mean)
         length = max(float(np.linalg.norm(whole)), float(TINY))
-        mapped = (turn(one) / length for one in (parts, self._bias - mean, error))
-        return _Side(whole / length, features, *mapped)
+        means = self._bias / before - linear.mean
+        return _Side(
+            whole / length, features, parts / before, means, error / before, lambda other: linear.back(other) / length
+        )
 
 
 def _met(left: _Side, right: _Side) -> Explained:
     features = np.concatenate([left.features, right.features])
-    halves = 0.5 * np.concatenate([left.parts @ right.whole, right.parts @ left.whole])
+    to_left, to_right = left.back(right.whole), right.back(left.whole)
+    halves = 0.5 * np.concatenate([left.parts @ to_left, right.parts @ to_right])
     found, place = np.unique(features, return_inverse=True)
     sums = np.bincount(place, halves, len(found))
     order = np.argsort(-np.abs(sums), kind="stable")
     return Explained(
         tuple(zip(found[order].tolist(), sums[order].tolist(), strict=True)),
-        0.5 * float(left.means @ right.whole + right.means @ left.whole),
-        0.5 * float(left.error @ right.whole + right.error @ left.whole),
+        0.5 * float(left.means @ to_left + right.means @ to_right),
+        0.5 * float(left.error @ to_left + right.error @ to_right),
     )
 
 
-def _linear(fitted: Map, width: int) -> tuple[Vectors, Callable[[Vectors], Vectors]]:
-    """Return a map's mean [d], and what it does to vectors [..., d] without it and without dividing by the length."""
+def _linear(fitted: Map) -> _Linear:
     match fitted:
         case Identity():
-            return np.zeros(width), lambda vectors: vectors
+            return _Linear(0.0, _same, _same)
         case Centring(mean):
-            return mean, lambda vectors: vectors
-        case Whitening(mean, basis, scales, back, unit_input) if not unit_input:
-            left = basis.astype(np.float64) * scales
-            right = None if back is None else back.astype(np.float64).T
-            return mean, lambda vectors: vectors @ left if right is None else vectors @ left @ right
+            return _Linear(mean, _same, _same)
+        case Projection(basis):
+            taken = basis.astype(np.float64)
+
+            def left_of(vectors: Vectors) -> Vectors:
+                return np.asarray(vectors - (vectors @ taken) @ taken.T)
+
+            return _Linear(0.0, left_of, left_of)
+        case Whitening(mean, basis, scales, back, unit_input):
+            first = basis.astype(np.float64) * scales
+            second = None if back is None else back.astype(np.float64).T
+
+            def turn(vectors: Vectors) -> Vectors:
+                return np.asarray(vectors @ first if second is None else vectors @ first @ second)
+
+            def turned(vectors: Vectors) -> Vectors:
+                return np.asarray(vectors @ first.T if second is None else vectors @ second.T @ first.T)
+
+            return _Linear(mean, turn, turned, unit_input)
         case _:
             raise TypeError(f"{type(fitted).__name__} is not explained")
+
+
+def _same(vectors: Vectors) -> Vectors:
+    return vectors

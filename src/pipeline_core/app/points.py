@@ -23,7 +23,7 @@ def points(
     Args:
         x: from 0, left, to 1.
         y: from 0, below, to 1.
-        tone: 0 pictures, 1 both, 2 texts, 3 others.
+        tone: 0 pictures, 1 both, 2 texts, 3 others, 4 to 7 from warm to hot.
         label: what is said of one that is pointed at.
         link: the page of each.
     """

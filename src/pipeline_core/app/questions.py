@@ -1,8 +1,10 @@
 """Questions of visitors as vectors: a model embeds each once, one at a time."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from pipeline_core.activations.query import Question, embed_question
 from pipeline_core.app.recent import Recent
@@ -11,6 +13,8 @@ from pipeline_core.index.items import group_name
 from pipeline_core.index.searcher import Searcher
 
 _KEPT = 512
+
+Done = TypeVar("Done")
 
 
 class Questions:
@@ -22,6 +26,11 @@ class Questions:
         self._asked = Recent[tuple[str, bytes | None], Asked](_KEPT)
         # Several at once would only take each other's cores.
         self._lock = Lock()
+
+    def alone(self, do: Callable[[Searcher], Done]) -> Done:
+        """Have the model do something else than embed a question, while nobody else has it."""
+        with self._lock:
+            return do(self._searcher)
 
     def embed(self, words: str, picture: bytes | None) -> Asked:
         """Return a question's raw vector and its group.

@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeline_core.app.ablation import Ablated, Ranking
 from pipeline_core.app.answers import Answer, Warehouse
 from pipeline_core.app.pictures import Shelf, Thumbnails
 from pipeline_core.app.recent import Recent
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 Kept = TypeVar("Kept")
 
-_ANSWERS = 1024
+_ANSWERS, _COLUMNS = 1024, 256
 
 
 class Site:
@@ -27,6 +28,7 @@ class Site:
         root: folder of the store.
         warehouse: answers of the current warehouse.
         answers: what it answered lately, by the question, the run and the warehouse's version.
+        columns: what searches found lately, by what was asked.
         thumbnails: pictures of the data sets.
         shelf: pictures that visitors searched with.
     """
@@ -41,6 +43,7 @@ class Site:
         self.root = self._store.root
         self.warehouse = Warehouse(self.root)
         self.answers = Recent[tuple[Hashable, ...], Answer](_ANSWERS)
+        self.columns = Recent[tuple[Hashable, ...], Any](_COLUMNS)
         self.thumbnails = Thumbnails(self.root)
         self.shelf = Shelf()
         self._kept: dict[tuple[str, ...], Any] = {}
@@ -72,6 +75,16 @@ class Site:
             StoreError: an artifact is missing or damaged.
         """
         return self.once("space", _index(run, model), make=lambda: open_space(run, model))
+
+    def ablated(self, run: Run, sae_id: str) -> Ablated:
+        """Return the items of an autoencoder's model, whose features may be taken out.
+
+        Raises:
+            StoreError: the run had none of that name, or an artifact is missing or damaged.
+        """
+        name = "ablated", run.artifact(f"features/{sae_id}").name
+        space = self.space(run, sae_id.rpartition("/")[0])
+        return self.once(*name, make=lambda: Ablated(space, Ranking(run, sae_id)))
 
     def explainer(self, run: Run, sae_id: str) -> "Explainer":
         """Return what splits scores into the parts of an autoencoder's features.

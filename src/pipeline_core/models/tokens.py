@@ -34,6 +34,8 @@ class TokenizedSample:
         tokens: arguments with one value a token, each [1, tokens].
         vision: arguments of the vision tower; empty without a picture.
         roles: role of each token [tokens], positions in ``ROLES``.
+        places: first and last character, the latter excluded, of each token, counted from the start of the sample's
+            words [tokens, 2]; those of tokens of other roles lie elsewhere in the prompt.
         long: how long its text is and what is left of it, if it is as long as the model takes, or longer.
     """
 
@@ -41,6 +43,7 @@ class TokenizedSample:
     tokens: Inputs
     vision: Inputs
     roles: Roles
+    places: npt.NDArray[np.int64]
     long: LongText | None = None
 
 
@@ -163,7 +166,8 @@ def _tokenized(speech: Speech, sample: SampleInput) -> TokenizedSample:
     vision = {name: value for name, value in outputs.items() if name not in tokens}
     # The last token may hold a part of the template, such as '.\n'.
     words = np.flatnonzero((roles == TEXT) & (np.array([end for _, end in offsets]) <= spans.text[1]))
-    return _cut(TokenizedSample(sample, tokens, vision, roles), words, speech.limits)
+    places = np.array(offsets, dtype=np.int64) - spans.text[0]
+    return _cut(TokenizedSample(sample, tokens, vision, roles, places), words, speech.limits)
 
 
 def _cut(whole: TokenizedSample, words: npt.NDArray[np.int64], limits: TokenLimits) -> TokenizedSample:
@@ -189,6 +193,7 @@ def _cut(whole: TokenizedSample, words: npt.NDArray[np.int64], limits: TokenLimi
         whole,
         tokens=tokens,
         roles=roles,
+        places=whole.places[kept],
         long=LongText(0, n_tokens, most, digest(tokens["input_ids"][0, roles == TEXT])),
     )
 

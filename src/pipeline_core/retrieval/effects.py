@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.adaptations import Singles, System
 from pipeline_core.retrieval.fitting import SIDES, TaskVectors
 from pipeline_core.retrieval.judgements import Pool
-from pipeline_core.retrieval.maps import Mapped, Projection
+from pipeline_core.retrieval.maps import Map, Mapped, Projection
 from pipeline_core.retrieval.scoring import Scored, effect_rows
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.systems import system_id
@@ -41,7 +40,7 @@ def removal_effects(
     kept = [system for system in removals if system_id(model, system) in scored.scores]
     sets = [(_columns(model, system), _hits(scored, model, system, k)) for system in kept]
     alone = [
-        (_columns(model, of.system, feature_id), _hits_without(basis, vectors, scored.pool, k))
+        (_columns(model, of.system, feature_id), hits_under(Projection(basis), vectors, scored.pool, k))
         for of in singles
         for feature_id, basis in of.bases.items()
     ]
@@ -63,9 +62,8 @@ def _hits(scored: Scored, model: str, system: System, k: int) -> npt.NDArray[np.
     return scored.scores[system_id(model, system)]["hit_rate", k]
 
 
-def _hits_without(basis: Matrix, vectors: TaskVectors, pool: Pool, k: int) -> npt.NDArray[np.float64]:
-    """Hit at k (1 or 0) of each judged query once a subspace is removed from both sides."""
-    removal = Projection(basis)
-    queries, candidates = (Mapped(vectors.of(pool.split, side), removal) for side in SIDES)
+def hits_under(fitted: Map, vectors: TaskVectors, pool: Pool, k: int) -> npt.NDArray[np.float64]:
+    """Return the hit at k (1 or 0) of each judged query of a pool [judged], both sides under one map."""
+    queries, candidates = (Mapped(vectors.of(pool.split, side), fitted) for side in SIDES)
     ranks = pool.search(np.asarray(queries), candidates, depth=1).first_relevant_rank
     return (ranks[pool.judged] <= k).astype(np.float64)

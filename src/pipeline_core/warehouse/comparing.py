@@ -16,7 +16,9 @@ from pipeline_core.warehouse.query import QueryResult, open_warehouse, query
 
 Metric = Literal["hit_rate", "mrr"]
 
-_SCORES = Path(__file__).with_name("compare_scores.sql")
+SCORES = Path(__file__).with_name("compare_scores.sql")
+"""The question that two runs are compared by: $a and $b, $model_a and $model_b, $metric."""
+
 _FEATURES = Path(__file__).with_name("compare_features.sql")
 
 
@@ -83,7 +85,7 @@ def compare_scores(store_root: Path, a: RunRecord, b: RunRecord, metric: Metric 
         for one, other in common or studied:
             model = one if one == other else f"{one} → {other}"
             values = {"a": a.run_id, "b": b.run_id, "model_a": one, "model_b": other, "metric": metric}
-            rows = connection.sql(_SCORES.read_text(encoding="utf-8"), params=values).pl()
+            rows = connection.sql(SCORES.read_text(encoding="utf-8"), params=values).pl()
             for _, scores in rows.group_by("system", maintain_order=True):
                 label = scores["label"][0]
                 if scores["score_a"].equals(scores["score_b"]):

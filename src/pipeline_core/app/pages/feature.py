@@ -4,28 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from pipeline_core.app.pages import NotFoundError, Page, Parameters, Visit
-from pipeline_core.app.pages._named import by_feature, named
+from pipeline_core.app.pages import NotFoundError, Page, Visit
+from pipeline_core.app.pages._named import OfFeature, by_feature, named
 from pipeline_core.retrieval.maps import unit
 from pipeline_core.sae.artifact import load_dictionary
 
 _NEAREST = 8
 
 
-class Asked(Parameters):
-    """A feature of an autoencoder."""
-
-    sae: str = ""
-    feature: int = Field(ge=0, lt=2**31)
-
-
 class Feature(Page):
     """A feature and the evidence for what it is."""
 
     name, title, path = "feature", "Feature", "/feature"
-    parameters = Asked
+    parameters = OfFeature
 
     def show(self, visit: Visit) -> Mapping[str, Any]:
         """Answer all that is stored of it; its nearest neighbours are cosines of the dictionary."""

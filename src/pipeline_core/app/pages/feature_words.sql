@@ -1,13 +1,13 @@
 -- Words of the texts on which one feature is largest: in how many of its examples, and in what share of the examples of the
 -- autoencoder's features (of every n-th, so that about 250 are counted); lift is how many times more often. What stands in
 -- at least half of them names the feature.
-with every as (
-    select greatest(1, count(*) // 250) as nth from latest.features where sae_id = $sae and modality is not null
+with step as (
+    select greatest(1, count(*) // 250) as every from latest.features where sae_id = $sae and modality is not null
 ),
 counted as (
-    select sample_id, feature_id = $feature as own
+    select sample_id, feature_id = $feature as own, feature_id % (select every from step) = 0 as of_all
     from latest.feature_examples
-    where sae_id = $sae and (feature_id = $feature or feature_id % (select nth from every) = 0)
+    where sae_id = $sae and (own or of_all)
 ),
 paired as (from latest.pairs where image_id in (select sample_id from counted)),
 texts as materialized (
@@ -20,12 +20,12 @@ shown as (
     select image_id, min(text) from paired join texts on sample_id = text_id group by image_id
 ),
 examples as (
-    select own, unnest(list_distinct(regexp_extract_all(lower(text), '[\p{L}\p{N}]{2,}'))) as word
+    select own, of_all, unnest(list_distinct(regexp_extract_all(lower(text), '[\p{L}\p{N}]{2,}'))) as word
     from counted join shown using (sample_id)
 ),
 told as (
     select word, count(*) filter (own) as n_with, (select count(*) from counted where own) as n_own,
-           count(*) / (select count(*) from counted) as share_of_all
+           greatest(count(*) filter (of_all), 1) / (select count(*) from counted where of_all) as share_of_all
     from examples
     group by word
     having n_with > 1

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline_core.app.pages import Page, Parameters, Reply, Visit
+from pipeline_core.app.pages._named import by_feature, of_features
 from pipeline_core.app.points import points
 
 PAGE = 40
@@ -66,9 +67,13 @@ class Features(Page):
             attribution_from=_bound(given.attribution_from, -math.inf),
             attribution_to=_bound(given.attribution_to, math.inf),
         )
+        shown = (row["feature_id"] for row in answer.rows)
+        words = of_features(visit, "words", self.sql("words"), sae, shown)
         return {
             "sae": sae,
             "saes": visit.run.saes,
+            "words": words,
+            "named": by_feature(words),
             "answer": answer,
             "total": answer.rows[0]["n"] if answer.rows else 0,
             "kinds": KINDS,

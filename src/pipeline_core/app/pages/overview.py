@@ -10,6 +10,7 @@ from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages import Page, Parameters, Visit
 from pipeline_core.report.facts import question
 from pipeline_core.report.recall import place_of
+from pipeline_core.warehouse.changes import ABSENT, changed
 
 _RUNS_SHOWN = 12
 _SIDE_BY_SIDE = 4
@@ -115,19 +116,16 @@ def _compared(run_id: str, rates: Answer, beside: Sequence[Beside]) -> Iterator[
 
 
 def _differences(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """Return the fields in which configs differ, with the value in each."""
-    flat = [dict(_flat(config)) for config in configs]
-    names = sorted({name for one in flat for name in one})
-    rows = [(name, [one.get(name, "–") for one in flat]) for name in names]
-    return [(name, values) for name, values in rows if len(set(values)) > 1]
+    """Return the fields in which configs differ from the first, with the value in each."""
+    rows: dict[str, list[str]] = {}
+    for place, other in enumerate(configs[1:], 1):
+        for field, own, value in changed(other, configs[0]):
+            rows.setdefault(field, [_told(own)] * len(configs))[place] = _told(value)
+    return sorted(rows.items())
 
 
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, json.dumps(value, ensure_ascii=False)
+def _told(value: Any) -> str:
+    return ABSENT if value is ABSENT else json.dumps(value, ensure_ascii=False)
 
 
 MEMBER = Overview()

@@ -27,15 +27,13 @@ class Sample(Page):
         found = visit.ask(sample=sample)
         if not found.rows or not found.rows[0]["itself"]:
             raise NotFoundError(f"the data set has no sample {sample!r}", "see what can be found by searching")
-        attention = visit.ask("attention", sample=sample)
         return {
             "row": found.rows[0],
             "found": found,
             "partners": found.rows[1:],
             "codes": list(_codes(visit, sample)),
             "tasks": visit.ask("tasks", sample=sample),
-            "attention": attention,
-            "looks": [_drawn(row) for row in attention.rows],
+            "attention": visit.ask("attention", sample=sample),
         }
 
 
@@ -48,17 +46,6 @@ def _codes(visit: Visit, sample: str) -> Iterator[tuple[str, Answer, list[tuple[
         groups = [(prompt, list(rows)) for prompt, rows in groupby(answer.rows, key=lambda row: str(row["prompt_id"]))]
         if groups:
             yield sae, answer, groups, by_feature(named(visit, sae, (row["feature_id"] for row in answer.rows)))
-
-
-def _drawn(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a map's cells as shares of the largest, row by row, and where it lies over the picture."""
-    most = max(row["weights"]) or 1.0
-    left, top, right, bottom = row["region"]
-    return {
-        **row,
-        "cells": [weight / most for weight in row["weights"]],
-        "box": (left, top, right - left, bottom - top),
-    }
 
 
 MEMBER = Sample()

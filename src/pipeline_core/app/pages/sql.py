@@ -1,4 +1,4 @@
-"""The console: one reading statement on the warehouse, its answer as a table or CSV, the schema, examples."""
+"""The console: one reading statement on the warehouse, its answer as table, chart or CSV, the schema, examples."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from pipeline_core.app.charting import Chart, chart, numeric
 from pipeline_core.app.pages import Page, Parameters, Reply, Visit
 from pipeline_core.errors import QueryError
 from pipeline_core.store.journal import LATEST
@@ -33,6 +34,8 @@ EXAMPLES = {
     ),
 }
 
+CHARTS = (("", "none"), ("bars", "bars"), ("points", "points"), ("line", "a line"))
+
 _places = BoundedSemaphore(_AT_ONCE)
 
 
@@ -41,22 +44,27 @@ class Asked(Parameters):
 
     sql: str = Field("", max_length=50_000)
     form: Literal["page", "csv"] = "page"
+    chart: Literal["", "bars", "points", "line"] = ""
+    x: str = Field("", max_length=200)
+    y: str = Field("", max_length=200)
 
 
 class Sql(Page):
     """Anything that the pages do not answer."""
 
-    name, title, path, place = "sql", "SQL", "/sql", 6
+    name, title, path, place = "sql", "SQL", "/sql", 7
     parameters = Asked
 
     def show(self, visit: Visit) -> Mapping[str, Any] | Reply:
         """Answer the statement; what cannot be answered is told beside it."""
         given = visit.given
         result: QueryResult | None = None
+        drawn: Chart | None = None
         problem = ""
         if given.sql.strip():
             try:
                 result = _answer(visit, given.sql)
+                drawn = chart(result, given.chart, given.x, given.y) if given.chart and given.form == "page" else None
             except QueryError as error:
                 if given.form == "csv":
                     raise
@@ -66,6 +74,9 @@ class Sql(Page):
         return {
             "result": result,
             "problem": problem,
+            "drawn": drawn,
+            "charts": CHARTS,
+            "numbers": numeric(result) if result else [],
             "rows": result.rows[:ROWS_SHOWN] if result else (),
             "shown": ROWS_SHOWN,
             "examples": EXAMPLES,

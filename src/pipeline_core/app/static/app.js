@@ -25,7 +25,7 @@
     const soon = () => { clearTimeout(waiting); waiting = setTimeout(ask, pause); };
     form.addEventListener("input", (event) => {
       const shown = form.querySelector(`output[for="${event.target.id}"]`);
-      if (shown) shown.value = event.target.value;
+      if (shown) shown.value = "percent" in shown.dataset ? `${(100 * event.target.value).toFixed(2)}%` : event.target.value;
       if (event.target.type !== "file") soon();
     });
     form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
@@ -65,38 +65,75 @@
     const { x, y, tone, label, link } = told;
     said.textContent = idle;
     const margin = 10;
-    let from, to, scale;
-    const place = (n) => [margin + x[n] * (scale.width - 2 * margin), scale.height - margin - y[n] * (scale.height - 2 * margin)];
-    const draw = () => {
-      const style = getComputedStyle(document.documentElement);
-      const tones = ["--m0", "--m2", "--m1", "--soft"].map((name) => {
+    const order = Uint32Array.from(x.keys()).sort((a, b) => tone[a] - tone[b]);
+    const view = { left: 0, bottom: 0, zoom: 1 };
+    let from, to, held, scale, tones, ground;
+    const place = (n) => [
+      margin + (x[n] - view.left) * view.zoom * (scale.width - 2 * margin),
+      scale.height - margin - (y[n] - view.bottom) * view.zoom * (scale.height - 2 * margin),
+    ];
+    // Colours as the style sheet has them now, by what a pixel of them is.
+    const mixed = [35, 55, 75, 100].map((share) => `color-mix(in srgb, var(--bad) ${share}%, var(--soft))`);
+    const colours = () => {
+      const pixel = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+      const seen = (colour) => {
         const probe = document.createElement("i");
-        probe.style.color = `var(${name})`;
+        probe.style.color = colour;
         holder.append(probe);
-        const colour = getComputedStyle(probe).color;
+        pixel.fillStyle = getComputedStyle(probe).color;
         probe.remove();
-        return colour;
-      });
+        pixel.fillRect(0, 0, 1, 1);
+        return [...pixel.getImageData(0, 0, 1, 1).data];
+      };
+      tones = ["var(--m0)", "var(--m2)", "var(--m1)", "var(--soft)", ...mixed].map(seen);
+      ground = seen("var(--card)");
+    };
+    // Pixels are mixed here: 100,000 rectangles of a canvas take longer than a frame.
+    const draw = () => {
+      if (!tones) colours();
       scale = canvas.getBoundingClientRect();
       const dense = devicePixelRatio || 1;
-      canvas.width = scale.width * dense;
-      canvas.height = scale.height * dense;
+      const [width, height] = [Math.round(scale.width * dense), Math.round(scale.height * dense)];
+      if (!width || !height) return;
+      if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
       const pen = canvas.getContext("2d");
-      pen.scale(dense, dense);
-      const side = x.length > 20000 ? 1.5 : x.length > 3000 ? 2 : 3;
-      pen.globalAlpha = x.length > 20000 ? 0.35 : 0.6;
-      for (let kind = 0; kind < tones.length; kind++) {
-        pen.fillStyle = tones[kind];
-        for (let n = 0; n < x.length; n++) if (tone[n] === kind) {
-          const [left, top] = place(n);
-          pen.fillRect(left - side / 2, top - side / 2, side, side);
+      const image = pen.createImageData(width, height);
+      const data = image.data;
+      new Uint32Array(data.buffer).fill(new Uint32Array(new Uint8ClampedArray(ground).buffer)[0]);
+      const side = Math.max(1, Math.round((x.length > 20000 ? 1.5 : x.length > 3000 ? 2 : 3) * dense * Math.min(2, Math.sqrt(view.zoom))));
+      const opacity = x.length > 20000 && view.zoom < 4 ? 0.35 : 0.6;
+      for (const n of order) {
+        const [left, top] = place(n);
+        const [first, last] = [Math.round(left * dense - side / 2), Math.round(top * dense - side / 2)];
+        if (first < 0 || last < 0 || first + side > width || last + side > height) continue;
+        const colour = tones[tone[n]];
+        for (let row = last; row < last + side; row++) for (let at = 4 * (row * width + first), end = at + 4 * side; at < end; at += 4) {
+          data[at] += (colour[0] - data[at]) * opacity;
+          data[at + 1] += (colour[1] - data[at + 1]) * opacity;
+          data[at + 2] += (colour[2] - data[at + 2]) * opacity;
         }
       }
-      pen.globalAlpha = 1;
+      pen.putImageData(image, 0, 0);
       if (from && to) {
-        pen.strokeStyle = style.color;
+        pen.setTransform(dense, 0, 0, dense, 0, 0);
+        pen.strokeStyle = getComputedStyle(document.documentElement).color;
         pen.strokeRect(from[0], from[1], to[0] - from[0], to[1] - from[1]);
+        pen.setTransform(1, 0, 0, 1, 0, 0);
       }
+    };
+    let due;
+    const soon = () => { due ??= requestAnimationFrame(() => { due = undefined; draw(); }); };
+    const zoom = (times, [left, top] = [scale.width / 2, scale.height / 2]) => {
+      const [a, b] = share([left, top]);
+      view.zoom = Math.min(200, Math.max(1, view.zoom * times));
+      const now = share([left, top]);
+      move(a - now[0], b - now[1]);
+    };
+    const move = (across, up) => {
+      const room = 1 - 1 / view.zoom;
+      view.left = Math.min(room, Math.max(0, view.left + across));
+      view.bottom = Math.min(room, Math.max(0, view.bottom + up));
+      soon();
     };
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
@@ -111,15 +148,40 @@
       }
       return best;
     };
-    const share = ([left, top]) => [(left - margin) / (scale.width - 2 * margin), (scale.height - margin - top) / (scale.height - 2 * margin)];
+    const share = ([left, top]) => [
+      view.left + (left - margin) / (scale.width - 2 * margin) / view.zoom,
+      view.bottom + (scale.height - margin - top) / (scale.height - 2 * margin) / view.zoom,
+    ];
     canvas.addEventListener("pointermove", (event) => {
-      if (from) { to = at(event); requestAnimationFrame(draw); return; }
+      if (held) {
+        const [a, b] = [share(held), share(at(event))];
+        held = at(event);
+        move(a[0] - b[0], a[1] - b[1]);
+        return;
+      }
+      if (from) { to = at(event); soon(); return; }
       const n = nearest(at(event));
       said.textContent = n < 0 ? idle : label[n];
       canvas.style.cursor = n < 0 ? "crosshair" : "pointer";
     });
-    canvas.addEventListener("pointerdown", (event) => { from = at(event); canvas.setPointerCapture(event.pointerId); });
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.shiftKey) held = at(event); else from = at(event);
+      canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey) return;
+      event.preventDefault();
+      zoom(1.002 ** -event.deltaY, at(event));
+    }, { passive: false });
+    canvas.addEventListener("keydown", (event) => {
+      const [across, up] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [];
+      if (across !== undefined) { event.preventDefault(); move(0.1 * across / view.zoom, 0.1 * up / view.zoom); }
+      if (event.key === "+") zoom(1.5);
+      if (event.key === "-") zoom(1 / 1.5);
+    });
+    for (const button of holder.querySelectorAll("[data-zoom]")) button.addEventListener("click", () => zoom(+button.dataset.zoom));
     canvas.addEventListener("pointerup", (event) => {
+      if (held) { held = undefined; return; }
       const start = from, end = at(event);
       from = to = undefined;
       draw();
@@ -133,27 +195,29 @@
       const inside = [...x.keys()].filter((n) => x[n] >= chosen.left && x[n] <= chosen.right && y[n] >= chosen.bottom && y[n] <= chosen.top);
       holder.dispatchEvent(new CustomEvent("chosen", { bubbles: true, detail: { chosen, inside, label, link } }));
     });
-    // By keyboard: arrows go from left to right through the points, faster with Shift, and Enter opens one.
-    const order = [...x.keys()].sort((a, b) => x[a] - x[b]);
+    // By keyboard, beside moving and zooming: page keys go from left to right through the points, faster with Shift.
+    const across = [...x.keys()].sort((a, b) => x[a] - x[b]);
     let step = -1;
     canvas.tabIndex = 0;
+    canvas.setAttribute("aria-keyshortcuts", "PageDown PageUp Enter");
     said.setAttribute("role", "status");
     canvas.addEventListener("keydown", (event) => {
-      const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (event.key === "Enter" && step >= 0) location.assign(link[order[step]]);
-      if (!way || !order.length) return;
+      const way = { PageDown: 1, PageUp: -1 }[event.key];
+      if (event.key === "Enter" && step >= 0) location.assign(link[across[step]]);
+      if (!way || !across.length) return;
       event.preventDefault();
-      step = Math.max(0, Math.min(order.length - 1, step + way * (event.shiftKey ? Math.ceil(order.length / 50) : 1)));
+      step = Math.max(0, Math.min(across.length - 1, step + way * (event.shiftKey ? Math.ceil(across.length / 50) : 1)));
       draw();
-      const [left, top] = place(order[step]);
+      const [dense, [left, top]] = [devicePixelRatio || 1, place(across[step])];
       const pen = canvas.getContext("2d");
       pen.strokeStyle = getComputedStyle(canvas).color;
-      pen.strokeRect(left - 5, top - 5, 10, 10);
-      said.textContent = label[order[step]];
+      pen.strokeRect((left - 5) * dense, (top - 5) * dense, 10 * dense, 10 * dense);
+      said.textContent = label[across[step]];
     });
     new ResizeObserver(draw).observe(canvas);
-    document.getElementById("theme").addEventListener("click", () => requestAnimationFrame(draw));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+    const anew = () => { tones = undefined; soon(); };
+    document.getElementById("theme").addEventListener("click", anew);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
     holder.dataset.drawn = x.length;
   };
 
@@ -183,7 +247,24 @@
     list.replaceChildren(...rows);
   });
 
+  // A part of a page that takes time is asked for by its link, or at once, and stands where the link stood.
+  const fetched = (link) => {
+    const fill = async () => {
+      const place = link.parentElement.parentElement;
+      link.parentElement.setAttribute("aria-busy", "true");
+      try {
+        const answer = await fetch(link.href);
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const fresh = page.querySelector("#answer") ?? page.querySelector(".statement");
+        place.replaceChildren(...(fresh.id ? fresh.childNodes : [fresh]));
+      } catch { link.parentElement.removeAttribute("aria-busy"); }
+    };
+    link.addEventListener("click", (event) => { event.preventDefault(); if (!link.closest("[aria-busy]")) fill(); });
+    if ("now" in link.dataset) fill();
+  };
+
   for (const form of document.querySelectorAll("form[data-live]")) live(form);
+  for (const link of document.querySelectorAll("a[data-fetched]")) fetched(link);
   for (const form of document.querySelectorAll("form[data-takes-picture]")) taking(form);
   for (const holder of document.querySelectorAll("[data-points]")) drawing(holder);
   for (const form of document.querySelectorAll("form[data-brushed]")) brushed(form);
