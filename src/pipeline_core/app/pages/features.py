@@ -53,7 +53,7 @@ class Features(Page):
         """Answer one page of the table, or all points of the drawing."""
         given, sae = visit.given, visit.sae(visit.given.sae)
         if given.form == "points":
-            return _drawing(visit, sae)
+            return visit.kept(lambda: _drawing(visit, sae))
         answer = visit.ask(
             sae=sae,
             kind=given.kind,
