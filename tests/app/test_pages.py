@@ -25,7 +25,8 @@ from tests.app.world import HOSTILE_FILE, MODEL, SAE
 SHOWN = {
     "activations": f"/activations?sae={SAE}&feature=3",
     "differences": "/differences?beside=latest",
-    "feature": f"/feature?sae={SAE}&feature=3",
+    "feature": f"/feature?sae={SAE}&feature=12",
+    "overview": "/?beside=latest",
     "fires": "/fires?sae=reference-contrastive/paper&feature=3",
     "removed": f"/removed?sae={SAE}&feature=3",
     "query": "/query?task=t2i&query=q000",
@@ -256,6 +257,7 @@ def test_a_stored_sample_is_searched_with_in_every_column(client: httpx.Client) 
         if "<h2>raw" in column:
             assert "text%3A035" in first[0]
         parts = [float(number) for number in re.findall(r'<span class="number">([^<]+)</span>', first[0])]
+        assert 'class="part-of"><img' in re.sub(r">\s+<", "><", first[0])
         score = re.search(r'<span class="score">([^<]+)</span>', first[0])
         assert score is not None
         assert sum(parts) == pytest.approx(float(score[1]), abs=5e-4)

@@ -36,7 +36,7 @@ class Asked(Parameters):
 
     model: str = ""
     system: str = "raw"
-    plane: Literal["pca", "umap"] = "pca"
+    plane: Literal["principal", "umap"] = "principal"
     colour: Literal["modality", "task", "feature"] = "modality"
     task: str = ""
     sae: str = ""
@@ -64,7 +64,7 @@ class Map(Page):
             "counts": visit.ask(),
             "tasks": visit.ask("tasks"),
             "saes": run.saes,
-            "planes": [("pca", "principal components"), *([("umap", "UMAP")] if find_spec("umap") else [])],
+            "planes": [("principal", "principal components"), *([("umap", "UMAP")] if find_spec("umap") else [])],
             "install": "" if find_spec("umap") else INSTALL,
             "legend": LEGENDS[given.colour],
             "most": MOST_UMAP if given.plane == "umap" else MOST,

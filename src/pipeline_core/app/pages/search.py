@@ -18,6 +18,7 @@ from pipeline_core.app.site import Site
 from pipeline_core.app.space import RAW, REALIGNED, SYSTEMS
 from pipeline_core.errors import LensError
 from pipeline_core.library import Run
+from pipeline_core.retrieval.adaptations.removal import MEMBER as REMOVAL
 from pipeline_core.retrieval.adaptations.removal import RemovalSettings
 from pipeline_core.settings import Unit
 from pipeline_core.store.journal import LATEST
@@ -77,6 +78,7 @@ class Column:
     answer: Answer | None = None
     hits: tuple[Hit, ...] = ()
     features: Mapping[int, Mapping[str, Any]] | None = None
+    pictures: Mapping[int, Mapping[str, Any]] | None = None
     refused: str = ""
     n_removed: int = 0
 
@@ -98,7 +100,7 @@ class Search(Page):
             Thread(target=_load, args=(visit.site, run), daemon=True).start()
         adaptations = run.record.config["adaptations"]
         own_beta = adaptations["realign"]["beta"]
-        own_share = adaptations.get("removal", {}).get("share", RemovalSettings().share)
+        own_share = adaptations.get(REMOVAL.name, {}).get("share", RemovalSettings().share)
         dials = Dials(own_beta if given.beta is None else given.beta, own_share if given.share is None else given.share)
         return {
             "asked": asked,
@@ -205,8 +207,10 @@ def _column(visit: Visit, model: str, system: str, picture: bytes | None, dials:
     for sample, made in zip(samples, explained, strict=True):
         parts, rest = made.shown(_PARTS)
         hits.append(Hit(sample, sample["score"], parts, rest, made.means, made.unexplained))
-    features = by_feature(named(visit, sae, (feature for hit in hits for feature, _ in hit.parts)))
-    return Column(model, system, sae, answer, tuple(hits), features, n_removed=n_removed)
+    asked = sorted({feature for hit in hits for feature, _ in hit.parts})
+    features = by_feature(named(visit, sae, asked))
+    pictures = by_feature(visit.ask("pictures", sae=sae, features=",".join(map(str, asked))))
+    return Column(model, system, sae, answer, tuple(hits), features, pictures, n_removed=n_removed)
 
 
 def _asked_raw(visit: Visit, model: str, question: Matrix, samples: Sequence[Mapping[str, Any]]) -> Answer:

@@ -65,7 +65,8 @@
     const { x, y, tone, label, link } = told;
     said.textContent = idle;
     const margin = 10;
-    const order = Uint32Array.from(x.keys()).sort((a, b) => tone[a] - tone[b]);
+    const height = (n) => (tone[n] === 3 ? -1 : tone[n]); // what is in none of it lies below the rest
+    const order = Uint32Array.from(x.keys()).sort((a, b) => height(a) - height(b));
     const view = { left: 0, bottom: 0, zoom: 1 };
     let from, to, held, scale, tones, ground;
     const place = (n) => [
