@@ -56,7 +56,7 @@ def test_words_and_patches_have_what_the_autoencoder_makes_of_their_states(tmp_p
             for role in ("image", "text", "prompt"):
                 (states,) = llava.embed([sample], wanted, (role,)).tokens
                 codes = sae.encode(torch.from_numpy(states.states))
-                hits = torch.where(codes.ids == feature, codes.values, 0.0).reshape(len(states.states), -1)
+                hits = torch.where(codes.ids == feature, codes.values, 0.0).reshape(len(states.states), 6)
                 told[role] = hits.amax(1).half().float().tolist()
             assert fired.largest == max([*told["image"], *told["text"]])
             assert fired.instruction == max(told["prompt"])

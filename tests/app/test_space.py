@@ -117,7 +117,11 @@ def test_under_every_adaptation_the_parts_add_up_to_the_score(run: Run, space: S
         maps = fit_adaptation(name, space.sets["text:text"].vectors, answers)
     except QueryError:  # removal and the head need more than vectors: they are a projection and a whitening
         removal = Ranking(run, SAE).removal(3).basis
-        maps = (Projection(removal), Whitening(answers.mean(axis=0), removal, np.ones(3), None, unit_input=True))
+        turn = np.linalg.qr(answers[:16])[0]
+        maps = (
+            Projection(removal),
+            Whitening(0.1 * answers.mean(axis=0), turn, np.arange(1.0, 17.0), None, unit_input=True),
+        )
     scores = maps[1].apply(answers[:5]) @ maps[0].apply(asked.vector[None])[0]
     explained = Explainer(run.sae(SAE), SAE).explain(asked.vector, answers[:5], [maps] * 5)
     assert [one.score for one in explained] == pytest.approx(scores.tolist(), abs=1e-5)

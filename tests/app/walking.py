@@ -17,7 +17,7 @@ class Bare(HTMLParser):
         {"data", "a", "option", "nav", "footer", "code", "output", "small", "h1", "title", "time", "script", "summary"}
     )
     """Values of a query; names of features, samples, tasks and runs; what is typed."""
-    CLASSES = frozenset({"words", "texts-of", "note", "item", "pointed", "score", "number", "run"})
+    CLASSES = frozenset({"words", "texts-of", "note", "item", "pointed", "score", "number", "made"})
     """Captions, explanations, scores and parts of scores, which no query gives."""
     SECTIONS = frozenset({"near", "effects"})
     """Cosines of the dictionary; intervals and q of a removal, which may be measured on demand."""

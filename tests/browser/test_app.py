@@ -209,7 +209,7 @@ def test_the_keyboard_goes_through_the_points_of_a_map(browser: Browser, address
         page.locator("canvas").first.focus()
         seen = set()
         for _ in range(5):
-            page.keyboard.press("ArrowRight")
+            page.keyboard.press("PageDown")
             seen.add(page.locator(".pointed").first.inner_text())
         assert len(seen) == 5
         page.keyboard.press("Enter")

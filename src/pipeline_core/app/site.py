@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Kept = TypeVar("Kept")
 
-_ANSWERS = 1024
+_ANSWERS, _COLUMNS, _REPLIES = 1024, 256, 32
 
 
 class Site:
@@ -28,6 +28,8 @@ class Site:
         root: folder of the store.
         warehouse: answers of the current warehouse.
         answers: what it answered lately, by the question, the run and the warehouse's version.
+        columns: what searches found lately, by what was asked.
+        replies: drawings that were made lately.
         thumbnails: pictures of the data sets.
         shelf: pictures that visitors searched with.
     """
@@ -42,6 +44,8 @@ class Site:
         self.root = self._store.root
         self.warehouse = Warehouse(self.root)
         self.answers = Recent[tuple[Hashable, ...], Answer](_ANSWERS)
+        self.columns = Recent[tuple[Hashable, ...], Any](_COLUMNS)
+        self.replies = Recent[tuple[Hashable, ...], Any](_REPLIES)
         self.thumbnails = Thumbnails(self.root)
         self.shelf = Shelf()
         self._kept: dict[tuple[str, ...], Any] = {}

@@ -32,6 +32,9 @@ STEPS = tuple(round(0.05 * n, 2) for n in range(21))
 
 _KEPT = 1024
 
+_CACHED = 1024
+"""Items that are read once for all questions: so many stay in a processor's cache meanwhile."""
+
 Scores = npt.NDArray[np.float32]
 
 
@@ -80,7 +83,13 @@ class CandidateSet:
 
     def products(self, turned: npt.NDArray[np.float64]) -> Scores:
         """Return the inner products [q, n] of the coordinates with questions [q, d] in the same basis, in one pass."""
-        return np.ascontiguousarray((self.coordinates @ turned.astype(np.float32).T).T)
+        questions = turned.astype(np.float32)
+        found = np.empty((len(questions), len(self.coordinates)), dtype=np.float32)
+        for start in range(0, len(self.coordinates), _CACHED):
+            rows = self.coordinates[start : start + _CACHED]
+            for question, of_question in zip(questions, found, strict=True):
+                np.dot(rows, question, out=of_question[start : start + _CACHED])
+        return found
 
 
 @dataclass(frozen=True)

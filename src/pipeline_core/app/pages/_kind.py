@@ -2,7 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,11 +42,13 @@ class Reply:
         content: the body.
         media_type: of what kind it is.
         file_name: what it is kept as; None: it is shown.
+        packed: the content is in gzip.
     """
 
     content: bytes
     media_type: str
     file_name: str | None = None
+    packed: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,15 @@ class Visit:
             found = ask(self.connection, self.run_id, sql, used, older)
             if len(found.rows) <= _KEPT_ROWS:
                 self.site.answers.put(key, found)
+        return found
+
+    def kept(self, make: Callable[[], Reply]) -> Reply:
+        """Return what the address is answered with, made once as long as the warehouse is the same."""
+        key = self._version, self.page.name, self.run_id, self.given.model_dump_json()
+        found = self.site.replies.get(key)
+        if found is None:
+            found = make()
+            self.site.replies.put(key, found)
         return found
 
     @cached_property

@@ -1,11 +1,11 @@
 -- Words of the texts on which one feature is largest: in how many of its examples, and in what share of the examples of the
 -- autoencoder's features (of every n-th, so that about 250 are counted); lift is how many times more often. What stands in
 -- at least half of them names the feature.
-with every as (
-    select greatest(1, count(*) // 250) as nth from latest.features where sae_id = $sae and modality is not null
+with step as (
+    select greatest(1, count(*) // 250) as every from latest.features where sae_id = $sae and modality is not null
 ),
 counted as (
-    select sample_id, feature_id = $feature as own, feature_id % (select nth from every) = 0 as of_all
+    select sample_id, feature_id = $feature as own, feature_id % (select every from step) = 0 as of_all
     from latest.feature_examples
     where sae_id = $sae and (own or of_all)
 ),

@@ -36,7 +36,7 @@ class Asked(Parameters):
 
     model: str = ""
     system: str = "raw"
-    plane: Literal["pca", "umap"] = "pca"
+    plane: Literal["principal", "umap"] = "principal"
     colour: Literal["modality", "task", "feature"] = "modality"
     task: str = ""
     sae: str = ""
@@ -54,7 +54,7 @@ class Map(Page):
         """Name the drawings, or place the points of one."""
         given, run = visit.given, visit.run
         if given.form == "points":
-            return _drawing(visit)
+            return visit.kept(lambda: _drawing(visit))
         studied, *others = run.models
         of_sae = visit.sae(given.sae).rpartition("/")[0] if given.colour == "feature" and run.saes else None
         shown = [(studied, RAW), (studied, REALIGNED), *((model, RAW) for model in others)]
@@ -64,7 +64,7 @@ class Map(Page):
             "counts": visit.ask(),
             "tasks": visit.ask("tasks"),
             "saes": run.saes,
-            "planes": [("pca", "principal components"), *([("umap", "UMAP")] if find_spec("umap") else [])],
+            "planes": [("principal", "principal components"), *([("umap", "UMAP")] if find_spec("umap") else [])],
             "install": "" if find_spec("umap") else INSTALL,
             "legend": LEGENDS[given.colour],
             "most": MOST_UMAP if given.plane == "umap" else MOST,

@@ -15,11 +15,13 @@ from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages import Page, Parameters, Visit
 from pipeline_core.app.pages._named import by_feature, named
 from pipeline_core.app.site import Site
-from pipeline_core.app.space import RAW, SYSTEMS
+from pipeline_core.app.space import RAW, REALIGNED, SYSTEMS
 from pipeline_core.errors import LensError
 from pipeline_core.library import Run
+from pipeline_core.retrieval.adaptations.removal import MEMBER as REMOVAL
 from pipeline_core.retrieval.adaptations.removal import RemovalSettings
 from pipeline_core.settings import Unit
+from pipeline_core.store.journal import LATEST
 from pipeline_core.warehouse.parameters import told
 
 _PARTS = 5
@@ -76,6 +78,7 @@ class Column:
     answer: Answer | None = None
     hits: tuple[Hit, ...] = ()
     features: Mapping[int, Mapping[str, Any]] | None = None
+    pictures: Mapping[int, Mapping[str, Any]] | None = None
     refused: str = ""
     n_removed: int = 0
 
@@ -97,7 +100,7 @@ class Search(Page):
             Thread(target=_load, args=(visit.site, run), daemon=True).start()
         adaptations = run.record.config["adaptations"]
         own_beta = adaptations["realign"]["beta"]
-        own_share = adaptations.get("removal", {}).get("share", RemovalSettings().share)
+        own_share = adaptations.get(REMOVAL.name, {}).get("share", RemovalSettings().share)
         dials = Dials(own_beta if given.beta is None else given.beta, own_share if given.share is None else given.share)
         return {
             "asked": asked,
@@ -150,8 +153,15 @@ def _columns(visit: Visit, picture: bytes | None, dials: Dials) -> Iterator[Colu
     studied, *others = visit.run.models
     wanted = [(studied, system) for system in (*SYSTEMS, ABLATED)] + [(model, RAW) for model in others]
     for model, system in wanted:
+        given = visit.given
+        moved = dials.beta if system == REALIGNED else dials.share if system == ABLATED else None
+        asked = given.words, given.picture, given.sample, given.to, given.k, given.sae, given.run == LATEST
+        key = visit.run_id, model, system, moved, *asked
         try:
-            yield _column(visit, model, system, picture, dials)
+            # A slider moves one column: the others stay as they are.
+            column = visit.site.columns.get(key) or _column(visit, model, system, picture, dials)
+            visit.site.columns.put(key, column)
+            yield column
         except LensError as error:
             yield Column(model, system, refused=str(error))
 
@@ -197,8 +207,10 @@ def _column(visit: Visit, model: str, system: str, picture: bytes | None, dials:
     for sample, made in zip(samples, explained, strict=True):
         parts, rest = made.shown(_PARTS)
         hits.append(Hit(sample, sample["score"], parts, rest, made.means, made.unexplained))
-    features = by_feature(named(visit, sae, (feature for hit in hits for feature, _ in hit.parts)))
-    return Column(model, system, sae, answer, tuple(hits), features, n_removed=n_removed)
+    asked = sorted({feature for hit in hits for feature, _ in hit.parts})
+    features = by_feature(named(visit, sae, asked))
+    pictures = by_feature(visit.ask("pictures", sae=sae, features=",".join(map(str, asked))))
+    return Column(model, system, sae, answer, tuple(hits), features, pictures, n_removed=n_removed)
 
 
 def _asked_raw(visit: Visit, model: str, question: Matrix, samples: Sequence[Mapping[str, Any]]) -> Answer:

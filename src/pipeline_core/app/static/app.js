@@ -65,7 +65,8 @@
     const { x, y, tone, label, link } = told;
     said.textContent = idle;
     const margin = 10;
-    const order = Uint32Array.from(x.keys()).sort((a, b) => tone[a] - tone[b]);
+    const height = (n) => (tone[n] === 3 ? -1 : tone[n]); // what is in none of it lies below the rest
+    const order = Uint32Array.from(x.keys()).sort((a, b) => height(a) - height(b));
     const view = { left: 0, bottom: 0, zoom: 1 };
     let from, to, held, scale, tones, ground;
     const place = (n) => [
@@ -195,23 +196,24 @@
       const inside = [...x.keys()].filter((n) => x[n] >= chosen.left && x[n] <= chosen.right && y[n] >= chosen.bottom && y[n] <= chosen.top);
       holder.dispatchEvent(new CustomEvent("chosen", { bubbles: true, detail: { chosen, inside, label, link } }));
     });
-    // By keyboard: arrows go from left to right through the points, faster with Shift, and Enter opens one.
-    const order = [...x.keys()].sort((a, b) => x[a] - x[b]);
+    // By keyboard, beside moving and zooming: page keys go from left to right through the points, faster with Shift.
+    const across = [...x.keys()].sort((a, b) => x[a] - x[b]);
     let step = -1;
     canvas.tabIndex = 0;
+    canvas.setAttribute("aria-keyshortcuts", "PageDown PageUp Enter");
     said.setAttribute("role", "status");
     canvas.addEventListener("keydown", (event) => {
-      const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (event.key === "Enter" && step >= 0) location.assign(link[order[step]]);
-      if (!way || !order.length) return;
+      const way = { PageDown: 1, PageUp: -1 }[event.key];
+      if (event.key === "Enter" && step >= 0) location.assign(link[across[step]]);
+      if (!way || !across.length) return;
       event.preventDefault();
-      step = Math.max(0, Math.min(order.length - 1, step + way * (event.shiftKey ? Math.ceil(order.length / 50) : 1)));
+      step = Math.max(0, Math.min(across.length - 1, step + way * (event.shiftKey ? Math.ceil(across.length / 50) : 1)));
       draw();
-      const [left, top] = place(order[step]);
+      const [dense, [left, top]] = [devicePixelRatio || 1, place(across[step])];
       const pen = canvas.getContext("2d");
       pen.strokeStyle = getComputedStyle(canvas).color;
-      pen.strokeRect(left - 5, top - 5, 10, 10);
-      said.textContent = label[order[step]];
+      pen.strokeRect((left - 5) * dense, (top - 5) * dense, 10 * dense, 10 * dense);
+      said.textContent = label[across[step]];
     });
     new ResizeObserver(draw).observe(canvas);
     const anew = () => { tones = undefined; soon(); };
