@@ -6,7 +6,7 @@ them all.
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +15,7 @@ from pipeline_core.activations.embed import embed_samples, opened_ahead
 from pipeline_core.activations.plan import DatasetTables, Shard, plan_extraction
 from pipeline_core.activations.refusals import Refusal
 from pipeline_core.activations.settings import TRAINING, ActivationsSettings, RepresentationSettings
-from pipeline_core.activations.shards import halved, join, write_shard
+from pipeline_core.activations.shards import join, write_shard
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.models.embedder import Embedded, Embedder
 from pipeline_core.models.representations import Representation, chosen_representation
@@ -83,10 +83,7 @@ def build_shard(
                 advance(len(batch))
     of_model = {"model": embedder.facts.name, "attention": embedder.facts.attention}
     rows = [of_model | asdict(rep) for rep in representations]
-    embedded = join(parts)
-    if settings.precision == "float16":
-        embedded = replace(embedded, vectors=halved(embedded.vectors, embedder.facts.name))
-    write_shard(folder, shard, pl.DataFrame(rows), embedded, refusals)
+    write_shard(folder, shard, pl.DataFrame(rows), join(parts), refusals, halve=settings.precision == "float16")
     return refusals
 
 

@@ -70,7 +70,12 @@ def _keys(file: Path) -> list[tuple[str, str]]:
 
 
 def write_shard(
-    folder: Path, shard: Shard, representations: pl.DataFrame, embedded: Embedded, refusals: Sequence[Refusal]
+    folder: Path,
+    shard: Shard,
+    representations: pl.DataFrame,
+    embedded: Embedded,
+    refusals: Sequence[Refusal],
+    halve: bool = False,
 ) -> None:
     """Write one shard, whole files one by one: in a folder of its own, flushed to the disk, then renamed.
 
@@ -82,6 +87,10 @@ def write_shard(
         representations: the table ``representations``.
         embedded: what the model made of the requests, but of the refused ones.
         refusals: those.
+        halve: whether embeddings are kept in half precision.
+
+    Raises:
+        ModelError: half precision cannot hold them.
     """
     work = folder / _WORK_FOLDER / f"{shard.number:05d}"
     # A killed run leaves this folder behind; what it holds is unfinished.
@@ -91,7 +100,8 @@ def write_shard(
     left_out = {(refusal.sample_id, refusal.prompt_id) for refusal in refusals}
     requests = [request for request in shard.requests if (request.sample_id, request.prompt_id) not in left_out]
     model, rep_ids = representations["model"][0], representations["rep_id"].to_list()
-    write_table(work, "embeddings", _embedding_table(requests, rep_ids, embedded), shard.number)
+    vectors = halved(embedded.vectors, model) if halve else embedded.vectors
+    write_table(work, "embeddings", _embedding_table(requests, rep_ids, embedded.n_tokens, vectors), shard.number)
     write_table(work, "tokens", _token_table(requests, embedded.tokens), shard.number)
     long = [_long_row(model, requests[text.row], text) for text in embedded.long]
     _write_rows(work, "long_texts", long, shard.number)
@@ -128,7 +138,7 @@ def half_scale(largest: float) -> float:
     return float(2.0 ** max(0, np.ceil(np.log2(largest / _HALF_LIMIT)))) if largest > _HALF_LIMIT else 1.0
 
 
-def halved(vectors: npt.NDArray[np.float32], model: str) -> npt.NDArray[np.float16]:
+def halved(vectors: npt.NDArray[np.floating], model: str) -> npt.NDArray[np.float16]:
     """Return vectors in half precision.
 
     Raises:
@@ -157,15 +167,20 @@ def _file(folder: Path, table: str, number: int) -> Path:
     return folder / table / f"{number:05d}.parquet"
 
 
-def _embedding_table(requests: Sequence[Request], rep_ids: Sequence[str], embedded: Embedded) -> pa.Table:
-    r, n, width = embedded.vectors.shape
+def _embedding_table(
+    requests: Sequence[Request],
+    rep_ids: Sequence[str],
+    n_tokens: npt.NDArray[np.int32],
+    vectors: npt.NDArray[np.floating],
+) -> pa.Table:
+    r, n, width = vectors.shape
     return pa.table(
         {
             "rep_id": np.repeat(np.array(rep_ids, dtype=object), n),
             "sample_id": [request.sample_id for request in requests] * r,
             "prompt_id": [request.prompt_id for request in requests] * r,
-            "n_tokens": embedded.n_tokens.reshape(-1),
-            "vector": _lists(embedded.vectors.reshape(r * n, width)),
+            "n_tokens": n_tokens.reshape(-1),
+            "vector": _lists(vectors.reshape(r * n, width)),
         }
     )
 

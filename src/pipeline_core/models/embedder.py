@@ -41,13 +41,13 @@ class Embedded:
     """What a model made of n samples under r representations.
 
     Attributes:
-        vectors: float32 [r, n, width]; float16 where they are stored so.
+        vectors: float32 [r, n, width].
         n_tokens: tokens pooled [r, n].
         tokens: token states of the samples that keep theirs.
         long: texts as long as the model takes, or longer: those were cut.
     """
 
-    vectors: npt.NDArray[np.float32 | np.float16]
+    vectors: npt.NDArray[np.float32]
     n_tokens: npt.NDArray[np.int32]
     tokens: tuple[TokenStates, ...]
     long: tuple[LongText, ...] = ()

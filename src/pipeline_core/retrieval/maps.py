@@ -84,7 +84,7 @@ def each_row(rows: Matrix, transform: Callable[[Matrix], Matrix]) -> Matrix:
     def apply(some: slice) -> None:
         mapped[some] = transform(rows[some])
 
-    by_parts(*rows.shape, apply)
+    by_parts(rows.shape, apply)
     return mapped
 
 

@@ -7,10 +7,11 @@ PART = 1 << 17
 """Numbers of a part."""
 
 
-def by_parts(n: int, width: int, work: Callable[[slice], object]) -> None:
-    """Call ``work`` with slices that make up ``n`` rows of so many numbers; it may be called by several threads."""
+def by_parts(shape: tuple[int, ...], work: Callable[[slice], object]) -> None:
+    """Call ``work`` with slices that make up all rows of an array [n, width]; several threads may call it."""
     import torch  # noqa: PLC0415 - maps are listed without it
 
+    n, width = shape
     step = max(1, PART // width)
     parts = [slice(start, min(start + step, n)) for start in range(0, n, step)]
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:

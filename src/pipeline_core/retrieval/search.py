@@ -99,6 +99,7 @@ def search_all(
     """
     n, tiles = len(candidates), tiles_on(device)
     asked = [_tensor(own, tiles) for own in queries]
+    known: Sequence[Scores | None]
     known = _pair_scores(asked, candidates, mapped, relevant, tiles) if n > BLOCK else [None] * len(asked)
     rankings = [
         Ranking((len(own), n), relevant, excluded, depth, tiles, scores)
@@ -176,7 +177,6 @@ class Ranking:
         self._worst: Scores = np.full(shape[0], -np.inf, dtype=np.float32)
         self._above = np.zeros(shape[0], dtype=np.int64)
         self._best = np.full(shape[0], _EMPTY)
-        self._space = torch.empty(0, device=tiles.device)
         barred = np.isin(_numbers(relevant, shape), _numbers(excluded, shape))
         self._relevant, self._excluded = _ByBlock(relevant), _ByBlock(excluded)
         self._counted = ~barred
@@ -186,19 +186,17 @@ class Ranking:
     def add(self, start: int, width: int, fill: Fill) -> None:
         """Rank candidates ``start`` to ``start + width`` too, by the scores filled in; they come in ascending order."""
         step = min(max(1, self._tiles.size // width), self._shape[0])
-        if self._space.numel() < step * width:
-            # Kept from block to block: to be given new memory each time costs as much as to look through it.
-            self._space = torch.empty(step * width, device=self._tiles.device)
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
             for first in range(0, self._shape[0], step):
                 rows = slice(first, min(first + step, self._shape[0]))
-                tile = self._space[: (rows.stop - first) * width].view(-1, width)
+                tile = self._tiles.tile(rows.stop - first, width)
                 fill(rows, tile)
                 self._mark(start, rows, tile)
                 share = max(1, self._tiles.part // width)
                 parts = [slice(at, min(at + share, rows.stop)) for at in range(first, rows.stop, share)]
                 tiles = [tile[part.start - first : part.stop - first] for part in parts]
-                list((threads.map if len(parts) > 1 else map)(partial(self._look, start), parts, tiles))
+                look = partial(self._look, start)
+                list(threads.map(look, parts, tiles) if len(parts) > 1 else map(look, parts, tiles))
 
     def _mark(self, start: int, rows: slice, tile: Tensor) -> None:
         """Learn or write in the scores of relevant pairs, and bar those that are excluded."""

@@ -107,8 +107,8 @@ def moments(vectors: Vectors) -> Moments:
         _shift(vectors[start : start + size], origin, shifted, norms)
         total += shifted.sum(axis=0)
         outer += shifted.T @ shifted
-        squares += norms.sum()
-        fourths += norms @ norms
+        squares += float(norms.sum())
+        fourths += float(norms @ norms)
         cubes += norms @ shifted
     shift = total / n
     covariance = (outer - n * np.outer(shift, shift)) / (n - 1)
@@ -125,7 +125,7 @@ def _shift(block: Matrix, origin: Vector64, shifted: Matrix64, norms: Vector64) 
         own = np.subtract(block[rows], origin, out=shifted[rows])
         np.einsum("nd,nd->n", own, own, out=norms[rows])
 
-    by_parts(*block.shape, some)
+    by_parts(block.shape, some)
 
 
 def spectrum(vectors: Vectors) -> Spectrum:
