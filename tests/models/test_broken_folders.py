@@ -93,7 +93,9 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "another architecture's config": (holds(CONFIG, {"model_type": "qwen2_vl"}), "lacks"),
     "a config of no parts": (says(CONFIG, text_config=None, vision_config=None), "lacks most of the weights"),
     "a part that is a list": (says(CONFIG, text_config=[]), "text_config"),
+    "a part that is a list of numbers": (says(CONFIG, vision_config=[1]), "vision_config"),
     "a part that is a number": (says(CONFIG, vision_config=1), "vision_config"),
+    "a part that is a word": (says(CONFIG, text_config="small"), "text_config"),
     "a part of an unknown type": (part_says("text_config", model_type="unheard_of"), "unheard_of"),
     "layers that are a word": (part_says("text_config", num_hidden_layers="three"), "num_hidden_layers"),
     "fewer layers than none": (part_says("text_config", num_hidden_layers=-1), "have no place in what its"),
@@ -125,6 +127,12 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a header that is no JSON": (holds(WEIGHTS, struct.pack("<Q", 8) + b"{{{{{{{{"), f"{WEIGHTS} is damaged"),
     "a header nested without end": (
         holds(WEIGHTS, struct.pack("<Q", len(NESTED)) + NESTED.encode()),
+        f"{WEIGHTS} is damaged",
+    ),
+    "a header that is a list": (holds(WEIGHTS, header([])), f"{WEIGHTS} is damaged"),
+    "a tensor that is a number": (holds(WEIGHTS, header({"a": 1})), f"{WEIGHTS} is damaged"),
+    "a tensor without a shape": (
+        holds(WEIGHTS, header({"a": {"dtype": "F32", "data_offsets": [0, 8]}}) + bytes(8)),
         f"{WEIGHTS} is damaged",
     ),
     "offsets beyond the end": (

@@ -59,8 +59,9 @@ def test_without_weights_a_config_is_reckoned_with(tmp_path: Path) -> None:
     assert found.numbers == pytest.approx(8_291_375_616, rel=0.02)
 
 
-def test_a_config_without_widths_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_vl"}))
+@pytest.mark.parametrize("width", [None, "wide", True, -1, 0, 10**400, 3.5, [3584]])
+def test_a_config_without_widths_is_refused(width: object, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(QWEN2_VL_7B | {"hidden_size": width}))
     with pytest.raises(ModelError, match="tells no widths"):
         size(tmp_path)
 

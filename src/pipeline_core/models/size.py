@@ -8,9 +8,10 @@ from typing import Any
 
 from pipeline_core.errors import ModelError
 from pipeline_core.model_facts import ModelFacts
-from pipeline_core.models.checkpoint import CONFIG, read_json, weight_files
-from pipeline_core.tensor_files import read_header
+from pipeline_core.models.checkpoint import CONFIG, broken, read_json, weight_files
+from pipeline_core.tensor_files import check_header
 
+_MOST = 1 << 40  # a config's numbers are sizes; what is more is none
 _UNTOLD_PICTURE = 256  # tokens of a picture, where a config does not tell
 
 
@@ -49,10 +50,11 @@ def model_size(facts: ModelFacts, folder: Path) -> ModelSize:
         folder: its config, and its weights if they are here.
 
     Raises:
-        ModelError: the config cannot be read, or tells no widths.
+        ModelError: the config cannot be read, has parts that are none, or tells no widths.
     """
     config = read_json(facts.name, folder / CONFIG)
-    text, vision = config.get("text_config") or config, config.get("vision_config") or {}
+    text, vision = (_part(facts, config, name) for name in ("text_config", "vision_config"))
+    text = text or config
     width, layers = _first(text, "hidden_size", "n_embd", "d_model"), _first(text, "num_hidden_layers", "n_layer")
     if not width or not layers:
         raise ModelError(f"the config of {facts.name} tells no widths", "see what the model's page says of its size")
@@ -69,16 +71,30 @@ def model_size(facts: ModelFacts, folder: Path) -> ModelSize:
     )
 
 
+def _part(facts: ModelFacts, config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a part of a config; an empty one where there is none."""
+    part = config.get(name)
+    if not isinstance(part, Mapping | None):
+        raise broken(facts.name, f"{name} in {CONFIG} is no JSON object")
+    return part or {}
+
+
 def _counted(facts: ModelFacts, folder: Path) -> int | None:
+    from safetensors import SafetensorError  # noqa: PLC0415
+
     try:
         files = weight_files(facts.name, folder)
         return sum(map(_numbers, files)) if all(file.suffix == ".safetensors" for file in files) else None
-    except (ModelError, OSError, ValueError, LookupError, TypeError):
+    except (ModelError, SafetensorError, OSError, ValueError):
         return None
 
 
 def _numbers(file: Path) -> int:
-    return sum(math.prod(entry["shape"]) for name, entry in read_header(file).items() if name != "__metadata__")
+    from safetensors import safe_open  # noqa: PLC0415
+
+    check_header(file)
+    with safe_open(file, framework="np") as opened:
+        return sum(math.prod(opened.get_slice(key).get_shape()) for key in opened.keys())  # noqa: SIM118
 
 
 def _reckoned(text: Mapping[str, Any], width: int, layers: int, inner: int) -> int:
@@ -105,5 +121,6 @@ def _picture_tokens(config: Mapping[str, Any], vision: Mapping[str, Any]) -> int
 
 
 def _first(config: Mapping[str, Any], *names: str) -> int:
-    """Return the first of some fields that is a number; 0 where none is."""
-    return next((config[name] for name in names if isinstance(config.get(name), int)), 0)
+    """Return the first of some fields that is a size; 0 where none is."""
+    told = (config.get(name) for name in names)
+    return next((size for size in told if type(size) is int and 0 < size < _MOST), 0)
