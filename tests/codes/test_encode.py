@@ -3,8 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from polars.testing import assert_frame_equal
 
+from pipeline_core.activations.spilled import Room
 from pipeline_core.activations.vectors import load_embeddings
+from pipeline_core.codes import encode
 from pipeline_core.codes.encode import encode_embeddings
 from pipeline_core.codes.reading import load_codes
 from pipeline_core.errors import ModelError
@@ -74,6 +77,25 @@ def test_reconstruction_equals_the_dense_measures(encoded: Path, sae: TopKSae, a
         cosine = (h * h_hat).sum(1) / np.linalg.norm(h, axis=1) / np.linalg.norm(h_hat, axis=1)
         assert row["cosine"] == pytest.approx(cosine.mean(), rel=1e-5)
         assert row["l0"] == pytest.approx((codes[chosen] > 0).sum(1).mean())
+
+
+def test_a_part_at_a_time_gives_the_same_to_the_last_bit(
+    encoded: Path, activations: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encode, "_HELD", 200)
+    monkeypatch.setattr(encode, "ROW_GROUP", 64)
+    (tmp_path / "parts").mkdir()
+    room = Room(1, tmp_path / "parts")
+    encode_embeddings(tmp_path / "sae", activations, dataset, REP, tmp_path / "parts", room)
+    for table in ("codes", "reconstruction"):
+        assert_frame_equal(read_table(tmp_path / "parts", table), read_table(encoded, table), check_exact=True)
+
+
+@pytest.mark.parametrize("n", [1, 7, 40, 333])
+def test_squares_are_summed_as_numpy_sums_them(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encode, "_HELD", 129)
+    numbers = np.random.default_rng(n).standard_normal((n, 37))
+    assert encode._sum_of_squares(lambda rows: numbers[rows], n, 37) == float(np.square(numbers).sum())
 
 
 def test_predicting_the_mean_leaves_all_variance(

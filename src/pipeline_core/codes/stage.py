@@ -29,11 +29,13 @@ class Codes(SaeStage):
     def build(self, work: Work[SaeSubject]) -> None:
         """Write codes and reconstruction."""
         from pipeline_core.activations.analysed import analysed
+        from pipeline_core.activations.spilled import Room
         from pipeline_core.codes.encode import encode_embeddings
 
         activations = work.input("activations")
         rep_id = analysed(activations, work.settings(RepresentationSettings))
-        encode_embeddings(work.input("sae"), activations, work.input("dataset"), rep_id, work.folder)
+        room = Room(work.subject.placement.memory_bytes, work.folder)
+        encode_embeddings(work.input("sae"), activations, work.input("dataset"), rep_id, work.folder, room)
 
 
 STAGE = Codes()
