@@ -1,71 +1,162 @@
-"""How much does a sparse training step save over the plain dense one? Run: python benchmarks/sae_step.py.
+"""How near is a training step to the encoder's product, and what is the rest made of?
 
-Both do the same steps (codes, loss, gradients, clipping, Adam, unit rows) on the same vectors from the same start, and
-must end at the same loss; the dense one keeps the whole n x S matrix of codes in the graph, as a plain loop does.
+Run: python benchmarks/sae_step.py [rounds]. It trains on states from a map on the disk; in each round the product, a
+whole step, each of its parts, and at the smaller size a plain dense step, in turn; printed are medians, ratios to the
+product within rounds, and what the parts would take at the product's rate or at the speed of copying memory. The dense
+step keeps the n x S matrix of codes in the graph, as a plain loop does, and must end at the same loss.
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import get_total_norm
 
-from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
+from flows import environment
+from pipeline_core.sae import kernels
+from pipeline_core.sae.architectures.topk import TopKSae, TopKSettings
+from pipeline_core.sae.resume import TrainingState
+from pipeline_core.sae.tokens import TokenMap
+from pipeline_core.sae.trainer import read_ahead, start_training, train_step
+from pipeline_core.threads import limited_threads
 
-WIDTH, FEATURES, K, BATCH, STEPS = 576, 4096, 32, 4096, 7
-PENALTY, LEARNING_RATE, CLIP = 0.01, 8e-4, 1.0
+SIZES = ((576, 4_608, 32, 4_096), (2_304, 20_736, 50, 1_024))
+DENSE = 4_608
+"""Widest dictionary that the dense step is tried at: it takes several times as long."""
+
+ROUNDS, BATCHES = 7, 8
+Part = tuple[Callable[[], object], float, float]
+"""What is timed, the operations that it needs, and the bytes that it moves."""
 
 
-def sparse_loss(sae: TopKSae, vectors: Tensor) -> Tensor:
-    """The loss of pipeline_core.sae."""
-    codes, reconstruction = sae.forward(vectors)
-    penalty = PENALTY * codes.values.sum() / (len(vectors) * FEATURES)
-    return (vectors - reconstruction).square().mean() + penalty
-
-
-def dense_loss(sae: TopKSae, vectors: Tensor) -> Tensor:
-    """The same loss with dense codes."""
+def dense_step(state: TrainingState, vectors: Tensor, settings: TopKSettings) -> Tensor:
+    """Take the same step with dense codes; return its loss."""
+    sae = state.sae
+    assert isinstance(sae, TopKSae)
     activations = torch.relu(torch.addmm(sae.encoder_bias, vectors, sae.encoder.T))
-    top = activations.topk(K, dim=1)
+    top = activations.topk(settings.k, dim=1)
     codes = torch.zeros_like(activations).scatter(1, top.indices, top.values)
-    return (vectors - codes @ sae.dictionary).square().mean() + PENALTY * codes.abs().mean()
+    loss = (vectors - codes @ sae.dictionary).square().mean() + settings.penalty * codes.abs().mean()
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    sae.before_step()
+    torch.nn.utils.clip_grad_norm_([sae.encoder, sae.encoder_bias, sae.dictionary], settings.gradient_clip)
+    state.optimizer.step()
+    sae.after_step()
+    return loss.detach()
 
 
-def train(loss_of: Callable[[TopKSae, Tensor], Tensor], vectors: Tensor) -> tuple[float, float]:
-    """Train from a fixed start; return the last loss and the median seconds a step, the first left out."""
-    settings = TopKSettings(name="paper", features=FEATURES, k=K)
-    sae = MEMBER.start(vectors.mean(0), settings, torch.Generator().manual_seed(0))
-    learned = [tensor for tensor in sae.state().values() if tensor.requires_grad]
-    optimizer = torch.optim.Adam(learned, lr=LEARNING_RATE, fused=True)
-    seconds = []
-    for _ in range(STEPS):
-        started = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(sae, vectors)
-        loss.backward()
-        sae.before_step()
-        clip_grad_norm_(learned, CLIP)
-        optimizer.step()
-        sae.after_step()
-        seconds.append(time.perf_counter() - started)
-    return loss.item(), statistics.median(seconds[1:])
+def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
+    """Return the parts of a step, on what it computes of states [n, d]."""
+    sae = state.sae
+    assert isinstance(sae, TopKSae)
+    encoder, bias, rows = (tensor.detach().clone() for tensor in (sae.encoder, sae.encoder_bias, sae.dictionary))
+    (n, d), s = x.shape, len(rows)
+    scores = torch.addmm(bias, x, encoder.T)
+    codes = kernels.top_codes(x, encoder, bias, k)
+    owners = torch.arange(n).repeat_interleave(k)
+    learned = [tensor.detach().clone().requires_grad_() for tensor in (encoder, rows)]
+    optimizer = torch.optim.Adam(learned, lr=0.0, fused=True)
+    for tensor in learned:
+        tensor.grad = torch.randn_like(tensor) * 1e-3
+    again = TopKSae(encoder, bias, learned[1], sae.decoder_bias, k, False)
+    touched, whole, read = 4.0 * n * k * d, 4.0 * s * d, 4.0 * n * d
+    gradients = [tensor.grad for tensor in learned if tensor.grad is not None]
+    transposed = lambda: kernels._transposed_product(codes.values, codes.ids, owners, x, s, stable=True)  # noqa: E731
+    return {
+        "product and top k": (lambda: kernels._largest(x, encoder, bias, k), 2.0 * n * s * d, 8.0 * n * s),
+        "of these, top k": (lambda: scores.topk(k, dim=1), 0.0, 4.0 * n * s),
+        "sparse decode": (lambda: kernels.combine(codes, rows), 2.0 * n * k * d, touched),
+        "error": (lambda: (x - x).square().sum(), 0.0, 4 * read),
+        "gradient of codes": (
+            lambda: kernels._dots(x, rows, codes.ids, codes.offsets[:-1], owners),
+            2.0 * n * k * d,
+            touched,
+        ),
+        "gradient of encoder": (transposed, 2.0 * n * k * d, read + whole),
+        "gradient of dictionary": (transposed, 2.0 * n * k * d, read + whole),
+        "turn, unit rows": (lambda: (again.before_step(), again.after_step()), 0.0, 5 * whole),
+        "norm of gradients": (lambda: get_total_norm(gradients), 0.0, 2 * whole),
+        "Adam": (optimizer.step, 0.0, 14 * whole),
+    }
+
+
+def timed(way: Callable[[], object]) -> float:
+    """Return the seconds that it takes."""
+    start = time.perf_counter()
+    way()
+    return time.perf_counter() - start
+
+
+def measure(folder: Path, size: tuple[int, int, int, int], rounds: int) -> None:
+    """Print the table of one size."""
+    d, s, k, n = size
+    settings = TopKSettings(name="paper", features=s, k=k, batch_size=n)
+    path = folder / f"{d}.npy"
+    np.save(path, 2 * np.random.default_rng(0).standard_normal((BATCHES * n, d), dtype=np.float32).astype(np.float16))
+    tokens = TokenMap(path, 1.0, np.load(path, mmap_mode="r"))
+    mean, order = tokens.mean(), np.random.default_rng(1).permutation(BATCHES * n)
+    state, dense = start_training(mean, settings), start_training(mean, settings)
+    x, product = tokens.batch(order[:n]), torch.empty(n, s)
+    with torch.no_grad():
+        pieces = parts(state, x, k)
+    source, target = torch.empty(1 << 26), torch.empty(1 << 26)
+    encoder = state.sae.tensors()["W_enc"].detach()
+    ways: dict[str, Callable[[], object]] = {
+        "product": lambda: torch.mm(x, encoder, out=product),
+        "copy": lambda: target.copy_(source),
+        "step": lambda: train_step(state, x, mean, settings),
+    }
+    if s <= DENSE:
+        ways["dense step"] = lambda: dense_step(dense, x, settings)
+    ways |= {name: torch.no_grad()(way) for name, (way, _, _) in pieces.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            took = timed(way)
+            if number:  # the first makes optimisers' states
+                seconds[name].append(took)
+    operations, bandwidth = (
+        2.0 * n * s * d / statistics.median(seconds["product"]),
+        2.0 * 4 * len(source) / statistics.median(seconds["copy"]),
+    )
+    table = Table(title=f"n {n}, d {d}, S {s}, k {k}: {operations / 1e9:.0f} GFLOP/s, {bandwidth / 1e9:.0f} GB/s")
+    for heading in ("", "seconds", "to the product", "bound"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, own in seconds.items():
+        ratio = statistics.median(one / base for one, base in zip(own, seconds["product"], strict=True))
+        _, needed, moved = pieces.get(name, (None, 0.0, 0.0))
+        bound = max(needed / operations, moved / bandwidth) * operations / (2.0 * n * s * d)
+        table.add_row(name, f"{statistics.median(own):.4f}", f"{ratio:.3f}", f"{bound:.3f}" if name in pieces else "")
+    Console().print(table)
+    if s <= DENSE:
+        losses = (train_step(state, x, mean, settings)["loss"], dense_step(dense, x, settings))
+        print("losses, sparse and dense:", *(f"{loss.item():.5f}" for loss in losses), flush=True)
+    waited, started = 0.0, time.perf_counter()
+    ahead = read_ahead(tokens, np.array_split(order, BATCHES), torch.device("cpu"))
+    for _ in range(BATCHES):
+        before = time.perf_counter()
+        vectors = next(ahead)
+        waited += time.perf_counter() - before
+        train_step(state, vectors, mean, settings)
+    print(f"waits for input: {waited / (time.perf_counter() - started):.1%} of {BATCHES} steps", flush=True)
 
 
 def main() -> None:
-    """Print one table."""
-    torch.set_num_threads(2)
-    vectors = 2.0 * torch.randn(BATCH, WIDTH, generator=torch.Generator().manual_seed(1))
-    table = Table(title=f"n {BATCH}, d {WIDTH}, S {FEATURES}, k {K}")
-    for heading in ("step", "seconds", "ratio to dense", f"loss after {STEPS}"):
-        table.add_column(heading, justify="left" if heading == "step" else "right")
-    results = {"dense": train(dense_loss, vectors), "sparse": train(sparse_loss, vectors)}
-    for name, (loss, seconds) in results.items():
-        table.add_row(name, f"{seconds:.3f}", f"{seconds / results['dense'][1]:.2f}", f"{loss:.5f}")
-    Console().print(table)
+    """Print a table for each size."""
+    rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
+    environment.prepare()
+    with limited_threads(2), TemporaryDirectory() as folder:
+        for size in SIZES:
+            measure(Path(folder), size, rounds)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import typer
 
 from flows import environment, models_command
 from flows.ask_command import features, sql
+from flows.bench_command import bench
 from flows.exits import ExitStatus
 from flows.export_command import export
 from flows.options import ConfigOption, PresetOption, SetOption, StoreOption, existing_store
@@ -108,7 +109,7 @@ def sweep(
     _carry_out("sweep", _config(preset, config, settings, runner), store, show, plan)
 
 
-for command in (runs, compare, report, sql, features, search, serve, export, up, down, status):
+for command in (runs, compare, report, sql, features, search, serve, export, up, down, status, bench):
     app.command()(command)
 app.command("open")(open_report)
 
@@ -185,9 +186,11 @@ def doctor(
         if all(check.ok for check in needed):  # otherwise there is no plan
             from flows.running import plan_flow
             from pipeline_core.planner.estimates import estimate
+            from pipeline_core.planner.rates import kept_rates
             from pipeline_core.store.artifacts import Store
 
-            checks += examine_needs(root, estimate(plan_flow("compare", analysis), Store(root)), placement)
+            found = estimate(plan_flow("compare", analysis), Store(root), kept=kept_rates(placement))
+            checks += examine_needs(root, found, placement)
     print_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks])
     for check in checks:
         if not check.ok:

@@ -20,6 +20,8 @@ SETTINGS = {
     "TRANSFORMERS_VERBOSITY": "error",
     # Idle OpenMP threads that spin take the cores from the stage that runs next.
     "OMP_WAIT_POLICY": "passive",
+    # Large tensors lie in huge pages: an autoencoder's gradients are given back and asked for at every step.
+    "THP_MEM_ALLOC_ENABLE": "1",
 }
 STORE = "LENS_STORE"
 

@@ -6,8 +6,9 @@ from flows.terminal import out, print_table
 from flows.units import duration, size
 from pipeline_core.config import RunConfig
 from pipeline_core.errors import LensError
-from pipeline_core.planner.estimates import Estimates, estimate
+from pipeline_core.planner.estimates import MEASURED, Estimates, estimate
 from pipeline_core.planner.plan import Plan
+from pipeline_core.planner.rates import kept_rates
 from pipeline_core.planner.study import Assumed, chosen, taken, together
 from pipeline_core.store.artifacts import Store
 
@@ -22,8 +23,8 @@ def show_plan(plan: Plan, root: Path) -> None:
     out.print(f"Models: {served}.", markup=False, highlight=False)
     if set(status.values()) == {"present"}:
         return
-    found = estimate(plan, store)
-    rows = [(s.step, size(s.n_bytes), duration(s.seconds), s.built or "reference") for s in found.steps]
+    found = estimate(plan, store, kept=kept_rates(plan.config.placement))
+    rows = [(s.step, size(s.n_bytes), duration(s.seconds), s.built or s.rate) for s in found.steps]
     print_table(["to build", "bytes", "time", "as built"], rows)
     for line in _lines(plan, found):
         out.print(line, markup=False, highlight=False)
@@ -70,5 +71,8 @@ def _lines(plan: Plan, found: Estimates) -> list[str]:
         parts = f"libraries {size(memory.libraries)}, weights {size(memory.weights)}, work {size(memory.work)}"
         lines.append(f"Memory of {name}: {size(memory.total)} ({parts}).")
     if found.flops is not None:
-        lines.append(f"Times by reference: {found.machine}; scaled to {found.flops / 1e9:.0f} GFLOP/s found here.")
+        where = f"measured on {found.kept.measured}" if found.kept else "found here; lens bench measures more"
+        lines.append(f"Times by reference: {found.machine}; scaled to {found.flops / 1e9:.0f} GFLOP/s {where}.")
+    if found.kept is not None and any(step.rate == MEASURED and not step.built for step in found.steps):
+        lines.append(f"Times by bench: rates of this machine, measured on {found.kept.measured} (lens bench).")
     return lines

@@ -63,3 +63,8 @@ class Placement(Section):
     def device_kind(self) -> str:
         """The kind of device, which results may depend on: cuda of cuda:1."""
         return self.device.partition(":")[0]
+
+    @property
+    def training_device(self) -> str:
+        """Where autoencoders train: on the device if it is a CUDA one, else on the CPU."""
+        return self.device if self.device_kind == "cuda" else "cpu"

@@ -267,6 +267,10 @@ class Stage(ABC, Generic[About]):
         """Return about how many bytes an artifact will take; None: only what was built before tells."""
         return None
 
+    def products(self, subject: About, load: Load) -> float | None:
+        """Return the operations of an encoder's products that training takes; None: nothing is trained."""
+        return None
+
     def summary(self, folder: Path) -> str | None:
         """Return what people should read of a published artifact, as Markdown; None: its tables speak."""
         return None

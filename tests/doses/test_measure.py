@@ -13,7 +13,7 @@ from pipeline_core.doses.measure import measure_doses
 from pipeline_core.doses.plan import DosePlan, plan_doses
 from pipeline_core.doses.settings import DoseSettings
 from pipeline_core.features.attribution import attribution
-from pipeline_core.features.bridge import bridge_matrix, reduce_bridge
+from pipeline_core.features.bridge import bridge_blocks, reduce_bridge
 from pipeline_core.features.statistics import energies, ranks
 from pipeline_core.retrieval.adaptations import adaptation_settings
 from pipeline_core.retrieval.maps import load_maps
@@ -81,7 +81,7 @@ def _write_sae(study: Study, codes: dict[str, sparse.csr_matrix], dictionary: np
     measured = features.with_columns(
         energy=energy,
         energy_rank=ranks(energy),
-        bridge_abs=reduce_bridge(bridge_matrix(*pair, dictionary)).absolute,
+        bridge_abs=reduce_bridge(bridge_blocks(*pair, dictionary), 1)[0].absolute,
         attribution=attributed,
         attribution_rank=ranks(attributed),
     )

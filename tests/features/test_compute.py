@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from safetensors.numpy import save_file
 
 from pipeline_core.errors import DataError
+from pipeline_core.features import examples
 from pipeline_core.features.compute import compute_features
 from pipeline_core.features.settings import FeatureSettings
 from pipeline_core.schema import tables_of
@@ -202,6 +203,12 @@ def test_examples_are_the_largest_codes(built: Path, chosen: dict[str, np.ndarra
             assert found["rank"].to_list() == list(range(1, found.height + 1))
             np.testing.assert_allclose(found["value"], [-value for value, _ in codes[:2]])
             assert set(found["prompt_id"]) <= {modality}
+
+
+def test_examples_are_found_by_blocks_of_features(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples, "_ENTRIES", 7)
+    compute_features(built, built, built, SETTINGS, tmp_path)
+    assert_frame_equal(read_table(tmp_path, "feature_examples"), read_table(built, "feature_examples"))
 
 
 def test_dual_encoders_need_no_prompt(built: Path, tmp_path: Path) -> None:

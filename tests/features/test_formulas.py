@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from pipeline_core.activations.vectors import top_count
+from pipeline_core.features import attribution as attribution_module
 from pipeline_core.features.attribution import attribution
-from pipeline_core.features.bridge import bridge_matrix, reduce_bridge, strongest_pairs
+from pipeline_core.features.bridge import BridgePairs, BridgeScores, bridge_blocks, reduce_bridge
 from pipeline_core.features.overlap import jaccard, overlap, random_overlap, top_set
 from pipeline_core.features.statistics import Energies, concentration, energies, energy_curve, ranks
 
@@ -30,6 +31,14 @@ class Pairs(NamedTuple):
     def dense_bridge(self) -> np.ndarray:
         together = np.mean([np.outer(i, t) for i, t in zip(self.images, self.texts, strict=True)], axis=0)
         return together * (self.dictionary @ self.dictionary.T)
+
+
+def bridge_matrix(*codes_and_dictionary: sparse.csr_matrix | np.ndarray) -> sparse.csr_matrix:
+    return sparse.vstack(list(bridge_blocks(*codes_and_dictionary)), format="csr")
+
+
+def reduced(p: Pairs, a_feature: int = 1) -> tuple[BridgeScores, BridgePairs]:
+    return reduce_bridge(bridge_blocks(*p.sparse), a_feature)
 
 
 @st.composite
@@ -60,13 +69,26 @@ def test_bridge_spans_blocks_of_rows_and_keeps_co_active_entries_only() -> None:
 @SETTINGS
 @given(pairs())
 def test_reductions_equal_their_definitions(p: Pairs) -> None:
-    reduced = reduce_bridge(bridge_matrix(*p.sparse))
+    check_reductions(p)
+
+
+def check_reductions(p: Pairs) -> None:
+    scores, _ = reduced(p)
     dense = p.dense_bridge
-    c = len(dense)
-    np.testing.assert_allclose(reduced.diagonal, np.diag(dense), atol=1e-12)
-    largest = [max(max(dense[f, j], dense[j, f]) for j in range(c) if j != f) for f in range(c)]
-    np.testing.assert_allclose(reduced.largest, largest, atol=1e-12)
-    np.testing.assert_allclose(reduced.absolute, np.abs(dense).sum(0) + np.abs(dense).sum(1), atol=1e-12)
+    np.testing.assert_allclose(scores.diagonal, np.diag(dense), atol=1e-12)
+    others = np.where(np.eye(len(dense), dtype=bool), -np.inf, dense)
+    np.testing.assert_allclose(scores.largest, np.maximum(others.max(0), others.max(1)), atol=1e-12)
+    np.testing.assert_allclose(scores.absolute, np.abs(dense).sum(0) + np.abs(dense).sum(1), atol=1e-12)
+
+
+@pytest.mark.parametrize("density", [0.05, 1.0])
+def test_reductions_span_blocks_of_rows(density: float) -> None:
+    """A full bridge of features that point against each other has no zero for its maxima to end at."""
+    generator = np.random.default_rng(0)
+    codes = [generator.random((8, 600)) * (generator.random((8, 600)) < density) for _ in range(2)]
+    p = Pairs(*codes, generator.standard_normal((600, 4)))
+    check_reductions(p)
+    check_strongest(p, 5)
 
 
 @SETTINGS
@@ -101,14 +123,28 @@ def test_attribution_is_what_a_feature_adds_to_the_other_side(p: Pairs) -> None:
 
 
 @SETTINGS
+@given(pairs())
+def test_attribution_a_few_dimensions_at_a_time_is_the_same_to_the_last_bit(p: Pairs) -> None:
+    whole = attribution(*p.sparse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attribution_module, "_HELD", 2 * len(p.images))
+        assert np.array_equal(attribution(*p.sparse), whole)
+
+
+@SETTINGS
 @given(pairs(), st.integers(1, 5))
 def test_strongest_pairs_are_the_largest_of_each_row(p: Pairs, a_feature: int) -> None:
-    rows, columns, values = strongest_pairs(bridge_matrix(*p.sparse), a_feature)
-    np.testing.assert_allclose(values, p.dense_bridge[rows, columns], atol=1e-12)
+    check_strongest(p, a_feature)
+
+
+def check_strongest(p: Pairs, a_feature: int) -> None:
+    _, found = reduced(p, a_feature)
+    np.testing.assert_allclose(found.values, p.dense_bridge[found.rows, found.columns], atol=1e-12)
     active = (p.images.T @ p.texts) > 0
     for f, row in enumerate(np.abs(p.dense_bridge)):
-        kept = columns[rows == f]
+        kept = found.columns[found.rows == f]
         assert len(kept) == len(set(kept)) == min(a_feature, active[f].sum())
+        assert (np.diff(row[kept]) <= 1e-12).all()
         np.testing.assert_allclose(np.sort(row[kept]), np.sort(row[active[f]])[::-1][: len(kept)][::-1], atol=1e-12)
 
 

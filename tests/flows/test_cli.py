@@ -260,6 +260,7 @@ def test_help_is_there_for_every_command() -> None:
         "open",
         "verify",
         "doctor",
+        "bench",
         "diff",
         "prune",
         "models",

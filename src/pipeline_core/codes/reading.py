@@ -28,7 +28,7 @@ def load_codes(codes: Path, n_features: int) -> Codes:
     matrix = sparse.csr_matrix(
         (
             frame["values"].list.explode(keep_nulls=False, empty_as_null=False).to_numpy().astype(np.float64),
-            frame["features"].list.explode(keep_nulls=False, empty_as_null=False).to_numpy().astype(np.int64),
+            frame["features"].list.explode(keep_nulls=False, empty_as_null=False).to_numpy().astype(np.int32),
             np.concatenate([[0], np.cumsum(lengths)]),
         ),
         shape=(frame.height, n_features),

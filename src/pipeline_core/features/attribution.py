@@ -6,6 +6,9 @@ from scipy import sparse
 
 from pipeline_core.features.statistics import Scores
 
+_HELD = 1 << 24
+"""Numbers of the pairs' reconstructions that are held: all of them a few dimensions at a time."""
+
 
 def attribution(
     image_codes: sparse.csr_matrix, text_codes: sparse.csr_matrix, dictionary: npt.NDArray[np.float64]
@@ -20,5 +23,10 @@ def attribution(
         text_codes: [n, c], their texts.
         dictionary: D [c, d].
     """
-    met = image_codes.T @ (text_codes @ dictionary) + text_codes.T @ (image_codes @ dictionary)
+    met = np.empty(dictionary.shape)
+    step = max(1, _HELD // image_codes.shape[0])
+    for start in range(0, dictionary.shape[1], step):
+        some = slice(start, start + step)
+        rows = np.ascontiguousarray(dictionary[:, some])
+        met[:, some] = image_codes.T @ (text_codes @ rows) + text_codes.T @ (image_codes @ rows)
     return np.asarray(np.einsum("cd,cd->c", met, dictionary) / image_codes.shape[0])

@@ -4,6 +4,7 @@ The paper gives no reduction of the c x c matrix to one number a feature, and B 
 the picture's code). Its row sum + column sum is exactly the attribution, so three other reductions are kept.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,55 +31,90 @@ class BridgeScores:
     absolute: Scores
 
 
-def bridge_matrix(
+@dataclass(frozen=True)
+class BridgePairs:
+    """Entries of B, by row and from the largest |B| down; ties by column."""
+
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+    values: Scores
+
+
+def bridge_blocks(
     image_codes: sparse.csr_matrix, text_codes: sparse.csr_matrix, dictionary: npt.NDArray[np.float64]
-) -> sparse.csr_matrix:
-    """Return B [c, c], sparse: only features that are active together in a pair have an entry.
+) -> Iterator[sparse.csr_matrix]:
+    """Yield B [c, c] by blocks of rows, sparse: only features that are active together in a pair have an entry.
 
     Args:
         image_codes: [n, c], the pictures of n pairs.
         text_codes: [n, c], their texts.
         dictionary: D [c, d].
 
-    D D^T is computed a block of rows at a time and read at the entries of the co-activations, so that memory grows with
-    those and never with c^2.
+    D D^T is computed a block of rows at a time and read at the entries of the co-activations: many pairs of a wide
+    dictionary fill B, of which a block is held.
     """
     pictures = image_codes.T.tocsr()
-    blocks = []
     for start in range(0, pictures.shape[0], _ROWS):
         block = (pictures[start : start + _ROWS] @ text_codes).tocoo()
         similarity = dictionary[start : start + _ROWS] @ dictionary.T
         block.data *= similarity[block.row, block.col] / image_codes.shape[0]
-        blocks.append(block)
-    return sparse.vstack(blocks, format="csr")
+        yield block.tocsr()
 
 
-def reduce_bridge(bridge: sparse.csr_matrix) -> BridgeScores:
-    """Reduce B [c, c], c > 1, to one number a feature."""
-    entries = bridge.tocoo()
-    off = entries.row != entries.col
-    every = np.arange(bridge.shape[0])
-    # Features that never meet have B = 0, which counts in the maximum; the diagonal must not.
-    others = sparse.csr_matrix(
-        (
-            np.concatenate([entries.data[off], np.full(len(every), -np.inf)]),
-            (np.concatenate([entries.row[off], every]), np.concatenate([entries.col[off], every])),
-        ),
-        shape=bridge.shape,
+def reduce_bridge(blocks: Iterable[sparse.csr_matrix], a_feature: int) -> tuple[BridgeScores, BridgePairs]:
+    """Reduce B [c, c], c > 1, given by blocks of rows, to numbers a feature and the strongest pairs.
+
+    Args:
+        blocks: of consecutive rows.
+        a_feature: entries of largest |B| that are kept a row, at most.
+    """
+    rows, columns, values = list[npt.NDArray[np.int64]](), list[npt.NDArray[np.int64]](), list[Scores]()
+    diagonal, of_rows, sums, seen = list[Scores](), list[Scores](), list[Scores](), 0
+    of_columns, column_sums, met = np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
+    for block in blocks:
+        entries, width = block.tocoo(), block.shape[1]
+        if not seen:
+            of_columns, column_sums, met = np.full(width, -np.inf), np.zeros(width), np.zeros(width, dtype=np.int64)
+        row, column, magnitude = entries.row + seen, entries.col, np.abs(entries.data)
+        off = row != column
+        diagonal.append(block.diagonal(seen))
+        sums.append(np.asarray(abs(block).sum(axis=1)).ravel())
+        np.add.at(column_sums, column, magnitude)
+        largest = np.full(block.shape[0], -np.inf)
+        np.maximum.at(largest, entries.row[off], entries.data[off])
+        of_rows.append(_with_zeros(largest, np.bincount(entries.row[off], minlength=block.shape[0]), width))
+        np.maximum.at(of_columns, column[off], entries.data[off])
+        met += np.bincount(column[off], minlength=width)
+        kept = _strongest(entries, magnitude, a_feature)
+        rows.append(row[kept].astype(np.int64))
+        columns.append(column[kept].astype(np.int64))
+        values.append(entries.data[kept])
+        seen += block.shape[0]
+    scores = BridgeScores(
+        np.concatenate(diagonal),
+        np.maximum(np.concatenate(of_rows), _with_zeros(of_columns, met, seen)),
+        column_sums + np.concatenate(sums),
     )
-    largest = np.maximum(others.max(axis=0).toarray().ravel(), others.max(axis=1).toarray().ravel())
-    magnitude = abs(bridge)
-    absolute = np.asarray(magnitude.sum(axis=0)).ravel() + np.asarray(magnitude.sum(axis=1)).ravel()
-    return BridgeScores(bridge.diagonal(), largest, absolute)
+    return scores, BridgePairs(np.concatenate(rows), np.concatenate(columns), np.concatenate(values))
 
 
-def strongest_pairs(
-    bridge: sparse.csr_matrix, a_feature: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Scores]:
-    """Return the entries of largest |B| of each row, at most ``a_feature``: rows, columns, values; ties by column."""
-    entries = bridge.tocoo()
-    order = np.lexsort((entries.col, -np.abs(entries.data), entries.row))
-    rows = entries.row[order].astype(np.int64)
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    kept = order[place < a_feature]
-    return entries.row[kept].astype(np.int64), entries.col[kept].astype(np.int64), entries.data[kept]
+def _with_zeros(largest: Scores, met: npt.NDArray[np.int64], n_features: int) -> Scores:
+    # Features that never meet have B = 0, which counts in the maximum; the diagonal must not.
+    return np.where(met < n_features - 1, np.maximum(largest, 0.0), largest)
+
+
+def _strongest(entries: sparse.coo_matrix, magnitude: Scores, a_feature: int) -> npt.NDArray[np.int64]:
+    """Return which entries are the largest of each row, at most ``a_feature``, by row and from the largest down."""
+    candidates = np.arange(len(magnitude))
+    if a_feature < entries.shape[1]:
+        # A row may hold as many entries as there are features: only those that can be among the largest are sorted.
+        dense = np.zeros(entries.shape)
+        dense[entries.row, entries.col] = magnitude
+        dense.partition(entries.shape[1] - a_feature, axis=1)
+        candidates = np.flatnonzero(magnitude >= dense[entries.row, -a_feature])
+    row, column = entries.row[candidates], entries.col[candidates]
+    order = np.lexsort((column, -magnitude[candidates], row))
+    ranked = row[order]
+    place = np.arange(len(ranked)) - np.searchsorted(ranked, ranked)
+    kept: npt.NDArray[np.int64] = candidates[order[place < a_feature]]
+    return kept

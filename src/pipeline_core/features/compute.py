@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scipy import sparse
 
 from pipeline_core.activations.vectors import top_count
 from pipeline_core.codes.reading import load_codes
 from pipeline_core.features.attribution import attribution
-from pipeline_core.features.bridge import BridgeScores, bridge_matrix, reduce_bridge, strongest_pairs
+from pipeline_core.features.bridge import BridgePairs, BridgeScores, bridge_blocks, reduce_bridge
 from pipeline_core.features.examples import top_examples
 from pipeline_core.features.overlap import overlap, random_overlap, top_set
 from pipeline_core.features.selection import select_rows
@@ -50,13 +49,12 @@ def compute_features(sae: Path, codes: Path, dataset: Path, settings: FeatureSet
     rows = select_rows(stored, dataset)
     image_codes, text_codes = stored.matrix[rows.pair_images], stored.matrix[rows.pair_texts]
     energy = energies(stored.matrix[rows.images], stored.matrix[rows.texts])
-    bridge = bridge_matrix(image_codes, text_codes, dictionary)
-    scores = reduce_bridge(bridge)
+    scores, strongest = reduce_bridge(bridge_blocks(image_codes, text_codes, dictionary), settings.pairs_per_feature)
     contribution = attribution(image_codes, text_codes, dictionary)
     concentrated = concentration(energy)
     tables = {
         "features": _features(energy, scores, contribution, settings.share),
-        "feature_pairs": _pairs(bridge, settings.pairs_per_feature),
+        "feature_pairs": _pairs(strongest),
         "feature_examples": pl.concat(
             top_examples(stored, chosen, modality, settings.examples)
             for modality, chosen in (("image", rows.images), ("text", rows.texts))
@@ -93,9 +91,8 @@ def _features(energy: Energies, bridge: BridgeScores, contribution: Scores, shar
     ).with_columns(pl.col("modality").fill_nan(None))
 
 
-def _pairs(bridge: sparse.csr_matrix, a_feature: int) -> pl.DataFrame:
-    features, others, values = strongest_pairs(bridge, a_feature)
-    return pl.DataFrame({"feature_id": features, "other_id": others, "bridge": values})
+def _pairs(found: BridgePairs) -> pl.DataFrame:
+    return pl.DataFrame({"feature_id": found.rows, "other_id": found.columns, "bridge": found.values})
 
 
 def _overlaps(energy: Energies, bridge: BridgeScores, contribution: Scores, shares: tuple[float, ...]) -> pl.DataFrame:

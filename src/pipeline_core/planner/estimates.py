@@ -1,4 +1,6 @@
-"""What a plan will take: bytes, time and memory, from builds of the same kind in the store, else from reference rates.
+"""What a plan will take: bytes, time and memory, from builds of the same kind in the store, else from rates.
+
+Rates are those that ``lens bench`` measured here and kept, and for what it does not measure, or has not, shipped ones.
 
 Nothing is loaded: rows are counted in the data set's tables, a model's size is that of its files, and how fast this
 machine is tells a matrix product of a moment.
@@ -24,12 +26,16 @@ from pipeline_core.models.families import FAMILIES
 from pipeline_core.models.representations import count_representations
 from pipeline_core.models.size import ModelSize
 from pipeline_core.planner.plan import Plan, Step
+from pipeline_core.planner.rates import Rates
 from pipeline_core.stage import Load, ModelSubject, SaeSubject
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.manifest import Manifest
 
 THOUSAND = 1000
 """Samples that estimates are for where the data set is not built."""
+
+MEASURED, REFERENCE = "bench", "reference"
+"""Rates that a time comes from: measured here and kept, or shipped."""
 
 _RATES = Path(__file__).parent / "reference_rates.yaml"
 _LIBRARIES = 700 << 20
@@ -79,13 +85,15 @@ class StepEstimate:
         step: its name.
         n_bytes: of its artifact.
         seconds: that building it takes.
-        built: when the build ended that the time was estimated from; None: reference rates.
+        built: when the build ended that the time was estimated from; None: rates.
+        rate: which rates those are.
     """
 
     step: str
     n_bytes: float | None
     seconds: float | None
     built: str | None
+    rate: str = REFERENCE
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ class Estimates:
         memory: of each model whose size is known, by its name.
         flops: what a matrix product reaches here; None where reference rates were not needed.
         machine: where those were measured.
+        kept: what was measured here.
     """
 
     counts: Mapping[bool, Counts]
@@ -106,6 +115,7 @@ class Estimates:
     memory: Mapping[str, Memory]
     flops: float | None
     machine: str
+    kept: Rates | None = None
 
     @property
     def n_bytes(self) -> float:
@@ -118,13 +128,16 @@ class Estimates:
         return sum(step.seconds or 0 for step in self.steps)
 
 
-def estimate(plan: Plan, store: Store, probe: Callable[[int], float] | None = None) -> Estimates:
+def estimate(
+    plan: Plan, store: Store, probe: Callable[[int], float] | None = None, kept: Rates | None = None
+) -> Estimates:
     """Estimate what the steps take that the store lacks.
 
     Args:
         plan: what would run.
         store: what is there, and how long it took.
         probe: tells, given threads, how many operations a second a matrix product reaches; a look at this machine.
+        kept: what was measured here, which spares the look; see ``kept_rates``.
     """
     rates: dict[str, Any] = yaml.safe_load(_RATES.read_text(encoding="utf-8"))
     builds = [artifact.manifest for artifact in store.artifacts()]
@@ -139,7 +152,7 @@ def estimate(plan: Plan, store: Store, probe: Callable[[int], float] | None = No
 
     @cache
     def flops() -> float:
-        asked.append((probe or probe_flops)(plan.config.placement.threads))
+        asked.append(kept.flops if kept else (probe or probe_flops)(plan.config.placement.threads))
         return asked[0]
 
     def look(facts: ModelFacts, data: str) -> tuple[Counts, ModelSize | None, float]:
@@ -160,11 +173,11 @@ def estimate(plan: Plan, store: Store, probe: Callable[[int], float] | None = No
             stored = tokens if size.n_layers else 1.0
             load = Load(rows.requests, rows.kept, rows.items, stored, size.width, size.n_layers, _active(plan, step))
         if step.maker.runs_model and size is not None and isinstance(step.subject, ModelSubject):
-            memory.setdefault(step.subject.model.name, memory_of(step.subject, rows, size, tokens))
+            memory.setdefault(step.subject.model.name, memory_of(step.subject, rows, size, tokens, kept))
         found = nearest(step, builds)
-        steps.append(_of_step(step, rows, size, tokens, load, found, builds, rates, flops))
+        steps.append(_of_step(step, rows, size, tokens, load, found, builds, rates, flops, kept))
     analysed = {prompts: rows for (data, prompts), rows in counts.items() if not data}
-    return Estimates(analysed, tuple(steps), memory, asked[0] if asked else None, rates["machine"])
+    return Estimates(analysed, tuple(steps), memory, asked[0] if asked else None, rates["machine"], kept)
 
 
 def count_rows(dataset: Path, prompts: bool, training_alone: bool = False) -> Counts:
@@ -196,7 +209,7 @@ def tokens_of(facts: ModelFacts, rows: Counts, size: ModelSize | None, builds: l
     return _TEMPLATE * facts.prompts + rows.characters / _CHARACTERS + pictures
 
 
-def memory_of(subject: ModelSubject, rows: Counts, size: ModelSize, tokens: float) -> Memory:
+def memory_of(subject: ModelSubject, rows: Counts, size: ModelSize, tokens: float, kept: Rates | None = None) -> Memory:
     """Return what extraction takes: a layer's widths of a batch, and the vectors and states that a shard collects."""
     number, placement = _BYTES.get(subject.model.dtype, 2), subject.placement
     shard = min(placement.shard_size, rows.requests)
@@ -206,7 +219,7 @@ def memory_of(subject: ModelSubject, rows: Counts, size: ModelSize, tokens: floa
     stored = tokens if size.n_layers else 1.0
     states = 6 * shard * rows.kept / max(rows.requests, 1) * stored * size.width
     pictures = min(_REMEMBERED, shard * rows.pictured * size.picture_tokens * size.width * number)
-    return Memory(_LIBRARIES, size.numbers * number, layer + vectors + states + pictures)
+    return Memory(kept.libraries if kept else _LIBRARIES, size.numbers * number, layer + vectors + states + pictures)
 
 
 def nearest(step: Step, builds: list[Manifest]) -> Manifest | None:
@@ -243,6 +256,7 @@ def _of_step(
     builds: list[Manifest],
     rates: Mapping[str, Any],
     flops: Callable[[], float],
+    kept: Rates | None,
 ) -> StepEstimate:
     rate = rates["stages"].get(step.stage)
     of_model = found is not None and _same_model(step, found, builds)
@@ -252,16 +266,26 @@ def _of_step(
     n_bytes = None if found is None else grown * sum(file.size for file in found.files)
     if volume is not None and not (found and of_model and _same_settings(step, found) == len(found.config)):
         n_bytes = volume
-    if found is not None and (of_model or not step.maker.runs_model):
+    products = None if load is None else step.maker.products(step.subject, load)
+    # An autoencoder of other settings may be many times as wide.
+    others = products is not None and found is not None and _same_settings(step, found) < len(found.config)
+    if found is not None and (of_model or not step.maker.runs_model) and not others:
         return StepEstimate(step.name, n_bytes, grown * found.seconds, f"{found.created:%Y-%m-%d}")
     if rate is None:
         return StepEstimate(step.name, n_bytes, None, None)
     if n_bytes is None:
         n_bytes = rate["bytes"] * rows.samples / THOUSAND
-    if "share" in rate:  # it passes every request through the model once
+    if "share" not in rate:
+        seconds = rate["seconds"] * rows.samples / THOUSAND * rates["flops"] / flops()
+        return StepEstimate(step.name, n_bytes, seconds, None)
+    if step.maker.runs_model:  # it passes every request through the model once
         operations = None if size is None else 2.0 * size.numbers * tokens * rows.requests
+    else:
+        operations = products
+    if kept is None:
         return StepEstimate(step.name, n_bytes, operations and operations / (rate["share"] * flops()), None)
-    return StepEstimate(step.name, n_bytes, rate["seconds"] * rows.samples / THOUSAND * rates["flops"] / flops(), None)
+    measured = kept.extraction if step.maker.runs_model else kept.training
+    return StepEstimate(step.name, n_bytes, operations and operations / measured + n_bytes / kept.disk, None, MEASURED)
 
 
 def _size(facts: ModelFacts) -> ModelSize | None:

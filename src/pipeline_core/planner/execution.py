@@ -45,13 +45,14 @@ class Outcome:
 
 
 def check_machine(plan: Plan, store: Store) -> None:
-    """See that this machine has the device of a plan, if a step that the store lacks runs a model on it.
+    """See that this machine has the device of a plan, if a step that the store lacks runs or trains a model on it.
 
     Raises:
         ConfigError: it has not.
     """
     status = plan.status(store)
-    if any(step.maker.runs_model and status[name] != "present" for name, step in plan.steps.items()):
+    needing = (name for name, step in plan.steps.items() if step.maker.runs_model or step.maker.trains)
+    if any(status[name] != "present" for name in needing):
         check_device(plan.config.placement.device)
 
 

@@ -200,7 +200,10 @@ def _numerics(stage: Stage[Any], subject: Subject) -> Mapping[str, Any] | None:
     if stage.runs_model:
         versions = {name: metadata.version(name) for name in ("torch", "transformers")}
         return versions | {"device": subject.placement.device_kind}
-    return {"torch": metadata.version("torch")} if stage.trains else None
+    if not stage.trains:
+        return None
+    device = subject.placement.training_device.partition(":")[0]
+    return {"torch": metadata.version("torch")} | ({} if device == "cpu" else {"device": device})
 
 
 def _digest(stage: Stage[Any]) -> str | None:

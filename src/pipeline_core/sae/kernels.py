@@ -13,21 +13,31 @@ def top_codes(inputs_nd: Tensor, encoder_sd: Tensor, bias_s: Tensor, k: int) -> 
     """Return TopK(ReLU(W x + b), k): k values >= 0 a vector; ids of zero values mean nothing.
 
     Differentiable in the inputs, the encoder's rows and its bias; only selected features receive a gradient, so that
-    the backward pass costs n k d instead of the n S d of the dense product.
+    the backward pass costs n k d instead of the n S d of the dense product. Under autocast the product in half
+    precision chooses the features, and their values are computed anew in the encoder's.
     """
     values, ids = _TopCodes.apply(inputs_nd, encoder_sd, bias_s, k)  # type: ignore[no-untyped-call]
-    return SparseCodes(values.flatten(), ids.flatten(), torch.arange(0, ids.numel() + 1, k))
+    return SparseCodes(values.flatten(), ids.flatten(), torch.arange(0, ids.numel() + 1, k, device=ids.device))
 
 
 def combine(codes: SparseCodes, dictionary_sd: Tensor) -> Tensor:
     """Return z D [n, d]; differentiable in the codes' values and the dictionary."""
-    return embedding_bag(codes.ids, dictionary_sd, codes.offsets[:-1], per_sample_weights=codes.values, mode="sum")
+    combined: Tensor = _Combination.apply(*codes, dictionary_sd)  # type: ignore[no-untyped-call]
+    return combined
+
+
+_SCORES, _ROWS = 6 << 20, 1024
+"""Scores that are held at a time on a CPU, fewer than the allocator asks the system for anew each time; and the fewest
+rows of a product, below which reading the encoder again costs more than that."""
 
 
 class _TopCodes(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        values, ids = torch.addmm(bias, inputs, encoder.T).topk(k, dim=1)
+        values, ids = _largest(inputs, encoder, bias, k)
+        if values.dtype != encoder.dtype:
+            starts = torch.arange(0, ids.numel(), k, device=ids.device)
+            values = _dots(inputs, encoder, ids.flatten(), starts, _owners(ids)).view_as(ids) + bias[ids]
         values = values.relu_()
         ctx.save_for_backward(inputs, encoder, values, ids)
         ctx.mark_non_differentiable(ids)
@@ -37,18 +47,55 @@ class _TopCodes(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         inputs, encoder, values, ids = ctx.saved_tensors
         gradient = torch.where(values > 0, gradients[0], 0.0)
-        to_inputs = _product(gradient, ids, encoder) if ctx.needs_input_grad[0] else None
-        to_encoder = _transposed_product(gradient, ids, inputs, encoder.shape[0])
-        to_bias = torch.zeros_like(encoder[:, 0]).index_add_(0, ids.flatten(), gradient.flatten())
+        centred = ctx.needs_input_grad[0]
+        to_inputs = embedding_bag(ids, encoder, per_sample_weights=gradient, mode="sum") if centred else None
+        flat = gradient.flatten(), ids.flatten(), _owners(ids)
+        to_encoder = _transposed_product(*flat, inputs, len(encoder), stable=True)
+        to_bias = torch.zeros_like(encoder[:, 0]).index_add_(0, flat[1], flat[0])
         return to_inputs, to_encoder, to_bias, None
 
 
-def _product(values: Tensor, ids: Tensor, rows: Tensor) -> Tensor:
-    return embedding_bag(ids, rows, per_sample_weights=values, mode="sum")
+class _Combination(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, ids: Tensor, offsets: Tensor, dictionary: Tensor) -> Tensor:
+        ctx.save_for_backward(values, ids, offsets, dictionary)
+        return embedding_bag(ids, dictionary, offsets[:-1], per_sample_weights=values, mode="sum")
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor]:
+        values, ids, offsets, dictionary = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        rows = torch.arange(len(offsets) - 1, device=ids.device)
+        owners = rows.repeat_interleave(offsets.diff(), output_size=len(ids))
+        to_values = _dots(gradient, dictionary, ids, offsets[:-1], owners)
+        # Not stable: torch's own backward pass of a bag sorts so, and adds what a feature gets in that order.
+        to_dictionary = _transposed_product(values, ids, owners, gradient, len(dictionary), stable=False)
+        return to_values, None, None, to_dictionary
 
 
-def _transposed_product(values: Tensor, ids: Tensor, rows: Tensor, n_features: int) -> Tensor:
+def _largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest scores W x + b of each row and whose they are [n, k], a block of rows after the other."""
+    blocks = 1 if inputs.is_cuda else min(-(-len(inputs) * len(encoder) // _SCORES), len(inputs) // _ROWS)
+    found = [torch.addmm(bias, rows, encoder.T).topk(k, dim=1) for rows in inputs.chunk(max(blocks, 1))]
+    values, ids = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return values, ids
+
+
+def _owners(ids: Tensor) -> Tensor:
+    """Return the row [n k] of each of k entries a row."""
+    return torch.arange(len(ids), device=ids.device).repeat_interleave(ids.shape[1])
+
+
+def _dots(rows: Tensor, features: Tensor, ids: Tensor, starts: Tensor, owners: Tensor) -> Tensor:
+    """Return each entry's product [m] of its row's vector and its feature's: what torch has for gradients of bags."""
+    products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(rows, features, ids, starts, owners, 0)
+    return products
+
+
+def _transposed_product(
+    values: Tensor, ids: Tensor, owners: Tensor, rows: Tensor, n_features: int, *, stable: bool
+) -> Tensor:
     # G^T X for sparse G [n, S]: each feature is a bag of the rows that it was selected for.
-    features, order = ids.flatten().sort(stable=True)
-    starts = torch.searchsorted(features, torch.arange(n_features))
-    return embedding_bag(order // ids.shape[1], rows, starts, per_sample_weights=values.flatten()[order], mode="sum")
+    features, order = ids.sort(stable=stable)
+    starts = torch.searchsorted(features, torch.arange(n_features, device=ids.device))
+    return embedding_bag(owners[order], rows, starts, per_sample_weights=values[order], mode="sum")

@@ -20,20 +20,29 @@ class TrainingState:
 
     Attributes:
         sae: the autoencoder.
-        optimizer: of those of its tensors that learn.
         last_positive: [S] step at which each feature last had a positive code, 0 for never.
         step: steps done.
-        log: one row a step, in the columns of the table sae_training.
+        log: one row a step, in the columns of the table sae_training; until it is saved, numbers that the device may
+            still owe.
+        optimizer: of those of its tensors that learn, where they are.
     """
 
     sae: Sae
-    optimizer: torch.optim.Optimizer
     last_positive: torch.Tensor
     step: int = 0
-    log: list[dict[str, float]] = field(default_factory=list)
+    log: list[dict[str, float | torch.Tensor]] = field(default_factory=list)
+    optimizer: torch.optim.Optimizer = field(init=False)
+
+    def move(self, device: str) -> None:
+        """Move all tensors but the optimiser's to a device; they stay the tensors that they are."""
+        for tensor in self.sae.state().values():
+            tensor.data = tensor.data.to(device)
+        self.last_positive = self.last_positive.to(device)
 
     def save(self, folder: Path) -> None:
         """Replace the folder's checkpoint; a kill at any moment leaves the old one or the new one."""
+        for row in self.log:
+            row |= {name: number.item() for name, number in row.items() if isinstance(number, torch.Tensor)}
         unfinished = folder / f"{CHECKPOINT}.partial"
         with unfinished.open("wb") as file:
             torch.save(
@@ -55,10 +64,10 @@ class TrainingState:
         path = folder / CHECKPOINT
         if not path.is_file():
             return
-        stored = torch.load(path, weights_only=True)
+        stored = torch.load(path, weights_only=True, map_location="cpu")
         for name, tensor in self.sae.state().items():
             tensor.detach().copy_(stored["sae"][name])
         self.optimizer.load_state_dict(stored["optimizer"])
-        self.last_positive = stored["last_positive"]
+        self.last_positive.copy_(stored["last_positive"])
         self.step = stored["step"]
         self.log = stored["log"]

@@ -33,6 +33,13 @@ class Sae(SaeStage):
         settings = _settings(subject)
         return 4.0 * settings.features * (2 * load.width + 1) if isinstance(settings, SaeSettings) else None
 
+    def products(self, subject: SaeSubject, load: Load) -> float | None:
+        """Return two operations a state, feature and dimension in every epoch; none for one from elsewhere."""
+        settings = _settings(subject)
+        if not isinstance(settings, SaeSettings):
+            return 0.0
+        return 2.0 * load.kept * load.tokens * settings.epochs * settings.features * load.width
+
     def limits(self, work: Work[SaeSubject]) -> Mapping[str, int]:
         """Return how many epochs the log of one that is trained here has."""
         settings = _settings(work.subject)
@@ -51,7 +58,8 @@ class Sae(SaeStage):
         else:
             threads, steps = placement.threads, placement.checkpoint_steps
             order = training_order(DatasetTables.read(work.input("dataset")), work.subject.model.prompts)
-            train_sae(activations, settings, model, work.folder, threads, steps, work.progress, order)
+            device = placement.training_device
+            train_sae(activations, settings, model, work.folder, threads, steps, work.progress, order, device)
 
 
 def _settings(subject: SaeSubject) -> SaeSettings | BroughtSae:

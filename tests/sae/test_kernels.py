@@ -1,0 +1,117 @@
+"""Gradients beside torch's own of the same operations, to the last bit; a training beside the plain loop's."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag, normalize
+
+from pipeline_core.sae import kernels
+from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
+from pipeline_core.sae.kernels import combine, top_codes
+from pipeline_core.sae.trainer import start_training, train_step
+
+WIDTH, FEATURES, BATCH = 40, 1200, 96
+SETTINGS = TopKSettings(name="paper", features=FEATURES, k=6, learning_rate=5e-3)
+
+
+def states(seed: int) -> Tensor:
+    return 2 * torch.randn(BATCH, WIDTH, generator=torch.Generator().manual_seed(seed)) + 0.5
+
+
+def start() -> TopKSae:
+    return MEMBER.start(torch.zeros(WIDTH), SETTINGS, torch.Generator().manual_seed(0))
+
+
+def test_a_reconstruction_and_its_gradients_equal_torchs_bag_bit_for_bit() -> None:
+    """Stored autoencoders were trained through torch's own gradients: those of today continue them."""
+    sae = start()
+    codes = top_codes(states(1), sae.encoder, sae.encoder_bias, SETTINGS.k)
+    values, ids, offsets = (part.detach() for part in codes)
+    found = []
+    for ours in (True, False):
+        learned, rows = values.clone().requires_grad_(), sae.dictionary.detach().clone().requires_grad_()
+        rebuilt = (
+            combine(codes._replace(values=learned), rows)
+            if ours
+            else embedding_bag(ids, rows, offsets[:-1], per_sample_weights=learned, mode="sum")
+        )
+        (states(1) - rebuilt).square().sum().backward()
+        found.append((rebuilt, learned.grad, rows.grad))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_rows_are_scored_by_blocks_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sae = start()
+    whole = sae.encode(states(1))
+    monkeypatch.setattr(kernels, "_SCORES", 20 * FEATURES)
+    monkeypatch.setattr(kernels, "_ROWS", 20)
+    for one, other in zip(sae.encode(states(1)), whole, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_features_are_turned_by_blocks_as_if_at_once() -> None:
+    sae = start()
+    sae.forward(states(1))[1].square().sum().backward()
+    before, rows = sae.dictionary.grad.clone(), sae.dictionary.detach().clone()
+    sae.before_step()
+    assert torch.equal(sae.dictionary.grad, before - (before * rows).sum(1, keepdim=True) * rows)
+    sae.dictionary.detach().add_(0.01)
+    sae.after_step()
+    assert torch.equal(sae.dictionary.detach(), normalize(rows + 0.01))
+
+
+@pytest.mark.parametrize("clip", [1.0, 0.01], ids=["not clipped", "clipped"])
+def test_losses_of_50_steps_are_those_of_the_plain_loop(clip: float) -> None:
+    settings = SETTINGS.model_copy(update={"gradient_clip": clip})
+    state, plain = start_training(torch.zeros(WIDTH), settings), start()
+    learned = [plain.encoder, plain.encoder_bias, plain.dictionary]
+    optimizer = torch.optim.Adam(learned, lr=settings.learning_rate)
+    losses = []
+    for step in range(50):
+        x = states(step)
+        optimizer.zero_grad()
+        activations = torch.relu(x @ plain.encoder.T + plain.encoder_bias)
+        kept = activations.topk(settings.k, dim=1)
+        z = torch.zeros_like(activations).scatter(1, kept.indices, kept.values)
+        loss = (x - z @ plain.dictionary).square().mean() + settings.penalty * z.mean()
+        loss.backward()
+        plain.before_step()
+        torch.nn.utils.clip_grad_norm_(learned, clip)
+        optimizer.step()
+        plain.after_step()
+        measured = train_step(state, x, torch.zeros(WIDTH), settings)
+        losses.append((measured["loss"].item(), loss.item()))
+    ours, theirs = zip(*losses, strict=True)
+    assert ours[-1] < 0.8 * ours[0]
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_products_in_half_precision_choose_features_and_nothing_else() -> None:
+    sae = start()
+    with torch.autocast("cpu", torch.bfloat16):
+        codes, rebuilt = sae.forward(states(1))
+    assert codes.values.dtype == rebuilt.dtype == torch.float32
+    owners = torch.arange(BATCH).repeat_interleave(SETTINGS.k)
+    exact = (states(1)[owners] * sae.encoder[codes.ids]).sum(1).relu()
+    torch.testing.assert_close(codes.values, exact)
+    whole = sae.encode(states(1))
+    chosen, exactly = (one.ids.view(BATCH, SETTINGS.k) for one in (codes, whole))
+    assert (chosen[:, :, None] == exactly[:, None]).any(2).double().mean() > 0.95
+    rebuilt.square().sum().backward()
+    assert sae.encoder.grad is not None and sae.encoder.grad.dtype == torch.float32
+
+
+@pytest.mark.gpu
+def test_a_device_trains_as_the_cpu_does() -> None:
+    fvu = []
+    for device in ("cpu", "cuda"):
+        state, mean = start_training(torch.zeros(WIDTH), SETTINGS, device), torch.zeros(WIDTH, device=device)
+        for step in range(50):
+            with torch.cuda.device(0):
+                torch.cuda.set_sync_debug_mode("error" if device == "cuda" else "default")
+                x = states(step).pin_memory().to(device, non_blocking=True)
+                measured = train_step(state, x, mean, SETTINGS)
+                torch.cuda.set_sync_debug_mode("default")
+        fvu.append(measured["fvu"].item())
+    assert fvu[1] == pytest.approx(fvu[0], rel=0.02)
