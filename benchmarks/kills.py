@@ -23,7 +23,7 @@ from pathlib import Path
 from flows import environment
 from flows.inline import InlineRunner
 from flows.running import run_plan
-from pipeline_core.config import RunConfig
+from pipeline_core.config import AnalysisConfig
 from pipeline_core.planner.planning import plan_sweep
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
@@ -46,12 +46,12 @@ class Kill:
     wrong: tuple[str, ...]
 
 
-def carry_out(config: RunConfig, root: Path) -> None:
-    """Run what the store lacks."""
-    run_plan("sweep", plan_sweep(config), root, InlineRunner())
+def carry_out(config: str, root: Path) -> None:
+    """Run what the store lacks of a config in JSON."""
+    run_plan("sweep", plan_sweep(AnalysisConfig.model_validate_json(config)), root, InlineRunner())
 
 
-def small_sweep(place: Path) -> RunConfig:
+def small_sweep(place: Path) -> AnalysisConfig:
     """Return the sweep that is killed: every stage, of a few pictures and of a generative model of three layers."""
     pictures = picture_folder(place / "pictures")
     model = f"model={{name: {tiny.save_llava(place / 'llava')}, alias: llava}}"
@@ -67,7 +67,7 @@ def kills(place: Path, n: int, seed: int) -> Iterator[Kill]:
     config, whole, root, drawn = small_sweep(place), place / "whole", place / "cut", random.Random(seed)
 
     def started(store: Path) -> Process:
-        process = context.Process(target=carry_out, args=(config, store))
+        process = context.Process(target=carry_out, args=(config.model_dump_json(by_alias=True), store))
         process.start()
         return process
 

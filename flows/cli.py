@@ -294,6 +294,9 @@ def _carry_out(flow: "FlowName", analysis: "RunConfig", store: Path | None, show
 
 def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
     """Carry out a plan by the runner that its placement names."""
+    from pipeline_core.store.artifacts import Store
+
+    Store(root).check_writable()
     with ends_when_asked(), progress_line(err, list(plan.steps)) as listener:
         if plan.config.placement.runner == "inline":
             from flows.inline import InlineRunner
@@ -308,7 +311,6 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
             return
         from flows.server import check_server, outlived, prepare_server, temporary_server
         from pipeline_core.planner.execution import check_machine
-        from pipeline_core.store.artifacts import Store
 
         check_machine(plan, Store(root))  # before a server is started
         from flows.service import join

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
+import psutil
 import pytest
 
 from benchmarks.kills import kills
@@ -98,7 +99,10 @@ def test_a_run_outlives_its_server(pictures: Path, whole: Path, tmp_path: Path) 
     store = tmp_path / "store"
     run = start(pictures, store)
     wait_for(run, lambda: bool(list(store.glob("sae/.partial-*/checkpoint*"))))
-    os.kill(server_of(run), signal.SIGKILL)
+    server = psutil.Process(server_of(run))
+    listening = [one.laddr.ip for one in server.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+    assert listening == ["127.0.0.1"]
+    server.kill()
     printed = finish(run)
     assert printed.count("lens: ") == 1
     assert "lens: the Prefect server is gone; the run goes on without one" in printed

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
 from pipeline_core.errors import StoreError
@@ -52,6 +53,15 @@ class Store:
             raise StoreError(
                 f"the store {root} cannot be made: {error.strerror}", "name another with --store"
             ) from None
+
+    def check_writable(self) -> None:
+        """See that something can be written into the store, before a run or a server is started for it.
+
+        Raises:
+            OSError: nothing can.
+        """
+        with TemporaryFile(dir=self.root):
+            pass
 
     def folder(self, key: StageKey) -> Path:
         """Return where the artifact of ``key`` is or will be."""
