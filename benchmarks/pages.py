@@ -1,12 +1,15 @@
 """Pages of the application on a store: the median time of each, and what 50 visitors at once make of it.
 
-``python benchmarks/pages.py STORE [VISITORS]`` serves the store in a process of its own, asks each page several times
-after a first time, prints medians and sizes as they travel, and then has visitors act every five seconds for a minute:
-their medians are told as multiples of those of one visitor alone. Needs a run with a search index.
+``python benchmarks/pages.py STORE [VISITORS] [QUESTION]`` serves the store in a process of its own, asks each page
+several times after a first time, prints medians and sizes as they travel, draws a map in Chromium, and then has
+visitors act every five seconds for a minute: their medians are told as multiples of those of one visitor alone. Needs a
+run with a search index. The store that ``generated.py`` draws has no model that reads words: ask it
+``sample=text:{n:07}``.
 """
 
 import asyncio
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -14,6 +17,7 @@ import time
 from collections import defaultdict
 
 import httpx
+from playwright.sync_api import sync_playwright
 
 REPEATS, SECONDS, PAUSE = 9, 60.0, 5.0
 PAGES = {
@@ -21,13 +25,17 @@ PAGES = {
     "features": "/features",
     "features, sorted and filtered": "/features?sort=energy&kind=texts",
     "features, by words": "/features?words=red",
-    "feature": "/feature?feature={feature}",
-    "search": "/search?words=a+red+heart",
-    "slider": "/search?words=a+red+heart&beta={beta}",
+    "feature": "/feature?feature={n}",
+    "search": "/search?{question}",
+    "slider": "/search?{first}&beta={beta}",
     "queries": "/queries",
     "map's points": "/map?form=points",
     "console": "/sql?sql=select+*+from+recall",
 }
+
+
+QUESTION = sys.argv[3] if len(sys.argv) > 3 else "words=a+red+heart+{n}"
+"""What is searched for: another each time, as answers are kept."""
 
 
 def main() -> None:
@@ -39,6 +47,7 @@ def main() -> None:
         address = server.stdout.readline().split()[0]
         try:
             alone = measure(address)
+            draw(address)
             together = asyncio.run(crowd(address, visitors))
         finally:
             server.terminate()
@@ -67,6 +76,20 @@ def measure(address: str) -> dict[str, float]:
     return found
 
 
+def draw(address: str) -> None:
+    """Print how long the first map takes from its address to its points, which the server has placed already."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        started = time.perf_counter()
+        page.goto(f"{address}/map", wait_until="commit")
+        first = page.locator("[data-drawn]").first
+        first.wait_for(timeout=60_000)
+        took, points = time.perf_counter() - started, first.get_attribute("data-drawn")
+        print(f"{'map drawn':<30} {1000 * took:7.0f} ms  {points} points")
+        browser.close()
+
+
 async def crowd(address: str, visitors: int) -> dict[str, list[float]]:
     """Return the seconds that visitors waited for each page; any that failed is an error."""
     times: dict[str, list[float]] = defaultdict(list)
@@ -90,7 +113,8 @@ async def crowd(address: str, visitors: int) -> dict[str, list[float]]:
 
 
 def _filled(page: str, n: int) -> str:
-    return page.format(feature=n, beta=round(0.05 * (n % 20), 2))
+    first, question = QUESTION.format(n=0), QUESTION.format(n=n)
+    return page.format(n=n, beta=round(0.05 * (n % 20), 2), first=first, question=question)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from pipeline_core.store.journal import journalled_run
 from pipeline_core.warehouse.build import publish_runs
 from pipeline_core.warehouse.query import query
 from tests.app.conftest import served
-from tests.app.world import MODEL, SAE
+from tests.app.walking import Bare, links
+from tests.app.world import HOSTILE_FILE, MODEL, SAE
 
 SHOWN = {
     "activations": f"/activations?sae={SAE}&feature=3",
@@ -47,10 +48,6 @@ def _told(number: object) -> str:
     return f"{float(str(number)):.10g}"
 
 
-def links(page: str) -> set[str]:
-    return {html.unescape(link) for link in re.findall(r'(?:href|src|data-points)="(/[^"]*)"', page)}
-
-
 @pytest.fixture(scope="module")
 def pages(client: httpx.Client) -> dict[str, str]:
     answers = {name: client.get(address) for name, address in ADDRESSES.items()}
@@ -69,17 +66,39 @@ def test_the_hostile_caption_is_shown(client: httpx.Client) -> None:
         assert html.escape("<script>alert(", quote=False) in client.get(address).text
 
 
+def test_files_with_hostile_names_and_features_called_by_hostile_texts_stay_text(client: httpx.Client) -> None:
+    asked = client.get("/sample", params={"id": HOSTILE_FILE})
+    assert asked.status_code == 200
+    searched = client.get("/search", params={"sample": HOSTILE_FILE, "to": "any", "k": 50})
+    called = [client.get("/features", params={"words": "<script>", "kind": "all"}), client.get("/map?form=points")]
+    for answer in (asked, searched, *called[:1]):
+        assert "<script>alert" not in answer.text
+        assert html.escape("<script>alert(", quote=False) in answer.text
+    assert called[1].headers["content-type"].startswith("application/json")
+
+
 def test_whatever_a_page_links_to_is_there(client: httpx.Client, pages: dict[str, str]) -> None:
     kinds = {}
-    for page in pages.values():
+    more = (
+        f"/feature?sae={SAE}&feature=100",
+        "/?beside=latest",
+    )  # which shows what is measured on demand, or beside it
+    for page in (*pages.values(), *(client.get(address).text for address in more)):
         found = links(page)
         assert {"/static/style.css", "/static/app.js"} <= found
         for link in sorted(found):
             asked = urlsplit(link)
-            kinds[asked.path, tuple(sorted(parse_qs(asked.query)))] = link
+            kinds.setdefault((asked.path, tuple(sorted(parse_qs(asked.query)))), link)
     assert {path for path, _ in kinds} >= {page.path for page in PAGES.values()}
     for link in kinds.values():
         assert client.get(link).status_code == 200, link
+
+
+def test_what_a_browser_is_sent_is_small(client: httpx.Client, pages: dict[str, str]) -> None:
+    shared = {name: len(client.get(f"/static/{name}").content) for name in ("style.css", "app.js")}
+    assert sum(shared.values()) < 64 * 1024
+    for name, page in pages.items():
+        assert len(page.encode()) < 256 * 1024, name
 
 
 def test_nothing_is_loaded_from_elsewhere(pages: dict[str, str]) -> None:
@@ -87,7 +106,7 @@ def test_nothing_is_loaded_from_elsewhere(pages: dict[str, str]) -> None:
         assert not re.findall(r'(?:src|href|action)="(?!/|#|data:,)[^"]*"', page)
 
 
-@pytest.mark.parametrize("name", sorted(set(PAGES) - WORKED_OUT))
+@pytest.mark.parametrize("name", sorted(set(PAGES) - WORKED_OUT - {"glossary"}))
 def test_every_number_is_that_of_the_query_beside_it(pages: dict[str, str], tiny_store: Path, name: str) -> None:
     page, seen = pages[name], 0
     everywhere = {link for link in links(page) if link.startswith("/sql?sql=")}
@@ -99,6 +118,13 @@ def test_every_number_is_that_of_the_query_beside_it(pages: dict[str, str], tiny
         assert numbers <= known
         seen += len(numbers)
     assert seen > 0
+
+
+@pytest.mark.parametrize(
+    "name", sorted({"overview", "features", "feature", "search", "queries", "query", "sample", "map", "glossary"})
+)
+def test_no_number_stands_without_its_query(pages: dict[str, str], name: str) -> None:
+    assert Bare.numbers(pages[name]) == []
 
 
 def test_the_overview_opens_with_what_was_found(client: httpx.Client) -> None:
@@ -196,7 +222,7 @@ def test_features_are_counted_as_they_are_filtered(
     client: httpx.Client, tiny_store: Path, asked: dict[str, str], condition: str
 ) -> None:
     ((n,),) = query(tiny_store, f"select count(*) from latest.features where sae_id = '{SAE}' and {condition}").rows
-    assert f"{n:,} feature{'' if n == 1 else 's'}" in client.get("/features", params=asked).text
+    assert f"{n:,}</data> feature{'' if n == 1 else 's'}" in client.get("/features", params=asked).text
 
 
 def test_features_are_found_by_their_texts(client: httpx.Client) -> None:

@@ -58,6 +58,20 @@ def test_the_best_are_the_largest_scores_in_order(space: Space, asked: Asked, to
         assert best["sample_id"][0] == "text:035"
 
 
+def test_the_best_are_the_same_whichever_system_was_asked_for_first(run: Run, asked: Asked) -> None:
+    for beta in (0.1, 0.33):
+        found = []
+        for order in (SYSTEMS, SYSTEMS[::-1]):
+            own = open_space(run, MODEL)
+            found.append({system: own.best(asked, system, "any", 5, beta).to_dicts() for system in order})
+            assert own.best(asked, REALIGNED, "any", 5, 0.7).to_dicts() != found[-1][REALIGNED]
+            assert own.best(asked, REALIGNED, "any", 5, beta).to_dicts() == found[-1][REALIGNED]
+        for system in SYSTEMS:
+            first, second = (one[system] for one in found)
+            assert [hit["sample_id"] for hit in first] == [hit["sample_id"] for hit in second]
+            assert [hit["score"] for hit in first] == pytest.approx([hit["score"] for hit in second], abs=1e-6)
+
+
 def test_more_answers_than_there_are_are_all(space: Space, asked: Asked) -> None:
     assert space.best(asked, REALIGNED, "image", 500, 0.1).height == 40
 

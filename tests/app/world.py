@@ -11,6 +11,7 @@ import torch
 from pipeline_core.report.files import REPORT_FILE
 from pipeline_core.sae.architectures.topk import TopKSae
 from pipeline_core.sae.formats import FORMATS, Provenance
+from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import read_table, write_table
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.fingerprint import StageKey
@@ -25,6 +26,8 @@ from tests.shared import filled_once
 WIDTH, K = 16, 8
 CONFIG = {"adaptations": {"realign": {"beta": 0.1, "eps": 1e-5}}, "model": {"name": "reference-mllm"}}
 MODEL, SAE = "reference-mllm", "reference-mllm/paper"
+HOSTILE_FILE = 'image:"><script>alert("file")</script>.png'
+"""A sample that is named by a file which somebody named so."""
 
 
 def tiny_store_of(factory: pytest.TempPathFactory) -> Path:
@@ -38,6 +41,8 @@ def fill(folder: Path) -> None:
     """Write ``store`` with two runs, the second with another config, and the parts that it is made of."""
     root, parts = folder / "store", folder / "parts"
     world = make_run(parts, hostile=True)
+    for part in sorted({file.parent for file in parts.rglob("*.parquet")}):
+        _name_by_file(part)
     _ask_support(world.dataset)
     for n, model in enumerate(world.models):
         _embed(world.dataset, model, n)
@@ -52,6 +57,14 @@ def fill(folder: Path) -> None:
     for config in (CONFIG | {"repetitions": 3}, CONFIG):
         with journalled_run(root, "compare", config, used):
             pass
+
+
+def _name_by_file(folder: Path) -> None:
+    for name in (name for name in TABLES if (folder / TABLES[name].file_name).is_file()):
+        rows = read_table(folder, name)
+        named = [column for column in ("sample_id", "image_id") if column in rows.columns]
+        if named:
+            write_table(folder, name, rows.with_columns(pl.col(named).replace("image:002", HOSTILE_FILE)))
 
 
 def _published(store: Store, world: RunWorld, report: Path) -> list[RunArtifact]:

@@ -5,12 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipeline_core.report.build import REPORT_FILE, build_report
 from pipeline_core.report.settings import ReportSettings
 from tests.report.artifacts import make_run
 from tests.report.sweep_artifacts import with_sweeps
+
+
+def barriers(page: Page) -> list[str]:
+    """Return what axe-core finds that keeps people out, of serious or critical impact, and where."""
+    found = Axe().run(page).response["violations"]
+    grave = [rule for rule in found if rule["impact"] in ("serious", "critical")]
+    return [f"{rule['id']}: {node['html'][:120]}" for rule in grave for node in rule["nodes"]]
 
 
 @pytest.fixture(scope="session")

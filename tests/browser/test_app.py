@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.app.conftest import served
-from tests.app.test_pages import ADDRESSES
+from tests.app.walking import walked
 from tests.app.world import SAE, tiny_store_of
+from tests.browser.conftest import barriers
 from tests.browser.test_report import PROBE, Scheme
 
 pytestmark = pytest.mark.browser
@@ -42,16 +44,54 @@ def opened(
     context.close()
 
 
+FINDINGS = ("recall", "density", "energy")
+FOCUSABLE = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+
+
+@pytest.fixture(scope="module", params=["drawn", "own"])
+def store(request: pytest.FixtureRequest, address: str) -> Iterator[dict[str, str]]:
+    """All pages of two stores: of what was drawn, and of a folder of somebody's own pictures."""
+    if request.param == "own":
+        with served(request.getfixturevalue("inline_store")) as own, httpx.Client(base_url=own, timeout=120) as client:
+            yield {name: own + place for name, place in walked(client).items()}
+    else:
+        with httpx.Client(base_url=address, timeout=120) as client:
+            yield {name: address + place for name, place in walked(client).items()}
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (820, "dark"), (1440, "light")])
-def test_every_page_reads_well(browser: Browser, address: str, width: int, scheme: Scheme) -> None:
-    for name, place in ADDRESSES.items():
-        with opened(browser, address + place, width, scheme) as (page, complaints):
+def test_every_page_reads_well(browser: Browser, store: dict[str, str], width: int, scheme: Scheme) -> None:
+    for name, place in store.items():
+        with opened(browser, place, width, scheme) as (page, complaints):
             page.evaluate("for (const fold of document.querySelectorAll('main details')) fold.open = true")
             found = page.evaluate(PROBE)
+            assert barriers(page) == [], name
         assert complaints == [], name
         assert found["lines"] > 10, name
         for fault in ("overflow", "cut", "overlaps", "faint"):
             assert found[fault] in (0, []) or (fault == "overflow" and found[fault] < 0), (name, fault, found[fault])
+
+
+def test_the_keyboard_reaches_all_of_every_page(browser: Browser, store: dict[str, str]) -> None:
+    for name, place in store.items():
+        with opened(browser, place) as (page, complaints):
+            page.evaluate("addEventListener('focusin', (event) => { event.target.dataset.reached = '' })")
+            shown = f"[...document.querySelectorAll({FOCUSABLE!r})].filter((one) => one.checkVisibility())"
+            for _ in range(2 * page.evaluate(f"{shown}.length") + 5):  # scrolled text takes a stop, too
+                page.keyboard.press("Tab")
+            missed = page.evaluate(f"{shown}.filter((one) => !('reached' in one.dataset)).map((one) => one.outerHTML)")
+            assert missed == [], name
+            assert complaints == [], name
+
+
+def test_two_tasks_fill_the_first_screen_of_the_report(browser: Browser, inline_store: Path) -> None:
+    with served(inline_store) as own, opened(browser, f"{own}/report") as (page, complaints):
+        boxes = [page.locator(place).bounding_box() for place in ("main", *(f"#figure-{n}" for n in FINDINGS))]
+        main, recall, density, energy = (box for box in boxes if box is not None)
+        assert recall["width"] > 0.98 * main["width"]
+        assert density["y"] == energy["y"] > recall["y"]
+        assert density["y"] + density["height"] == pytest.approx(energy["y"] + energy["height"], abs=1)
+        assert barriers(page) == complaints == []
 
 
 def test_the_keyboard_reaches_pages_features_and_theme(browser: Browser, address: str) -> None:
@@ -160,6 +200,20 @@ def test_dragging_over_the_drawing_filters_the_table(browser: Browser, address: 
         page.wait_for_url("**energy_from=**")
         told = page.locator("#table").inner_text()
         assert 0 < int(told.split()[0]) < 380
+        assert complaints == []
+
+
+def test_the_keyboard_goes_through_the_points_of_a_map(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}/map") as (page, complaints):
+        page.locator("[data-drawn='80']").first.wait_for()
+        page.locator("canvas").first.focus()
+        seen = set()
+        for _ in range(5):
+            page.keyboard.press("PageDown")
+            seen.add(page.locator(".pointed").first.inner_text())
+        assert len(seen) == 5
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/sample?*")
         assert complaints == []
 
 

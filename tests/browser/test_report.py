@@ -8,6 +8,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser.conftest import barriers
+
 pytestmark = pytest.mark.browser
 
 PROBE = Path(__file__).with_name("probe.js").read_text(encoding="utf-8")
@@ -136,6 +138,7 @@ def test_it_reads_well_with_everything_unfolded(browser: Browser, report: Path, 
     with opened(browser, report, width, scheme) as (page, _):
         page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
         found = page.evaluate(PROBE)
+        assert barriers(page) == []
     assert found["overflow"] <= 0
     assert found["cut"] == []
     assert found["faint"] == []

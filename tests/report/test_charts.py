@@ -51,7 +51,7 @@ def test_labels_beside_a_panel_do_not_collide(figures: dict[str, Shown]) -> None
         most = max(most, len(tops))
         assert all(after - before >= 0.0619 for before, after in pairwise(tops))
         assert all(0 <= top <= 1 for top in tops)
-    assert most > 12
+    assert 6 < most < 12  # more are a table
 
 
 @given(st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size=15).map(sorted), st.floats(0.001, 1 / 14))
@@ -63,6 +63,10 @@ def test_spread_is_isotonic_regression(wanted: list[float], gap: float) -> None:
 
 def test_what_does_not_collide_stays_where_it_is() -> None:
     assert spread([0.1, 0.5, 0.9], 0.2) == pytest.approx([0.1, 0.5, 0.9])
+
+
+def test_an_axis_of_zeros_alone_reaches_one_point() -> None:
+    assert axes.linear([0.0, 0.0], axes.signed_points, margin=0.05).ticks[-1].label == "+1"
 
 
 @given(st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=1, max_size=9), st.sampled_from([0.0, 0.05]))

@@ -21,14 +21,22 @@ from tests.report.world import RunWorld
 def test_doses_have_rows_of_panels_for_each_recipe(figures: dict[str, Shown]) -> None:
     assert isinstance(figures["removal"].drawn.content, Charts)
     rows = figures["removal"].drawn.content.rows
-    assert [len(row.panels) for row in rows] == [3, 4] * len(RECIPES)
-    assert [panel.title for panel in rows[0].panels] == ["Text → picture", "Picture → text", "Mean over the tasks"]
-    assert [len(panel.marks) for panel in rows[0].panels] == [len(SELECTIONS)] * 3
-    assert [panel.title for panel in rows[1].panels] == ["By rank", "Cumulatively", "Alone", "Alone"]
-    assert [len(panel.marks) for panel in rows[1].panels] == [len(SELECTIONS), 3, 1, 1]
-    texts = [label.text for label in rows[0].panels[0].labels]
-    assert sum("one mean" in text for text in texts) == sum("mean of each side" in text for text in texts) == 1
-    assert "nearest in energy" in texts
+    assert [len(row.panels) for row in rows] == [3, 3, 5] * len(RECIPES)
+    for row in rows[:2]:
+        assert [panel.title for panel in row.panels] == ["Text → picture", "Picture → text", "Mean over the tasks"]
+    assert [len(panel.marks) for row in rows[:2] for panel in row.panels] == [len(SELECTIONS) - 2] * 3 + [3] * 3
+    assert [panel.title for panel in rows[2].panels] == ["By rank", "By rank", "Cumulatively", "Alone", "Alone"]
+    assert [len(panel.marks) for panel in rows[2].panels] == [len(SELECTIONS) - 2, 3, 3, 1, 1]
+    features, directions = ([label.text for label in row.panels[0].labels] for row in rows[:2])
+    for mean in ("one mean", "mean of each side"):
+        assert [sum(mean in text for text in texts) for texts in (features, directions)] == [0, 1]
+    assert "nearest in energy" in features
+    assert "attribution" in directions
+
+
+def test_no_panel_has_more_lines_than_can_be_told_apart(figures: dict[str, Shown]) -> None:
+    for panel in panels_of(figures["removal"]):
+        assert len(panel.marks) + len(panel.levels) <= 5
 
 
 def test_the_share_of_the_analysis_is_stated_beside_every_control(
@@ -117,14 +125,14 @@ def test_a_share_that_was_left_out_is_said_and_without_any_the_other_doses_stay(
         assert figure.drawn.statement.startswith(said)
     assert isinstance(one.drawn.content, Charts)
     assert isinstance(all_of_them.drawn.content, Charts)
-    assert [len(row.panels) for row in one.drawn.content.rows] == [3, 4] * len(RECIPES)
-    assert [len(row.panels) for row in all_of_them.drawn.content.rows] == [4] * len(RECIPES)
+    assert [len(row.panels) for row in one.drawn.content.rows] == [3, 3, 5] * len(RECIPES)
+    assert [len(row.panels) for row in all_of_them.drawn.content.rows] == [5] * len(RECIPES)
 
 
 def test_single_features_are_filled_where_the_test_says_so(figures: dict[str, Shown], swept_run: RunWorld) -> None:
     effects = table(swept_run.models[0].doses, "removal_effects")
     alone = effects.filter(sae_id="reference-mllm/paper", selection="single", task_id="t2i")
-    panel = panels_of(figures["removal"])[5]
+    panel = panels_of(figures["removal"])[9]
     assert panel.note == "text → picture, hit@5"
     (marks,) = panel.marks
     assert marks.filled.count("M") == alone.filter(pl.col("q") < 0.05).height > 0

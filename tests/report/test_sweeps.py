@@ -110,19 +110,14 @@ def test_a_cell_that_was_not_swept_says_so(figures: dict[str, Shown]) -> None:
     assert page.count("<td>not swept</td>") == 4
 
 
-def test_betas_show_four_lines_and_every_rival(figures: dict[str, Shown], swept_run: RunWorld) -> None:
+def test_betas_show_four_lines_and_the_best_rival_of_every_kind(figures: dict[str, Shown], swept_run: RunWorld) -> None:
     mean = panels_of(figures["beta"])[0]
     assert len(mean.marks) == 4
     names = {label.text.partition(" ")[2] for label in mean.labels}
-    assert names == {
-        *("raw", "chance", "mean removed", "ZCA", "PCA", "PCA, joint", "Ledoit-Wolf shrinkage", "OAS shrinkage"),
-        *(f"PCA, rank {rank}, joint" for rank in (32, 64, 128)),
-        *(
-            f"{name}, beta {beta}"
-            for name in ("optimal transport", "ReAlign averaged over layers")
-            for beta in (0.1, 0.5)
-        ),
-    }
+    assert names >= {"raw", "chance", "mean removed", "ZCA", "Ledoit-Wolf shrinkage", "OAS shrinkage"}
+    kinds = ("PCA", "optimal transport", "ReAlign averaged over layers")
+    assert [sum(name.startswith(kind) for name in names) for kind in kinds] == [1, 1, 1]
+    assert len(names) == 9
     curve = mean_hit(swept_run, "adaptations", adaptation="realign", variant="text", fit_on="candidates")
     at = {beta: curve[f"reference-mllm/adaptations/realign-b{beta}-candidates"] for beta in (0.0, 0.4, 1.0)}
     expected = f"{percent(at[0.0])} at β 0, {percent(at[0.4])} at 0.4, the highest on test, {percent(at[1.0])} at 1"

@@ -82,6 +82,7 @@ class Explainer:
         """Take the autoencoder and its name."""
         self._sae, self._sae_id = sae, sae_id
         self._dictionary = sae.dictionary.detach().numpy().astype(np.float64)
+        self._bias = self._added()
 
     def explain(self, question: Matrix, answers: Matrix, maps: Sequence[tuple[Map, Map]]) -> list[Explained]:
         """Split the cosine of a question with each answer.
@@ -96,32 +97,32 @@ class Explainer:
             ModelError: the autoencoder is of another width.
         """
         raw = np.concatenate([question[None], answers])
-        codes, bias = encode_vectors(self._sae, raw, self._sae_id), self._bias(raw[:1])
+        codes = encode_vectors(self._sae, raw, self._sae_id)
         linear = {id(fitted): _linear(fitted) for pair in maps for fitted in pair}
         found = []
         for n, (of_question, of_answer) in enumerate(maps):
-            left = self._side(raw[0], codes[0], bias, linear[id(of_question)])
-            right = self._side(raw[n + 1], codes[n + 1], bias, linear[id(of_answer)])
+            left = self._side(raw[0], codes[0], linear[id(of_question)])
+            right = self._side(raw[n + 1], codes[n + 1], linear[id(of_answer)])
             found.append(_met(left, right))
         return found
 
-    def _bias(self, vector: Matrix) -> Vectors:
+    def _added(self) -> Vectors:
         """Return b [d]: what the decoder adds to the features, whichever they are."""
         import torch  # noqa: PLC0415
 
         with torch.inference_mode():
-            codes = self._sae.encode(torch.tensor(vector))
+            codes = self._sae.encode(torch.zeros(1, self._dictionary.shape[1]))
             decoded = self._sae.decode(codes).double().numpy()[0]
         return np.asarray(decoded - codes.values.double().numpy() @ self._dictionary[codes.ids.numpy()])
 
-    def _side(self, vector: Matrix, codes: "sparse.csr_matrix", bias: Vectors, linear: _Linear) -> _Side:
+    def _side(self, vector: Matrix, codes: "sparse.csr_matrix", linear: _Linear) -> _Side:
         before = max(float(np.linalg.norm(vector)), float(TINY)) if linear.unit_input else 1.0
         features = codes.indices.astype(np.int64)
         parts = codes.data[:, None] * self._dictionary[features]
-        error = vector.astype(np.float64) - parts.sum(axis=0) - bias
+        error = vector.astype(np.float64) - parts.sum(axis=0) - self._bias
         whole = linear.turn(vector / before - linear.mean)
         length = max(float(np.linalg.norm(whole)), float(TINY))
-        means = bias / before - linear.mean
+        means = self._bias / before - linear.mean
         return _Side(
             whole / length, features, parts / before, means, error / before, lambda other: linear.back(other) / length
         )

@@ -115,7 +115,8 @@ def _endpoint(page: Page, site: Site, rendering: Rendering) -> Callable[[Request
             shown = page.show(visit)
             if isinstance(shown, Reply):
                 kept = f"attachment; filename={shown.file_name}" if shown.file_name else "inline"
-                return Response(shown.content, media_type=shown.media_type, headers={"Content-Disposition": kept})
+                headers = {"Content-Disposition": kept} | ({"Content-Encoding": "gzip"} if shown.packed else {})
+                return Response(shown.content, media_type=shown.media_type, headers=headers)
             return HTMLResponse(rendering.page(visit, shown))
 
     return show

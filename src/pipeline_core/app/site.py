@@ -1,13 +1,14 @@
 """What all pages share while the server runs: the store, runs, pictures, and models that are loaded once and kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline_core.app.ablation import Ablated, Ranking
-from pipeline_core.app.answers import Warehouse
+from pipeline_core.app.answers import Answer, Warehouse
 from pipeline_core.app.pictures import Shelf, Thumbnails
+from pipeline_core.app.recent import Recent
 from pipeline_core.app.space import Space, open_space
 from pipeline_core.library import Run, open_store
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Kept = TypeVar("Kept")
 
+_ANSWERS, _COLUMNS, _REPLIES = 1024, 256, 32
+
 
 class Site:
     """What a server holds of one store.
@@ -24,6 +27,9 @@ class Site:
     Attributes:
         root: folder of the store.
         warehouse: answers of the current warehouse.
+        answers: what it answered lately, by the question, the run and the warehouse's version.
+        columns: what searches found lately, by what was asked.
+        replies: drawings that were made lately.
         thumbnails: pictures of the data sets.
         shelf: pictures that visitors searched with.
     """
@@ -37,6 +43,9 @@ class Site:
         self._store = open_store(root)
         self.root = self._store.root
         self.warehouse = Warehouse(self.root)
+        self.answers = Recent[tuple[Hashable, ...], Answer](_ANSWERS)
+        self.columns = Recent[tuple[Hashable, ...], Any](_COLUMNS)
+        self.replies = Recent[tuple[Hashable, ...], Any](_REPLIES)
         self.thumbnails = Thumbnails(self.root)
         self.shelf = Shelf()
         self._kept: dict[tuple[str, ...], Any] = {}

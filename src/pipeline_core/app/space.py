@@ -5,15 +5,17 @@ only scales: a shrinkage costs two products with a vector, and mean removal is t
 fitted on the support split's, as the index's is.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, VectorBlocks
+from pipeline_core.app.recent import Recent
 from pipeline_core.dataset.pools import searched
 from pipeline_core.index.items import Items, find_items, group_name, support_queries
 from pipeline_core.library import Run
@@ -24,6 +26,14 @@ from pipeline_core.schema.parquet import read_table
 
 RAW, CENTRED, REALIGNED = "raw", "mean removed", "ReAlign"
 SYSTEMS = (RAW, CENTRED, REALIGNED)
+
+STEPS = tuple(round(0.05 * n, 2) for n in range(21))
+"""Shrinkages that the slider stops at: all lengths at them are worked out in one pass."""
+
+_KEPT = 1024
+
+_CACHED = 1024
+"""Items that are read once for all questions: so many stay in a processor's cache meanwhile."""
 
 Scores = npt.NDArray[np.float32]
 
@@ -65,16 +75,21 @@ class CandidateSet:
         width = found.basis.shape[1]
         return by_blocks(self.vectors, width, lambda rows: (rows - found.mean).astype(np.float32) @ found.basis)
 
-    def raw(self, question: Matrix) -> Scores:
-        """Return the cosines [n] with a vector [d]."""
-        return np.asarray((self.vectors @ question) / (self.norms * max(float(np.linalg.norm(question)), float(TINY))))
+    def lengths(self, scales: npt.NDArray[np.float64]) -> Scores:
+        """Return the lengths [b, n] of the vectors without their mean, the axes of the basis scaled by [b, d]."""
+        squared = np.square(scales).astype(np.float32).T
+        found = by_blocks(self.coordinates, len(scales), lambda rows: np.square(rows) @ squared)
+        return np.ascontiguousarray(np.maximum(np.sqrt(found), TINY).T)
 
-    def scaled(self, question: Matrix, scales: npt.NDArray[np.float64]) -> Scores:
-        """Return the cosines [n] of a mapped question [d] with the set, each axis of whose basis is scaled."""
-        across = (self.spectrum.eigenvectors.T @ question.astype(np.float64)) * scales
-        squared = np.square(scales).astype(np.float32)[:, None]
-        lengths = np.sqrt(by_blocks(self.coordinates, 1, lambda rows: np.square(rows) @ squared)[:, 0])
-        return np.asarray((self.coordinates @ across.astype(np.float32)) / np.maximum(lengths, TINY))
+    def products(self, turned: npt.NDArray[np.float64]) -> Scores:
+        """Return the inner products [q, n] of the coordinates with questions [q, d] in the same basis, in one pass."""
+        questions = turned.astype(np.float32)
+        found = np.empty((len(questions), len(self.coordinates)), dtype=np.float32)
+        for start in range(0, len(self.coordinates), _CACHED):
+            rows = self.coordinates[start : start + _CACHED]
+            for question, of_question in zip(questions, found, strict=True):
+                np.dot(rows, question, out=of_question[start : start + _CACHED])
+        return found
 
 
 @dataclass(frozen=True)
@@ -96,6 +111,10 @@ class Space:
     sides: Mapping[str, Spectrum]
     beta: float
     eps: float
+    _found: Recent[tuple[Hashable, ...], pl.DataFrame] = field(default_factory=lambda: Recent(_KEPT))
+    _lengths: dict[str, Mapping[float | None, Scores]] = field(default_factory=dict)
+    _guard: Lock = field(default_factory=Lock)
+    _passing: Lock = field(default_factory=Lock)
 
     def fitted(self, group: str) -> bool:
         """Say whether mean removal and ReAlign know questions of a group."""
@@ -121,14 +140,39 @@ class Space:
         return Centring(side.mean) if system == CENTRED else realign(side, beta, self.eps)
 
     def scores(self, asked: Asked, system: str, answering: str, beta: float) -> Scores:
-        """Return the cosines of a question with every item of a group: inner products of what ``maps`` gives."""
-        own = self.sets[answering]
-        if system == RAW:
-            return own.raw(asked.vector)
-        question = self.maps(system, asked.group, answering, beta)[0].apply(asked.vector[None])[0]
-        found = own.spectrum
-        scales = np.ones_like(found.eigenvalues) if system == CENTRED else found.scales(beta, self.eps)
-        return own.scaled(question, scales)
+        """Return the cosines [n] of a question with every item of a group: inner products of what ``maps`` gives."""
+        return np.asarray(self._scores(asked, [system], answering, beta)[0])
+
+    def _scores(self, asked: Asked, systems: Sequence[str], answering: str, beta: float) -> Scores:
+        """Return the cosines [s, n] under several systems: one pass over the group's items is what takes time."""
+        own, lengths = self.sets[answering], self.lengths(answering)
+        maps = [self.maps(system, asked.group, answering, beta)[0] for system in systems]
+        mapped = np.concatenate([one.apply(asked.vector[None]) for one in maps]).astype(np.float64)
+        turned = mapped @ own.spectrum.eigenvectors
+        for row, system in enumerate(systems):
+            if system == REALIGNED:
+                turned[row] *= own.spectrum.scales(beta, self.eps)
+        found = own.products(turned)
+        for row, system in enumerate(systems):
+            if system == RAW:
+                found[row] = (found[row] + np.float32(own.spectrum.mean @ mapped[row])) / own.norms
+            else:
+                at = None if system == CENTRED else beta
+                found[row] /= lengths[at] if at in lengths else own.lengths(self._scales(own.spectrum, at)[None])[0]
+        return found
+
+    def lengths(self, answering: str) -> Mapping[float | None, Scores]:
+        """Return the lengths [n] of a group's items without their mean, and after ReAlign at each of ``STEPS``."""
+        with self._guard:
+            if answering not in self._lengths:
+                own, steps = self.sets[answering], (None, *sorted({*STEPS, self.beta}))
+                found = own.lengths(np.stack([self._scales(own.spectrum, step) for step in steps]))
+                self._lengths[answering] = dict(zip(steps, found, strict=True))
+            return self._lengths[answering]
+
+    def _scales(self, found: Spectrum, beta: float | None) -> npt.NDArray[np.float64]:
+        """Return by how much ReAlign scales each axis of a basis; None: only the mean is removed."""
+        return np.ones_like(found.eigenvalues) if beta is None else found.scales(beta, self.eps)
 
     def best(self, asked: Asked, system: str, to: str, k: int, beta: float) -> pl.DataFrame:
         """Return the k best items, each sample once: columns of the items, row, answering (their group), score.
@@ -142,19 +186,33 @@ class Space:
             k: most answers.
             beta: ReAlign's shrinkage.
         """
-        found = []
+
+        def key(system: str) -> tuple[Hashable, ...]:
+            return asked.vector.tobytes(), asked.group, system, to, k, beta if system == REALIGNED else None
+
+        known = self._found.get(key(system))
+        if known is None:
+            # Who asks one system asks the others, too.
+            able = SYSTEMS if self.fitted(asked.group) else (RAW,)
+            wanted = [system, *(one for one in able if one != system and self._found.get(key(one)) is None)]
+            with self._passing:  # several at once would only take each other's cores
+                found = self._best(asked, wanted, to, k, beta)
+            for one, best in zip(wanted, found, strict=True):
+                self._found.put(key(one), best)
+            known = found[0]
+        return known
+
+    def _best(self, asked: Asked, systems: Sequence[str], to: str, k: int, beta: float) -> list[pl.DataFrame]:
+        found: list[list[pl.DataFrame]] = [[] for _ in systems]
         for name, own in self.sets.items():
             if to not in ("any", name.partition(":")[0]):
                 continue
-            scores = self.scores(asked, system, name, beta)
-            first = np.argpartition(-scores, min(k, len(scores) - 1))[: k + 1]
-            rows = own.rows[first]
-            added = pl.DataFrame({"row": rows, "score": scores[first].astype(np.float64)})
-            found.append(added.with_columns(self.items.frame[rows], answering=pl.lit(name)))
-        if not found:
-            return pl.DataFrame()
-        ordered = pl.concat(found).sort("score", "sample_id", descending=[True, False])
-        return ordered.unique("sample_id", keep="first", maintain_order=True).head(k)
+            for scores, of_system in zip(self._scores(asked, systems, name, beta), found, strict=True):
+                first = np.argpartition(-scores, min(k, len(scores) - 1))[: k + 1]
+                rows = own.rows[first]
+                added = pl.DataFrame({"row": rows, "score": scores[first].astype(np.float64)})
+                of_system.append(added.with_columns(self.items.frame[rows], answering=pl.lit(name)))
+        return [_first(frames, k) for frames in found]
 
     def sample(self, sample_id: str, modality: str) -> Asked | None:
         """Return a stored sample as a question, under an instruction of questions if it can; None: it has no vector."""
@@ -163,6 +221,13 @@ class Space:
             return None
         row, prompt = min(own, key=lambda found: not self.fitted(group_name(modality, found[1])))
         return Asked(self.embeddings.take(np.array([row]))[0], group_name(modality, prompt))
+
+
+def _first(found: Sequence[pl.DataFrame], k: int) -> pl.DataFrame:
+    if not found:
+        return pl.DataFrame()
+    ordered = pl.concat(found).sort("score", "sample_id", descending=[True, False])
+    return ordered.unique("sample_id", keep="first", maintain_order=True).head(k)
 
 
 def open_space(run: Run, model: str) -> Space:
@@ -184,6 +249,14 @@ def open_space(run: Run, model: str) -> Space:
         for group, vectors in support_queries(embeddings, queries, tasks).items()
         if len(vectors) > 1
     }
-    sets = {group: CandidateSet(rows, items.vectors[rows]) for group, rows in items.groups().items() if len(rows) > 1}
+    sets = {
+        group: CandidateSet(rows, _of(items.vectors, rows)) for group, rows in items.groups().items() if len(rows) > 1
+    }
     own = run.record.config["adaptations"]["realign"]
     return Space(items, embeddings, sets, sides, float(own["beta"]), float(own["eps"]))
+
+
+def _of(vectors: Matrix, rows: npt.NDArray[np.int64]) -> Matrix:
+    """Return some rows; those that lie side by side are not held twice."""
+    together = len(rows) == rows[-1] - rows[0] + 1
+    return vectors[rows[0] : rows[-1] + 1] if together else vectors[rows]

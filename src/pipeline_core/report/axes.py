@@ -9,6 +9,9 @@ Writer = Callable[[float], str]
 _CLOSEST = 0.085
 """Least distance of two ticks, as a share of the axis."""
 
+_NOTHING = 0.01
+"""What an axis of zeros alone reaches: one point of a hundred, not all of them."""
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -81,7 +84,7 @@ def measured(values: Sequence[float], write: Writer, name: str = "") -> Axis:
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low, low + (abs(low) or 1.0))
+    return (low, high) if high > low else (low, low + (abs(low) or _NOTHING))
 
 
 def _steps(value: float, step: float) -> float:

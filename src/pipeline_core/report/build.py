@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
+from pipeline_core.glossary import terms
 from pipeline_core.report import copying
 from pipeline_core.report.claims import claim_tables, judge, read_verdicts
 from pipeline_core.report.contents import contents, shown_in
@@ -19,6 +20,7 @@ from pipeline_core.report.figures import FINDINGS, SWEEPS, Drawing, Drawn, Figur
 from pipeline_core.report.files import REPORT_FILE, SUMMARY_FILE, TABLES_FOLDER
 from pipeline_core.report.inputs import ReportInputs
 from pipeline_core.report.pictures import Pictures
+from pipeline_core.report.provenance import provenance
 from pipeline_core.report.settings import ReportSettings
 from pipeline_core.report.summary import summary_of
 from pipeline_core.report.tables import ReportTable, analysis_tables, paper_tables
@@ -79,6 +81,8 @@ def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -
                 paper_tables=of_paper,
                 tables=of_analysis,
                 credit=inputs.credit,
+                words=terms(),
+                provenance=provenance(inputs),
             )
         )
     (folder / REPORT_FILE).write_text(page, encoding="utf-8")

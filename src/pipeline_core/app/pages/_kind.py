@@ -2,7 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,9 @@ from pipeline_core.library import Run
 from pipeline_core.settings import Section
 from pipeline_core.store.journal import LATEST
 from pipeline_core.warehouse.parameters import Value
+
+_KEPT_ROWS = 1000
+"""Of longer answers, which drawings ask for, none is kept."""
 
 
 class NotFoundError(LensError):
@@ -39,11 +42,13 @@ class Reply:
         content: the body.
         media_type: of what kind it is.
         file_name: what it is kept as; None: it is shown.
+        packed: the content is in gzip.
     """
 
     content: bytes
     media_type: str
     file_name: str | None = None
+    packed: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,34 @@ class Visit:
         return self.answer(self.page.sql(what), **values)
 
     def answer(self, sql: str, **values: Value) -> Answer:
-        """Answer a question in SQL; values that it has no parameter for are left out."""
+        """Answer a question in SQL; values that it has no parameter for are left out.
+
+        What was asked of the same warehouse and run lately is not asked again: neither changes.
+        """
         used = {name: value for name, value in values.items() if f"${name}" in sql}
-        return ask(self.connection, self.run_id, sql, used, self.given.run != LATEST)
+        older = self.given.run != LATEST
+        key = self._version, self.run_id, older, sql, *sorted(used.items())
+        found = self.site.answers.get(key)
+        if found is None:
+            found = ask(self.connection, self.run_id, sql, used, older)
+            if len(found.rows) <= _KEPT_ROWS:
+                self.site.answers.put(key, found)
+        return found
+
+    def kept(self, make: Callable[[], Reply]) -> Reply:
+        """Return what the address is answered with, made once as long as the warehouse is the same."""
+        key = self._version, self.page.name, self.run_id, self.given.model_dump_json()
+        found = self.site.replies.get(key)
+        if found is None:
+            found = make()
+            self.site.replies.put(key, found)
+        return found
+
+    @cached_property
+    def _version(self) -> str:
+        """The file of the warehouse that the connection reads."""
+        asked = "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
+        return str(self.connection.execute(asked).fetchall())
 
     def link(self, path: str = "", **changed: Any) -> str:
         """Return the address of a page for the same run, or of this one with some of what was asked changed."""

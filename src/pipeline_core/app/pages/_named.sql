@@ -1,14 +1,18 @@
--- The first texts of some features, and their modality: what they are called beside their numbers.
-with asked as (select unnest(list_filter(string_split($features, ','), lambda one: one <> ''))::integer as feature_id),
+-- The first texts of features, of some or of all, and their modality: what they are called beside their numbers.
+with asked as (
+    select feature_id, modality, frequency
+    from latest.features
+    where sae_id = $sae and ($features = '' or list_contains(string_split($features, ','), feature_id::varchar))
+),
+largest as materialized (
+    from latest.feature_examples
+    where sae_id = $sae and modality = 'text' and "rank" <= 3 and feature_id in (select feature_id from asked)
+),
 first_texts as (
-    select e.feature_id, list(s.text order by e."rank")[:3] as texts
-    from latest.feature_examples e
-    join latest.samples s using (sample_id)
-    where e.sae_id = $sae and e.modality = 'text' and e.feature_id in (from asked)
-    group by e.feature_id
+    select feature_id, list("text" order by "rank") as texts
+    from largest join (from latest.samples where sample_id in (select sample_id from largest)) using (sample_id)
+    group by feature_id
 )
-select f.feature_id, f.modality, f.frequency, coalesce(texts, []) as texts
-from latest.features f
-left join first_texts using (feature_id)
-where f.sae_id = $sae and f.feature_id in (from asked)
-order by f.feature_id
+select feature_id, modality, frequency, coalesce(texts, []) as texts
+from asked left join first_texts using (feature_id)
+order by feature_id

@@ -8,14 +8,16 @@ with met as (
     from latest.feature_pairs
     where sae_id = $sae and other_id = $feature and feature_id <> $feature
 ),
+shown as materialized (from met order by abs(bridge) desc, feature_id, side limit 12),
+largest as materialized (
+    from latest.feature_examples
+    where sae_id = $sae and modality = 'text' and "rank" <= 3 and feature_id in (select feature_id from shown)
+),
 first_texts as (
-    select e.feature_id, list(s.text order by e."rank")[:3] as texts
-    from latest.feature_examples e
-    join latest.samples s using (sample_id)
-    where e.sae_id = $sae and e.modality = 'text' and e.feature_id in (select feature_id from met)
-    group by e.feature_id
+    select feature_id, list("text" order by "rank") as texts
+    from largest join (from latest.samples where sample_id in (select sample_id from largest)) using (sample_id)
+    group by feature_id
 )
 select feature_id, side, bridge, coalesce(texts, []) as texts
-from met left join first_texts using (feature_id)
+from shown left join first_texts using (feature_id)
 order by abs(bridge) desc, feature_id, side
-limit 12

@@ -1,24 +1,23 @@
 -- Words of the texts on which one feature is largest: in how many of its examples, and in what share of the examples of the
--- autoencoder's features (of every n-th, so that about 1,000 are counted); lift is how many times more often. What stands in
+-- autoencoder's features (of every n-th, so that about 250 are counted); lift is how many times more often. What stands in
 -- at least half of them names the feature.
-with held as (
-    select feature_id, sample_id, feature_id = $feature as own
-    from latest.feature_examples
-    where sae_id = $sae
+with step as (
+    select greatest(1, count(*) // 250) as every from latest.features where sae_id = $sae and modality is not null
 ),
 counted as (
-    select *, feature_id % (select greatest(1, count(distinct feature_id) // 1000) from held) = 0 as of_all
-    from held
-    where own or of_all
+    select sample_id, feature_id = $feature as own, feature_id % (select every from step) = 0 as of_all
+    from latest.feature_examples
+    where sae_id = $sae and (own or of_all)
 ),
-texts as (select sample_id, text from latest.samples where text is not null),
+paired as (from latest.pairs where image_id in (select sample_id from counted)),
+texts as materialized (
+    select sample_id, text from latest.samples
+    where text is not null and sample_id in (select sample_id from counted union all select text_id from paired)
+),
 shown as (
-    select sample_id, text from texts where sample_id in (select sample_id from counted)
+    from texts
     union all
-    select p.image_id, min(t.text)
-    from latest.pairs p join texts t on t.sample_id = p.text_id
-    where p.image_id in (select sample_id from counted)
-    group by p.image_id
+    select image_id, min(text) from paired join texts on sample_id = text_id group by image_id
 ),
 examples as (
     select own, of_all, unnest(list_distinct(regexp_extract_all(lower(text), '[\p{L}\p{N}]{2,}'))) as word

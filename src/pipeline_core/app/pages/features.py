@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline_core.app.pages import Page, Parameters, Reply, Visit
-from pipeline_core.app.pages._named import by_feature
+from pipeline_core.app.pages._named import by_feature, of_features
 from pipeline_core.app.points import points
 
 PAGE = 40
@@ -53,7 +53,7 @@ class Features(Page):
         """Answer one page of the table, or all points of the drawing."""
         given, sae = visit.given, visit.sae(visit.given.sae)
         if given.form == "points":
-            return _drawing(visit, sae)
+            return visit.kept(lambda: _drawing(visit, sae))
         answer = visit.ask(
             sae=sae,
             kind=given.kind,
@@ -67,7 +67,8 @@ class Features(Page):
             attribution_from=_bound(given.attribution_from, -math.inf),
             attribution_to=_bound(given.attribution_to, math.inf),
         )
-        words = visit.ask("words", sae=sae, features=",".join(str(row["feature_id"]) for row in answer.rows))
+        shown = (row["feature_id"] for row in answer.rows)
+        words = of_features(visit, "words", self.sql("words"), sae, shown)
         return {
             "sae": sae,
             "saes": visit.run.saes,

@@ -2,13 +2,12 @@
 -- words, in one order. n is how many there are in all; variants of one picture, which are of one group, are shown once.
 with own as (from latest.feature_examples where sae_id = $sae),
 saying as (select sample_id from latest.samples where $words <> '' and contains(lower(text), lower($words))),
-named as (
-    select feature_id from own where sample_id in (from saying)
-    union
-    select feature_id
-    from own join latest.pairs p on p.image_id = own.sample_id
-    where p.text_id in (from saying)
+said as (
+    from saying
+    union all
+    select image_id from latest.pairs where text_id in (from saying)
 ),
+named as (select distinct feature_id from own where sample_id in (from said)),
 told as (
     select *, energy / nullif(sum(energy) over (), 0) as energy_share,
            attribution / nullif(sum(abs(attribution)) over (), 0) as similarity_share
@@ -38,18 +37,21 @@ page as (
     limit $size offset $skipped
 ),
 shown as (from own where feature_id in (select feature_id from page)),
+paired as (from latest.pairs where image_id in (select sample_id from shown)),
+known as materialized (
+    from latest.samples where sample_id in (select sample_id from shown union all select text_id from paired)
+),
 captions as (
-    select p.image_id as sample_id, min(s.text) as caption
-    from latest.pairs p join latest.samples s on s.sample_id = p.text_id
-    where p.image_id in (select sample_id from shown)
-    group by p.image_id
+    select image_id as sample_id, min("text") as caption
+    from paired join known on known.sample_id = text_id
+    group by image_id
 ),
 examples as (
     select e.feature_id, e.modality, e."rank",
            {'sample_id': e.sample_id, 'artifact': s.artifact, 'image_ref': s.image_ref, 'text': coalesce(s.text, caption)}
            as sample
     from shown e
-    join latest.samples s using (sample_id)
+    join known s using (sample_id)
     left join captions using (sample_id)
     qualify row_number() over (partition by e.feature_id, e.modality, s."group" order by e."rank") = 1
 )

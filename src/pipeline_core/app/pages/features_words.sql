@@ -1,24 +1,22 @@
--- The word that tells the examples of each of some features from those of the autoencoder's features (of every n-th, so that
--- about 1,000 are counted) best: in how many of them it stands, and its lift, how many times more often than in those of all.
-with asked as (select unnest(list_filter(string_split($features, ','), lambda one: one <> ''))::integer as feature_id),
-held as (select feature_id, sample_id from latest.feature_examples where sae_id = $sae),
-step as (select greatest(1, count(distinct feature_id) // 1000) as every from held),
-counted as (
-    select feature_id, sample_id, feature_id in (from asked) as own, feature_id % every = 0 as of_all
-    from held cross join step
-    where own or of_all
+-- The word that tells the examples of each of some features, or of all, from those of the autoencoder's features (of every
+-- n-th, so that about 250 are counted) best: in how many of them it stands, and its lift, how many times more often.
+with step as (
+    select greatest(1, count(*) // 250) as every from latest.features where sae_id = $sae and modality is not null
 ),
-used as (select distinct sample_id from counted),
-texts as (select sample_id, text from latest.samples semi join used using (sample_id) where text is not null),
-captions as (
-    select p.image_id as sample_id, min(t.text) as text
-    from latest.pairs p join latest.samples t on t.sample_id = p.text_id
-    where p.image_id in (from used)
-    group by p.image_id
+counted as (
+    select feature_id, sample_id, $features = '' or list_contains(string_split($features, ','), feature_id::varchar) as own,
+           feature_id % (select every from step) = 0 as of_all
+    from latest.feature_examples
+    where sae_id = $sae and (own or of_all)
+),
+paired as (from latest.pairs where image_id in (select sample_id from counted)),
+texts as materialized (
+    select sample_id, text from latest.samples
+    where text is not null and sample_id in (select sample_id from counted union all select text_id from paired)
 ),
 words as (
     select sample_id, unnest(list_distinct(regexp_extract_all(lower(text), '[\p{L}\p{N}]{2,}'))) as word
-    from (from texts union all from captions)
+    from (from texts union all select image_id, min(text) from paired join texts on sample_id = text_id group by image_id)
 ),
 among as (
     select word, count(*) / (select count(*) from counted where of_all) as share_of_all

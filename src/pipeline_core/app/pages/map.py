@@ -54,7 +54,7 @@ class Map(Page):
         """Name the drawings, or place the points of one."""
         given, run = visit.given, visit.run
         if given.form == "points":
-            return _drawing(visit)
+            return visit.kept(lambda: _drawing(visit))
         studied, *others = run.models
         of_sae = visit.sae(given.sae).rpartition("/")[0] if given.colour == "feature" and run.saes else None
         shown = [(studied, RAW), (studied, REALIGNED), *((model, RAW) for model in others)]

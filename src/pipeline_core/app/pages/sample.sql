@@ -7,6 +7,6 @@ with partners as (
 select s.sample_id, s.artifact, s.modality, s.text, s.image_ref, s.width, s.height, s."group", s.split,
        s.sample_id = $sample as itself
 from latest.samples s
-where s.sample_id = $sample or s.sample_id in (from partners)
+where s.sample_id in (select $sample union all from partners)
 order by itself desc, s.sample_id
 limit 25

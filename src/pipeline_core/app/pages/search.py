@@ -15,12 +15,13 @@ from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages import Page, Parameters, Visit
 from pipeline_core.app.pages._named import by_feature, named
 from pipeline_core.app.site import Site
-from pipeline_core.app.space import RAW, SYSTEMS
+from pipeline_core.app.space import RAW, REALIGNED, SYSTEMS
 from pipeline_core.errors import LensError
 from pipeline_core.library import Run
 from pipeline_core.retrieval.adaptations.removal import MEMBER as REMOVAL
 from pipeline_core.retrieval.adaptations.removal import RemovalSettings
 from pipeline_core.settings import Unit
+from pipeline_core.store.journal import LATEST
 from pipeline_core.warehouse.parameters import told
 
 _PARTS = 5
@@ -152,8 +153,15 @@ def _columns(visit: Visit, picture: bytes | None, dials: Dials) -> Iterator[Colu
     studied, *others = visit.run.models
     wanted = [(studied, system) for system in (*SYSTEMS, ABLATED)] + [(model, RAW) for model in others]
     for model, system in wanted:
+        given = visit.given
+        moved = dials.beta if system == REALIGNED else dials.share if system == ABLATED else None
+        asked = given.words, given.picture, given.sample, given.to, given.k, given.sae, given.run == LATEST
+        key = visit.run_id, model, system, moved, *asked
         try:
-            yield _column(visit, model, system, picture, dials)
+            # A slider moves one column: the others stay as they are.
+            column = visit.site.columns.get(key) or _column(visit, model, system, picture, dials)
+            visit.site.columns.put(key, column)
+            yield column
         except LensError as error:
             yield Column(model, system, refused=str(error))
 

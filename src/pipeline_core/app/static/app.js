@@ -196,6 +196,25 @@
       const inside = [...x.keys()].filter((n) => x[n] >= chosen.left && x[n] <= chosen.right && y[n] >= chosen.bottom && y[n] <= chosen.top);
       holder.dispatchEvent(new CustomEvent("chosen", { bubbles: true, detail: { chosen, inside, label, link } }));
     });
+    // By keyboard, beside moving and zooming: page keys go from left to right through the points, faster with Shift.
+    const across = [...x.keys()].sort((a, b) => x[a] - x[b]);
+    let step = -1;
+    canvas.tabIndex = 0;
+    canvas.setAttribute("aria-keyshortcuts", "PageDown PageUp Enter");
+    said.setAttribute("role", "status");
+    canvas.addEventListener("keydown", (event) => {
+      const way = { PageDown: 1, PageUp: -1 }[event.key];
+      if (event.key === "Enter" && step >= 0) location.assign(link[across[step]]);
+      if (!way || !across.length) return;
+      event.preventDefault();
+      step = Math.max(0, Math.min(across.length - 1, step + way * (event.shiftKey ? Math.ceil(across.length / 50) : 1)));
+      draw();
+      const [dense, [left, top]] = [devicePixelRatio || 1, place(across[step])];
+      const pen = canvas.getContext("2d");
+      pen.strokeStyle = getComputedStyle(canvas).color;
+      pen.strokeRect((left - 5) * dense, (top - 5) * dense, 10 * dense, 10 * dense);
+      said.textContent = label[across[step]];
+    });
     new ResizeObserver(draw).observe(canvas);
     const anew = () => { tones = undefined; soon(); };
     document.getElementById("theme").addEventListener("click", anew);

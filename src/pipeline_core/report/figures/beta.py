@@ -30,7 +30,8 @@ def _panel(facet: Facet, rivals: pl.DataFrame) -> Panel:
     )
     levels = [Level("chance", "line-chance", facet.rows["chance"][0])]
     if facet.task_id is None:
-        levels += [_level(row) for row in rivals.iter_rows(named=True)]
+        best = rivals.unique("adaptation", keep="first", maintain_order=True)
+        levels += [_level(row) for row in best.iter_rows(named=True)]
     return draw(
         facet.title,
         facet.note,
@@ -90,7 +91,7 @@ class Beta(Figure):
             "ReAlign by β, on statistics of the candidate set, of the support split, or of both sides together; “as "
             "released” is the authors' code, which normalises first, so that β hardly matters, and takes the queries' "
             "statistics from the test queries. Bands: range over the repetitions. At the side: everything else that "
-            "needs no labels, on the candidates' statistics unless joint.",
+            "needs no labels, on the candidates' statistics unless joint, the best of each kind; a table has all.",
             Charts(tuple(rows)),
             (answer, rivals),
         )

@@ -18,7 +18,7 @@ LEAST_SHARE = 1e-4
 
 _POINTS = 160
 
-_UP = (0.0, 0.5, 0.99)
+_UP = (0.0, 0.5, 1.0)
 _ACROSS = ((1e-4, "0.01%"), (1e-3, "0.1%"), (1e-2, "1%"), (1e-1, "10%"), (1.0, "100%"))
 """Marked shares of energy, and of features."""
 

@@ -11,16 +11,22 @@ from pipeline_core.report.figures._kind import Drawing, Drawn, Figure
 from pipeline_core.report.figures._rows import present, series
 from pipeline_core.report.text import points, points_interval, task_title
 
-SELECTIONS = {
+FEATURES = {
     "attribution": ("attribution", "line-attribution"),
     "energy": ("energy", "line-energy"),
     "bridge": ("bridge", "line-bridge"),
     "energy_matched": ("nearest in energy", "line-matched"),
     "random_features": ("random features", "line-random"),
+}
+"""Features removed in doses: by what they were chosen, and class of line."""
+
+DIRECTIONS = {
     "random_subspace": ("random subspace", "line-subspace"),
     "principal_components": ("principal components", "line-components"),
 }
-"""What is removed in doses: its name and class of line."""
+"""As many directions, no features."""
+
+SELECTIONS = FEATURES | DIRECTIONS
 
 MEANS = {"mean": ("one mean", "line-centre"), "mean_each_side": ("mean of each side", "line-sides")}
 """Directions removed without a dose, which are levels."""
@@ -69,14 +75,15 @@ def _others(rows: pl.DataFrame) -> dict[str, tuple[str, str]]:
     return {name: (_label(name), _OTHER) for name in names}
 
 
-def _by_share(own: pl.DataFrame) -> list[Panel]:
+def _by_share(own: pl.DataFrame, directions: bool) -> list[Panel]:
     shares, found = own.filter(sweep="share"), []
     for task_type in _TYPES:
         of_type = pl.col("task_type").eq_missing(pl.lit(task_type, pl.String))
         rows = shares.filter(of_type)
         if rows.height:
             x = axes.measured(shares["x"].to_list(), axes.bare_percentages, "% of the features")
-            found.append(_panel(_title(task_type), "", rows, x, _levels(own.filter(of_type)), labelled=True))
+            levels = _levels(own.filter(of_type)) if directions else []
+            found.append(_panel(_title(task_type), "", rows, x, levels, directions, labelled=True))
     return found
 
 
@@ -85,10 +92,11 @@ def _beside(own: pl.DataFrame, alone: pl.DataFrame) -> list[Panel]:
     ranks, counts = mean.filter(sweep="rank"), mean.filter(sweep="cumulative")
     if ranks.height:
         x = axes.measured(ranks["x"].to_list(), "{:g}".format, "dimensions")
-        found.append(_panel("By rank", "mean over the tasks", ranks, x, _levels(mean)))
+        found.append(_panel("By rank", "features, mean over the tasks", ranks, x, []))
+        found.append(_panel("By rank", "directions, mean over the tasks", ranks, x, _levels(mean), True))
     if counts.height:
         x = axes.linear(counts["x"].to_list(), "{:g}".format, "features")
-        found.append(_panel("Cumulatively", "mean over the tasks", counts, x, _levels(mean)))
+        found.append(_panel("Cumulatively", "mean over the tasks", counts, x, []))
     for (task_type,), rows in alone.group_by(["task_type"], maintain_order=True):
         found.append(_singles(str(task_type), rows))
     return found
@@ -105,11 +113,21 @@ def _singles(task_type: str, rows: pl.DataFrame) -> Panel:
     return draw("Alone", note, [one], x, axes.linear(extent([one]), axes.signed_points, margin=MARGIN), points)
 
 
-def _panel(title: str, note: str, rows: pl.DataFrame, x: Axis, levels: list[Level], labelled: bool = False) -> Panel:
+def _panel(
+    title: str,
+    note: str,
+    rows: pl.DataFrame,
+    x: Axis,
+    levels: list[Level],
+    directions: bool = False,
+    labelled: bool = False,
+) -> Panel:
+    """Draw features, or directions beside the features with the largest attribution: all at once hide each other."""
+    shown = {"attribution": FEATURES["attribution"]} | DIRECTIONS if directions else FEATURES | _others(rows)
     lines = present(
         *(
             series(rows.filter(selection=selection), "x", label, style, "dotted line")
-            for selection, (label, style) in (SELECTIONS | _others(rows)).items()
+            for selection, (label, style) in shown.items()
         )
     )
     held = extent(lines, levels) + [level.value for level in levels]
@@ -166,7 +184,8 @@ class Removal(Figure):
             if own.is_empty():
                 continue
             rows += [
-                PanelRow(f"{sae_id}: by share of the features removed", tuple(_by_share(own)), True),
+                PanelRow(f"{sae_id}: by share of the features removed", tuple(_by_share(own, False)), True),
+                PanelRow(f"{sae_id}: as many directions removed", tuple(_by_share(own, True)), True),
                 PanelRow(
                     f"{sae_id}: by rank of the subspace, by features cumulatively, and one alone",
                     tuple(_beside(own, alone)),
