@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from pipeline_core.activations.vectors import load_embeddings
-from pipeline_core.codes.encode import encode_embeddings
 from pipeline_core.codes.reading import load_codes
 from pipeline_core.errors import ModelError
 from pipeline_core.sae.architectures.topk import TopKSae
 from pipeline_core.sae.formats import Provenance
 from pipeline_core.sae.formats.saelens import MEMBER
 from pipeline_core.schema.parquet import read_table
+from tests.codes.encoding import encode_embeddings
 from tests.sae.artifacts import REPRESENTATION, WIDTH, modality_of_rows, start_topk, trained
 
 N_FEATURES, K = 48, 5
