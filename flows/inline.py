@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from threading import Event
 
-from pipeline_core.planner.execution import RETRY_DELAYS, Outcome, carry_out, may_pass
+from pipeline_core.planner.execution import RETRY_DELAYS, Outcome, build_part, carry_out, claimed_parts, may_pass
 from pipeline_core.planner.plan import Plan
+from pipeline_core.stage import Progress
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import LiveRun
 from tasks.events import events_of
@@ -63,6 +65,24 @@ class InlineRunner:
             self._listener(name, done, total)
 
         self._listener(name, 0, 1)
-        outcome, artifact = carry_out(plan, name, store, tell)
+        spent = _build_parts(plan, name, store, tell) if plan.config.placement.workers > 1 else 0.0
+        outcome, artifact = carry_out(plan, name, store, tell, spent)
         log.info(outcome.line(run_id, artifact.n_held))
         return outcome
+
+
+def _build_parts(plan: Plan, name: str, store: Store, tell: Progress) -> float:
+    """Have threads build the parts of a step that are not there, if there are several; return the seconds they took."""
+    with claimed_parts(plan, name, store) as sizes, ThreadPoolExecutor(plan.config.placement.workers) as threads:
+        if len(sizes) < 2:
+            return 0.0
+        jobs = {threads.submit(build_part, plan, name, store, number): size for number, size in sizes.items()}
+        done, spent = 0, 0.0
+        try:
+            for job in as_completed(jobs):
+                spent += job.result()
+                done += jobs[job]
+                tell(done, sum(sizes.values()))
+        finally:
+            threads.shutdown(cancel_futures=True)
+    return spent

@@ -98,6 +98,7 @@ def test_what_looks_like_a_comment_is_part_of_a_path() -> None:
         ("model.name=reference-contrastive", ("reference-contrastive", "twice")),
         ("placement={device: cuda:1, device_map: auto}", ("device_map spreads a model over all", "give device cuda")),
         ("placement.device_map={a: cuda:0, b: disk}", ("device_map names cuda, and device is cpu",)),
+        ("placement={runner: ray, device: cuda:1}", ("Ray chooses the device of each task", "give device cuda")),
         ("placement.device=cudda", ("placement.device", "no device 'cudda'", "cuda:1")),
         ("model.alias=reference-contrastive", ("name a model twice", "give one an alias")),
         ("activations.pooling=max", ("activations.pooling", "known here", "token_roles")),

@@ -1,5 +1,7 @@
 """Errors that a user can mend: one line that says what is wrong, where, and what to do."""
 
+from typing import Any
+
 _LONGEST = 300  # characters of an error of some library
 
 
@@ -18,6 +20,17 @@ class LensError(Exception):
         self.problem = problem
         self.remedy = remedy
         super().__init__(f"{problem}; {remedy}" if remedy else problem)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how it is made anew where another process raised it; of its arguments only the line is kept as such."""
+        return _made_anew, (type(self), self.args, self.__dict__)
+
+
+def _made_anew(kind: type[LensError], arguments: tuple[Any, ...], values: dict[str, Any]) -> LensError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(values)
+    return error
 
 
 class ConfigError(LensError):

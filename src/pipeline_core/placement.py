@@ -15,8 +15,10 @@ DeviceMap = Literal["auto"] | dict[str, str] | None
 class Placement(Section):
     """Where and in which portions the work is done."""
 
-    runner: Literal["prefect", "inline"] = Field(
-        "prefect", description="prefect: tasks in Prefect, with the UI; inline: in this process, without a server."
+    runner: Literal["prefect", "inline", "ray"] = Field(
+        "prefect",
+        description="prefect: tasks in Prefect, with the UI; inline: in this process, without a server; ray: tasks in "
+        "Prefect, on a Ray cluster.",
     )
     device: str = Field("cpu", description="cpu, cuda, cuda:1, mps; its kind, not its number, is part of the keys.")
     device_map: DeviceMap = Field(
@@ -31,7 +33,25 @@ class Placement(Section):
         description="GiB that a step may hold of vectors and what is made of them: what finds no room is read from the "
         "disk. By default half of what the machine, or its container, has.",
     )
-    workers: Count = Field(1, description="Steps at a time; each takes its own threads.")
+    workers: Count = Field(
+        1,
+        description="Steps at a time, or parts of one: shards of extraction and codes, tasks of retrieval. Each takes "
+        "its own threads, memory and copy of the model. With ray: tasks at a time, and processes of a local cluster.",
+    )
+    ray_address: str | None = Field(
+        None,
+        min_length=1,
+        description="Ray cluster of the runner ray: ray://HOST:10001, HOST:6379, auto. By default one is started here.",
+    )
+    num_cpus: float | None = Field(
+        None, gt=0.0, description="CPUs that a task asks a Ray cluster for; by default as many as it has threads."
+    )
+    num_gpus: float | None = Field(
+        None,
+        ge=0.0,
+        description="GPUs that a task asks a Ray cluster for where a model runs or trains, 0.5 for two on one; by "
+        "default one, none on a cpu.",
+    )
     batch_size: Count = Field(16, description="Samples a forward pass; halved when memory runs out.")
     shard_size: Count = Field(512, description="Samples a shard of the extraction: what a kill can lose.")
     checkpoint_steps: Count = Field(10, description="Training steps between checkpoints: what a kill can lose.")
@@ -43,6 +63,12 @@ class Placement(Section):
         if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d+)?", device):
             raise ValueError(f"there is no device {device!r}; give cpu, mps, cuda, xpu, or one of several as cuda:1")
         return device
+
+    @model_validator(mode="after")
+    def _leaves_the_device_to_ray(self) -> "Placement":
+        if self.runner == "ray" and self.device != self.device_kind:
+            raise ValueError(f"Ray chooses the device of each task: give device {self.device_kind}")
+        return self
 
     @model_validator(mode="after")
     def _spreads_over_its_kind(self) -> "Placement":
@@ -58,6 +84,16 @@ class Placement(Section):
     def memory_bytes(self) -> int:
         """Bytes that a step may hold."""
         return total_memory() // 2 if self.memory is None else int(self.memory * 2**30)
+
+    @property
+    def task_cpus(self) -> float:
+        """CPUs that a task asks a cluster for."""
+        return float(self.threads) if self.num_cpus is None else self.num_cpus
+
+    @property
+    def task_gpus(self) -> float:
+        """GPUs that a task which runs or trains a model asks a cluster for."""
+        return float(self.device_kind != "cpu") if self.num_gpus is None else self.num_gpus
 
     @property
     def device_kind(self) -> str:

@@ -307,33 +307,31 @@ class Partitioned(ABC, Generic[About, Part]):
 
     @abstractmethod
     def builder(self, work: Work[About]) -> Callable[[Part, Callable[[int], None]], None]:
-        """Load what the parts that one worker builds share, and return what builds a part, telling units done."""
+        """Load what the parts that one worker builds share, and return what builds a part, telling units done.
+
+        A worker builds one part at a time, and keeps what was loaded for the next: ``execution.build_part``.
+        """
 
     @abstractmethod
     def seal(self, work: Work[About], partitions: Sequence[Part]) -> None:
         """Make the parts, all of them built, one artifact."""
 
-    def build_share(self, work: Work[About], parts: Sequence[Part]) -> None:
-        """Build those of some parts that are not there, as one worker, and tell the progress among them."""
-        missing = [part for part in parts if not self.is_built(work, part)]
-        if not missing:
-            return
-        total = sum(self.size(part) for part in parts)
-        done = total - sum(self.size(part) for part in missing)
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            work.progress(done, total)
-
-        build_part = self.builder(work)
-        for part in missing:
-            build_part(part, advance)
-
     def build(self, work: Work[About]) -> None:
-        """Build the parts and seal them."""
+        """Build the parts that are not there, one after the other, and seal all."""
         parts = self.partitions(work)
-        self.build_share(work, parts)
+        missing = [part for part in parts if not self.is_built(work, part)]
+        if missing:
+            total = sum(self.size(part) for part in parts)
+            done = total - sum(self.size(part) for part in missing)
+
+            def advance(count: int) -> None:
+                nonlocal done
+                done += count
+                work.progress(done, total)
+
+            build_part = self.builder(work)
+            for part in missing:
+                build_part(part, advance)
         self.seal(work, parts)
 
 

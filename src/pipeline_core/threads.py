@@ -1,22 +1,44 @@
 """The number of threads of all arithmetic, set for a while: results depend on it, so it is configured, not found."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_limits
+
+_lock = Lock()
+_undo: list[Callable[[], object]] = []
+"""What brings back the numbers before, for as long as a context is open, behind one entry for each further one."""
 
 
 @contextmanager
 def limited_threads(count: int) -> Iterator[None]:
     """Give torch, BLAS and OpenMP ``count`` threads inside the context.
 
-    The number belongs to the whole process: two contexts at once would undo each other's.
+    The numbers belong to the whole process. Contexts of several threads at once, which should ask for the same, are
+    one: the last to be left brings back what there was.
     """
-    before = torch.get_num_threads()
-    with threadpool_limits(limits=count):
-        torch.set_num_threads(count)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    with _lock:
+        _undo.append(_limit(count) if not _undo else lambda: None)
+    # In every thread: torch keeps a number for each that has computed.
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        with _lock:
+            # The entry that undoes is the first, and goes last.
+            _undo.pop()()
+
+
+def _limit(count: int) -> Callable[[], object]:
+    # Whichever thread was the first may set the number of OpenBLAS, unless it is told to leave that to others.
+    OpenBLASController.clear_controlling_thread(force=True)
+    before, limits = torch.get_num_threads(), threadpool_limits(limits=count)
+
+    def undo() -> None:
+        OpenBLASController.clear_controlling_thread(force=True)
+        limits.restore_original_limits()
+        torch.set_num_threads(before)
+
+    return undo

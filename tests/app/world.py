@@ -118,4 +118,4 @@ def _embed(dataset: Path, model: ModelFolders, seed: int) -> None:
             features=pl.Series(ids.tolist(), dtype=pl.List(pl.UInt32)),
             values=pl.Series(values.tolist(), dtype=pl.List(pl.Float32)),
         )
-        write_table(own.codes, "codes", told)
+        write_table(own.codes, "codes", told, shard=0)

@@ -3,18 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from polars.testing import assert_frame_equal
 
-from pipeline_core.activations.spilled import Room
 from pipeline_core.activations.vectors import load_embeddings
-from pipeline_core.codes import encode
-from pipeline_core.codes.encode import encode_embeddings
 from pipeline_core.codes.reading import load_codes
 from pipeline_core.errors import ModelError
 from pipeline_core.sae.architectures.topk import TopKSae
 from pipeline_core.sae.formats import Provenance
 from pipeline_core.sae.formats.saelens import MEMBER
 from pipeline_core.schema.parquet import read_table
+from tests.codes.encoding import encode_embeddings
 from tests.sae.artifacts import REPRESENTATION, WIDTH, modality_of_rows, start_topk, trained
 
 N_FEATURES, K = 48, 5
@@ -77,19 +74,6 @@ def test_reconstruction_equals_the_dense_measures(encoded: Path, sae: TopKSae, a
         cosine = (h * h_hat).sum(1) / np.linalg.norm(h, axis=1) / np.linalg.norm(h_hat, axis=1)
         assert row["cosine"] == pytest.approx(cosine.mean(), rel=1e-5)
         assert row["l0"] == pytest.approx((codes[chosen] > 0).sum(1).mean())
-
-
-def test_parts_of_a_pool_are_encoded_as_the_whole(
-    encoded: Path, activations: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(encode, "ROW_GROUP", 7)
-    folder = tmp_path / "parts"
-    folder.mkdir()
-    encode_embeddings(tmp_path / "sae", activations, dataset, REP, folder, Room(1000, folder))
-    assert read_table(folder, "codes").equals(read_table(encoded, "codes"))
-    parts, whole = (read_table(path, "reconstruction") for path in (folder, encoded))
-    assert_frame_equal(parts, whole, rel_tol=1e-9)
-    assert {path.name for path in folder.iterdir()} == {"codes.parquet", "reconstruction.parquet"}
 
 
 def test_predicting_the_mean_leaves_all_variance(

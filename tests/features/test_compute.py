@@ -66,7 +66,7 @@ def write_codes(folder: Path, rows: list[tuple[str, str, str, str]], codes: np.n
             "values": values,
         }
     )
-    write_table(folder, "codes", table)
+    write_table(folder, "codes", table, shard=0)
 
 
 def write_dictionary(folder: Path) -> np.ndarray:

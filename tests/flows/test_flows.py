@@ -134,7 +134,7 @@ def test_a_deleted_file_is_built_anew_and_nothing_differs(store: Path, config: A
     first = read_runs(store)[-1]
     plan = plan_analysis(config)
     (codes, *_) = plan.of_stage("codes")
-    (Store(store).folder(codes.key) / "codes.parquet").unlink()
+    (Store(store).folder(codes.key) / "codes" / "00000.parquet").unlink()
     states, _, error = run_and_watch(config, store)
     assert error is None
     assert [name for name, state in states.items() if state == "Completed"] == [codes.name]

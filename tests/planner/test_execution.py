@@ -4,21 +4,25 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from flows.inline import InlineRunner
 from flows.running import run_plan
+from pipeline_core.config import AnalysisConfig
 from pipeline_core.contracts import suites
 from pipeline_core.errors import ConfigError, ContractError
 from pipeline_core.models import loading
+from pipeline_core.models.embedder import Embedder
 from pipeline_core.placement import Placement
-from pipeline_core.planner.execution import build_share, carry_out, check_machine, mend_inputs
+from pipeline_core.planner.execution import build_part, carry_out, check_machine, claimed_parts, mend_inputs
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.digests import file_digest
+from pipeline_core.store.journal import read_runs
 from pipeline_core.store.space import NoRoomError
 from tests.small import picture_folder, small_config
 
@@ -44,7 +48,9 @@ def store_with_data(plan: Plan, root: Path) -> Store:
 
 
 def test_a_step_knows_whether_it_is_built_in_parts(plan: Plan) -> None:
-    assert {name for name, step in plan.steps.items() if step.parts} == {STEP}
+    built = {"activations", "codes", "retrieval"}
+    assert {step.stage for step in plan.steps.values() if step.parts} == built
+    assert {step.stage for step in plan.steps.values() if not step.parts}.isdisjoint(built)
 
 
 def test_what_a_step_to_be_built_reads_is_read_against_its_digests(plan: Plan, tmp_path: Path, caplog) -> None:
@@ -92,18 +98,26 @@ def test_parts_that_workers_share_make_the_artifact_of_one_worker(
 ) -> None:
     alone, shared = (store_with_data(plan, tmp_path / name) for name in ("alone", "shared"))
     whole, _ = carry_out(plan, STEP, alone, silent)
-    told: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
-    with ThreadPoolExecutor(2) as workers:
-        jobs = [
-            workers.submit(build_share, plan, STEP, shared, n, 2, lambda *done, n=n: told[n].append(done)) for n in told
-        ]
-    for job in jobs:
-        job.result()
-    assert all(steps[-1][0] == steps[-1][1] > 0 for steps in told.values())
+    real, loaded = loading.load_embedder, list[str]()
+
+    def load(*arguments: Any) -> Embedder:
+        loaded.append(arguments[1].name)
+        return real(*arguments)
+
+    monkeypatch.setattr(loading, "load_embedder", load)
+    with claimed_parts(plan, STEP, shared) as sizes, ThreadPoolExecutor(2) as workers:
+        assert len(sizes) > 2
+        with claimed_parts(plan, STEP, shared) as claimed:
+            assert not claimed, "one run at a time has the parts of a step built"
+        spent = sum(workers.map(lambda number: build_part(plan, STEP, shared, number), reversed(sizes)))
+    assert 1 <= len(loaded) <= 2, "a worker keeps the model from part to part"
     # All parts are there: sealing them loads no model.
     monkeypatch.delattr(loading, "load_embedder")
-    sealed, artifact = carry_out(plan, STEP, shared, silent)
+    sealed, artifact = carry_out(plan, STEP, shared, silent, spent)
     assert (sealed.fingerprint, sealed.cached) == (whole.fingerprint, False)
+    assert artifact.manifest.seconds > spent > 0
+    with claimed_parts(plan, STEP, shared) as sizes:
+        assert not sizes
     parts = [file.path for file in artifact.manifest.files if file.path.startswith("embeddings/")]
     assert len(parts) > 2
     for file in artifact.manifest.files:
@@ -111,6 +125,30 @@ def test_parts_that_workers_share_make_the_artifact_of_one_worker(
     # What is there builds upon nothing, so that its inputs are not read.
     change_a_byte(shared.folder(plan.steps["dataset"].key) / "samples.parquet")
     assert carry_out(plan, STEP, shared, silent)[0].cached
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["codes", "retrieval"])
+def test_parts_of_any_order_make_the_same_files_and_those_that_are_there_are_kept(
+    inline_store: Path, tmp_path: Path, stage: str
+) -> None:
+    plan = plan_analysis(AnalysisConfig.model_validate(read_runs(inline_store)[0].config))
+    (step,), store = plan.of_stage(stage), Store(shutil.copytree(inline_store, tmp_path / "store"))
+    alone = store.get(step.key)
+    shutil.rmtree(store.folder(step.key))
+    with claimed_parts(plan, step.name, store) as sizes:
+        *others, last = sizes
+        build_part(plan, step.name, store, last)
+    built = {file: file.stat().st_mtime_ns for file in store.unfinished(step.key).rglob("*.parquet")}
+    with claimed_parts(plan, step.name, store) as sizes, ThreadPoolExecutor(2) as workers:
+        assert list(sizes) == others
+        list(workers.map(lambda number: build_part(plan, step.name, store, number), reversed(others)))
+    assert built == {file: file.stat().st_mtime_ns for file in built}
+    _, artifact = carry_out(plan, step.name, store, silent)
+    weights = ".safetensors"  # whose metadata have no order
+    for mine, theirs in zip(artifact.manifest.files, alone.manifest.files, strict=True):
+        assert mine.path == theirs.path
+        assert mine.sha256 == theirs.sha256 or mine.path.endswith(weights), mine.path
 
 
 @pytest.mark.slow

@@ -138,7 +138,20 @@ def test_a_setting_changes_what_depends_on_it(
     assert changed(plan, pictures, setting) == of_stages(plan, *stages)
 
 
-@pytest.mark.parametrize("field", ["threads=1", "batch_size=3", "shard_size=9", "checkpoint_steps=1", "workers=2"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "threads=1",
+        "batch_size=3",
+        "shard_size=9",
+        "checkpoint_steps=1",
+        "workers=2",
+        "runner=ray",
+        "ray_address=auto",
+        "num_cpus=1",
+        "num_gpus=1",
+    ],
+)
 def test_placement_builds_nothing_anew(plan: Plan, pictures: Path, field: str) -> None:
     assert changed(plan, pictures, f"placement.{field}") == set()
 

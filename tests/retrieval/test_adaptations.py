@@ -13,12 +13,12 @@ from pipeline_core.contracts.validation import check_artifact
 from pipeline_core.grid.score import score_grid
 from pipeline_core.grid.settings import GridSettings
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, Adaptation, System, adaptation_settings, in_order
-from pipeline_core.retrieval.evaluate import evaluate
 from pipeline_core.retrieval.maps import load_maps, unit
 from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
 from pipeline_core.retrieval.systems import adaptations_table
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.settings import Section
+from tests.retrieval.scoring import evaluate
 from tests.retrieval.synthetic import Study
 
 SCORING = ScoringSettings(bootstrap=20, permutations=50)

@@ -13,13 +13,13 @@ from pipeline_core.activations.spilled import Room
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval import search
 from pipeline_core.retrieval.adaptations import adaptation_settings
-from pipeline_core.retrieval.evaluate import evaluate
 from pipeline_core.retrieval.maps import load_maps
 from pipeline_core.retrieval.metrics import rank_scores
 from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
 from pipeline_core.retrieval.tiles import InMemory
 from pipeline_core.schema import tables_of
 from pipeline_core.schema.parquet import read_table, write_table
+from tests.retrieval.scoring import evaluate
 from tests.retrieval.synthetic import N_FEATURES, SPLITS, WIDTH, Study, write_study
 
 SETTINGS = RetrievalSettings(depth=10, single_features=3)

@@ -12,7 +12,6 @@ from pipeline_core.activations.limits import Limits
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations import adaptation_settings
 from pipeline_core.retrieval.chance import chance_scores
-from pipeline_core.retrieval.evaluate import evaluate
 from pipeline_core.retrieval.judgements import Judgements, Pool
 from pipeline_core.retrieval.metrics import ListScorer, rank_scores
 from pipeline_core.retrieval.problems import problems
@@ -20,6 +19,7 @@ from pipeline_core.retrieval.search import NEVER
 from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
 from pipeline_core.schema.parquet import read_table, write_table
 from tests.limits import Key, write_limits
+from tests.retrieval.scoring import evaluate
 from tests.retrieval.synthetic import SPLITS, Study
 
 KS = (1, 5, 10)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline_core.codes.encode import encode_embeddings
 from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.errors import ModelError
 from pipeline_core.sae.artifact import code_limits, read_sae, read_sae_id
@@ -13,6 +12,7 @@ from pipeline_core.sae.bring import bring_sae
 from pipeline_core.sae.formats import read_any
 from pipeline_core.sae.settings import BroughtSae
 from pipeline_core.schema.parquet import read_table
+from tests.codes.encoding import encode_embeddings
 from tests.sae.artifacts import REPRESENTATION, WIDTH
 from tests.sae.formats.files import paper_file, saelens_folder
 

@@ -1,7 +1,5 @@
 """Shards of embeddings and token states: files whole or absent, the embeddings last, so that they seal a shard."""
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,9 +19,9 @@ from pipeline_core.models.limits import LongText
 from pipeline_core.models.samples import ROLES
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
+from pipeline_core.store.durable import clear_unfinished, whole_files
 
 _HALF_LIMIT = 3e4
-_WORK_FOLDER = ".writing"
 _SHARDED = ("embeddings", "refused", "long_texts", "tokens")
 """The tables of a shard; the first is put in its place last."""
 
@@ -77,7 +75,7 @@ def write_shard(
     refusals: Sequence[Refusal],
     halve: bool = False,
 ) -> None:
-    """Write one shard, whole files one by one: in a folder of its own, flushed to the disk, then renamed.
+    """Write one shard, whole files one by one, the embeddings last.
 
     Every shard writes the table of representations, which is the same for all, so that none waits for another.
 
@@ -92,26 +90,17 @@ def write_shard(
     Raises:
         ModelError: half precision cannot hold them.
     """
-    work = folder / _WORK_FOLDER / f"{shard.number:05d}"
-    # A killed run leaves this folder behind; what it holds is unfinished.
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    write_table(work, "representations", representations)
     left_out = {(refusal.sample_id, refusal.prompt_id) for refusal in refusals}
     requests = [request for request in shard.requests if (request.sample_id, request.prompt_id) not in left_out]
     model, rep_ids = representations["model"][0], representations["rep_id"].to_list()
     vectors = halved(embedded.vectors, model) if halve else embedded.vectors
-    write_table(work, "embeddings", _embedding_table(requests, rep_ids, embedded.n_tokens, vectors), shard.number)
-    write_table(work, "tokens", _token_table(requests, embedded.tokens), shard.number)
     long = [_long_row(model, requests[text.row], text) for text in embedded.long]
-    _write_rows(work, "long_texts", long, shard.number)
-    _write_rows(work, "refused", [{"model": model, **asdict(refusal)} for refusal in refusals], shard.number)
-    names = (Path("representations.parquet"), *(_file(Path(), table, shard.number) for table in reversed(_SHARDED)))
-    for name in names:
-        with (work / name).open("rb") as file:
-            os.fsync(file.fileno())
-        (folder / name).parent.mkdir(exist_ok=True)
-        (work / name).replace(folder / name)
+    with whole_files(folder, f"{shard.number:05d}", str(_file(Path(), _SHARDED[0], shard.number))) as work:
+        write_table(work, "representations", representations)
+        write_table(work, "embeddings", _embedding_table(requests, rep_ids, embedded.n_tokens, vectors), shard.number)
+        write_table(work, "tokens", _token_table(requests, embedded.tokens), shard.number)
+        _write_rows(work, "long_texts", long, shard.number)
+        _write_rows(work, "refused", [{"model": model, **asdict(refusal)} for refusal in refusals], shard.number)
 
 
 def seal_shards(folder: Path, shards: Sequence[Shard]) -> None:
@@ -127,7 +116,7 @@ def seal_shards(folder: Path, shards: Sequence[Shard]) -> None:
     for table in _SHARDED:
         for file in set((folder / table).glob("*.parquet")) - planned:
             file.unlink()
-    shutil.rmtree(folder / _WORK_FOLDER, ignore_errors=True)
+    clear_unfinished(folder)
 
 
 def half_scale(largest: float) -> float:

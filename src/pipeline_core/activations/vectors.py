@@ -162,6 +162,24 @@ def load_embeddings(activations: Path, rep_id: str | None = None, room: Room | N
     return VectorBlocks(wanted, numbered, vectors)
 
 
+def shard_files(activations: Path) -> dict[int, Path]:
+    """Return the files of an activations artifact's embeddings by the number of their shard."""
+    return {int(file.stem): file for file in table_files(activations, "embeddings")}
+
+
+def load_shard(activations: Path, rep_id: str, number: int) -> VectorBlocks:
+    """Read the embeddings of one representation in one shard; there are none where all samples were refused.
+
+    Rows are numbered within the shard.
+    """
+    columns = ["sample_id", "prompt_id", "vector"]
+    table = pq.read_table(shard_files(activations)[number], columns=columns, filters=pc.field("rep_id") == rep_id)
+    table = table.sort_by([(name, "ascending") for name in columns[:2]])
+    labels = pl.DataFrame(table.select(columns[:2])).with_row_index("row").cast({"row": pl.Int64})
+    values = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return VectorBlocks(rep_id, labels, values.astype(np.float32).reshape(len(labels), embedding_width(activations)))
+
+
 def embedding_width(activations: Path) -> int:
     """Return the width d of an activations artifact's embeddings."""
     # All samples of a shard may have been refused.

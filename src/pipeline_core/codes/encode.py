@@ -1,6 +1,11 @@
-"""Sparse codes of a model's embeddings, and how well an autoencoder trained on tokens reconstructs pooled vectors."""
+"""Sparse codes of a model's embeddings, and how well an autoencoder trained on tokens reconstructs pooled vectors.
 
-from collections.abc import Iterable, Iterator
+A shard of the extraction is a part: its codes are a file of their own, and what measures their reconstruction are sums,
+which are joined when all parts are there.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,71 +13,109 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from scipy import sparse
 
-from pipeline_core.activations.spilled import Room
-from pipeline_core.activations.vectors import Matrix, VectorBlocks, load_embeddings
+from pipeline_core.activations.vectors import Matrix, VectorBlocks, load_shard, shard_files
 from pipeline_core.errors import ModelError
 from pipeline_core.sae.architectures import Sae
 from pipeline_core.sae.artifact import read_sae, read_sae_id
 from pipeline_core.sae.sparse import SparseCodes, concatenate
-from pipeline_core.schema.parquet import ROW_GROUP, read_table, write_sorted, write_table
+from pipeline_core.schema.parquet import read_table, write_rows, write_table
+from pipeline_core.store.durable import clear_unfinished, whole_files
 
 _BLOCK = 4096
-_NUMBERS = 4
-"""Arrays as large as the vectors, float64, that their measures take at a time."""
+_LEAST = 64
+"""Vectors encoded at a time at least: the product of a few is summed in another order, by what other routine."""
 
 _GROUPS = ("image", "text", "image_text", "all")
+_SUMS = ".sums"
+_SUM_COLUMNS = pl.Schema(
+    {
+        "modality": pl.String(),
+        "n_vectors": pl.Int64(),
+        "mean": pl.List(pl.Float64()),
+        **dict.fromkeys(("variation", "error", "cosine", "l0"), pl.Float64()),
+    }
+)
 
 
-def encode_embeddings(
-    sae: Path, activations: Path, dataset: Path, rep_id: str, folder: Path, room: Room | None = None
-) -> None:
-    """Write the tables codes and reconstruction for every embedding of one representation.
+@dataclass(frozen=True)
+class CodedShard:
+    """A part of the codes: those of one shard of the extraction, which holds so many embeddings."""
+
+    number: int
+    n_vectors: int
+
+    @property
+    def codes(self) -> Path:
+        """Where its codes lie in the artifact."""
+        return Path("codes", f"{self.number:05d}.parquet")
+
+    @property
+    def sums(self) -> Path:
+        """Where its sums lie until all are joined."""
+        return Path(_SUMS, f"{self.number:05d}.parquet")
+
+    def is_written(self, folder: Path) -> bool:
+        """Say whether its files are there and can be read."""
+        try:
+            return pq.read_metadata(folder / self.sums).num_rows >= 0 and (folder / self.codes).is_file()
+        except (OSError, pa.ArrowInvalid):
+            return False
+
+
+def coded_shards(activations: Path) -> list[CodedShard]:
+    """Return the parts of the codes of an activations artifact."""
+    n_representations = len(read_table(activations, "representations", ["rep_id"]))
+    rows = {number: pq.read_metadata(file).num_rows for number, file in shard_files(activations).items()}
+    return [CodedShard(number, count // n_representations) for number, count in rows.items()]
+
+
+def shard_encoder(sae: Path, activations: Path, dataset: Path, rep_id: str) -> Callable[[CodedShard, Path], None]:
+    """Load an autoencoder; what is returned writes the codes of a shard's embeddings, and their sums, into a folder.
 
     Codes are rounded to float16, and those still above 0 are kept; the reconstruction is that of the stored codes.
-    FVU is the sum of squared errors over the sum of squared distances to the mean embedding of the same rows (of one
-    modality, or of all), both pooled over the rows; a modality whose embeddings do not vary gets no row.
 
     Args:
         sae: an artifact with an autoencoder.
         activations: the artifact with the embeddings.
         dataset: the artifact with the table samples, which tells modalities.
         rep_id: the representation that is encoded.
-        folder: where to write.
-        room: what may be held of vectors and codes; None: all of them.
 
     Raises:
         ModelError: the autoencoder is of another width, or a code is beyond float16.
     """
     autoencoder, sae_id = read_sae(sae), read_sae_id(sae)
-    embeddings = load_embeddings(activations, rep_id, room)
-    modality = _modalities(embeddings, dataset)
-    of_groups = {group: (modality == group) | (group == "all") for group in _GROUPS}
-    parts = _parts(embeddings, room)
-    measured = {
-        group: _Quality(
-            np.sum([_chosen(embeddings, part, own).sum(axis=0) for part in parts], axis=0) / max(1, own.sum())
-        )
-        for group, own in of_groups.items()
-    }
+    samples = read_table(dataset, "samples", ["sample_id", "modality"])
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        for part in parts:
-            codes = _encode(autoencoder, _blocks(embeddings, part), embeddings.width, sae_id)
-            with torch.inference_mode():
-                rebuilt = autoencoder.decode(codes._replace(values=codes.values.float())).double().numpy()
-            l0 = _positive_counts(codes).astype(np.float64)
-            for group, own in of_groups.items():
-                here = own[part]
-                measured[group].add(_chosen(embeddings, part, own), rebuilt[here], l0[here])
-            yield from _code_rows(codes, embeddings, part, sae_id).to_batches(ROW_GROUP)
+    def encode(shard: CodedShard, folder: Path) -> None:
+        embeddings = load_shard(activations, rep_id, shard.number)
+        codes = _encode(autoencoder, embeddings.blocks(_BLOCK), embeddings.width, sae_id)
+        modality = embeddings.labels.join(samples, on="sample_id", how="left", maintain_order="left")["modality"]
+        sums = _sums(autoencoder, codes, embeddings, modality.to_numpy().astype(str))
+        with whole_files(folder, f"{shard.number:05d}", str(shard.sums)) as aside:
+            write_table(aside, "codes", _code_rows(codes, embeddings, sae_id), shard.number)
+            (aside / _SUMS).mkdir()
+            sums.write_parquet(aside / shard.sums)
 
-    write_sorted(folder, "codes", batches())
-    about = {"sae_id": sae_id, "rep_id": embeddings.rep_id}
-    rows = [about | {"modality": group} | own.told() for group, own in measured.items() if own.variation > 0]
-    write_table(folder, "reconstruction", pl.DataFrame(rows))
+    return encode
+
+
+def seal_codes(sae: Path, rep_id: str, shards: Sequence[CodedShard], folder: Path) -> None:
+    """Write the table reconstruction, and remove what writing the shards left.
+
+    FVU is the sum of squared errors over the sum of squared distances to the mean embedding of the same rows (of one
+    modality, or of all), both pooled over the rows; a modality whose embeddings do not vary gets no row.
+    """
+    sums = pl.concat(pl.read_parquet(folder / shard.sums) for shard in shards)
+    named = {"sae_id": read_sae_id(sae), "rep_id": rep_id}
+    measured = ((group, _quality(sums.filter(modality=group))) for group in _GROUPS)
+    rows = [named | {"modality": group} | own for group, own in measured if own is not None]
+    write_rows(folder, "reconstruction", rows)
+    shutil.rmtree(folder / _SUMS)
+    clear_unfinished(folder)
 
 
 def encode_vectors(sae: Sae, vectors: Matrix, sae_id: str) -> sparse.csr_matrix:
@@ -98,7 +141,8 @@ def _encode(sae: Sae, blocks: Iterable[Matrix], given: int, sae_id: str) -> Spar
             "train one on this model's activations",
         )
     with torch.inference_mode():
-        codes = concatenate([sae.encode(torch.tensor(block)) for block in blocks])
+        empty: Matrix = np.empty((0, given), dtype=np.float32)
+        codes = concatenate([_encode_block(sae, block) for block in blocks] or [_encode_block(sae, empty)])
         codes = codes._replace(values=codes.values.half())
     if not torch.isfinite(codes.values).all():
         raise ModelError(
@@ -108,26 +152,15 @@ def _encode(sae: Sae, blocks: Iterable[Matrix], given: int, sae_id: str) -> Spar
     return codes
 
 
-def _parts(embeddings: VectorBlocks, room: Room | None) -> list[slice]:
-    """Return the rows that are encoded at a time: whole row groups, as many as there is room for."""
-    n, a_row = len(embeddings), _NUMBERS * 8 * embeddings.width
-    groups = n if room is None else room.share // (a_row * ROW_GROUP)
-    step = max(1, groups) * ROW_GROUP
-    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+def _encode_block(sae: Sae, block: Matrix) -> SparseCodes:
+    n = len(block)
+    codes = sae.encode(torch.tensor(np.resize(block, (max(n, _LEAST), block.shape[1]))))
+    last = codes.offsets[n]
+    return SparseCodes(codes.values[:last], codes.ids[:last], codes.offsets[: n + 1])
 
 
-def _blocks(embeddings: VectorBlocks, part: slice) -> Iterator[Matrix]:
-    for start in range(part.start, part.stop, _BLOCK):
-        yield embeddings.take(np.arange(start, min(start + _BLOCK, part.stop)))
-
-
-def _chosen(embeddings: VectorBlocks, part: slice, own: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Return the vectors of those rows of a part that are of a group."""
-    return embeddings.take(part.start + np.flatnonzero(own[part])).astype(np.float64)
-
-
-def _code_rows(codes: SparseCodes, embeddings: VectorBlocks, part: slice, sae_id: str) -> pa.Table:
-    counts, labels = _positive_counts(codes), embeddings.labels[part]
+def _code_rows(codes: SparseCodes, embeddings: VectorBlocks, sae_id: str) -> pa.Table:
+    counts = _positive_counts(codes)
     rows = len(counts)
     positive = (codes.values > 0).numpy()
     ids, values = codes.ids.numpy()[positive], codes.values.numpy()[positive]
@@ -138,12 +171,44 @@ def _code_rows(codes: SparseCodes, embeddings: VectorBlocks, part: slice, sae_id
             "sae_id": [sae_id] * rows,
             "rep_id": [embeddings.rep_id] * rows,
             "level": ["pooled"] * rows,
-            "sample_id": labels["sample_id"].to_arrow(),
-            "prompt_id": labels["prompt_id"].to_arrow(),
+            "sample_id": embeddings.labels["sample_id"].to_arrow(),
+            "prompt_id": embeddings.labels["prompt_id"].to_arrow(),
             "features": pa.ListArray.from_arrays(starts, pa.array(ids[order].astype(np.uint32))),
             "values": pa.ListArray.from_arrays(starts, pa.array(values[order])),
         }
     )
+
+
+def _sums(sae: Sae, codes: SparseCodes, embeddings: VectorBlocks, modality: npt.NDArray[np.str_]) -> pl.DataFrame:
+    """Return what measures the reconstruction of a shard, a row a modality and one of all, where there are embeddings.
+
+    ``variation`` is the sum of squared distances to ``mean``; ``error``, ``cosine`` and ``l0`` are sums over the rows.
+    """
+    with torch.inference_mode():
+        rebuilt = sae.decode(codes._replace(values=codes.values.float())).double().numpy()
+    l0 = _positive_counts(codes)
+    rows = []
+    for group in _GROUPS:
+        chosen = np.flatnonzero((modality == group) | (group == "all"))
+        if len(chosen):
+            vectors, theirs = embeddings.take(chosen).astype(np.float64), rebuilt[chosen]
+            mean = vectors.mean(axis=0)
+            # An embedding without any positive code is rebuilt as the decoder bias, possibly zero: its cosine is 0.
+            lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(theirs, axis=1)
+            products = (vectors * theirs).sum(axis=1)
+            cosine = np.divide(products, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+            rows.append(
+                {
+                    "modality": group,
+                    "n_vectors": len(chosen),
+                    "mean": mean.tolist(),
+                    "variation": float(np.square(vectors - mean).sum()),
+                    "error": float(np.square(vectors - theirs).sum()),
+                    "cosine": float(cosine.sum()),
+                    "l0": float(l0[chosen].sum()),
+                }
+            )
+    return pl.DataFrame(rows, schema=_SUM_COLUMNS)
 
 
 def _positive_counts(codes: SparseCodes) -> npt.NDArray[np.int64]:
@@ -153,36 +218,15 @@ def _positive_counts(codes: SparseCodes) -> npt.NDArray[np.int64]:
     return counts
 
 
-@dataclass
-class _Quality:
-    """How well vectors of one group, whose mean [d] is known, are rebuilt: sums over those added."""
-
-    mean: npt.NDArray[np.float64]
-    n: int = 0
-    variation: float = 0.0
-    errors: float = 0.0
-    cosines: float = 0.0
-    l0: float = 0.0
-
-    def add(
-        self, vectors: npt.NDArray[np.float64], rebuilt: npt.NDArray[np.float64], l0: npt.NDArray[np.float64]
-    ) -> None:
-        """Add vectors [m, d], what they are rebuilt as, and how many codes they have."""
-        # An embedding without any positive code is rebuilt as the decoder bias, possibly zero: its cosine counts as 0.
-        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(rebuilt, axis=1)
-        cosine = np.divide((vectors * rebuilt).sum(axis=1), lengths, out=np.zeros_like(lengths), where=lengths > 0)
-        self.n += len(vectors)
-        self.variation += float(np.square(vectors - self.mean).sum())
-        self.errors += float(np.square(vectors - rebuilt).sum())
-        self.cosines += float(cosine.sum())
-        self.l0 += float(l0.sum())
-
-    def told(self) -> dict[str, float]:
-        """Return the columns of ``reconstruction``."""
-        fvu = self.errors / self.variation
-        return {"n_vectors": self.n, "fvu": fvu, "cosine": self.cosines / self.n, "l0": self.l0 / self.n}
-
-
-def _modalities(embeddings: VectorBlocks, dataset: Path) -> npt.NDArray[np.str_]:
-    samples = read_table(dataset, "samples", ["sample_id", "modality"])
-    return embeddings.labels.join(samples, on="sample_id", maintain_order="left")["modality"].to_numpy().astype(str)
+def _quality(sums: pl.DataFrame) -> dict[str, float] | None:
+    """Join the sums of one group's shards, in their order, into what the table reconstruction says of it."""
+    n, mean, variation = 0, np.zeros(0), 0.0
+    for count, own, varies in sums.select("n_vectors", "mean", "variation").iter_rows():
+        apart = np.array(own) - mean if n else np.array(own)
+        # Chan, Golub and LeVeque: each part's own variation, and that between its mean and the mean so far.
+        variation += varies + (float(apart @ apart) * n * count / (n + count))
+        n, mean = n + count, (mean + apart * (count / (n + count)) if n else apart)
+    if variation == 0:
+        return None
+    error, cosine, l0 = (sum(sums[name].to_list()) for name in ("error", "cosine", "l0"))
+    return {"n_vectors": n, "fvu": error / variation, "cosine": cosine / n, "l0": l0 / n}

@@ -1,10 +1,12 @@
 """How one step is carried out, whatever the runner: its stage builds, contracts are checked, the store publishes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from pipeline_core.errors import LensError
@@ -25,7 +27,10 @@ _OUT_OF_MEMORY = "OutOfMemoryError"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a step: a reference to its artifact, never the data; ``seconds`` are those of this run."""
+    """What became of a step: a reference to its artifact, never the data.
+
+    ``seconds`` are those of this run, of all workers together.
+    """
 
     name: str
     stage: str
@@ -47,13 +52,18 @@ class Outcome:
 def check_machine(plan: Plan, store: Store) -> None:
     """See that this machine has the device of a plan, if a step that the store lacks runs or trains a model on it.
 
+    On a cluster others run it, and look for themselves.
+
     Raises:
         ConfigError: it has not.
     """
+    placement = plan.config.placement
+    if placement.runner == "ray" and placement.ray_address is not None:
+        return
     status = plan.status(store)
     needing = (name for name, step in plan.steps.items() if step.maker.runs_model or step.maker.trains)
     if any(status[name] != "present" for name in needing):
-        check_device(plan.config.placement.device)
+        check_device(placement.device)
 
 
 def mend_inputs(plan: Plan, store: Store) -> None:
@@ -65,8 +75,15 @@ def mend_inputs(plan: Plan, store: Store) -> None:
             read.update(step.inputs.values())
 
 
-def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[Outcome, Artifact]:
+def carry_out(plan: Plan, name: str, store: Store, progress: Progress, spent: float = 0.0) -> tuple[Outcome, Artifact]:
     """Find or build the artifact of a step whose inputs are in the store.
+
+    Args:
+        plan: the run's plan.
+        name: the step.
+        store: where it is, or is put.
+        progress: told how far the work is.
+        spent: seconds that workers took for parts that are now there, which count as the step's.
 
     Raises:
         LensError: a user's mistake, a broken contract among them.
@@ -77,6 +94,7 @@ def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[
 
     step = plan.steps[name]
     work_in = _workshop(plan, step, store, progress)
+    _benches.clear()
 
     def validate(folder: Path) -> list[dict[str, Any]]:
         return [asdict(result) for result in validate_artifact(step.stage, folder, step.maker.limits(work_in(folder)))]
@@ -86,15 +104,37 @@ def carry_out(plan: Plan, name: str, store: Store, progress: Progress) -> tuple[
     room = room_told(store.root, name, lambda: _n_bytes(plan, name, store))
     with limited_threads(step.subject.placement.threads), room:
         placement = step.subject.placement.model_dump(mode="json")
-        artifact, cached = store.materialize(step.key, build, validate, placement, step.rules)
-    return Outcome(name, step.stage, artifact.fingerprint, cached, time.monotonic() - started), artifact
+        artifact, cached = store.materialize(step.key, build, validate, placement, step.rules, spent)
+    return Outcome(name, step.stage, artifact.fingerprint, cached, spent + time.monotonic() - started), artifact
 
 
-def build_share(plan: Plan, name: str, store: Store, share: int, of: int, progress: Progress) -> None:
-    """Build every ``of``-th part of a step that is built in parts, from number ``share``, as one of ``of`` workers.
+@contextmanager
+def claimed_parts(plan: Plan, name: str, store: Store) -> Iterator[Mapping[int, int]]:
+    """Keep other runs from building the parts of a step, for whoever has workers build them.
 
-    Workers need no lock and may be on other machines that see the store. ``carry_out`` ends the step: it builds what
-    none of them did, and seals the parts.
+    ``build_part`` takes no lock, so that workers may be on other machines that see the store; ``carry_out`` then finds
+    the parts, builds what none of them did, and seals all.
+
+    Yields:
+        The units of work of each part that is not there, by its number; none where the artifact is there, is built by
+        another run at this moment, or is built whole: ``carry_out`` knows what to do.
+    """
+    step = plan.steps[name]
+    with store.claimed(step.key) as claimed:
+        if not claimed or step.parts is None or store.status(step.key) == "present":
+            yield {}
+            return
+        maker = step.parts
+        work = _workshop(plan, step, store, _untold)(store.unfinished(step.key))
+        parts = maker.partitions(work)
+        yield {number: maker.size(part) for number, part in enumerate(parts) if not maker.is_built(work, part)}
+
+
+def build_part(plan: Plan, name: str, store: Store, number: int) -> float:
+    """Build one part of a step, into files of its own and without a lock, and return the seconds that it took.
+
+    What parts share, a model for one, is loaded once a process, or once a thread where several build at once, and kept
+    until a step of another key is begun.
 
     Raises:
         LensError: a user's mistake.
@@ -102,12 +142,41 @@ def build_share(plan: Plan, name: str, store: Store, share: int, of: int, progre
     """
     from pipeline_core.threads import limited_threads  # noqa: PLC0415
 
-    step = plan.steps[name]
-    assert step.parts, f"{step.stage} is built whole"
-    work = _workshop(plan, step, store, progress)(store.unfinished(step.key))
+    step, started = plan.steps[name], time.monotonic()
     room = room_told(store.root, name, lambda: _n_bytes(plan, name, store))
-    with limited_threads(step.subject.placement.threads), room:
-        step.parts.build_share(work, step.parts.partitions(work)[share::of])
+    with limited_threads(step.subject.placement.threads), room, _bench(plan, step, store) as (parts, build):
+        build(parts[number], lambda count: None)
+    return time.monotonic() - started
+
+
+Bench = tuple[Sequence[Any], Callable[[Any, Callable[[int], None]], None]]
+"""The parts of a step, and what builds one with what it loaded for that."""
+
+_benches: dict[tuple[str, ...], list[Bench]] = {}
+"""Those that no thread works at, of the step at work alone."""
+
+_benches_lock = Lock()
+
+
+@contextmanager
+def _bench(plan: Plan, step: Step, store: Store) -> Iterator[Bench]:
+    assert step.parts is not None, f"{step.stage} is built whole"
+    key = step.key.fingerprint, str(store.root), step.subject.placement.model_dump_json()
+    with _benches_lock:
+        if key not in _benches:
+            _benches.clear()
+        idle = _benches.setdefault(key, [])
+        bench = idle.pop() if idle else None
+    if bench is None:
+        work = _workshop(plan, step, store, _untold)(store.unfinished(step.key))
+        bench = step.parts.partitions(work), step.parts.builder(work)
+    yield bench
+    # Not after an error, which may have left anything behind.
+    idle.append(bench)
+
+
+def _untold(done: int, total: int) -> None:
+    """Tell nobody: who has parts built knows which are done."""
 
 
 def _n_bytes(plan: Plan, name: str, store: Store) -> float | None:

@@ -55,7 +55,7 @@ class Step:
 
     @property
     def parts(self) -> Partitioned[Any, Any] | None:
-        """Its stage, if it is built in parts that several workers may share; see ``execution.build_share``."""
+        """Its stage, if it is built in parts that several workers may share; see ``execution.claimed_parts``."""
         return self.maker if isinstance(self.maker, Partitioned) else None
 
 

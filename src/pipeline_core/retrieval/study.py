@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from pipeline_core.activations.analysed import analysed
 from pipeline_core.activations.limits import Limits
@@ -40,8 +41,8 @@ from pipeline_core.stage import ModelSubject, Progress, Work
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[int, Pool, Mapping[str, SearchResult]], None]
-"""Takes the number of a task, its test pool, and the results of the systems that are judged by it."""
+Keep = Callable[[Pool, Mapping[str, SearchResult]], None]
+"""Takes the test pool of a task, and the results of the systems that are judged by it."""
 
 Sides = tuple[str, str]
 """The representations of queries and of candidates, one and the same but where one side is masked."""
@@ -156,60 +157,104 @@ class Study:
         return load_embeddings(self.bench.activations, rep_id, self.bench.room)
 
 
-def score_study(study: Study, keep: Keep | None = None) -> None:
-    """Score a study's systems and write the tables of its stage.
+Rows = dict[tuple[str, bool], list[pl.DataFrame]]
+"""Rows of tables, a frame a task: by table, and whether the task is none of the controls, which are tested apart."""
 
-    A task without queries in the support split loses the systems that are fitted on them, and no others.
 
-    Effects (each removal against raw) and comparisons are of the test split; each of the two tables is one family of
-    tests for tasks and one for their controls, so that the q of a task does not depend on how many controls it has.
-    Beside the tables are the maps of ``study.saved``, but not of controls: ``adaptations/<task>.safetensors``.
-
-    Args:
-        study: what is scored.
-        keep: takes the result lists of the test split.
+def score_study(study: Study) -> None:
+    """Score a study's systems on every task and write the tables of its stage.
 
     Raises:
         DataError: a task has no queries, no candidates, nothing relevant, or too few to fit on, in a split.
         StoreError: the artifact has no such representation, or a sample was not embedded.
     """
+    scorer = Scorer(study)
+    write_study(study, scorer.score(scorer.tasks, study.bench.folder))
+
+
+def write_study(study: Study, rows: Rows) -> None:
+    """Write the tables of a study's stage.
+
+    Effects (each removal against raw) and comparisons are of the test split; each of the two tables is one family of
+    tests for tasks and one for their controls, so that the q of a task does not depend on how many controls it has.
+    """
     bench = study.bench
-    found = problems(bench.dataset, bench.scoring.ks, Limits.read(bench.activations))
-    tasks = [problem for problem in found if study.controls or problem.control == "none"]
-    groups = study.by_representation()
-    unsupported = ", ".join(problem.task_id for problem in tasks if FITTED not in problem.pools)
-    if unsupported:
-        log.warning("no support queries: systems that are fitted on them are left out of %s", unsupported)
-    run = _Run(study, LayerAverages(study.combined, tasks, bench.room))
-    (bench.folder / "adaptations").mkdir(exist_ok=True)
-    last, done = [*groups][-1], 0
-    spectra: dict[str, SpectrumCache] = {}
-    pairs = train_pairs(bench.dataset)
-
-    def opened(rep_id: str) -> SpectrumCache:
-        vectors = study.load(rep_id)
-        return SpectrumCache(vectors, matched=Matched(vectors, pairs, bench.scoring.seed))
-
-    for sides, members in groups.items():
-        spectra = {name: spectra.get(name) or opened(name) for name in dict.fromkeys(sides)}
-        queries, candidates = (spectra[name] for name in sides)
-        saved = [system for system in members if study.id(system) in study.saved]
-        for number, problem in enumerate(tasks):
-            prompt_id = problem.candidate_prompt_id
-            vectors = TaskVectors(queries.vectors, problem.pools, prompt_id, queries, candidates)
-            results = run.score(problem, sides, members, vectors)
-            if keep:
-                keep(number, problem.pools["test"], results)
-            if saved and problem.control == "none":
-                save_fitted(bench.folder / "adaptations", saved, vectors)
-            if sides == last:
-                run.finish(problem, vectors)
-            done += 1
-            bench.progress(done, len(groups) * len(tasks))
-    tables = run.tables()
+    listed = [*study.systems, *(alone.system for alone in study.singles if alone.bases)]
+    tables: dict[str, pl.DataFrame | pa.Table] = {
+        "systems": systems_table(bench.model, bench.rep_id, listed, bench.scoring.seed)
+    }
+    for name in ("retrieval_metrics", "retrieval_ranks"):
+        tables[name] = pl.concat([*rows[name, True], *rows[name, False]])
+    for name in ("removal_effects", "comparisons"):
+        tables[name] = families(name, rows[name, True], rows[name, False])
     for table in tables_of(study.stage):
         if table.name in tables:
             write_table(bench.folder, table.name, tables[table.name])
+
+
+class Scorer:
+    """Scores the tasks of a study; what they share of its representations is read and fitted once."""
+
+    def __init__(self, study: Study) -> None:
+        """Find the tasks, in ascending order of id.
+
+        A task without queries in the support split loses the systems that are fitted on them, and no others.
+
+        Raises:
+            DataError: a task has no queries, no candidates or nothing relevant in a split.
+        """
+        bench = study.bench
+        found = problems(bench.dataset, bench.scoring.ks, Limits.read(bench.activations))
+        self.tasks = [problem for problem in found if study.controls or problem.control == "none"]
+        unsupported = ", ".join(problem.task_id for problem in self.tasks if FITTED not in problem.pools)
+        if unsupported:
+            log.warning("no support queries: systems that are fitted on them are left out of %s", unsupported)
+        self._study, self._groups = study, study.by_representation()
+        self._pairs = train_pairs(bench.dataset)
+        self._spectra: dict[str, SpectrumCache] = {}
+
+    def score(self, tasks: Sequence[Problem], folder: Path, keep: Keep | None = None) -> Rows:
+        """Score some of the tasks, and write the maps of ``study.saved`` that are fitted for them, controls left out.
+
+        Args:
+            tasks: which.
+            folder: where maps go, ``adaptations/<task>.safetensors``.
+            keep: takes the result lists of the test split.
+
+        Raises:
+            DataError: too few vectors to fit on.
+            StoreError: the artifact has no such representation, or a sample was not embedded.
+        """
+        study = self._study
+        run = _Run(study, LayerAverages(study.combined, self.tasks, study.bench.room))
+        (folder / "adaptations").mkdir(exist_ok=True)
+        last, done = [*self._groups][-1], 0
+        for sides, members in self._groups.items():
+            self._open(sides)
+            queries, candidates = (self._spectra[name] for name in sides)
+            saved = [system for system in members if study.id(system) in study.saved]
+            for problem in tasks:
+                prompt_id = problem.candidate_prompt_id
+                vectors = TaskVectors(queries.vectors, problem.pools, prompt_id, queries, candidates)
+                results = run.score(problem, sides, members, vectors)
+                if keep:
+                    keep(problem.pools["test"], results)
+                if saved and problem.control == "none":
+                    save_fitted(folder / "adaptations", saved, vectors)
+                if sides == last:
+                    run.finish(problem, vectors)
+                done += 1
+                study.bench.progress(done, len(self._groups) * len(tasks))
+        return run.rows
+
+    def _open(self, sides: Sides) -> None:
+        """Hold the representations of two sides, and no others."""
+        self._spectra = {name: own for name, own in self._spectra.items() if name in sides}
+        for name in dict.fromkeys(sides):
+            if name not in self._spectra:
+                vectors = self._study.load(name)
+                matched = Matched(vectors, self._pairs, self._study.bench.scoring.seed)
+                self._spectra[name] = SpectrumCache(vectors, matched=matched)
 
 
 class _Run:
@@ -219,10 +264,7 @@ class _Run:
         self._study, self._averages = study, averages
         self._model, self._scoring = study.bench.model, study.bench.scoring
         self._parts: dict[tuple[str, str, str], list[Scored]] = defaultdict(list)
-        self._metrics: list[pl.DataFrame] = []
-        self._ranks: list[pl.DataFrame] = []
-        self._effects: dict[bool, list[pl.DataFrame]] = {True: [], False: []}
-        self._tests: dict[bool, list[pl.DataFrame]] = {True: [], False: []}
+        self.rows: Rows = defaultdict(list)
 
     def score(
         self, problem: Problem, sides: Sides, members: list[System], vectors: TaskVectors
@@ -257,6 +299,7 @@ class _Run:
 
     def finish(self, problem: Problem, vectors: TaskVectors) -> None:
         """Make the rows of one task, all of whose representations are scored; ``vectors`` are of the last."""
+        family = problem.control == "none"
         for pool in problem.scored:
             averages = self._averages.results(self._model, pool, self._depth(problem))
             if averages:
@@ -265,8 +308,8 @@ class _Run:
                 parts = self._parts.pop((problem.task_id, pool.split, control), None)
                 if parts is not None:
                     scored = joined(parts)
-                    self._metrics.append(metric_rows(scored, self._scoring))
-                    self._ranks.append(rank_rows(scored))
+                    self.rows["retrieval_metrics", family].append(metric_rows(scored, self._scoring))
+                    self.rows["retrieval_ranks", family].append(rank_rows(scored))
                     if (pool.split, control) == ("test", "none"):
                         self._test(problem, scored, vectors)
 
@@ -274,7 +317,7 @@ class _Run:
         study, family, k = self._study, problem.control == "none", problem.primary_k
         if study.removals:
             raw, device = study.systems[0], study.bench.device
-            self._effects[family].append(
+            self.rows["removal_effects", family].append(
                 removal_effects(
                     self._model, raw, study.removals, study.singles, vectors, scored, k, self._scoring, device
                 )
@@ -282,16 +325,4 @@ class _Run:
         pairs = [(study.id(system), study.id(baseline)) for system, baseline in study.compared]
         here = [pair for pair in pairs if set(pair) <= scored.scores.keys()]
         if here:
-            self._tests[family].append(comparison_rows(scored, here, k, self._scoring))
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the tables of all tasks."""
-        study = self._study
-        listed = [*study.systems, *(alone.system for alone in study.singles if alone.bases)]
-        return {
-            "systems": systems_table(self._model, study.bench.rep_id, listed, self._scoring.seed),
-            "retrieval_metrics": pl.concat(self._metrics),
-            "retrieval_ranks": pl.concat(self._ranks),
-            "removal_effects": families("removal_effects", *self._effects.values()),
-            "comparisons": families("comparisons", *self._tests.values()),
-        }
+            self.rows["comparisons", family].append(comparison_rows(scored, here, k, self._scoring))

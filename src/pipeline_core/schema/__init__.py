@@ -18,7 +18,7 @@ TABLES: dict[str, Table] = {
 }
 """Every table by name."""
 
-SHARDED = frozenset({"embeddings", "tokens", "long_texts", "refused", "retrieval_hits"})
+SHARDED = frozenset({"embeddings", "tokens", "long_texts", "refused", "codes", "retrieval_hits"})
 """Tables written as several Parquet files, in a folder named after the table."""
 
 

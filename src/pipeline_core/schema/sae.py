@@ -65,6 +65,7 @@ TABLES: tuple[Table, ...] = (
             column("features", pa.list_(pa.uint32()), "feature ids, ascending"),
             column("values", pa.list_(pa.float16()), "their codes, > 0"),
         ),
+        version=9,
     ),
     Table(
         "reconstruction",

@@ -109,6 +109,7 @@ class Store:
         validate: Callable[[Path], Iterable[dict[str, Any]]] | None = None,
         placement: Mapping[str, Any] | None = None,
         rules: str | None = None,
+        spent: float = 0.0,
     ) -> tuple[Artifact, bool]:
         """Return the artifact of ``key`` and whether it was there already; build, validate and publish it otherwise.
 
@@ -122,6 +123,7 @@ class Store:
             placement: how it is carried out, for the manifest.
             rules: digest of what ``validate`` judges by. An artifact that was accepted by others is judged anew, and
                 its manifest tells the outcomes; it is not built again.
+            spent: seconds that the build took before, for the manifest.
         """
         folder = self.folder(key)
         with self._lock(f"{key.stage}-{key.short}"):
@@ -140,13 +142,20 @@ class Store:
             started = time.monotonic()
             build(partial)
             contracts = tuple(validate(partial)) if validate else ()
-            manifest = describe(key, partial, time.monotonic() - started, contracts, placement or {}, rules)
+            seconds = spent + time.monotonic() - started
+            manifest = describe(key, partial, seconds, contracts, placement or {}, rules)
             (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
             sync_tree(partial)
             partial.replace(folder)
             sync(folder.parent)
             sync(self.root)
             return Artifact(folder, manifest), False
+
+    @contextmanager
+    def claimed(self, key: StageKey) -> Iterator[bool]:
+        """Keep others from building an artifact while parts of it are built; yields False if somebody builds it."""
+        with self._lock(f"{key.stage}-{key.short}", wait=False) as locked:
+            yield locked
 
     def artifacts(self) -> list[Artifact]:
         """Return every published artifact whose manifest can be read, by stage and fingerprint."""
@@ -240,7 +249,7 @@ class Store:
                         yield Problem(name, entry.path, what)
 
     @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
+    def _lock(self, name: str, wait: bool = True) -> Iterator[bool]:
         # The kernel frees a flock when its holder dies, so a killed build never blocks the next one.
         path = self.root / ".locks" / name
         path.parent.mkdir(exist_ok=True)
@@ -248,9 +257,12 @@ class Store:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                if not wait:
+                    yield False
+                    return
                 log.info("waiting for another run that is building %s", name)
                 fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            yield True
 
 
 def with_models(root: Path) -> list[Store]:

@@ -10,7 +10,6 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_core.activations.vectors import load_embeddings
-from pipeline_core.codes.encode import encode_embeddings
 from pipeline_core.codes.reading import load_codes
 from pipeline_core.contracts.validation import validate_artifact
 from pipeline_core.errors import ModelError
@@ -20,6 +19,7 @@ from pipeline_core.sae.bring import bring_sae
 from pipeline_core.sae.settings import BroughtSae, Saes
 from pipeline_core.sae.trainer import train_sae
 from pipeline_core.schema.parquet import read_table
+from tests.codes.encoding import encode_embeddings
 from tests.sae.artifacts import REPRESENTATION
 from tests.sae.outside import installed
 
