@@ -247,6 +247,7 @@ def open_space(run: Run, model: str) -> Space:
     embeddings = run.embeddings(model)
     found = find_items(embeddings, samples, searched(tasks, candidates, samples), pairs)
     pictures = samples.select("sample_id", "image_ref")
+    every = found.vectors[:]
     items = Items(found.frame.join(pictures, on="sample_id", how="left", maintain_order="left"), found.vectors)
     tasks = tasks.filter(pl.col("control") == "none").sort("task_id")
     sides = {
@@ -254,9 +255,7 @@ def open_space(run: Run, model: str) -> Space:
         for group, vectors in support_queries(embeddings, queries, tasks).items()
         if len(vectors) > 1
     }
-    sets = {
-        group: CandidateSet(rows, _of(items.vectors, rows)) for group, rows in items.groups().items() if len(rows) > 1
-    }
+    sets = {group: CandidateSet(rows, _of(every, rows)) for group, rows in items.groups().items() if len(rows) > 1}
     own = run.record.config["adaptations"]["realign"]
     return Space(items, embeddings, sets, sides, float(own["beta"]), float(own["eps"]))
 
