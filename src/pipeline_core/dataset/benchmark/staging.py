@@ -130,6 +130,12 @@ class Staging:
         for table, batch in batches.items():
             self._insert(table, batch)
 
+    @property
+    def may_support(self) -> bool:
+        """Whether some task has a train split that queries can be set aside from."""
+        sql = "select 1 from read_queries where published = 'train' group by task having count(*) > 1 limit 1"
+        return bool(self.database.execute(sql).fetchall())
+
     def choose(self) -> None:
         """Choose what is taken of what was added.
 
