@@ -1,4 +1,4 @@
-"""All sixteen tasks of M-BEIR at a fraction of their size, from Parquet through a run to the report."""
+"""All sixteen tasks of M-BEIR at a tenth of their size, from Parquet to the report of a declared sample."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.dataset.sources.mbeir.making_shards import PUBLISHED, write_benchmark
 from tests.models import tiny_duals, tiny_families
 from tests.small import SMALL
 
-SCALE, DISTRACTORS = 1000, 20
+SCALE, QUERIES, DISTRACTORS = 10, 12, 20
 
 pytestmark = pytest.mark.long
 
@@ -34,6 +34,7 @@ def test_from_parquet_to_the_report(counts: tuple[Path, dict[str, tuple[int, int
         "dataset.name=mbeir",
         f"dataset.path={root}",
         f"dataset.tasks={tasks}",
+        f"dataset.queries={QUERIES}",
         f"dataset.distractors={DISTRACTORS}",
         f"model={{name: {model}, alias: clip}}",
         *(setting for setting in SMALL if not setting.startswith(("sae=", "features.", "placement.shard"))),
@@ -51,18 +52,15 @@ def test_from_parquet_to_the_report(counts: tuple[Path, dict[str, tuple[int, int
     assert len(rows) == len(PUBLISHED)
     tens = {name for name, (k, *_) in rows.items() if k == 10}
     assert tens == {"fashion200k_t2i", "fashion200k_i2t", "fashioniq_it2i"}
-    for name, (_, of_queries, of_candidates) in rows.items():
-        n_queries, n_candidates = written[name]
-        assert of_queries is None
-        assert of_candidates == (n_candidates if n_candidates - min(n_queries, n_candidates) > DISTRACTORS else None)
+    assert {name: tuple(counts) for name, (_, *counts) in rows.items()} == written
     scored = query(
         store,
         "select task_id, n_queries from latest.retrieval_metrics join latest.tasks using (task_id) "
         "where k = primary_k and metric = 'hit_rate' and split = 'test' and control = 'none' group by all",
     )
-    assert dict(scored.rows) == {name: n for name, (n, _) in written.items()}
+    assert dict(scored.rows) == dict.fromkeys(written, QUERIES)
     (file,) = store.glob("report/*/report.html")
     page = file.read_text(encoding="utf-8")
-    n_sampled = sum(of_candidates is not None for _, _, of_candidates in rows.values())
-    words = rf"A sample: [\d,]+ of [\d,]+ queries among [\d,]+ of [\d,]+ candidates in {n_sampled} tasks"
+    asked, n_queries = QUERIES * len(written), sum(n for n, _ in written.values())
+    words = rf"A sample: {asked:,} of {n_queries:,} queries among [\d,]+ of [\d,]+ candidates in {len(written)} tasks"
     assert len(re.findall(words, page)) >= page.count("<figure id=") + page.count('<section class="table"') > 2

@@ -1,5 +1,6 @@
 """Figures of the sweeps as they are drawn, and what the artifacts hold of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -13,9 +14,10 @@ from pipeline_core.report.pictures import Pictures
 from pipeline_core.report.settings import ReportSettings
 from pipeline_core.report.summary import summary_of
 from pipeline_core.report.verdicts import Verdicts
+from tests.report.sweep_artifacts import SCORED
 from tests.report.world import RunWorld
 
-ANCHORS = ("poolings", "layers", "beta", "removal", "cost", "attention", "quadrants", "maps")
+ANCHORS = ("poolings", "masks", "layers", "beta", "removal", "cost", "attention", "quadrants", "maps")
 """Figures of the sweeps, in order."""
 
 
@@ -49,12 +51,13 @@ def table(folder: Path | None, name: str) -> pl.DataFrame:
     return pl.read_parquet(folder / f"{name}.parquet")
 
 
-def mean_hit(run: RunWorld, study: str, **system: object) -> dict[str, float]:
+def mean_hit(run: RunWorld, study: str, tasks: Sequence[str] = SCORED, **system: object) -> dict[str, float]:
     """Mean hit rate over tasks and repetitions by system, straight from the artifacts' files."""
     found = []
     for models in (run.models, *run.repetitions):
         systems = table(models[0].grid, "systems").filter(study=study, **system)
         metrics = table(models[0].grid, "retrieval_metrics").filter(split="test", metric="hit_rate", k=5)
+        metrics = metrics.filter(pl.col("task_id").is_in(tasks))
         found.append(metrics.join(systems, on="system_id", how="semi"))
     means = pl.concat(found).group_by("system_id").agg(pl.col("value").mean())
     return dict(means.iter_rows())

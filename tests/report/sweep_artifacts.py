@@ -19,6 +19,8 @@ BEST_LAYER = 9
 
 POOLINGS = {"mean": 1.0, "last": 0.6, "max": 0.4, "min": 0.35}
 MASKS = {"all": 1.0, "no_image": 0.95, "no_prompt": 0.3, "content": 0.5}
+MASKED = {"no_image": 0.8, "no_prompt": 0.4, "content": 0.3, "no_words": 0.2}
+"""What one side without these tokens leaves of a hit rate; both sides without the user's text leave half of that."""
 BETAS = tuple(n / 10 for n in range(11))
 SHARES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05)
 RANKS = (1, 2, 4, 8, 16, 32)
@@ -53,6 +55,7 @@ def _model(model: ModelFolders, root: Path, repetition: int) -> ModelFolders:
     if generative:
         _layers(sweep)
         _poolings(sweep)
+        _masks(sweep)
         _removals(removal)
     _adaptations(sweep)
     rows = Rows({})
@@ -161,6 +164,15 @@ def _poolings(scores: _Scores) -> None:
     for (pooling, factor), (mask, share) in product(POOLINGS.items(), MASKS.items()):
         reps = [rep_id(scores.model, DEPTH, pooling, mask)]
         _few(scores, "poolings", f"{pooling}-{mask}", reps, 0.1 * factor * share, 0.3 * factor * share)
+
+
+def _masks(scores: _Scores) -> None:
+    places = [(mask, side, share) for mask, share in MASKED.items() for side in ("queries", "candidates")]
+    for mask, side, share in (*places, ("no_words", "both", 0.5 * MASKED["no_words"])):
+        reps = [rep_id(scores.model, mask="all" if mask == "no_words" else mask)]
+        more = {"rep_ids": reps, "mask": mask, "side": side}
+        scores.add("masks", f"{mask}-{side}/raw", "identity", None, 0.1 * share, **more)
+        scores.add("masks", f"{mask}-{side}/realign-candidates", "realign", "candidates", 0.3 * share, **more)
 
 
 def _adaptations(scores: _Scores) -> None:

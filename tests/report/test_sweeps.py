@@ -25,7 +25,7 @@ from pipeline_core.report.settings import ReportSettings
 from pipeline_core.report.text import percent, points
 from tests.report.artifacts import HOSTILE
 from tests.report.drawn import ANCHORS, figures_of, mean_hit, panels_of, render, table
-from tests.report.sweep_artifacts import BEST_LAYER, DEPTH, SCORED, with_sweeps
+from tests.report.sweep_artifacts import BEST_LAYER, DEPTH, MASKED, SCORED, with_sweeps
 from tests.report.test_facts import make_warehouse, same_rows
 from tests.report.test_page import Outline
 from tests.report.world import RunWorld
@@ -108,6 +108,24 @@ def test_a_cell_that_was_not_swept_says_so(figures: dict[str, Shown]) -> None:
     grid = replace(view.grids[0], rows={**view.grids[0].rows, "min": (None, None, None, None)})
     page = render(replace(figure, drawn=replace(figure.drawn, content=(replace(view, grids=(grid,)),))))
     assert page.count("<td>not swept</td>") == 4
+
+
+def test_masks_stand_by_the_side_that_they_are_on(figures: dict[str, Shown], swept_run: RunWorld) -> None:
+    (view,) = figures["masks"].drawn.content
+    assert [grid.title for grid in view.grids] == ["raw", "ReAlign"]
+    studied = mean_hit(swept_run, "masks", tasks=["it2i"], adaptation="identity")
+    pooled = mean_hit(swept_run, "poolings", tasks=["it2i"], adaptation="identity")
+    rows = {side: [cell.value for cell in cells] for side, cells in view.grids[0].rows.items()}
+    whole = pooled["reference-mllm/mean-all/raw"]
+    stored = [pooled[f"reference-mllm/mean-{mask}/raw"] for mask in ("no_image", "no_prompt", "content")]
+    one_sided = [studied[f"reference-mllm/{mask}-queries/raw"] for mask in MASKED]
+    assert rows["queries"] == pytest.approx([whole, *one_sided])
+    assert rows["both sides"] == pytest.approx([whole, *stored, studied["reference-mllm/no_words-both/raw"]])
+    assert [len(dots.rows) for dots in view.dots] == [1 + 3 * len(MASKED)] * 2
+    assert [dots.note for dots in view.dots] == ["it2i, hit@5, raw", "it2i, hit@5, ReAlign"]
+    words = f"raw finds {percent(whole)}; without image tokens {percent(one_sided[0])} (queries)"
+    assert words in figures["masks"].drawn.statement
+    assert f"{percent(stored[0])} (both sides)" in figures["masks"].drawn.statement
 
 
 def test_betas_show_four_lines_and_the_best_rival_of_every_kind(figures: dict[str, Shown], swept_run: RunWorld) -> None:
@@ -200,7 +218,7 @@ def test_a_plain_analysis_has_no_such_figures(inputs: ReportInputs) -> None:
 @pytest.mark.parametrize(
     ("stage", "left_out"),
     [
-        ("grid", {"poolings", "layers", "beta"}),
+        ("grid", {"poolings", "masks", "layers", "beta"}),
         ("doses", {"removal"}),
         ("efficiency", {"cost"}),
         ("attention", {"attention", "quadrants", "maps"}),

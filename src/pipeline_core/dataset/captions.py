@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.screening import Picture, Row, screen
-from pipeline_core.dataset.settings import CaptionedSettings
+from pipeline_core.dataset.settings import CaptionedSettings, FolderedSettings
 from pipeline_core.dataset.splits import SPLITS, Group, assign_splits, furthest_from_training, stable_order
 from pipeline_core.dataset.tables import Dataset
 from pipeline_core.dataset.tasks import EVALUATED_SPLITS, Query, Sample, Task, judge_equal_content_equally, task_between
@@ -210,7 +210,7 @@ def captioned_data(root: Path, captions: Iterable[Caption], settings: CaptionedS
             nothing is asked.
     """
     rows = _all_or_none_split(captions, root)
-    screened = _support_set_aside(screen_captions(rows, settings.max_quarantine_share), settings.support)
+    screened = support_set_aside(screen_captions(rows, settings.max_quarantine_share), settings, root)
     samples, pairs = caption_samples(screened, settings.seed)
     tasks = tuple(
         judge_equal_content_equally(task, samples, asks_all=settings.asks_all) for task in caption_tasks(samples, pairs)
@@ -242,16 +242,28 @@ def _all_or_none_split(captions: Iterable[Caption], root: Path) -> list[Caption]
     return rows
 
 
-def _support_set_aside(captions: Captions, most: int) -> Captions:
-    """Return captions with ``most`` groups, texts or looks of train, at most half, as support where there is none."""
+def support_set_aside(captions: Captions, settings: FolderedSettings, root: Path) -> Captions:
+    """Return captions with some groups, texts or looks of an own train split, at most half, as support.
+
+    Args:
+        captions: rows that can be used.
+        settings: how many; of captions that have a support split, or no own splits, none.
+        root: the folder, for what is wrong.
+
+    Raises:
+        DataError: support is asked for, and there is no train split to set it aside from.
+    """
 
     def unit(caption: Caption) -> str:
         return caption.group or caption.text_name or captions.pictures[caption.picture].look
 
     there = {caption.split for caption in captions.rows}
-    if "train" not in there or "support" in there:
+    if there <= {None} or "support" in there:
         return captions
     units = sorted({unit(c) for c in captions.rows if c.split == "train"}, key=lambda u: stable_order("support", u))
-    apart = set(units[: min(most, len(units) // 2)])
+    apart = set(units[: min(settings.most_support, len(units) // 2)])
+    if len({c.picture for c in captions.rows if c.split == "train" and unit(c) in apart}) < _FEWEST_SUPPORT:
+        apart = set()
+    settings.refuse_without_support(bool(apart), f"the data set {root}")
     rows = (replace(c, split="support") if c.split == "train" and unit(c) in apart else c for c in captions.rows)
     return replace(captions, rows=tuple(rows))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline_core.dataset.places import Place, Places
 from pipeline_core.dataset.screening import Picture, read_picture
-from pipeline_core.dataset.splits import furthest_from_training
+from pipeline_core.dataset.settings import FolderedSettings
+from pipeline_core.dataset.splits import furthest_from_training, stable_order
 from pipeline_core.dataset.tasks import PRIMARY_K, Modality
 
 
@@ -85,6 +86,32 @@ class Judged:
             (self.documents[i].picture if self.documents else i, split) for i, split in self.document_splits.items()
         )
         return _furthest((self.pictures[name].look, split) for name, split in (*asked, *answering) if name)
+
+
+def support_set_aside(judged: Judged, settings: FolderedSettings, root: Path) -> None:
+    """Move queries of the train split, at most half of each name and modality, to support where nothing is in it.
+
+    Queries with one first answer keep together.
+
+    Args:
+        judged: queries and their splits.
+        settings: how many of each.
+        root: the folder, for what is wrong.
+
+    Raises:
+        DataError: support is asked for, and there is no train split to set it aside from.
+    """
+    if "support" in judged.splits.values():
+        return
+    training: dict[tuple[str | None, Modality], list[tuple[str, str]]] = defaultdict(list)
+    for query_id, query in judged.queries.items():
+        if judged.splits[query_id] == "train":
+            first = min(judged.answers.get(query_id, {}), default=query_id)
+            training[query.task, query.modality].append((stable_order("support", first), query_id))
+    for found in training.values():
+        for _, query_id in sorted(found)[: min(settings.most_support, len(found) // 2)]:
+            judged.splits[query_id] = "support"
+    settings.refuse_without_support("support" in judged.splits.values(), f"the data set {root}, for its queries,")
 
 
 def _furthest(splits: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -7,8 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pipeline_core.errors import ConfigError
+from pipeline_core.errors import ConfigError, DataError
 from pipeline_core.settings import Section, Unit
+
+_SUPPORT = 1000
 
 
 def _as_written(value: Any) -> Any:
@@ -68,6 +70,30 @@ class FolderedSettings(DatasetSettings):
     needed: ClassVar[Mapping[str, str]] = {"path": "the folder"}
 
     path: DataFolder = Field(description="The folder; relative to where the command is started.")
+    support: int | None = Field(
+        None,
+        ge=0,
+        description="Most queries (of captioned pictures: groups) of an own train split that are set aside as support "
+        "where there is no support split, and at most half; null takes 1000 where it can. A number is an error where "
+        "nothing can be set aside.",
+    )
+
+    @property
+    def most_support(self) -> int:
+        """Most queries or groups that are set aside as support."""
+        return _SUPPORT if self.support is None else self.support
+
+    def refuse_without_support(self, there: bool, what: str) -> None:
+        """Refuse data whose support was asked for, and which have none; ``what`` and where it is.
+
+        Raises:
+            DataError: ``support`` is set, and is not there.
+        """
+        if self.support and not there:
+            raise DataError(
+                f"dataset.support is {self.support}, and {what} has no train split that it can be set aside from",
+                "give a train split of two queries or groups and more, or leave dataset.support out",
+            )
 
     @property
     def label(self) -> str:
@@ -93,7 +119,6 @@ class CaptionedSettings(FolderedSettings):
         "own",
         description="Splits: own as files or folders are named, drawn by hash where none is; always drawn; all test.",
     )
-    support: int = Field(1000, ge=0, description="Most groups of an own train split that are set aside as support.")
 
 
 def existing(folder: Path) -> Path:

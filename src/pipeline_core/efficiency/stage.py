@@ -10,7 +10,7 @@ class Efficiency(ModelStage):
 
     name = "efficiency"
     about = "Times ReAlign's fit and application and exact search, by size of the pool, width and number of queries."
-    version = 2
+    version = 3
     settings = EfficiencySettings
     shared = ("adaptations.realign",)
     inputs = (Input("activations"),)

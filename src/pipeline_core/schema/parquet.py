@@ -88,7 +88,7 @@ def write_sorted(folder: Path, name: str, batches: Iterable[pa.RecordBatch]) -> 
     Args:
         folder: the artifact's folder.
         name: a table of the schema that is no sharded one.
-        batches: of ``ROW_GROUP`` rows each, but for the last.
+        batches: of at most ``ROW_GROUP`` rows each.
     """
     with pq.ParquetWriter(folder / TABLES[name].file_name, TABLES[name].arrow, **_PACKED) as writer:
         for batch in batches:

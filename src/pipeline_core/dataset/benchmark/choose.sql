@@ -28,36 +28,45 @@ create table answers as
     ) group by all;
 create table unjudged as
     select asking.* from asking anti join answers on answers.task = asking.task and answers.query = asking.id;
-create table unasked as
-    from unjudged where published = 'train' or not (select asks_all and queries is null from wanted);
-insert into faults select place(seq), 'no judged answer', false from unasked;
 
--- The order is that of digests of answers, so that queries with one answer keep together.
+-- The order is that of digests of answers, so that queries with one answer keep together. Where all are asked, those of
+-- train without an answer may be support, too.
 create table ordered as
-    select task, published, id, row_number() over of_split as place_in, count(*) over (partition by task, published) as n
+    select task, published, id, first is not null as judged, row_number() over of_split as place_in,
+           count(*) over (partition by task, published) as n
     from (
         select asking.task, published, id, min(candidate) as first
         from asking join answers on answers.task = asking.task and query = id group by all
+        union all
+        select task, published, id, null from unjudged
+        where published = 'train' and (select asks_all and queries is null from wanted)
     )
-    window of_split as (partition by task, published order by sha256((select key from wanted) || '/' || first), id);
+    window of_split as (
+        partition by task, published order by sha256((select key from wanted) || '/' || coalesce(first, id)), id
+    );
 create table supporting as
     select task, published, id, place_in, n from ordered
     where published = 'train' and place_in <= least((select support from wanted), n // 2);
+create table unasked as
+    select * from unjudged anti join supporting using (task, id)
+    where published = 'train' or not (select asks_all and queries is null from wanted);
+insert into faults select place(seq), 'no judged answer', false from unasked;
 create table apart as
     select distinct answers.task, candidate from answers semi join supporting on supporting.task = answers.task and id = query;
 create table chosen as
     select task, published, id, split from (
         select *, 'support' as split from supporting
         union all
-        select *, published as split
+        select * exclude (judged), published as split
         from ordered anti join supporting using (task, id)
-        where published <> 'train' or not exists (
+        where judged and (published <> 'train' or not exists (
             from answers a join apart using (task, candidate) where a.task = ordered.task and a.query = ordered.id
-        )
+        ))
     )
     qualify row_number() over (partition by task, split order by place_in)
         <= coalesce((select queries from wanted), n);
-insert into chosen select task, published, id, published from unjudged anti join unasked using (task, id);
+insert into chosen
+    select task, published, id, published from unjudged anti join unasked using (task, id) where published <> 'train';
 
 create table needed as
     select distinct pool, split, candidate

@@ -18,7 +18,7 @@ create table unanswered as
     select question.* from question anti join answered on answered.task = question.task and query = question.id;
 insert into faults
     select place(seq), 'no usable candidate answers it', true
-    from unanswered semi join ordered using (task, id);
+    from unanswered semi join (from ordered where judged) using (task, id);
 delete from question
     where (task, id) in (select (task, id) from unanswered) and (split = 'train' or not (select asks_all from wanted));
 delete from answered where (task, query) not in (select (task, id) from question);

@@ -28,7 +28,15 @@ from pipeline_core.schema.parquet import write_rows, write_sorted
 BATCH = 8192
 """Rows that are held at a time."""
 
-_MEMORY = "512MB"
+_LEAST, _A_MILLION = 112, 96
+"""Megabytes that the database may hold, and for each million rows where that is more: joins keep a table of hashes."""
+
+_RANGE, _DRAWN = 65_536, 64
+"""Rows that are sorted at a time, about, and keys that are drawn for each such range to find where they end."""
+
+_GROUP = 16_384
+"""Rows that the database holds of a table, besides what it may, before it writes them."""
+
 _STAGED = "staged"
 _FILE = 40
 _WORDS = {"text": "texts", "image": "pictures", "image_text": "pictures with texts"}
@@ -80,11 +88,13 @@ class Staging:
         self._aside = folder / _STAGED
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir()
-        self.database = duckdb.connect(self._aside / "rows.duckdb")
-        self.database.execute(f"set memory_limit = '{_MEMORY}'; set preserve_insertion_order = false")
-        self.database.execute(
-            f"set temp_directory = '{(self._aside / 'spilt').as_posix().replace(chr(39), chr(39) * 2)}'"
-        )
+        self.database = duckdb.connect()
+        self.database.execute(f"attach '{_quoted(self._aside / 'rows.duckdb')}' as {_STAGED} (row_group_size {_GROUP})")
+        self.database.execute(f"use {_STAGED}")
+        # Each thread holds buffers of its own, and Python is what takes the time.
+        self.database.execute("set threads = 1; set preserve_insertion_order = false")
+        self._limit(0)
+        self.database.execute(f"set temp_directory = '{_quoted(self._aside / 'spilt')}'")
         self._run("create.sql")
         self.database.execute(
             "create table wanted as "
@@ -100,9 +110,8 @@ class Staging:
         self.database.close()
         shutil.rmtree(self._aside, ignore_errors=True)
         if isinstance(error, duckdb.OutOfMemoryException):
-            words = (
-                f"the data set {self._root} does not fit {_MEMORY} of memory, or the disk: {str(error).splitlines()[0]}"
-            )
+            room = f"{self._megabytes} MB of memory, or the disk"
+            words = f"the data set {self._root} does not fit {room}: {str(error).splitlines()[0]}"
             raise DataError(words, "take a sample of it, or make room on the disk") from None
 
     def file(self, name: str, unit: Literal["row", "line"]) -> int:
@@ -121,12 +130,19 @@ class Staging:
         for table, batch in batches.items():
             self._insert(table, batch)
 
+    @property
+    def may_support(self) -> bool:
+        """Whether some task has a train split that queries can be set aside from."""
+        sql = "select 1 from read_queries where published = 'train' group by task having count(*) > 1 limit 1"
+        return bool(self.database.execute(sql).fetchall())
+
     def choose(self) -> None:
         """Choose what is taken of what was added.
 
         Raises:
             DataError: two candidates of one name differ.
         """
+        self._limit(self._count("read_candidates") + self._count("read_queries"))
         self._run("choose.sql")
         if self._wanted.distractors is not None:
             self._run("sample.sql")
@@ -146,7 +162,9 @@ class Staging:
             "where picture is not null group by picture order by min(seq)"
         )
         # A cursor of its own: what is made of the pictures goes into the same database.
-        cursor = self.database.cursor().execute(sql)
+        cursor = self.database.cursor()
+        cursor.execute(f"use {_STAGED}")
+        cursor.execute(sql)
         while batch := cursor.fetchmany(BATCH):
             yield from (picture for (picture,) in batch)
 
@@ -174,8 +192,30 @@ class Staging:
             if table.name != "tasks":
                 sql = (FOLDER / "tables" / f"{table.name}.sql").read_text(encoding="utf-8")
                 order = ", ".join(f'"{key}"' for key in table.key)
-                rows = self.database.sql(f"from ({sql}) order by {order}").to_arrow_reader(BATCH)
-                write_sorted(self._folder, table.name, rows)
+                self.database.execute(f"create or replace table written as {sql}")
+                write_sorted(self._folder, table.name, self._sorted(order))
+
+    def _limit(self, n_rows: int) -> None:
+        self._megabytes = max(_LEAST, _A_MILLION * n_rows // 1_000_000)
+        self.database.execute(f"set memory_limit = '{self._megabytes}MB'")
+
+    def _count(self, table: str) -> int:
+        return int(self.database.table(table).aggregate("count(*)").fetchall()[0][0])
+
+    def _sorted(self, keys: str) -> Iterator[pa.RecordBatch]:
+        """Go through the table ``written`` in the order of its key, a range of it at a time, which fits the memory."""
+        written, n_ranges = self.database.table("written"), 1 + self._count("written") // _RANGE
+        ends = []
+        if n_ranges > 1:
+            drawn = written.query("rows", f"from rows using sample reservoir({_DRAWN * n_ranges} rows)")
+            ends = drawn.project(keys).order(keys).fetchall()[_DRAWN::_DRAWN]
+        for low, high in zip((None, *ends), (*ends, None), strict=True):
+            # Kept apart by coalesce: the two would become a BETWEEN, which tuples do not have. No key is NULL.
+            within = [
+                f"coalesce(({keys}) {sign} ({_told(end)}), false)" for sign, end in ((">=", low), ("<", high)) if end
+            ]
+            found = written.filter(" and ".join(within)) if within else written
+            yield from found.order(keys).to_arrow_reader(BATCH)
 
     def _run(self, name: str) -> None:
         self.database.execute((FOLDER / name).read_text(encoding="utf-8"))
@@ -274,3 +314,12 @@ class Staging:
         self.add(("tasks", row) for row in noted)
         self.add(("task_pools", row) for row in of_pools)
         return made
+
+
+def _told(values: Sequence[object]) -> str:
+    """Write values of a key as SQL does."""
+    return ", ".join(f"'{_quoted(value)}'" for value in values)
+
+
+def _quoted(value: object) -> str:
+    return str(value).replace("'", "''")

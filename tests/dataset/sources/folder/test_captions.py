@@ -37,6 +37,16 @@ def test_given_splits_and_groups_are_kept(root: Path, read: Read) -> None:
     assert json.loads((built.folder / "source.json").read_text()) == {"root": str(root), "splits": "published"}
 
 
+def test_support_is_set_aside_from_a_given_train_split(root: Path, read: Read, tmp_path: Path) -> None:
+    names = drawn(root, 10)
+    rows = [(n, f"picture {n}", "train" if i < 8 else "test") for i, n in enumerate(names)]
+    write_captions(root, SPLIT, rows)
+    pictures = read()["samples"].filter(modality="image")
+    assert dict(pictures.group_by("split").len().rows()) == {"train": 4, "support": 4, "test": 2}
+    write_captions(root, SPLIT, [(n, f"picture {n}", "test") for n in names])
+    assert "has no train split that it can be set aside from" in refusal(root, tmp_path, support=3)
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_given_splits_need_no_seed_and_no_ten_pictures(root: Path, read: Read, seed: int) -> None:
     write_captions(root, SPLIT, [(name, "x", "test") for name in drawn(root, 2)])

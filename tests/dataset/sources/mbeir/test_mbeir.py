@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,6 +210,29 @@ def test_queries_that_nothing_usable_answers_may_be_asked(root: Path, read: Read
     assert built["queries"].filter(split="test")["prompt_id"].n_unique() == 1
     (words,) = built["tasks"]["description"]
     assert f"{CAPTIONS * N_TEST} of {CAPTIONS * N_TEST} queries" in words
+
+
+def test_support_may_be_of_queries_that_nothing_answers_where_all_are_asked(root: Path, read: Read) -> None:
+    file = root / "qrels" / "train" / "mbeir_mscoco_task0_train_qrels.txt"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line.replace(" 1 0", " 0 0") if n % 2 else line for n, line in enumerate(lines)))
+    asked = read(tasks=["mscoco_task0"], unanswered="asked")
+    support = asked["queries"].filter(split="support")
+    silent = set(support["query_id"]) - set(asked["qrels"]["query_id"])
+    assert support.height == 8
+    assert silent
+    left = asked["quarantine"].filter(pl.col("reason") == "no judged answer")
+    assert left.height == len(lines) // 2 - len(silent)
+
+
+def test_support_that_is_asked_for_and_cannot_be_set_aside_is_an_error(root: Path, read: Read, tmp_path: Path) -> None:
+    shutil.rmtree(root / "query" / "train")
+    words = f"dataset.support is 8, and the data set {root} has no train split that it can be set aside from; give"
+    for unanswered in ("left_out", "asked"):
+        with pytest.raises(DataError, match=re.escape(words)) as error:
+            build_dataset(settings(root, unanswered=unanswered), tmp_path)
+        assert "\n" not in str(error.value)
+    assert "support" not in of(read(support=None), "queries", "mscoco_task0_t2i")
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline_core.contracts.validation import validate_artifact
+from pipeline_core.dataset.benchmark import staging
 from pipeline_core.dataset.build import build_dataset, source_identity
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.dataset.sources.mbeir import MBeirSettings
 from pipeline_core.errors import DataError
-from tests.dataset.conftest import Built
+from tests.dataset.conftest import Built, build_and_read
 from tests.dataset.sources.mbeir.making_shards import picture, write_task
 
 Read = Callable[..., Built]
@@ -95,6 +96,15 @@ def test_a_sample_is_declared_and_drawn_anew_by_its_number(read: Read, root: Pat
     folder.mkdir()
     build_dataset(settings(root, queries=4, distractors=7, draw=1), folder)
     assert not pl.read_parquet(folder / "queries.parquet").equals(built["queries"])
+
+
+def test_tables_sorted_range_by_range_are_the_same(
+    root: Path, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read()
+    monkeypatch.setattr(staging, "_RANGE", 7)
+    ranges = build_and_read(settings(root), tmp_path / "ranges")
+    assert all(table.equals(ranges[name]) for name, table in whole.tables.items())
 
 
 def test_queries_may_be_asked_under_the_benchmark_s_own_instructions_that_come_with_the_package(read: Read) -> None:

@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from pipeline_core.dataset.captions import Captions, caption_samples, caption_tasks, image_sample, screen_captions
+from pipeline_core.dataset import judged as judging
+from pipeline_core.dataset.captions import (
+    Captions,
+    caption_samples,
+    caption_tasks,
+    image_sample,
+    screen_captions,
+    support_set_aside,
+)
 from pipeline_core.dataset.files import identify, tell_linked, tell_unnamed
 from pipeline_core.dataset.judged import Judged
 from pipeline_core.dataset.judged_tasks import JudgedTasks, document_samples, judged_tasks
@@ -43,8 +51,10 @@ def read(root: Path, settings: FolderSettings) -> Dataset:
     captions, judged = Captions((), {}, ()), Judged()
     if layout.metadata:
         captions = screen_captions(read_captions(layout.metadata), settings.max_quarantine_share)
+        captions = support_set_aside(captions, settings, root)
     if layout.queries:
         judged = read_judged(layout, captions.pictures, settings.max_quarantine_share, settings.asks_all)
+        judging.support_set_aside(judged, settings, root)
     looks = judged.look_splits if layout.queries else None
     samples, pairs = caption_samples(captions, settings.seed, looks) if captions.rows else ({}, ())
     tasks = [

@@ -37,7 +37,6 @@ class MBeirSettings(FolderedSettings):
     instructions: Literal["released", "own"] = Field(
         "released", description="Instructions of queries: the paper's released ones, or the first of M-BEIR's own."
     )
-    support: int = Field(1000, ge=0, description="Most queries of the train split set aside as support.")
     queries: Count | None = Field(None, description="Most queries of each task and split; null takes all.")
     distractors: Count | None = Field(
         None, description="Most candidates of a pool beside right answers and hard negatives; null takes all."

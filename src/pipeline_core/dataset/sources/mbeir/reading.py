@@ -39,6 +39,7 @@ class MBeir:
         own = self._settings.instructions == "own"
         with Staging(folder, self._root, _wanted(self._settings)) as staging:
             tasks = _stage(self._root, self._settings, staging)
+            self._settings.refuse_without_support(staging.may_support, f"the data set {self._root}")
             if own:
                 file = _instructions(self._root)
                 staging.add(read_instructions(file.parent, file.name))
@@ -88,7 +89,7 @@ def _stage(root: Path, settings: MBeirSettings, staging: Staging) -> Mapping[str
 
 def _wanted(settings: MBeirSettings) -> Wanted:
     key = f"{settings.name}/{settings.draw}" if settings.draw else settings.name
-    return Wanted(settings.support, settings.queries, settings.distractors, key, settings.mixed, settings.asks_all)
+    return Wanted(settings.most_support, settings.queries, settings.distractors, key, settings.mixed, settings.asks_all)
 
 
 def _instructions(root: Path) -> Path:
