@@ -126,7 +126,7 @@ def test_the_slider_changes_the_answers_in_place(browser: Browser, address: str)
             page.keyboard.press("ArrowRight")
         page.wait_for_url("**beta=0.5**")
         assert column.all_inner_texts() != before
-        assert page.locator("output").inner_text() == "0.5"
+        assert page.locator("output[for=beta]").inner_text() == "0.5"
         assert page.evaluate("window.stayed")
         assert parse_qs(urlsplit(page.url).query)["sample"] == ["text:035"]
         page.reload()

@@ -12,7 +12,7 @@ import polars as pl
 
 from pipeline_core.activations.vectors import Matrix, top_count
 from pipeline_core.app.recent import Recent
-from pipeline_core.app.space import Asked, CandidateSet, Scores, Space
+from pipeline_core.app.space import Asked, CandidateSet, Scores, Space, first
 from pipeline_core.errors import QueryError
 from pipeline_core.library import Run
 from pipeline_core.retrieval.maps import TINY, Projection, by_blocks
@@ -33,7 +33,7 @@ class Ranking:
             StoreError: the run had no such autoencoder.
         """
         dictionary = load_dictionary(run.artifact(f"sae/{sae_id}"))
-        self.n_features, self.width = dictionary.shape
+        self.n_features, self.width = (int(side) for side in dictionary.shape)
         ranked = run.features(sae_id).sort("attribution_rank")["feature_id"].to_numpy()[: self.most]
         self._basis, along = np.linalg.qr(dictionary[ranked].T.astype(np.float64))
         lengths = np.abs(np.diagonal(along))
@@ -86,16 +86,9 @@ class Ablated:
 
     def best(self, asked: Asked, to: str, k: int, n_features: int) -> pl.DataFrame:
         """Return the k best items, as ``Space.best`` does."""
-        found = []
-        for name in self.space.sets:
-            if to in ("any", name.partition(":")[0]):
-                scores = pl.Series("score", self.scores(asked, name, n_features).astype(np.float64))
-                best = scores.to_frame().with_columns(row=self.space.sets[name].rows).top_k(k + 1, by="score")
-                found.append(best.with_columns(self.space.items.frame[best["row"]], answering=pl.lit(name)))
-        if not found:
-            return pl.DataFrame()
-        ordered = pl.concat(found).sort("score", "sample_id", descending=[True, False])
-        return ordered.unique("sample_id", keep="first", maintain_order=True).head(k)
+        groups = [name for name in self.space.sets if to in ("any", name.partition(":")[0])]
+        scores = {name: self.scores(asked, name, n_features) for name in groups}
+        return first([self.space.largest(name, own, k) for name, own in scores.items()], k)
 
 
 def _lengths_left(own: CandidateSet, mean: npt.NDArray[np.float64], taken: npt.NDArray[np.float64]) -> Matrix:
@@ -114,4 +107,4 @@ def _lengths_left(own: CandidateSet, mean: npt.NDArray[np.float64], taken: npt.N
         return np.asarray(own_squares - removed + rows @ onto)
 
     squares = by_blocks(own.coordinates, 1, squared)[:, 0] + np.float32(mean @ mean)
-    return np.sqrt(np.maximum(squares, TINY))
+    return np.asarray(np.sqrt(np.maximum(squares, TINY)))

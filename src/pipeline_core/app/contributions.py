@@ -119,8 +119,9 @@ class Explainer:
         before = max(float(np.linalg.norm(vector)), float(TINY)) if linear.unit_input else 1.0
         features = codes.indices.astype(np.int64)
         parts = codes.data[:, None] * self._dictionary[features]
-        error = vector.astype(np.float64) - parts.sum(axis=0) - self._bias
-        whole = linear.turn(vector / before - linear.mean)
+        exact = vector.astype(np.float64)
+        error = exact - parts.sum(axis=0) - self._bias
+        whole = linear.turn(exact / before - linear.mean)
         length = max(float(np.linalg.norm(whole)), float(TINY))
         means = self._bias / before - linear.mean
         return _Side(

@@ -78,6 +78,14 @@ class Site:
         """
         return self.once("space", _index(run, model), make=lambda: open_space(run, model))
 
+    def ranking(self, run: Run, sae_id: str) -> Ranking:
+        """Return the directions of an autoencoder's features in the order of their attribution.
+
+        Raises:
+            StoreError: the run had none of that name.
+        """
+        return self.once("ranking", run.artifact(f"features/{sae_id}").name, make=lambda: Ranking(run, sae_id))
+
     def ablated(self, run: Run, sae_id: str) -> Ablated:
         """Return the items of an autoencoder's model, whose features may be taken out.
 
@@ -85,8 +93,8 @@ class Site:
             StoreError: the run had none of that name, or an artifact is missing or damaged.
         """
         name = "ablated", run.artifact(f"features/{sae_id}").name
-        space = self.space(run, sae_id.rpartition("/")[0])
-        return self.once(*name, make=lambda: Ablated(space, Ranking(run, sae_id)))
+        space, ranking = self.space(run, sae_id.rpartition("/")[0]), self.ranking(run, sae_id)
+        return self.once(*name, make=lambda: Ablated(space, ranking))
 
     def explainer(self, run: Run, sae_id: str) -> "Explainer":
         """Return what splits scores into the parts of an autoencoder's features.

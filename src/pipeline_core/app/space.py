@@ -204,15 +204,19 @@ class Space:
 
     def _best(self, asked: Asked, systems: Sequence[str], to: str, k: int, beta: float) -> list[pl.DataFrame]:
         found: list[list[pl.DataFrame]] = [[] for _ in systems]
-        for name, own in self.sets.items():
+        for name in self.sets:
             if to not in ("any", name.partition(":")[0]):
                 continue
             for scores, of_system in zip(self._scores(asked, systems, name, beta), found, strict=True):
-                first = np.argpartition(-scores, min(k, len(scores) - 1))[: k + 1]
-                rows = own.rows[first]
-                added = pl.DataFrame({"row": rows, "score": scores[first].astype(np.float64)})
-                of_system.append(added.with_columns(self.items.frame[rows], answering=pl.lit(name)))
-        return [_first(frames, k) for frames in found]
+                of_system.append(self.largest(name, scores, k))
+        return [first(frames, k) for frames in found]
+
+    def largest(self, answering: str, scores: Scores, k: int) -> pl.DataFrame:
+        """Return some more than k items of a group, those of the largest scores [n], with the columns of ``best``."""
+        chosen = np.argpartition(-scores, min(k, len(scores) - 1))[: k + 1]
+        rows = self.sets[answering].rows[chosen]
+        found = pl.DataFrame({"row": rows, "score": scores[chosen].astype(np.float64)})
+        return found.with_columns(self.items.frame[rows], answering=pl.lit(answering))
 
     def sample(self, sample_id: str, modality: str) -> Asked | None:
         """Return a stored sample as a question, under an instruction of questions if it can; None: it has no vector."""
@@ -223,7 +227,8 @@ class Space:
         return Asked(self.embeddings.take(np.array([row]))[0], group_name(modality, prompt))
 
 
-def _first(found: Sequence[pl.DataFrame], k: int) -> pl.DataFrame:
+def first(found: Sequence[pl.DataFrame], k: int) -> pl.DataFrame:
+    """Return the k items of several groups with the largest scores, each sample once; ties by sample id."""
     if not found:
         return pl.DataFrame()
     ordered = pl.concat(found).sort("score", "sample_id", descending=[True, False])

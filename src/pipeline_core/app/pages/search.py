@@ -137,8 +137,8 @@ def _most_share(visit: Visit) -> float:
     sae = _own_sae(visit, visit.run.models[0])
     if sae is None:
         return 0.0
-    ranking = visit.site.ablated(visit.run, sae).ranking
-    return max(STEP, ranking.most / ranking.n_features // STEP * STEP)
+    ranking = visit.site.ranking(visit.run, sae)
+    return float(max(STEP, ranking.most / ranking.n_features // STEP * STEP))
 
 
 def _load(site: Site, run: Run) -> None:
