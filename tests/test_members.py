@@ -52,7 +52,6 @@ ALLOWED = {
     ("removal", "report/figures/removal.py"): "the figure of that name",
     ("removal", "report/contents.py"): "the figure of that name",
     ("removal", "app/pages/search.py"): "its slider starts at the share that the run removes",
-    ("pca", "app/pages/map.py"): "the plane of principal components, not the adaptation",
     ("mean_removal", "report/recall.py"): "what centring alone gives is the control that ReAlign is read beside",
     ("mean_removal", "report/sql/cutoffs.sql"): "as in recall.py",
     ("topk", "sae/architectures/_kind.py"): "the paper's architecture is the default",

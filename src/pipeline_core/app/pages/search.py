@@ -13,7 +13,7 @@ from pipeline_core.activations.vectors import Matrix
 from pipeline_core.app.ablation import ABLATED
 from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages import Page, Parameters, Visit
-from pipeline_core.app.pages._named import by_feature, named
+from pipeline_core.app.pages._named import by_feature, named, of_features
 from pipeline_core.app.site import Site
 from pipeline_core.app.space import RAW, REALIGNED, SYSTEMS
 from pipeline_core.errors import LensError
@@ -209,7 +209,7 @@ def _column(visit: Visit, model: str, system: str, picture: bytes | None, dials:
         hits.append(Hit(sample, sample["score"], parts, rest, made.means, made.unexplained))
     asked = sorted({feature for hit in hits for feature, _ in hit.parts})
     features = by_feature(named(visit, sae, asked))
-    pictures = by_feature(visit.ask("pictures", sae=sae, features=",".join(map(str, asked))))
+    pictures = by_feature(of_features(visit, "pictures", visit.page.sql("pictures"), sae, asked))
     return Column(model, system, sae, answer, tuple(hits), features, pictures, n_removed=n_removed)
 
 

@@ -1,9 +1,20 @@
--- The picture on which each of some features is largest.
-select e.feature_id, s.sample_id, s.artifact, s.image_ref,
-       coalesce((select min(t.text) from latest.pairs p join latest.samples t on t.sample_id = p.text_id
-                 where p.image_id = s.sample_id), s.sample_id) as text
-from latest.feature_examples e
-join latest.samples s using (sample_id)
-where e.sae_id = $sae and e.modality = 'image' and e."rank" = 1
-  and list_contains(string_split($features, ','), e.feature_id::varchar)
-order by e.feature_id
+-- The picture on which each of some features, or of all, is largest.
+with largest as materialized (
+    from latest.feature_examples
+    where sae_id = $sae and modality = 'image' and "rank" = 1
+      and ($features = '' or list_contains(string_split($features, ','), feature_id::varchar))
+),
+paired as (from latest.pairs where image_id in (select sample_id from largest)),
+known as materialized (
+    from latest.samples where sample_id in (select sample_id from largest union all select text_id from paired)
+),
+captions as (
+    select image_id as sample_id, min("text") as caption
+    from paired join known on known.sample_id = text_id
+    group by image_id
+)
+select l.feature_id, sample_id, s.artifact, s.image_ref, coalesce(caption, sample_id) as text
+from largest l
+join known s using (sample_id)
+left join captions using (sample_id)
+order by l.feature_id
