@@ -174,26 +174,29 @@ def doctor(
 
     With a preset, a config or settings also what their run needs: models, packages, data, device.
     """
-    from pipeline_core.doctor import examine, examine_models, examine_needs
+    from pipeline_core.doctor import examine, examine_models, examine_needs, examine_unplanned
 
     root = store or environment.default_store()
     checks = list(examine(root))
     if preset or config or settings:
         analysis = _config(preset, config, settings, None)
         placement = analysis.placement
-        needed = list(examine_models(analysis.models, analysis.section("dataset"), placement.device))
-        checks += needed
-        if all(check.ok for check in needed):  # otherwise there is no plan
+        checks += examine_models(analysis.models, analysis.section("dataset"), placement.device)
+        if root.is_dir():  # otherwise there is no store to compare with
             from flows.running import plan_flow
             from pipeline_core.planner.estimates import estimate
             from pipeline_core.planner.rates import kept_rates
             from pipeline_core.store.artifacts import Store
 
-            found = estimate(plan_flow("compare", analysis), Store(root), kept=kept_rates(placement))
-            checks += examine_needs(root, found, placement)
+            try:
+                needs = estimate(plan_flow("compare", analysis), Store(root), kept=kept_rates(placement))
+            except LensError as error:
+                checks += examine_unplanned(root, analysis, error)
+            else:
+                checks += examine_needs(root, needs, placement)
     print_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks])
     for check in checks:
-        if not check.ok:
+        if check.remedy and not check.ok:
             err.print(f"{check.name}: {check.remedy}", markup=False, highlight=False, soft_wrap=True)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)

@@ -7,11 +7,14 @@ import pytest
 import torch
 from huggingface_hub import constants
 
+from pipeline_core.config import load_config
 from pipeline_core.dataset.sources import SOURCES
-from pipeline_core.doctor import Check, _quantiser, examine_models, examine_needs
+from pipeline_core.doctor import Check, _quantiser, examine_models, examine_needs, examine_unplanned
+from pipeline_core.errors import DataError
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.placement import Placement
 from pipeline_core.planner.estimates import Estimates, Memory, StepEstimate
+from tests.flows.test_cli import lens
 from tests.models import tiny
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -106,3 +109,33 @@ def test_disk_and_memory_are_held_against_what_a_run_takes(tmp_path: Path) -> No
     assert [check.name for check in examine_needs(tmp_path, needs, Placement(device_map="auto"))] == [disk.name]
     small = Estimates({}, (), {"it": Memory(0.0, 1.0, 0.0)}, None, "")
     assert all(check.ok for check in examine_needs(tmp_path, small, Placement()))
+    (_, absent) = examine_needs(tmp_path, small, Placement(device="cuda:7"))
+    assert (absent.ok, absent.found) == (False, "about 0.0 GiB, of a device that is not here")
+
+
+def test_of_a_model_that_is_not_here_is_told_what_was_published(cached: Path, tmp_path: Path) -> None:
+    """Its disk by the benchmark's counts, its memory by the numbers of its weights."""
+    config = load_config(("qwen2-vl-7b", "mbeir/mscoco-t2i"), settings=("dataset.path=nowhere", "compare_with=[]"))
+    disk, memory = examine_unplanned(tmp_path, config, DataError("there are no data", ""))
+    # 29,809 embeddings of 3,584 numbers, 4 bytes each
+    assert disk.ok and disk.found.startswith("by published counts its embeddings take about 0.40 GiB, ")
+    # 8,291,375,616 weights of 2 bytes, and 700 MiB of libraries
+    assert memory.name == f"{config.model.label}: memory"
+    assert memory.found.startswith("weights alone about 16.1 GiB of ")
+
+
+def test_what_cannot_be_told_of_a_model_that_is_not_here_is_said(cached: Path, tmp_path: Path) -> None:
+    chosen = ("model.name=somebody/other", 'compare_with=[{"name": "somebody/clip", "alias": "clip"}]')
+    disk, other, clip = examine_unplanned(tmp_path, load_config(settings=chosen), DataError("there are no data", ""))
+    assert (disk.ok, disk.found) == (False, "cannot be told, as there are no data")
+    assert (other.ok, other.found) == (False, "cannot be told without the model's config")
+    assert clip.ok and clip.found.startswith("weights alone about 0.7 GiB of ")
+
+
+def test_disk_and_memory_are_among_what_is_shown_of_an_absent_model(cached: Path, tmp_path: Path) -> None:
+    chosen = ("--set", "model.name=somebody/other", "--set", "compare_with=[]")
+    done = lens("doctor", *chosen, store=tmp_path / "store")
+    assert done.exit_code == 1
+    assert "cannot be told, as the hub's cache on this machine has not config.json of" in done.stdout
+    assert "cannot be told without the model's config" in done.stdout
+    assert done.stderr.count("somebody/other") == 2  # what to do, once

@@ -7,22 +7,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 
+from pipeline_core.config import RunConfig
 from pipeline_core.dataset.build import source_identity
 from pipeline_core.dataset.settings import DatasetSettings
 from pipeline_core.embedded import embedded_file
 from pipeline_core.errors import LensError
 from pipeline_core.model_facts import ModelFacts
-from pipeline_core.models.checkpoint import CONFIG, read_json, weight_files
+from pipeline_core.models.checkpoint import CONFIG, broken, check_files, read_json, weight_files
 from pipeline_core.models.devices import check_device, devices_here
 from pipeline_core.models.facts import describe_model, lacking
+from pipeline_core.models.families import FAMILIES
 from pipeline_core.models.hub import checkpoint_folder, is_offline
 from pipeline_core.models.settings import ModelSettings
+from pipeline_core.models.size import ModelSize
 from pipeline_core.placement import Placement
-from pipeline_core.planner.estimates import Estimates
+from pipeline_core.planner.estimates import Estimates, Memory, least_memory
+from pipeline_core.planner.study import Assumed, chosen, released_sizes, taken, together
 from pipeline_core.registry import GROUP, Named, Registry
 from pipeline_core.store.artifacts import Store
 
@@ -37,13 +40,14 @@ EMBEDDED = {
 DISK_NEEDED = 6 << 30
 MEMORY_NEEDED = 6 << 30
 _GIB = 1 << 30
+_DISK = "disk for the run"
 _SMALLER = "set model.dtype: auto, placement.device_map: auto, or a smaller placement.batch_size"
 _SHOWN = 12  # characters of a digest
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: what was found, and what to do when it is not ``ok``."""
+    """One thing looked at: what was found, and what to do when it is not ``ok``, unless another check told it."""
 
     name: str
     ok: bool
@@ -72,24 +76,74 @@ def examine_models(models: Sequence[ModelSettings], dataset: DatasetSettings, de
 
 def examine_needs(store: Path, needs: Estimates, placement: Placement) -> Iterator[Check]:
     """Compare what a run is estimated to take with the disk and the memory that are here."""
-    free, what = shutil.disk_usage(store).free, "it takes" if needs.counts else "each 1,000 samples take"
-    found = f"{what} about {needs.n_bytes / _GIB:.2f} GiB, {free / _GIB:.0f} GiB are free"
-    yield Check("disk for the run", free >= needs.n_bytes, found, "free some, or put the store elsewhere")
-    if placement.device_map is not None:  # what does not fit goes elsewhere
-        return
-    here = _memory(placement.device)
-    for name, memory in needs.memory.items():
-        needed = memory.total if placement.device == "cpu" else memory.weights + memory.work
-        found = f"about {needed / _GIB:.1f} GiB of {here / _GIB:.0f} GiB"
-        yield Check(f"{name}: memory", here >= needed, found, _SMALLER)
+    yield _disk(store, "it takes" if needs.counts else "each 1,000 samples take", needs.n_bytes)
+    if placement.device_map is None:  # otherwise what does not fit goes elsewhere
+        here = _memory(placement.device)
+        for name, memory in needs.memory.items():
+            yield _fits(name, "", memory, placement.device, here)
 
 
-def _memory(device: str) -> int:
-    """Return the bytes of memory of this machine, or of a CUDA device of it."""
+def examine_unplanned(store: Path, config: RunConfig, missing: LensError) -> Iterator[Check]:
+    """Compare with this machine what is known of a run that cannot be planned, by what was published or is here.
+
+    Args:
+        store: where its artifacts would go.
+        config: the run.
+        missing: why there is no plan; what to do about it was told.
+    """
+    sizes, tasks = chosen(config)
+    parts = [taken(task, size, Assumed()) for size in sizes.values() for task in tasks]
+    if parts:
+        yield _disk(store, "by published counts its embeddings take", together(parts).n_bytes)
+    else:
+        yield Check(_DISK, False, f"cannot be told, as {missing.problem}")
+    device = config.placement.device
+    here = None if config.placement.device_map else _memory(device)
+    for settings in config.models:
+        size, dtype = _size(settings)
+        if size is None:
+            yield Check(f"{settings.label}: memory", False, "cannot be told without the model's config")
+        elif config.placement.device_map is None:
+            yield _fits(settings.label, "weights alone ", least_memory(size, dtype), device, here)
+
+
+def _size(settings: ModelSettings) -> tuple[ModelSize | None, str]:
+    """Return how large a model is, by its files or as it was published, and its precision."""
+    try:
+        facts = describe_model(settings)
+        return FAMILIES[facts.family].size(facts), facts.dtype
+    except LensError:
+        return released_sizes().get(settings.name), settings.dtype
+
+
+def _disk(store: Path, what: str, n_bytes: float) -> Check:
+    free = shutil.disk_usage(store).free
+    found = f"{what} about {n_bytes / _GIB:.2f} GiB, {free / _GIB:.0f} GiB are free"
+    return Check(_DISK, free >= n_bytes, found, "free some, or put the store elsewhere")
+
+
+def _fits(name: str, what: str, memory: Memory, device: str, here: int | None) -> Check:
+    needed = memory.total if device == "cpu" else memory.weights + memory.work
+    found = f"{what}about {needed / _GIB:.1f} GiB"
+    if here is None:
+        return Check(f"{name}: memory", False, f"{found}, of a device that is not here")
+    return Check(f"{name}: memory", here >= needed, f"{found} of {here / _GIB:.0f} GiB", _SMALLER)
+
+
+def _memory(device: str) -> int | None:
+    """Return the bytes of memory of this machine, or of a CUDA device of it; None of a device that it has not."""
+    try:
+        check_device(device)
+    except LensError:
+        return None
     if device.startswith("cuda"):
         import torch  # noqa: PLC0415 - takes seconds
 
         return int(torch.cuda.get_device_properties(device).total_memory)
+    return _main_memory()
+
+
+def _main_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -111,10 +165,12 @@ def _model(settings: ModelSettings) -> Iterator[Check]:
 
 
 def _weights(label: str, facts: ModelFacts, folder: Path) -> Check:
-    """Say whether the weights are here; those of the hub come at first use, if it can be asked."""
+    """Say whether the weights are here and whole; those of the hub come at first use, if it can be asked."""
     name = f"{label}: weights"
     try:
         files = weight_files(facts.name, folder)
+        if facts.revision is None:
+            check_files(facts.name, folder)
     except LensError as error:
         if facts.revision is None:
             return Check(name, False, error.problem, error.remedy)
@@ -124,11 +180,16 @@ def _weights(label: str, facts: ModelFacts, folder: Path) -> Check:
     return Check(name, True, f"{sum(file.stat().st_size for file in files) / _GIB:.2f} GiB in {len(files)} files")
 
 
-def _quantiser(label: str, quantised: Mapping[str, Any]) -> Check:
+def _quantiser(label: str, quantised: object) -> Check:
     """Ask transformers what it needs for a checkpoint's quantised weights, and whether that is here."""
+    name = f"{label}: quantised"
+    if not isinstance(quantised, Mapping):
+        error = broken(label, f"quantization_config in {CONFIG} is no JSON object")
+        return Check(name, False, error.problem, error.remedy)
+
     from transformers.quantizers import AutoHfQuantizer  # noqa: PLC0415 - takes seconds, and few models need it
 
-    name, method = f"{label}: quantised", str(quantised.get("quant_method", "weights"))
+    method = str(quantised.get("quant_method", "weights"))
     try:
         AutoHfQuantizer.from_config(dict(quantised)).validate_environment(device_map=None)
     except Exception as error:  # whatever the library of a method raises
@@ -193,7 +254,7 @@ def _machine(store: Path) -> Iterator[Check]:
         return
     yield Check("store", writable, str(root), "name a folder that you may write to with --store")
     yield Check("disk", free >= DISK_NEEDED, f"{free / _GIB:.0f} GiB free", "free 6 GiB, or put the store elsewhere")
-    memory = _memory("cpu")
+    memory = _main_memory()
     yield Check("memory", memory >= MEMORY_NEEDED, f"{memory / _GIB:.0f} GiB", "the demo wants 6 GiB")
     yield Check("cores", True, str(os.cpu_count()))
     yield Check("devices", True, ", ".join(devices_here()))

@@ -1,4 +1,4 @@
-"""What is asked of a broken folder before anything is loaded: what it is, and how large."""
+"""What is asked of a broken folder before anything is loaded: what it is, how large, and what it lacks here."""
 
 import math
 import shutil
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_core.dataset.sources import SOURCES
+from pipeline_core.doctor import examine_models
 from pipeline_core.errors import ModelError
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.families import FAMILIES
@@ -33,3 +35,10 @@ def test_a_broken_folder_has_a_size_or_is_told_in_one_line(settings: ModelSettin
         assert size is not None
         assert all(0 < figure < math.inf for figure in (size.numbers, size.width, size.n_layers, size.inner))
         assert 0 < size.tokens_of_picture(64, 64) < math.inf
+
+
+def test_the_doctor_tells_each_broken_folder_in_lines(settings: ModelSettings) -> None:
+    dataset = SOURCES["folder"].settings.model_validate({"name": "folder", "path": settings.name})
+    checks = list(examine_models([settings], dataset, "cpu"))
+    assert checks[0].name == "it"
+    assert all("\n" not in check.found and (check.ok or check.remedy) for check in checks)

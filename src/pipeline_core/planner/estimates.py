@@ -8,7 +8,7 @@ machine is tells a matrix product of a moment.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -219,7 +219,12 @@ def memory_of(subject: ModelSubject, rows: Counts, size: ModelSize, tokens: floa
     stored = tokens if size.n_layers else 1.0
     states = 6 * shard * rows.kept / max(rows.requests, 1) * stored * size.width
     pictures = min(_REMEMBERED, shard * rows.pictured * size.picture_tokens * size.width * number)
-    return Memory(kept.libraries if kept else _LIBRARIES, size.numbers * number, layer + vectors + states + pictures)
+    return replace(least_memory(size, subject.model.dtype, kept), work=layer + vectors + states + pictures)
+
+
+def least_memory(size: ModelSize, dtype: str, kept: Rates | None = None) -> Memory:
+    """Return what a model takes before it embeds anything; half precision where ``dtype`` leaves it open."""
+    return Memory(kept.libraries if kept else _LIBRARIES, size.numbers * _BYTES.get(dtype, 2), 0.0)
 
 
 def nearest(step: Step, builds: list[Manifest]) -> Manifest | None:

@@ -98,9 +98,14 @@ def chosen(config: RunConfig) -> tuple[dict[str, ModelSize], Sequence[PublishedT
     settings = next(section for _, section in config if isinstance(section, DatasetSettings))
     source = SOURCES.find(settings.name, "dataset.name")
     tasks = source.published(settings) if isinstance(source, Published) else ()
-    known = {name: size for family in FAMILIES.values() for name, size in family.released.items()}
+    known = released_sizes()
     sizes = {model.label: known[model.name] for model in config.models if model.name in known}
     return (sizes, tasks) if len(sizes) == len(config.models) and tasks else ({}, ())
+
+
+def released_sizes() -> dict[str, ModelSize]:
+    """Return how large the models of the hub are of which a family tells it, by name."""
+    return {name: size for family in FAMILIES.values() for name, size in family.released.items()}
 
 
 def together(parts: Iterable[Taken]) -> Taken:
