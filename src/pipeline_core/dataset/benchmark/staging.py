@@ -205,9 +205,10 @@ class Staging:
     def _sorted(self, keys: str) -> Iterator[pa.RecordBatch]:
         """Go through the table ``written`` in the order of its key, a range of it at a time, which fits the memory."""
         written, n_ranges = self.database.table("written"), 1 + self._count("written") // _RANGE
-        ends = []
+        ends: list[tuple[Any, ...]] = []
         if n_ranges > 1:
             drawn = written.query("rows", f"from rows using sample reservoir({_DRAWN * n_ranges} rows)")
+            assert drawn is not None, "a query that reads gives rows"
             ends = drawn.project(keys).order(keys).fetchall()[_DRAWN::_DRAWN]
         for low, high in zip((None, *ends), (*ends, None), strict=True):
             # Kept apart by coalesce: the two would become a BETWEEN, which tuples do not have. No key is NULL.
