@@ -140,7 +140,7 @@ def test_runs_stand_side_by_side_with_what_differs(client: httpx.Client, tiny_st
     older, newer = (row[0] for row in query(tiny_store, "select run_id from runs order by started").rows)
     page = client.get("/", params={"run": newer, "beside": older}).text
     assert "Side by side" in page
-    assert re.search(r'<th scope="row">repetitions</th><td>–</td><td>3</td>', page)
+    assert re.search(r'<th scope="row">repetitions</th><td><code>–</code></td><td><code>3</code></td>', page)
     old = client.get("/features", params={"run": older}).text
     assert f"Run {older}, not the latest" in old
     assert f'href="/feature?run={older}&amp;sae=' in old

@@ -49,7 +49,7 @@ def columns(page: str) -> dict[str, list[tuple[str, float]]]:
 def test_words_find_what_the_command_finds(own: httpx.Client, searcher: Searcher) -> None:
     wanted = searcher.search(Question("a red heart"), "image", 5)
     found = columns(own.get("/search", params={"words": "a red heart", "k": 5}).text)
-    assert list(found) == ["raw", "mean removed", "ReAlign"]
+    assert list(found) == ["raw", "mean removed", "ReAlign", "features removed"]
     for name, hits in (("raw", wanted.raw), ("ReAlign", wanted.realign)):
         assert hits is not None
         assert [score for _, score in found[name]] == pytest.approx([hit.score for hit in hits], abs=2e-4)
@@ -70,7 +70,7 @@ def test_a_picture_finds_itself_and_the_model_is_loaded_once(
     name = own.post("/asked", content=data.getvalue(), headers=headers).json()["picture"]
     page = own.get("/search", params={"picture": name, "k": 1})
     found = columns(page.text)
-    assert [hits[0][0] for hits in found.values()] == [row["sample_id"]] * 3
+    assert [hits[0][0] for hits in found.values()] == [row["sample_id"]] * 4
     assert own.get(f"/asked/{name}").headers["content-type"] == "image/webp"
 
 

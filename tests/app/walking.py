@@ -22,7 +22,7 @@ class Bare(HTMLParser):
     SECTIONS = frozenset({"near", "effects"})
     """Cosines of the dictionary; intervals and q of a removal, which may be measured on demand."""
     VOID = frozenset({"br", "i", "img", "input", "link", "meta", "path", "rect"})
-    CONSTANTS = re.compile(r"q < 0\.05|99% of the energy|95%")
+    CONSTANTS = re.compile(r"q < 0\.05|99% of the energy|95%|\d{8}T\d{6}-[0-9a-f]{6}")
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.activations.vectors import Matrix
+from pipeline_core.app.recent import Recent
 from pipeline_core.codes.encode import encode_vectors
 from pipeline_core.retrieval.maps import TINY, Centring, Identity, Map, Projection, Whitening
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pipeline_core.sae.architectures import Sae
 
 Vectors = npt.NDArray[np.float64]
+
+_KEPT = 4096
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Explainer:
         self._sae, self._sae_id = sae, sae_id
         self._dictionary = sae.dictionary.detach().numpy().astype(np.float64)
         self._bias = self._added()
+        self._known = Recent[bytes, "sparse.csr_matrix"](_KEPT)
 
     def explain(self, question: Matrix, answers: Matrix, maps: Sequence[tuple[Map, Map]]) -> list[Explained]:
         """Split the cosine of a question with each answer.
@@ -97,7 +101,7 @@ class Explainer:
             ModelError: the autoencoder is of another width.
         """
         raw = np.concatenate([question[None], answers])
-        codes = encode_vectors(self._sae, raw, self._sae_id)
+        codes = self.encode(raw)
         linear = {id(fitted): _linear(fitted) for pair in maps for fitted in pair}
         found = []
         for n, (of_question, of_answer) in enumerate(maps):
@@ -105,6 +109,22 @@ class Explainer:
             right = self._side(raw[n + 1], codes[n + 1], linear[id(of_answer)])
             found.append(_met(left, right))
         return found
+
+    def encode(self, vectors: Matrix) -> list["sparse.csr_matrix"]:
+        """Return the codes of raw vectors [n, d]: reading all weights takes the time, so that many cost what one does.
+
+        Raises:
+            ModelError: the autoencoder is of another width.
+        """
+        keys = [vector.tobytes() for vector in vectors]
+        found = {key: codes for key in keys if (codes := self._known.get(key)) is not None}
+        missing = {key: row for row, key in enumerate(keys) if key not in found}
+        if missing:
+            made = encode_vectors(self._sae, vectors[list(missing.values())], self._sae_id)
+            for row, key in enumerate(missing):
+                found[key] = made[row]
+                self._known.put(key, made[row])
+        return [found[key] for key in keys]
 
     def _added(self) -> Vectors:
         """Return b [d]: what the decoder adds to the features, whichever they are."""

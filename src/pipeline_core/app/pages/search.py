@@ -198,6 +198,11 @@ def _column(visit: Visit, model: str, system: str, picture: bytes | None, dials:
         name: (removal, removal) if removal else space.maps(system, question.group, name, dials.beta) for name in groups
     }
     explainer = site.explainer(run, sae)
+    if system == RAW:  # what the other columns show is found already, and encoded together
+        able = SYSTEMS if space.fitted(question.group) else (RAW,)
+        rows = [space.best(question, one, given.to, given.k, dials.beta)["row"] for one in able]
+        shown = space.items.vectors[np.unique(np.concatenate(rows))]
+        explainer.encode(np.concatenate([question.vector[None], shown]))
     explained = explainer.explain(
         question.vector,
         space.items.vectors[np.array(best["row"])],
