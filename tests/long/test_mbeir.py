@@ -1,7 +1,6 @@
 """All sixteen tasks of M-BEIR at a tenth of their size, 560 thousand candidates, as tables in bounded memory."""
 
 import multiprocessing
-import resource
 from pathlib import Path
 
 import polars as pl
@@ -9,15 +8,17 @@ import pytest
 
 from pipeline_core.dataset.build import build_dataset
 from pipeline_core.dataset.sources.mbeir import MBeirSettings
+from pipeline_core.store.peak import peak_memory
 from tests.dataset.sources.mbeir.making_shards import write_benchmark
 
-MOST_MIB = 1024
+MOST_MIB = 400
 
 
 def build(root: Path, tasks: list[str], folder: Path) -> float:
     """Return the peak memory of the process, MiB."""
     build_dataset(MBeirSettings.model_validate({"path": root, "tasks": tasks}), folder)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss, which a new interpreter has from the process that generated the benchmark.
+    return peak_memory() / 2**20
 
 
 @pytest.mark.long
