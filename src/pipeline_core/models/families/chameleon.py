@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 class _Chameleon(GenerativeFamily):
     name = "chameleon"
     model_types = frozenset({"chameleon"})
+    needs = ("accepted terms",)
     released = MappingProxyType({"facebook/chameleon-7b": ModelSize(7_043_448_832, False, 4096, 32, 11_008, 1024)})
 
     def split_features(self, output: Any, n_tokens: Sequence[int]) -> "Sequence[torch.Tensor] | None":
