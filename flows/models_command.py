@@ -7,13 +7,15 @@ import typer
 
 from flows.options import JsonOption, SetOption
 from flows.terminal import err, out, print_table
+from flows.units import size
 
 app = typer.Typer()
+_HALF = 2  # bytes of a number in half precision, in which models of such sizes are published
 
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the families of models: what each serves, and what is peculiar to it."""
+    """List the families of models: what each serves, what it needs, and what is peculiar to it."""
     if context.invoked_subcommand is not None:
         return
     families = list(_families())
@@ -21,8 +23,11 @@ def models(context: typer.Context, as_json: JsonOption = False) -> None:
         out.print(json.dumps(families, ensure_ascii=False, indent=1), markup=False, highlight=False)
         return
     print_table(
-        ["family", "kind", "serves", "notable"],
-        [(f["family"], " ".join(f["kinds"]), " ".join(f["model_types"] + f["models"]), f["about"]) for f in families],
+        ["family", "kind", "serves", "needs", "notable"],
+        [
+            (f["family"], " ".join(f["kinds"]), " ".join(f["model_types"] + f["models"]), _needs(f), f["about"])
+            for f in families
+        ],
     )
 
 
@@ -60,6 +65,12 @@ def check(
         raise typer.Exit(1)
 
 
+def _needs(family: dict[str, Any]) -> str:
+    """Return what a family needs, and the memory that the weights of its published models take."""
+    sizes = (f"{size(_HALF * n)} ({name.rpartition('/')[2]})" for name, n in family["weights"].items())
+    return "; ".join([*family["needs"], *sizes]) or "-"
+
+
 def _families() -> list[dict[str, Any]]:
     from pipeline_core.models.families import FAMILIES
 
@@ -69,6 +80,8 @@ def _families() -> list[dict[str, Any]]:
             "kinds": sorted({family.traits(model).kind for model in family.brings or ("",)}),
             "model_types": sorted(family.model_types),
             "models": [*family.brings],
+            "needs": [*family.needs],
+            "weights": {model: known.numbers for model, known in family.released.items()},
             "about": family.about,
         }
         for name, family in FAMILIES.items()

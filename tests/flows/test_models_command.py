@@ -27,9 +27,12 @@ def test_a_pipe_gets_each_family_as_one_line() -> None:
     lines = process("models").stdout.splitlines()
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
     assert [row[0] for row in rows] == list(FAMILIES)
-    told = {name: (kinds, serves, about) for name, kinds, serves, about in rows}
+    told = {name: (kinds, serves, needs, about) for name, kinds, serves, needs, about in rows}
     assert told["siglip"][1] == "siglip siglip2"
     assert told["reference"][:2] == ("contrastive generative", "reference-mllm reference-contrastive")
+    # 8,291,375,616 weights, 2 bytes each
+    assert (told["qwen2_vl"][2], told["llava"][2]) == ("16.6 GB (Qwen2-VL-7B-Instruct)", "-")
+    assert told["align"][2] == "eager attention"
     assert all(about.endswith(".") for *_, about in rows)
 
 
@@ -39,6 +42,8 @@ def test_programs_get_json() -> None:
         "kinds": ["contrastive"],
         "model_types": ["clip"],
         "models": [],
+        "needs": [],
+        "weights": {"openai/clip-vit-base-patch32": 151_277_313},
         "about": "CLIP: texts are cut at 77 tokens, and the vector is that of the end marker.",
     }
 

@@ -24,6 +24,11 @@ _PARTS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token")
 _COPIED = ("preprocessor_config.json", "processor_config.json", "chat_template.json", "chat_template.jinja")
 _PATCHES = {"depth": 2, "num_heads": 2, "intermediate_size": 32}
 _ROPE = {"type": "mrope", "mrope_section": [1, 1, 1]}
+_QWEN2_5 = (
+    SIZES
+    | {"rope_scaling": _ROPE}
+    | {"vision_config": {"hidden_size": 16, "out_hidden_size": 24, "fullatt_block_indexes": [1]} | _PATCHES}
+)
 _QWEN3 = {
     "text_config": SIZES | {"rope_scaling": _ROPE | {"rope_type": "default", "mrope_interleaved": True}},
     "vision_config": {"hidden_size": 16, "out_hidden_size": 24, "deepstack_visual_indexes": [0]} | _PATCHES,
@@ -74,13 +79,9 @@ PUBLISHED = {
         | {"quantization_config": None},
         ("qwen2-vl-2b-instruct-awq",),
     ),
-    "qwen2.5-vl": Published(
-        "qwen2_vl",
-        SIZES
-        | {"rope_scaling": _ROPE}
-        | {"vision_config": {"hidden_size": 16, "out_hidden_size": 24, "fullatt_block_indexes": [1]} | _PATCHES},
-        ("qwen2.5-vl-7b-instruct",),
-    ),
+    "qwen2.5-vl": Published("qwen2_vl", _QWEN2_5, ("qwen2.5-vl-7b-instruct",)),
+    # Words that are read and written share weights, and its tokenizer has a template of its own, for words alone.
+    "qwen2.5-vl-3b": Published("qwen2_vl", _QWEN2_5, ("qwen2.5-vl-3b-instruct",)),
     "qwen3-vl": Published("qwen3_vl", _QWEN3, ("qwen3-vl-4b-instruct",)),
     "qwen3-vl-v5": Published(
         "qwen3_vl",

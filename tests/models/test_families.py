@@ -56,6 +56,12 @@ def test_every_type_that_a_family_names_has_a_tiny_model_which_conforms() -> Non
     assert {(made.family, made.config["model_type"]) for made in (GENERATIVE | DUAL).values()} == named
 
 
+def test_what_has_one_attention_only_says_that_it_needs_it() -> None:
+    made = (GENERATIVE | DUAL).values()
+    told = {name for name, family in FAMILIES.items() if any("eager" in need for need in family.needs)}
+    assert told == {one.family for one in made if one.attention == "eager"}
+
+
 def test_to_look_at_families_loads_no_model_library() -> None:
     code = (
         "import sys; from pipeline_core.models.families import FAMILIES; list(FAMILIES.values()); "

@@ -57,6 +57,7 @@ COUNTED = {
     # 336 / 28 x 448 / 28 tokens, of 2 x 2 patches of 14 pixels
     "qwen2-vl": (12 * 16, 151655, QWEN2.format("<|image_pad|>" * 192)),
     "qwen2-vl-awq": (12 * 16, 151655, QWEN2.format("<|image_pad|>" * 192)),
+    "qwen2.5-vl-3b": (12 * 16, 151655, QWEN2.format("<|image_pad|>" * 192)),
     "qwen2.5-vl": (12 * 16, 151655, QWEN2.format("<|image_pad|>" * 192)),
     # 336 is brought to 10 x 32, 448 is 14 x 32
     "qwen3-vl": (10 * 14, 151655, QWEN3.format("<|image_pad|>" * 140)),
@@ -82,6 +83,7 @@ LARGE = {
     "qwen2-vl": 143 * 107,  # 15,301
     "qwen2-vl-awq": 41 * 30,  # its limit is a million pixels
     "qwen2.5-vl": 143 * 107,
+    "qwen2.5-vl-3b": 143 * 107,
     "qwen3-vl": 125 * 94,  # 11,750
     "qwen3-vl-v5": 125 * 94,
     "qwen3-vl-embedding": 41 * 30,  # 1,230

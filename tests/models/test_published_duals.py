@@ -1,9 +1,13 @@
 """What dual encoders must hold under published models' processor settings and special tokens."""
 
+import json
+
 import numpy as np
 import pytest
 from transformers import AutoModel
 
+from pipeline_core.models.families import FAMILIES
+from pipeline_core.models.family import DualEncoderFamily
 from pipeline_core.models.samples import SampleInput
 from tests.models import published
 from tests.models.conformance import Dual, loaded_dual
@@ -47,6 +51,18 @@ def test_texts_begin_end_and_are_filled_as_published(member: Dual, monkeypatch: 
     end = short.index(ends)
     assert short[end:] == [ends, *[fills] * (longest - end - 1)]
     assert (long[-1], long.count(ends)) == (ends, 1)
+
+
+@pytest.mark.parametrize("name", ["ViT-B-16-SigLIP", "ViT-B-16-SigLIP-512", "ViT-B-16-SigLIP2", "ViT-B-16-SigLIP2-512"])
+def test_texts_are_as_long_as_the_makers_of_siglip_have_them(name: str) -> None:
+    told = json.loads((published.PLACE / "open_clip-model-configs" / f"{name}.json").read_text(encoding="utf-8"))
+    family = FAMILIES["siglip"]
+    assert isinstance(family, DualEncoderFamily)
+    assert told["text_cfg"]["context_length"] == family.text_length
+    if name == "ViT-B-16-SigLIP2-512":
+        size = family.released["google/siglip2-base-patch16-512"]
+        picture = told["vision_cfg"]["image_size"] // 16
+        assert (size.width, size.picture_tokens) == (told["embed_dim"], picture**2)
 
 
 def test_the_end_marker_in_words_stays_words(member: Dual) -> None:

@@ -61,6 +61,7 @@ class Family(ABC):
         model_types: the ``model_type`` of the configs that it serves.
         names: what those of its models are called that it serves, if it serves only some of these types.
         brings: models that come with it, found by name alone, each with a function that returns what keys know it by.
+        needs: what its models want that not every model does: a package, an attention implementation, terms to accept.
         released: how large some of its models on the hub are, so that they can be planned for where they are not here.
         general: it serves models that no family names; it is asked whether it recognises one.
     """
@@ -69,6 +70,7 @@ class Family(ABC):
     model_types: frozenset[str] = frozenset()
     names: re.Pattern[str] | None = None
     brings: Mapping[str, Callable[[], str]] = MappingProxyType({})
+    needs: Sequence[str] = ()
     released: Mapping[str, ModelSize] = MappingProxyType({})
     general: bool = False
 

@@ -7,6 +7,7 @@ class _Aimv2(DualEncoderFamily):
     name = "aimv2"
     model_types = frozenset({"aimv2"})
     tried = True
+    needs = ("eager attention",)
 
 
 MEMBER = _Aimv2()

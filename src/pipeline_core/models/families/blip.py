@@ -17,6 +17,7 @@ _CLASS = "BlipForImageTextRetrieval"
 class _Blip(DualEncoderFamily):
     name = "blip"
     model_types = frozenset({"blip"})
+    needs = ("eager attention", f"saved as {_CLASS}")
 
     def load_model(self, facts: "ModelFacts", place: str, options: Mapping[str, Any]) -> Any:
         import transformers  # noqa: PLC0415

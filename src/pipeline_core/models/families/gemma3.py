@@ -9,6 +9,7 @@ from pipeline_core.models.representations import AttentionKind
 class _Gemma3(GenerativeFamily):
     name = "gemma3"
     model_types = frozenset({"gemma3"})
+    needs = ("accepted terms",)
 
     def attention_kind(self, config: Any) -> AttentionKind:
         return "picture"

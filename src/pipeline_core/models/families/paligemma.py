@@ -16,6 +16,7 @@ class _PaliGemma(GenerativeFamily):
     model_types = frozenset({"paligemma"})
     released_blank = True
     templated = False
+    needs = ("accepted terms", "eager attention (version 2)")
     released = MappingProxyType({"google/paligemma2-3b-mix-224": ModelSize(3_032_242_416, False, 2304, 26, 9216, 256)})
 
     def attention_kind(self, config: Any) -> AttentionKind:
