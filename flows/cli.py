@@ -66,8 +66,11 @@ def _options(
 
 ShowOption = Annotated[bool, typer.Option("--show", help="Print the whole config as YAML and stop.")]
 RunnerOption = Annotated[
-    Literal["prefect", "inline"] | None,
-    typer.Option(help="prefect: with server and UI (the default); inline: in this process, without a server."),
+    Literal["prefect", "inline", "ray"] | None,
+    typer.Option(
+        help="prefect: with server and UI (the default); inline: in this process, without a server; ray: on a cluster "
+        "(placement.ray_address), or placement.workers processes of this machine."
+    ),
 ]
 PlanOption = Annotated[bool, typer.Option("--plan", help="Say what the store has, what the rest will take, and stop.")]
 
@@ -316,6 +319,10 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
         from pipeline_core.planner.execution import check_machine
 
         check_machine(plan, Store(root))  # before a server is started
+        if plan.config.placement.runner == "ray":
+            from flows.ray_cluster import check_ray
+
+            check_ray()
         from flows.service import join
 
         join(root)

@@ -1,24 +1,24 @@
-"""The runner in Prefect: a task a step, at most so many at a time as the placement has workers."""
+"""The runners in Prefect: a task a step or a part of one, on threads of this process or on a Ray cluster."""
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger
-from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.environment import default_store
+from flows.ray_cluster import asking, ray_cluster
 from flows.run_page import publish_page
 from flows.running import FlowName, plan_flow, run_plan
+from flows.submission import Submission
 from pipeline_core.config import RunConfig
 from pipeline_core.errors import LensError
-from pipeline_core.planner.execution import Outcome
 from pipeline_core.planner.plan import Plan
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import LiveRun
 from tasks.events import write_as_asked
-from tasks.step import TASKS
 
 
 class WithoutTrace(logging.Filter):
@@ -40,7 +40,7 @@ planned: dict[FlowName, Plan] = {}
 
 
 def task_runner() -> TaskRunner[Any]:
-    """Return the runner of a flow's tasks: threads; how many work at once is the placement's matter."""
+    """Return the runner of a flow's own tasks; those of steps go to the one that the config's placement names."""
     return ThreadPoolTaskRunner()
 
 
@@ -73,25 +73,10 @@ def submit_steps(plan: Plan, root: Path, run: LiveRun) -> BaseException | None:
 
     A step that fails takes those along that need it; the others still run.
     """
-    failure: BaseException | None = None
-    waiting, running = dict(plan.steps), dict[str, PrefectFuture[Any]]()
-    done: dict[str, PrefectFuture[Any]] = {}
-    while waiting or running:
-        free = plan.config.placement.workers - len(running)
-        ready = [name for name, step in waiting.items() if set(step.inputs.values()) <= done.keys()]
-        for name in ready[:free]:
-            step = waiting.pop(name)
-            needed = [done[source] for source in step.inputs.values()]
-            running[name] = TASKS[step.stage].submit(plan, name, root, run.record.run_id, wait_for=needed)
-        if not running:  # what is left needs a step that failed
-            return failure
-        finished = next(iter(as_completed(list(running.values()))))
-        name = next(name for name, future in running.items() if future is finished)
-        del running[name]
-        result = finished.result(raise_on_failure=False)
-        if isinstance(result, Outcome):
-            done[name] = finished
-            run.reach(name, result.cached, result.seconds)
-        elif failure is None:
-            failure = result if isinstance(result, BaseException) else RuntimeError(f"step {name} ended as {result}")
-    return failure
+    placement = plan.config.placement
+    if placement.runner == "ray":
+        with ray_cluster(placement) as cluster:
+            return Submission(plan, root, run, cluster, asking).carry_out()
+    threads: TaskRunner[Any] = ThreadPoolTaskRunner(placement.workers)
+    with threads:
+        return Submission(plan, root, run, threads, lambda step: nullcontext()).carry_out()

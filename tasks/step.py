@@ -1,6 +1,6 @@
 """Any step as a Prefect task: carried out, retried where that may help, and its outcome shown in the UI."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from prefect.states import Completed
 from prefect.tasks import Task
 
 from pipeline_core.pipeline import STAGES
-from pipeline_core.planner.execution import RETRY_DELAYS, Outcome, carry_out, may_pass
+from pipeline_core.planner.execution import RETRY_DELAYS, Outcome, build_part, carry_out, may_pass
 from pipeline_core.planner.plan import Plan
+from pipeline_core.stage import Partitioned
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.manifest import Artifact
 from tasks.events import events_of
@@ -25,7 +26,7 @@ async def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any
     return may_pass(await state.aresult(raise_on_failure=False))
 
 
-def run_step(plan: Plan, name: str, root: Path, run_id: str) -> Outcome | State[Outcome]:
+def run_step(plan: Plan, name: str, root: Path, run_id: str, spent: float = 0.0) -> Outcome | State[Outcome]:
     """Build (or find) the artifact of a step; on a hit the state is called Cached, so that the UI shows it.
 
     Args:
@@ -33,13 +34,14 @@ def run_step(plan: Plan, name: str, root: Path, run_id: str) -> Outcome | State[
         name: the step.
         root: the store's folder.
         run_id: the run's id in the journal.
+        spent: seconds that its parts took, if workers built them before.
 
     Raises:
         LensError: a user's mistake, a broken contract among them. It is not retried.
     """
     logger = get_run_logger()
     with events_of(plan.steps[name], run_id):
-        outcome, artifact = carry_out(plan, name, Store(root), Progress(name, logger))
+        outcome, artifact = carry_out(plan, name, Store(root), Progress(name, logger), spent)
         line = outcome.line(run_id, artifact.n_held)
         logger.info(line)
     if not outcome.cached:
@@ -50,12 +52,21 @@ def run_step(plan: Plan, name: str, root: Path, run_id: str) -> Outcome | State[
     return Completed(name="Cached", message=line, data=outcome) if outcome.cached else outcome
 
 
-TASKS: Mapping[str, Task[..., Any]] = {
-    stage.name: Task(
-        run_step,
-        name=stage.name,
-        description=stage.about,
-        task_run_name="{name}",
+def run_part(plan: Plan, name: str, root: Path, number: int) -> float:
+    """Build one part of a step, and return the seconds that it took.
+
+    Raises:
+        LensError: a user's mistake. It is not retried.
+    """
+    return build_part(plan, name, Store(root), number)
+
+
+def _task(function: Callable[..., Any], name: str, about: str, run_name: str) -> Task[..., Any]:
+    return Task(
+        function,
+        name=name,
+        description=about,
+        task_run_name=run_name,
         # The store is the cache: Prefect's own would answer for artifacts that are gone.
         cache_policy=NO_CACHE,
         persist_result=False,
@@ -63,9 +74,19 @@ TASKS: Mapping[str, Task[..., Any]] = {
         retry_delay_seconds=list(RETRY_DELAYS),
         retry_condition_fn=is_transient,
     )
-    for stage in STAGES.values()
+
+
+TASKS: Mapping[str, Task[..., Any]] = {
+    stage.name: _task(run_step, stage.name, stage.about, "{name}") for stage in STAGES.values()
 }
 """The task of each stage."""
+
+PARTS: Mapping[str, Task[..., Any]] = {
+    stage.name: _task(run_part, f"{stage.name}, part", stage.about, "{name}, part {number}")
+    for stage in STAGES.values()
+    if isinstance(stage, Partitioned)
+}
+"""The task that builds a part, of each stage that is built in parts."""
 
 
 def _show_tables(name: str, artifact: Artifact) -> None:

@@ -177,7 +177,8 @@ def load_shard(activations: Path, rep_id: str, number: int) -> VectorBlocks:
     table = table.sort_by([(name, "ascending") for name in columns[:2]])
     labels = pl.DataFrame(table.select(columns[:2])).with_row_index("row").cast({"row": pl.Int64})
     values = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return VectorBlocks(rep_id, labels, values.astype(np.float32).reshape(len(labels), embedding_width(activations)))
+    width = len(values) // len(labels) if len(labels) else embedding_width(activations)
+    return VectorBlocks(rep_id, labels, values.astype(np.float32, copy=False).reshape(len(labels), width))
 
 
 def embedding_width(activations: Path) -> int:
