@@ -10,8 +10,10 @@ import pytest
 from rich.text import Text
 
 from flows import prefect_runner
+from flows.plan_view import show_plan
 from flows.running import plan_flow
 from flows.units import duration, size
+from pipeline_core.planner.rates import Rates, keep_rates
 from tests.flows.test_cli import process, settings
 from tests.small import picture_folder, small_config
 
@@ -67,6 +69,21 @@ def test_a_plan_fits_a_screen_of_80_columns(pictures: Path, tmp_path: Path, monk
     assert "Times by reference: " in done.stdout
     assert "Memory of reference-mllm: " in done.stdout
     assert "Models: reference-mllm (family reference), reference-contrastive (family reference)." in done.stdout
+
+
+def test_a_plan_says_which_rates_a_time_is_from(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_flow("compare", small_config(pictures))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    keep_rates(Rates("2030-01-01", 1e11, 2e10, 3e10, 1e8, 5e8), plan.config.placement)
+    show_plan(plan, tmp_path)
+    told = capsys.readouterr().out
+    assert "Times by bench: rates of this machine, measured on 2030-01-01" in told
+    assert "scaled to 100 GFLOP/s measured on 2030-01-01" in told
+    lines = [line for line in told.splitlines() if "bench" in line or "reference" in line]
+    for step, rate in (("sae/reference-mllm/paper", "bench"), ("features/reference-mllm/paper", "reference")):
+        assert any(line.split()[1] == step and line.split()[-2] == rate for line in lines if line.startswith("│"))
 
 
 def test_plans_wait_for_no_model_library(pictures: Path, tmp_path: Path) -> None:

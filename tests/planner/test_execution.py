@@ -182,7 +182,7 @@ def test_a_changed_contract_judges_what_is_there_anew_and_builds_nothing(
     assert {file: file.stat().st_mtime_ns for file in folder.rglob("*.parquet")} == before
 
 
-def test_a_device_that_is_not_here_is_refused_before_anything_is_built_unless_no_model_runs(
+def test_a_device_that_is_not_here_is_refused_before_anything_is_built_unless_nothing_runs_on_it(
     plan: Plan, tmp_path: Path
 ) -> None:
     elsewhere = plan.config.model_copy(update={"placement": Placement(device="cuda:99")})
@@ -193,4 +193,8 @@ def test_a_device_that_is_not_here_is_refused_before_anything_is_built_unless_no
     for step in wanted.steps.values():
         if step.maker.runs_model:
             store.materialize(step.key, lambda folder: None)
+    with pytest.raises(ConfigError, match=r"placement\.device is cuda:99"):
+        check_machine(wanted, store)  # autoencoders train there, too
+    for step in wanted.of_stage("sae"):
+        store.materialize(step.key, lambda folder: None)
     check_machine(wanted, store)

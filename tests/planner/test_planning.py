@@ -165,6 +165,14 @@ def test_the_kind_of_device_is_in_the_key_and_its_number_is_not(pictures: Path) 
     assert {name for name in cpu if cpu[name] != first[name]} == {name for name in cpu if name != "dataset"}
 
 
+def test_an_autoencoder_trained_on_a_gpu_is_another_and_one_of_the_cpu_names_no_device(pictures: Path) -> None:
+    """Other devices are not trained on: what the CPU made under them is what it makes without them."""
+    for device, named in (("cpu", None), ("mps", None), ("cuda:1", "cuda")):
+        plan = plan_analysis(small_config(pictures, f"placement.device={device}"))
+        for step in plan.of_stage("sae"):
+            assert step.key.numerics is not None and step.key.numerics.get("device") == named
+
+
 def test_the_share_of_bad_rows_that_is_put_up_with_is_part_of_the_data_set(plan: Plan, pictures: Path) -> None:
     assert "dataset" in changed(plan, pictures, "dataset.max_quarantine_share=0.5")
 

@@ -30,7 +30,7 @@ from pipeline_core.user_cache import user_cache
 SECONDS = 100.0
 """How long it takes, but for loading a model, and one repetition of what is slower than that."""
 
-_SHARES = {"product": 0.05, "disk": 0.1, "training": 0.35, "extraction": 0.5}
+_SHARES = {"product": 0.05, "disk": 0.1, "extraction": 0.5, "training": 0.35}
 _CHUNK, _MOST = 16 << 20, 1 << 30
 _WIDTH = 576
 
@@ -52,10 +52,10 @@ def measure_rates(
         flops = probe_flops(placement.threads, lasts["product"])
         tell("disk")
         disk = _disk(folder, lasts["disk"])
-        tell("training")
-        training = _training(placement, lasts["training"])
         tell("extraction")
         extraction, libraries = _extraction(placement, lasts["extraction"])
+        tell("training")
+        training = _training(placement, lasts["training"])
     return Rates(f"{datetime.now(UTC):%Y-%m-%d}", flops, extraction, training, disk, libraries)
 
 
