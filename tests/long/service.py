@@ -29,11 +29,11 @@ def until(found: Callable[[], Any], seconds: float) -> Any:
     raise AssertionError(f"nothing after {seconds} s")
 
 
-def lens(*words: str, status: int = 0, seconds: float = 300) -> str:
+def lens(*words: str, status: int = 0) -> str:
     """Run the command in a process of its own; return what it printed."""
     command = [sys.executable, "-c", "from flows.cli import main; main()", *words]
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=seconds, env=os.environ | {"COLUMNS": "200"}
+        command, check=False, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "200"}
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -112,13 +112,6 @@ class Running:
 
         process: psutil.Process = until(found, 60)
         return process
-
-    def processes(self) -> list[psutil.Process]:
-        """Return the server, the worker, and whatever they started."""
-        state = self.service.read()
-        assert state and state.server and state.worker
-        family = [process for one in (state.server, state.worker) if (process := one.process)]
-        return family + [child for process in family for child in process.children(recursive=True)]
 
     def kill(self, *what: str) -> None:
         """Kill -9: the flow, the worker, the server."""

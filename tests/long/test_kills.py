@@ -9,18 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
-import psutil
 import pytest
 
-from benchmarks.kills import kills
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
 from tests.shared import ends
 from tests.small import SMALL, picture_folder
 
 pytestmark = pytest.mark.long
-
-A_HANDFUL = 6
 
 
 def start(pictures: Path, store: Path) -> "subprocess.Popen[str]":
@@ -99,10 +95,7 @@ def test_a_run_outlives_its_server(pictures: Path, whole: Path, tmp_path: Path) 
     store = tmp_path / "store"
     run = start(pictures, store)
     wait_for(run, lambda: bool(list(store.glob("sae/.partial-*/checkpoint*"))))
-    server = psutil.Process(server_of(run))
-    listening = [one.laddr.ip for one in server.net_connections("inet") if one.status == psutil.CONN_LISTEN]
-    assert listening == ["127.0.0.1"]
-    server.kill()
+    os.kill(server_of(run), signal.SIGKILL)
     printed = finish(run)
     assert printed.count("lens: ") == 1
     assert "lens: the Prefect server is gone; the run goes on without one" in printed
@@ -124,8 +117,3 @@ def test_a_stopped_run_leaves_no_server(pictures: Path, tmp_path: Path, number: 
     assert "Traceback" not in printed
     assert ends(server)
     finish(start(pictures, store))
-
-
-def test_a_handful_of_kills_at_random_moments_changes_nothing(tmp_path: Path) -> None:
-    wrong = [kill for kill in kills(tmp_path, A_HANDFUL, seed=0) if kill.wrong]
-    assert wrong == []
