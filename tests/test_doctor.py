@@ -115,7 +115,10 @@ def test_disk_and_memory_are_held_against_what_a_run_takes(tmp_path: Path) -> No
 
 def test_of_a_model_that_is_not_here_is_told_what_was_published(cached: Path, tmp_path: Path) -> None:
     """Its disk by the benchmark's counts, its memory by the numbers of its weights."""
-    config = load_config(("qwen2-vl-7b", "mbeir/mscoco-t2i"), settings=("dataset.path=nowhere", "compare_with=[]"))
+    config = load_config(
+        ("qwen2-vl-7b", "mbeir/mscoco-t2i"),
+        settings=("dataset.path=nowhere", "compare_with=[]", "placement.device=cpu"),
+    )
     disk, memory = examine_unplanned(tmp_path, config, DataError("there are no data", ""))
     # 29,809 embeddings of 3,584 numbers, 4 bytes each
     assert disk.ok and disk.found.startswith("by published counts its embeddings take about 0.40 GiB, ")
