@@ -1,7 +1,6 @@
 """A local Ray cluster of two processes, one of them killed in extraction and one in search: nothing differs."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from flows.running import run_plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
-from tests.shared import ends
 from tests.small import picture_folder, small_config
 
 pytestmark = pytest.mark.long
@@ -92,20 +90,3 @@ def test_workers_are_lost_and_nothing_differs(pictures: Path, whole: str, tmp_pa
     assert {artifact.cached for artifact in record.artifacts} == {False}
     assert diff_runs(store, record.run_id, whole) == []
     assert not list(store.glob("*/.partial-*"))
-
-
-def test_a_stopped_run_leaves_no_cluster_and_is_resumed(pictures: Path, whole: str, tmp_path: Path, short: str) -> None:
-    store = tmp_path / "store"
-    run = start(pictures, store, short)
-    parent, tick = psutil.Process(run.pid), Event()
-    while not list(store.glob("activations/.partial-*/embeddings/*.parquet")):
-        assert run.poll() is None, run.communicate()[0]
-        tick.wait(0.005)
-    cluster = [process.pid for process in parent.children(recursive=True)]
-    run.send_signal(signal.SIGTERM)
-    assert "lens: stopped; " in run.communicate(timeout=30)[0]
-    assert all(ends(pid) for pid in cluster)
-    again = start(pictures, store, short)
-    printed = again.communicate(timeout=600)[0]
-    assert again.returncode == 0, printed
-    assert diff_runs(store, "latest", whole) == []
