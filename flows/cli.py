@@ -194,7 +194,9 @@ def doctor(
             try:
                 needs = estimate(plan_flow("compare", analysis), Store(root), kept=kept_rates(placement))
             except LensError as error:
-                checks += examine_unplanned(root, analysis, error)
+                from pipeline_core.planner.study import chosen
+
+                checks += examine_unplanned(root, chosen(analysis), analysis.models, placement, error)
             else:
                 checks += examine_needs(root, needs, placement)
     print_table(["", "what", "found"], [("✓" if c.ok else "✗", c.name, c.found) for c in checks])

@@ -1,19 +1,21 @@
 """What a run of one's own needs and this machine lacks: each is one line with what to do."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from huggingface_hub import constants
 
-from pipeline_core.config import load_config
+from pipeline_core.config import AnalysisConfig, load_config
 from pipeline_core.dataset.sources import SOURCES
 from pipeline_core.doctor import Check, _quantiser, examine_models, examine_needs, examine_unplanned
 from pipeline_core.errors import DataError
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.placement import Placement
 from pipeline_core.planner.estimates import Estimates, Memory, StepEstimate
+from pipeline_core.planner.study import chosen
 from tests.flows.test_cli import lens
 from tests.models import tiny
 
@@ -113,13 +115,17 @@ def test_disk_and_memory_are_held_against_what_a_run_takes(tmp_path: Path) -> No
     assert (absent.ok, absent.found) == (False, "about 0.0 GiB, of a device that is not here")
 
 
+def _unplanned(store: Path, config: AnalysisConfig) -> Iterator[Check]:
+    return examine_unplanned(store, chosen(config), config.models, config.placement, DataError("there are no data", ""))
+
+
 def test_of_a_model_that_is_not_here_is_told_what_was_published(cached: Path, tmp_path: Path) -> None:
     """Its disk by the benchmark's counts, its memory by the numbers of its weights."""
     config = load_config(
         ("qwen2-vl-7b", "mbeir/mscoco-t2i"),
         settings=("dataset.path=nowhere", "compare_with=[]", "placement.device=cpu"),
     )
-    disk, memory = examine_unplanned(tmp_path, config, DataError("there are no data", ""))
+    disk, memory = _unplanned(tmp_path, config)
     # 29,809 embeddings of 3,584 numbers, 4 bytes each
     assert disk.ok and disk.found.startswith("by published counts its embeddings take about 0.40 GiB, ")
     # 8,291,375,616 weights of 2 bytes, and 700 MiB of libraries
@@ -128,8 +134,8 @@ def test_of_a_model_that_is_not_here_is_told_what_was_published(cached: Path, tm
 
 
 def test_what_cannot_be_told_of_a_model_that_is_not_here_is_said(cached: Path, tmp_path: Path) -> None:
-    chosen = ("model.name=somebody/other", 'compare_with=[{"name": "somebody/clip", "alias": "clip"}]')
-    disk, other, clip = examine_unplanned(tmp_path, load_config(settings=chosen), DataError("there are no data", ""))
+    given = ("model.name=somebody/other", 'compare_with=[{"name": "somebody/clip", "alias": "clip"}]')
+    disk, other, clip = _unplanned(tmp_path, load_config(settings=given))
     assert (disk.ok, disk.found) == (False, "cannot be told, as there are no data")
     assert (other.ok, other.found) == (False, "cannot be told without the model's config")
     assert clip.ok and clip.found.startswith("weights alone about 0.7 GiB of ")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from pipeline_core.config import RunConfig
 from pipeline_core.dataset.build import source_identity
+from pipeline_core.dataset.published import PublishedTask
 from pipeline_core.dataset.settings import DatasetSettings
 from pipeline_core.embedded import embedded_file
 from pipeline_core.errors import LensError
@@ -25,7 +25,7 @@ from pipeline_core.models.settings import ModelSettings
 from pipeline_core.models.size import ModelSize
 from pipeline_core.placement import Placement
 from pipeline_core.planner.estimates import Estimates, Memory, least_memory
-from pipeline_core.planner.study import Assumed, chosen, released_sizes, taken, together
+from pipeline_core.planner.study import Assumed, released_sizes, taken, together
 from pipeline_core.registry import GROUP, Named, Registry
 from pipeline_core.store.artifacts import Store
 
@@ -83,28 +83,35 @@ def examine_needs(store: Path, needs: Estimates, placement: Placement) -> Iterat
             yield _fits(name, "", memory, placement.device, here)
 
 
-def examine_unplanned(store: Path, config: RunConfig, missing: LensError) -> Iterator[Check]:
+def examine_unplanned(
+    store: Path,
+    published: tuple[Mapping[str, ModelSize], Sequence[PublishedTask]],
+    models: Sequence[ModelSettings],
+    placement: Placement,
+    missing: LensError,
+) -> Iterator[Check]:
     """Compare with this machine what is known of a run that cannot be planned, by what was published or is here.
 
     Args:
         store: where its artifacts would go.
-        config: the run.
+        published: sizes of its models and counts of its tasks, as ``planner.study.chosen`` finds them.
+        models: of the run.
+        placement: where models run.
         missing: why there is no plan; what to do about it was told.
     """
-    sizes, tasks = chosen(config)
+    sizes, tasks = published
     parts = [taken(task, size, Assumed()) for size in sizes.values() for task in tasks]
     if parts:
         yield _disk(store, "by published counts its embeddings take", together(parts).n_bytes)
     else:
         yield Check(_DISK, False, f"cannot be told, as {missing.problem}")
-    device = config.placement.device
-    here = None if config.placement.device_map else _memory(device)
-    for settings in config.models:
+    here = None if placement.device_map else _memory(placement.device)
+    for settings in models:
         size, dtype = _size(settings)
         if size is None:
             yield Check(f"{settings.label}: memory", False, "cannot be told without the model's config")
-        elif config.placement.device_map is None:
-            yield _fits(settings.label, "weights alone ", least_memory(size, dtype), device, here)
+        elif placement.device_map is None:
+            yield _fits(settings.label, "weights alone ", least_memory(size, dtype), placement.device, here)
 
 
 def _size(settings: ModelSettings) -> tuple[ModelSize | None, str]:

@@ -19,6 +19,8 @@ from pipeline_core.warehouse.query import query
 from tests.flows.readme import OF_A_SWEEP
 from tests.small import SMALL
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def swept(analysed: Path, config: AnalysisConfig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

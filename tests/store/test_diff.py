@@ -39,7 +39,7 @@ def run(root: Path, values: list[float], speed: float, weight: float = 1.0) -> s
 
     def encode(folder: Path) -> None:
         codes = {"sae_id": "s", "rep_id": "r", "level": "pooled", "sample_id": "a", "prompt_id": "p"}
-        write_table(folder, "codes", pl.DataFrame([codes | {"features": [1, 2], "values": values[:2]}]))
+        write_table(folder, "codes", pl.DataFrame([codes | {"features": [1, 2], "values": values[:2]}]), 0)
 
     made = [
         Store(root).materialize(StageKey(stage, 1), build)[0] for stage, build in (("sae", train), ("codes", encode))
