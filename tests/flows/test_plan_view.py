@@ -52,6 +52,7 @@ def extracted(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(**json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.long
 def test_extraction_takes_the_rows_bytes_and_memory_that_were_estimated(extracted: SimpleNamespace) -> None:
     assert extracted.requests == extracted.embeddings
     assert extracted.bytes == pytest.approx(extracted.taken, rel=0.1)
