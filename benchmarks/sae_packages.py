@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from benchmarks.sae_step import timed
+from benchmarks.sae_step import in_turn
 from flows import environment
 from pipeline_core.sae.architectures.topk import TopKSettings
 from pipeline_core.sae.trainer import start_training, train_step
@@ -91,12 +91,7 @@ def main() -> None:
                 ways[name] = made(x)
             except ImportError as error:
                 print(f"{name} is left out: {error}")
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for number in range(rounds + 1):
-            for name, way in ways.items():
-                took = timed(way)
-                if number:  # the first makes optimisers' states
-                    seconds[name].append(took)
+        seconds = in_turn(ways, rounds)
         print(f"n {N:,}, d {D}, S {S:,}, k {K}, medians of {rounds}")
         for name, own in seconds.items():
             ratio = statistics.median(one / base for one, base in zip(own, seconds["product"], strict=True))

@@ -9,7 +9,7 @@ step keeps the n x S matrix of codes in the graph, as a plain loop does, and mus
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -96,6 +96,17 @@ def timed(way: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Time all ways in turn, round after round, after one in which optimisers make their states."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            took = timed(way)
+            if number:
+                seconds[name].append(took)
+    return seconds
+
+
 def measure(folder: Path, size: tuple[int, int, int, int], rounds: int) -> None:
     """Print the table of one size."""
     d, s, k, n = size
@@ -118,12 +129,7 @@ def measure(folder: Path, size: tuple[int, int, int, int], rounds: int) -> None:
     if s <= DENSE:
         ways["dense step"] = lambda: dense_step(dense, x, settings)
     ways |= {name: torch.no_grad()(way) for name, (way, _, _) in pieces.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, way in ways.items():
-            took = timed(way)
-            if number:  # the first makes optimisers' states
-                seconds[name].append(took)
+    seconds = in_turn(ways, rounds)
     operations, bandwidth = (
         2.0 * n * s * d / statistics.median(seconds["product"]),
         2.0 * 4 * len(source) / statistics.median(seconds["copy"]),
