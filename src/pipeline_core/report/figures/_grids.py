@@ -1,13 +1,16 @@
 """Grids of hit rates, shaded by their height, above dots with intervals task by task."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from pipeline_core.report.figures._rows import Facet
-from pipeline_core.report.recall import Score
+from pipeline_core.report.facts import Answer, Facts
+from pipeline_core.report.figures._kind import Drawing, Drawn, Figure
+from pipeline_core.report.figures._rows import Facet, models_in
+from pipeline_core.report.recall import Score, realigned
 
 
 @dataclass(frozen=True)
@@ -90,3 +93,38 @@ def task_dots(facet: Facet, rows: Sequence[tuple[str, str, Mapping[str, Any]]], 
         for label, kind, row in rows
     )
     return TaskDots(facet.title, note, facet.rows["chance"][0], dots)
+
+
+class GridFigure(Figure):
+    """A figure of grids, model by model; None where the run has not swept what they show."""
+
+    template = "grids"
+
+    def draw(self, drawing: Drawing) -> Drawn | None:
+        """Draw the views of each model of the answer, with a statement of each."""
+        answer = self.answer(drawing.facts)
+        found = models_in(drawing.inputs, answer.rows)
+        if not found:
+            return None
+        return Drawn(
+            " ".join(self.statement(model.name, own) for model, own in found),
+            self.note(", ReAlign by the candidates' statistics" if realigned(answer.rows) else ""),
+            tuple(self.views(model.name, own) for model, own in found),
+            (answer,),
+        )
+
+    @abstractmethod
+    def answer(self, facts: Facts) -> Answer:
+        """Ask for the rows that it shows."""
+
+    @abstractmethod
+    def note(self, reading: str) -> str:
+        """Return how it is to be read; ``reading`` tells, after a comma, which ReAlign it shows, or is empty."""
+
+    @abstractmethod
+    def statement(self, model: str, own: pl.DataFrame) -> str:
+        """Return what the rows of a model show, with the numbers."""
+
+    @abstractmethod
+    def views(self, model: str, own: pl.DataFrame) -> GridViews:
+        """Return the grids and dots of a model's rows."""

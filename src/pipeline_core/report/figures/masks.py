@@ -5,10 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from pipeline_core.report.figures._grids import Grid, GridViews, TaskDots, grid, task_dots, views
-from pipeline_core.report.figures._kind import Drawing, Drawn, Figure
-from pipeline_core.report.figures._rows import Facet, Method, facets, methods, models_in
-from pipeline_core.report.recall import realigned
+from pipeline_core.report.facts import Answer, Facts
+from pipeline_core.report.figures._grids import Grid, GridFigure, GridViews, TaskDots, grid, task_dots, views
+from pipeline_core.report.figures._rows import Facet, Method, facets, methods
 from pipeline_core.report.text import percent
 
 _WHOLE = "all"
@@ -19,14 +18,6 @@ MASKS = {
     "no_words": "no text of the user",
 }
 SIDES = {"queries": "queries", "candidates": "candidates", "both": "both sides"}
-
-
-def _views(model: str, own: pl.DataFrame) -> GridViews:
-    return views(
-        model,
-        [_grid(method) for method in methods(own.filter(pl.col("task_id").is_null()))],
-        [_dots(f, method) for f in facets(own) if f.task_id is not None for method in methods(f.rows)],
-    )
 
 
 def _grid(method: Method) -> Grid:
@@ -49,44 +40,49 @@ def _rows(method: Method) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             yield label, method.colour, found[mask, side]
 
 
-def _statement(model: str, own: pl.DataFrame) -> str:
-    parts = []
-    for method in methods(own.filter(pl.col("task_id").is_null())):
-        found = {(mask, side): value for mask, side, value in method.rows.select("mask", "side", "value").iter_rows()}
-        masked = [
-            f"without {what} {', '.join(f'{percent(found[mask, s])} ({of})' for s, of in SIDES.items())}"
-            for mask, what in (("no_image", "image tokens"), ("no_words", "the user's text"))
-            if all((mask, side) in found for side in SIDES)
-        ]
-        if masked and (_WHOLE, "both") in found:
-            parts.append(f"{method.label} finds {percent(found[_WHOLE, 'both'])}; {'; '.join(masked)}.")
-    return f"{model}, mean over composed tasks: {' '.join(parts)}"
-
-
-class Masks(Figure):
+class Masks(GridFigure):
     """Recall by mask and by the side that it is on."""
 
     name, place = "masks", 45
     title = "Masks on queries, on candidates, on both"
     paper_item = "Figure 4"
     paper = (("Figure 4", "masks on one side or on both"),)
-    template = "grids"
 
-    def draw(self, drawing: Drawing) -> Drawn | None:
-        """Draw it; None where masks were not studied by side."""
-        answer = self.ask(drawing.facts)
-        found = models_in(drawing.inputs, answer.rows)
-        if not found:
-            return None
-        reading = ", ReAlign by the candidates' statistics" if realigned(answer.rows) else ""
-        return Drawn(
-            " ".join(_statement(model.name, own) for model, own in found),
+    def answer(self, facts: Facts) -> Answer:
+        """Ask for the rows of the sweep."""
+        return self.ask(facts)
+
+    def note(self, reading: str) -> str:
+        """Tell what is pooled, averaged and drawn."""
+        return (
             f"Composed queries, mean pooling at the analysis layer{reading}; the side that is not masked pools all "
             "tokens. The user's text is instruction and words. Grids: mean hit rate over the composed tasks, the "
             "highest on test in bold, with the range over the repetitions where there are several. Dots: task by task; "
-            "lines are 95% intervals, dotted lines chance.",
-            tuple(_views(model.name, own) for model, own in found),
-            (answer,),
+            "lines are 95% intervals, dotted lines chance."
+        )
+
+    def statement(self, model: str, own: pl.DataFrame) -> str:
+        """Tell the means."""
+        parts = []
+        for method in methods(own.filter(pl.col("task_id").is_null())):
+            found = {
+                (mask, side): value for mask, side, value in method.rows.select("mask", "side", "value").iter_rows()
+            }
+            masked = [
+                f"without {what} {', '.join(f'{percent(found[mask, s])} ({of})' for s, of in SIDES.items())}"
+                for mask, what in (("no_image", "image tokens"), ("no_words", "the user's text"))
+                if all((mask, side) in found for side in SIDES)
+            ]
+            if masked and (_WHOLE, "both") in found:
+                parts.append(f"{method.label} finds {percent(found[_WHOLE, 'both'])}; {'; '.join(masked)}.")
+        return f"{model}, mean over composed tasks: {' '.join(parts)}"
+
+    def views(self, model: str, own: pl.DataFrame) -> GridViews:
+        """Lay them out."""
+        return views(
+            model,
+            [_grid(method) for method in methods(own.filter(pl.col("task_id").is_null()))],
+            [_dots(f, method) for f in facets(own) if f.task_id is not None for method in methods(f.rows)],
         )
 
 
