@@ -1,6 +1,7 @@
 """Files of safetensors from outside: their header is looked at before a library makes room for what it tells."""
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,22 @@ def check_header(file: Path) -> int:
     return length
 
 
-def read_header(file: Path) -> dict[str, Any]:
-    """Return what the header of a file tells: of each tensor its dtype, shape and place.
+@contextmanager
+def open_tensors(file: Path) -> Iterator[Any]:
+    """Open a file of tensors to look at what its header tells of them; no tensor is read.
+
+    Yields:
+        safetensors' file, of numpy arrays.
 
     Raises:
         OSError: as ``check_header``.
-        ValueError: as ``check_header``; or it is no header.
+        ValueError: as ``check_header``; or it is no such file, or is truncated.
     """
-    length = check_header(file)
-    with file.open("rb") as opened:
-        opened.seek(_LENGTH)
-        try:
-            header = json.loads(opened.read(length))
-        except RecursionError:
-            raise ValueError("its header is nested too deep") from None
-    if not isinstance(header, dict):
-        raise ValueError("its header is none")
-    return header
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - planning reads few files, if any
+
+    check_header(file)
+    try:
+        with safe_open(file, framework="np") as opened:
+            yield opened
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_core.errors import ModelError
-from pipeline_core.tensor_files import check_header
+from pipeline_core.tensor_files import open_tensors
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 _SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
@@ -68,13 +68,10 @@ def check_tensors(model: str, file: Path) -> None:
     Raises:
         ModelError: it is no such file, is truncated, or its header is larger than one can be.
     """
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
-
     try:
-        check_header(file)
-        with safe_open(file, framework="np"):
+        with open_tensors(file):
             pass
-    except (SafetensorError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise broken(model, f"{file.name} is damaged ({error})") from error
 
 
@@ -118,12 +115,9 @@ def broken(model: str, what: str) -> ModelError:
 
 
 def _stored(folder: Path) -> str | None:
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
-
-    with suppress(SafetensorError, OSError, ValueError, StopIteration):
+    with suppress(OSError, ValueError, StopIteration):
         file = next(iter(sorted(folder.glob("*.safetensors"))))
-        check_header(file)
-        with safe_open(file, framework="np") as opened:
+        with open_tensors(file) as opened:
             stored = (opened.get_slice(key).get_dtype() for key in opened.keys())  # noqa: SIM118
             return next(_PRECISIONS[name] for name in stored if name in _PRECISIONS)
     return None

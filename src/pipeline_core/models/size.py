@@ -9,7 +9,7 @@ from typing import Any
 from pipeline_core.errors import ModelError
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.models.checkpoint import CONFIG, broken, read_json, weight_files
-from pipeline_core.tensor_files import check_header
+from pipeline_core.tensor_files import open_tensors
 
 _MOST = 1 << 40  # a config's numbers are sizes; what is more is none
 _UNTOLD_PICTURE = 256  # tokens of a picture, where a config does not tell
@@ -80,20 +80,15 @@ def _part(facts: ModelFacts, config: Mapping[str, Any], name: str) -> Mapping[st
 
 
 def _counted(facts: ModelFacts, folder: Path) -> int | None:
-    from safetensors import SafetensorError  # noqa: PLC0415
-
     try:
         files = weight_files(facts.name, folder)
         return sum(map(_numbers, files)) if all(file.suffix == ".safetensors" for file in files) else None
-    except (ModelError, SafetensorError, OSError, ValueError):
+    except (ModelError, OSError, ValueError):
         return None
 
 
 def _numbers(file: Path) -> int:
-    from safetensors import safe_open  # noqa: PLC0415
-
-    check_header(file)
-    with safe_open(file, framework="np") as opened:
+    with open_tensors(file) as opened:
         return sum(math.prod(opened.get_slice(key).get_shape()) for key in opened.keys())  # noqa: SIM118
 
 

@@ -10,7 +10,7 @@ from transformers.quantizers.auto import AutoHfQuantizer
 
 from pipeline_core.errors import ModelError
 from pipeline_core.models.checkpoint import weight_files
-from pipeline_core.tensor_files import read_header
+from pipeline_core.tensor_files import open_tensors
 
 _SHOWN = 3
 _NUMBERS = frozenset({"F64", "F32", "F16", "BF16"})
@@ -99,7 +99,9 @@ def _check_numbers(model: str, files: Sequence[Path]) -> None:
     for file in files:
         if file.suffix != ".safetensors":
             continue
-        stored = {key: entry["dtype"] for key, entry in read_header(file).items() if key.endswith("weight")}
+        with open_tensors(file) as opened:
+            named = [key for key in opened.keys() if key.endswith("weight")]  # noqa: SIM118
+            stored = {key: opened.get_slice(key).get_dtype() for key in named}
         packed = [key for key, kind in sorted(stored.items()) if kind not in _NUMBERS]
         if packed:
             raise ModelError(
