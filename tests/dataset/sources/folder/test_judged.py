@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -90,23 +89,6 @@ def test_every_split_asks_the_whole_corpus_and_training_asks_nothing(root: Path,
         ("corpus:a", "query:q3", "test"),
         ("corpus:c", "query:q3", "test"),
     }
-
-
-@pytest.mark.parametrize(("unanswered", "most", "moved"), [("left_out", None, 3), ("asked", 2, 2)])
-def test_support_is_set_aside_from_queries_of_train(
-    root: Path, read: Read, tmp_path: Path, unanswered: str, most: int | None, moved: int
-) -> None:
-    names = [f"q{n}" for n in range(8)]
-    write(root, texts(*names), pictures(root, *"abcdefg"), test=["q0 a 1"])
-    words = "dataset.support is 2, and the data set"
-    assert refusal(root, tmp_path, support=2, unanswered=unanswered).startswith(words)
-    write_qrels(root, "train", [f"q{n} {'abcdefg'[n - 1]} 1" for n in range(1, 8)])
-    built = read(unanswered=unanswered, support=most)
-    asked = dict(built["queries"].select("query_id", "split").iter_rows())
-    assert Counter(asked.values()) == {"test": 1, "support": moved}
-    splits = dict(built["samples"].select("sample_id", "split").iter_rows())
-    answered = dict(built["qrels"].select("query_id", "sample_id").iter_rows())
-    assert {query_id: splits[document] for query_id, document in answered.items()} == asked
 
 
 def test_own_prompts_and_task_names(root: Path, read: Read) -> None:
