@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -35,19 +36,20 @@ def test_it_gives_the_tables_that_prefect_gives(analysed: Path, inline_store: Pa
 
 
 def test_a_cached_run_starts_neither_prefect_nor_a_model(inline_store: Path, tmp_path: Path) -> None:
-    (run, *_) = read_runs(inline_store)
+    store = Path(shutil.copytree(inline_store, tmp_path / "store"))
+    (run, *_) = read_runs(store)
     (tmp_path / "config.json").write_text(json.dumps(run.config | {"placement": {"runner": "prefect"}}))
     script = (
         "import atexit, sys\n"
         f"atexit.register(lambda: print('loaded:', [m for m in {HEAVY} if m in sys.modules]))\n"
         "from flows.cli import app\n"
-        f"app(['run', '--config', {str(tmp_path / 'config.json')!r}, '--store', {str(inline_store)!r}])\n"
+        f"app(['run', '--config', {str(tmp_path / 'config.json')!r}, '--store', {str(store)!r}])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "loaded: []" in done.stdout
     assert "Report: " in done.stdout
-    assert len(read_runs(inline_store)) > 1
+    assert len(read_runs(store)) > 1
 
 
 def test_an_inline_run_imports_no_prefect(tmp_path: Path) -> None:

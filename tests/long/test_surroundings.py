@@ -10,6 +10,7 @@ import pytest
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import read_runs
 from pipeline_core.warehouse.current import current_warehouse
+from tests.shared import own_copy
 
 pytestmark = pytest.mark.long
 
@@ -29,9 +30,14 @@ def read_only(store: Path, *words: str | Path) -> "subprocess.CompletedProcess[s
 
 
 @pytest.fixture(scope="module")
-def config(inline_store: Path) -> dict[str, object]:
-    current_warehouse(inline_store)  # it was copied: its warehouse is built anew, once
-    return dict(read_runs(inline_store)[-1].config)
+def store(inline_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return own_copy(tmp_path_factory, inline_store)
+
+
+@pytest.fixture(scope="module")
+def config(store: Path) -> dict[str, object]:
+    current_warehouse(store)  # it was copied: its warehouse is built anew, once
+    return dict(read_runs(store)[-1].config)
 
 
 def written(place: Path, config: dict[str, object]) -> Path:
@@ -41,32 +47,30 @@ def written(place: Path, config: dict[str, object]) -> Path:
 
 
 def test_a_store_that_is_read_only_is_read_and_a_run_is_refused(
-    inline_store: Path, config: dict[str, object], tmp_path: Path
+    store: Path, config: dict[str, object], tmp_path: Path
 ) -> None:
     for words in (("sql", "select count(*) from runs"), ("features",), ("report",), ("verify",)):
-        done = read_only(inline_store, *words)
+        done = read_only(store, *words)
         assert (done.returncode, done.stderr) == (0, ""), words
     for share in (config["features"], {"share": 0.2}):  # everything is there; something is to be built
-        done = read_only(inline_store, "run", "--config", written(tmp_path, config | {"features": share}))
+        done = read_only(store, "run", "--config", written(tmp_path, config | {"features": share}))
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
         assert line.startswith("lens: [Errno 30] Read-only file system: ")
         assert line.endswith("; make it writable, or name another store with --store")
-    assert Store(inline_store).verify() == []
+    assert Store(store).verify() == []
 
 
 @pytest.mark.parametrize("n", [16, 32, 64])
-def test_few_open_files_are_one_line_or_enough(
-    inline_store: Path, config: dict[str, object], tmp_path: Path, n: int
-) -> None:
+def test_few_open_files_are_one_line_or_enough(store: Path, config: dict[str, object], tmp_path: Path, n: int) -> None:
     other = written(tmp_path, config | {"features": {"share": 0.2, "examples": n}})
-    command = (*LENS, "run", "--runner", "inline", "--config", other, "--store", inline_store)
+    command = (*LENS, "run", "--runner", "inline", "--config", other, "--store", store)
     done = ask("sh", "-c", FEW_FILES, "sh", str(n), *command)
     assert "Traceback" not in done.stderr
     if done.returncode:
         (line,) = (line for line in done.stderr.splitlines() if line.startswith("lens: "))
         assert "open files" in line
-    assert Store(inline_store).verify() == []
-    assert "running" not in {run.state for run in read_runs(inline_store)}
+    assert Store(store).verify() == []
+    assert "running" not in {run.state for run in read_runs(store)}
     done = ask(*command)
     assert done.returncode == 0, done.stderr
