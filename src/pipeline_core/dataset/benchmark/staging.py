@@ -37,6 +37,9 @@ _RANGE, _DRAWN = 65_536, 64
 _GROUP = 16_384
 """Rows that the database holds of a table, besides what it may, before it writes them."""
 
+_FULL = "Out of Memory Error"
+"""What the database says where Arrow reads from it, which makes every error one of input and output."""
+
 _STAGED = "staged"
 _FILE = 40
 _WORDS = {"text": "texts", "image": "pictures", "image_text": "pictures with texts"}
@@ -109,7 +112,7 @@ class Staging:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self.database.close()
         shutil.rmtree(self._aside, ignore_errors=True)
-        if isinstance(error, duckdb.OutOfMemoryException):
+        if isinstance(error, duckdb.OutOfMemoryException) or (isinstance(error, OSError) and _FULL in str(error)):
             room = f"{self._megabytes} MB of memory, or the disk"
             words = f"the data set {self._root} does not fit {room}: {str(error).splitlines()[0]}"
             raise DataError(words, "take a sample of it, or make room on the disk") from None
