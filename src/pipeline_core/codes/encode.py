@@ -208,7 +208,7 @@ def _sums(sae: Sae, codes: SparseCodes, embeddings: VectorBlocks, modality: npt.
                     "l0": float(l0[chosen].sum()),
                 }
             )
-    return pl.DataFrame(rows, schema=_SUM_COLUMNS)
+    return pl.DataFrame(rows, schema=_SUM_COLUMNS, orient="row")
 
 
 def _positive_counts(codes: SparseCodes) -> npt.NDArray[np.int64]:

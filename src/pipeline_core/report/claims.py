@@ -54,7 +54,7 @@ def claim_tables(verdicts: Verdicts) -> dict[str, pl.DataFrame]:
             parts.append(number | _part_row(part))
             cases += [number | {"part": part.rule.part} | row for row in _case_rows(part)]
     rows = {"claims": claims, "claim_parts": parts, "claim_cases": cases}
-    return {name: pl.DataFrame(own, schema=columns_of(name)) for name, own in rows.items()}
+    return {name: pl.DataFrame(own, schema=columns_of(name), orient="row") for name, own in rows.items()}
 
 
 def read_verdicts(facts: Facts, judged: Verdicts) -> Verdicts:
