@@ -198,3 +198,28 @@ def test_a_device_that_is_not_here_is_refused_before_anything_is_built_unless_no
     for step in wanted.of_stage("sae"):
         store.materialize(step.key, lambda folder: None)
     check_machine(wanted, store)
+
+
+@pytest.mark.long
+def test_one_altered_byte_of_any_file_of_any_artifact_is_found_by_who_builds_upon_it(
+    inline_store: Path, tmp_path: Path
+) -> None:
+    """Whatever is altered, of embeddings, states, codes, samples or features: a run sets it aside, and verify tells."""
+    plan = plan_analysis(AnalysisConfig.model_validate(read_runs(inline_store)[0].config))
+    store, n_flips = Store(shutil.copytree(inline_store, tmp_path / "store")), 0
+    for step in plan.steps.values():
+        folder, name = store.folder(step.key), f"{step.stage}/{step.key.short}"
+        for entry in store.get(step.key).manifest.files:
+            contents = (folder / entry.path).read_bytes()
+            for place in {0, len(contents) // 2, len(contents) - 1} if contents else ():
+                flipped = contents[:place] + bytes([contents[place] ^ 1]) + contents[place + 1 :]
+                (folder / entry.path).write_bytes(flipped)
+                assert store.status(step.key) == "present", "by its size alone"
+                assert [(p.artifact, p.file) for p in store.verify()] == [(name, entry.path)]
+                assert store.mend(step.key) == "missing", entry.path
+                (aside,) = (store.root / ".damaged").iterdir()
+                aside.replace(folder)
+                (folder / entry.path).write_bytes(contents)
+                n_flips += 1
+        assert store.mend(step.key) == "present"
+    assert n_flips > 70
