@@ -122,7 +122,8 @@ def score(
     run_file: Annotated[Path, typer.Argument(metavar="RUN", help="A TREC run: qid Q0 docid rank score tag.")],
     qrels_file: Annotated[Path, typer.Argument(metavar="QRELS", help="TREC qrels: qid iter docid relevance.")],
     k: Annotated[
-        list[int] | None, typer.Option("-k", min=1, help="Cut-off, may be repeated; by default 1, 5 and 10.")
+        list[int] | None,
+        typer.Option("-k", min=1, max=1_000_000, help="Cut-off, may be repeated; by default 1, 5 and 10."),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, unrounded.")] = False,
 ) -> None:

@@ -112,7 +112,13 @@ def test_runs_of_others(tmp_path: Path):
     [
         (read_run, "q Q0 d 1 0.5 t\nq Q0 d2 1 0.5\n", "line 2 has 5 columns; expected qid Q0 docid rank score tag"),
         (read_run, "q Q0 d 1 0.5 t 3 4\n", "line 1 has 8 columns"),
-        (read_run, "q Q0 d first 0.5 t\n", "line 1: the rank is 'first', which is no number; expected qid Q0 docid"),
+        (
+            read_run,
+            "q Q0 d first 0.5 t\n",
+            "line 1: the rank is 'first', which is no whole number up to 2147483647; expected qid Q0 docid",
+        ),
+        (read_run, f"q Q0 d {2**70} 0.5 t\n", f"line 1: the rank is '{2**70}', which is no whole number up to"),
+        (read_run, "q Q0 d 1 1_0.5 t\n", "line 1: the score is '1_0.5', which is no number; expected"),
         (read_run, "\nq Q0 d 1 nan t\n", "line 2: the score is 'nan'"),
         (
             read_run,
@@ -121,6 +127,8 @@ def test_runs_of_others(tmp_path: Path):
         ),
         (read_qrels, "q 0 d 1\nq,0,d,1\n", "line 2 has 1 columns; expected qid iter docid relevance"),
         (read_qrels, "q 0 d 0.5\n", "line 1: the relevance is '0.5'"),
+        (read_qrels, f"q 0 d {2**31}\n", "line 1: the relevance is '2147483648', which is no whole number up to"),
+        (read_qrels, f"q 0 d {'9' * 6000}\n", f"line 1: the relevance is '{'9' * 40}', which is no whole number"),
         (read_qrels, "q 0 a%20b 1\nq 0 a%20b 0\n", "line 2 repeats the query and document of line 1"),
         (read_qrels, "\n \n", "has no lines; expected qid iter docid relevance"),
     ],

@@ -25,6 +25,7 @@ _SPACES = (
 # A byte order mark at the start of a file is no part of its first id.
 _ENCODED = {character: quote(character) for character in f"%\ufeff{_SPACES}"}
 _SEPARATOR = re.compile(r"[ \t]+")
+_DIGITS, _LARGEST = re.compile(r"[+-]?[0-9]{1,10}"), 2**31 - 1
 
 
 def write_run(path: Path, hits: pl.DataFrame, tag: str) -> None:
@@ -73,18 +74,24 @@ def _decoded(text: str) -> str:
 
 def _number(text: str) -> float:
     value = float(text)
-    if math.isnan(value):
+    if math.isnan(value) or "_" in text:
         raise ValueError(text)
     return value
+
+
+def _whole(text: str) -> int:
+    if not _DIGITS.fullmatch(text) or abs(int(text)) > _LARGEST:
+        raise ValueError(text)
+    return int(text)
 
 
 _FIELDS: dict[str, tuple[Callable[[str], Any], type[pl.DataType]]] = {
     "query_id": (_decoded, pl.String),
     "sample_id": (_decoded, pl.String),
-    "rank": (int, pl.Int64),
+    "rank": (_whole, pl.Int64),
     "score": (_number, pl.Float64),
     "tag": (_decoded, pl.String),
-    "relevance": (int, pl.Int64),
+    "relevance": (_whole, pl.Int64),
 }
 """How a field is read, and as which type; the iteration, which nobody uses, is not."""
 
@@ -119,5 +126,6 @@ def _row(parts: Sequence[str], place: str, fields: Sequence[str], form: str) -> 
         try:
             given[name] = _FIELDS[name][0](part)
         except ValueError:
-            raise DataError(f"{place}: the {name} is {part!r}, which is no number", f"expected {form}") from None
+            kind = "number" if name == "score" else f"whole number up to {_LARGEST}"
+            raise DataError(f"{place}: the {name} is {part[:40]!r}, which is no {kind}", f"expected {form}") from None
     return tuple(given.values())
