@@ -115,6 +115,9 @@ def test_what_looks_like_a_comment_is_part_of_a_path() -> None:
         ("model=3", ("model: must be a section with fields",)),
         ("features.share.deeper=1", ("plain value",)),
         ("features.share=[1", ("not YAML",)),
+        ("model.alias=2024-13-45", ("'model.alias=2024-13-45' is not YAML",)),
+        (f"dataset.seed={'9' * 5000}", ("is not YAML",)),
+        (f"sae={'[' * 5000}", ("is not YAML",)),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(setting: str, words: tuple[str, ...]) -> None:
@@ -138,6 +141,9 @@ def test_an_unreadable_file_is_named(tmp_path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("scoring:\n  seed: [1\nsae: 2\n")
     with pytest.raises(ConfigError, match=r"is not YAML, line 3, column 4: expected .*; correct it$"):
+        load_config(file=broken)
+    broken.write_text("[" * 5000)
+    with pytest.raises(ConfigError, match=r"is not YAML; correct it$"):
         load_config(file=broken)
     broken.write_text("- a list\n")
     with pytest.raises(ConfigError, match="no mapping"):
@@ -182,7 +188,8 @@ def test_a_form_with_fields_of_an_older_layout_is_told_where_they_moved() -> Non
 
 
 @pytest.mark.parametrize(
-    "folder", ["D #2", "2024-01-02", "0x10", "0123", "1_000", "12:30:45", "1e3", ".5", "a: b", "[a]"]
+    "folder",
+    ["D #2", "2024-01-02", "0x10", "0123", "1_000", "12:30:45", "1e3", ".5", "a: b", "[a]", "[a", "@a", "*a", "1" * 99],
 )
 def test_a_folder_is_taken_as_it_was_typed(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -24,6 +24,8 @@ from pipeline_core.settings import Count, Section, explained
 _SEED = "seed"
 _EXAMPLE = "for example scoring.seed=1"
 _PATH = ".path"
+_NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
+"""What its reader raises: ValueError of dates and numbers that there are not, RecursionError of lists in lists."""
 
 
 class RunConfig(Section):
@@ -150,7 +152,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the config file {path} cannot be read: {error}", "give a YAML file") from None
-    except yaml.YAMLError as error:
+    except _NO_YAML as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}: {error.problem}" if mark else ""  # type: ignore[attr-defined]
         raise ConfigError(f"the config file {path} is not YAML{place}", "correct it") from None
@@ -169,14 +171,15 @@ def _apply(values: dict[str, Any], setting: str) -> None:
         raise ConfigError(
             f"the setting {setting!r} is not of the form section.field=value", "for example scoring.seed=1"
         )
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"the value of the setting {setting!r} is not YAML", _EXAMPLE) from None
     unquoted = bool(text) and text[0] not in "'\""
-    if unquoted and (path.endswith(_PATH) or (isinstance(value, str) and " #" in text)):
-        # YAML sees comments, dates and numbers in what is a folder called D #2, 2024-01-02 or 0x10.
-        value = None if text == "null" else text
+    try:
+        # YAML sees comments, dates and numbers in what is a folder called D #2, 2024-01-02 or 0x10, or nothing at all.
+        as_typed = unquoted and path.endswith(_PATH) and text != "null"
+        value = text if as_typed else yaml.safe_load(text)
+    except _NO_YAML:
+        raise ConfigError(f"the value of the setting {setting!r} is not YAML", _EXAMPLE) from None
+    if unquoted and isinstance(value, str) and " #" in text:
+        value = text
     first, *rest = path.split(".")
     if rest and first not in values and _is_list(first):
         values[first] = AnalysisConfig().model_dump(mode="json", by_alias=True, include={first})[first]

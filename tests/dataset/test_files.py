@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_core.dataset.files import identify, picture_name, read_csv, read_lines, tell_linked, tell_unnamed
+from pipeline_core.dataset.files import (
+    identify,
+    picture_name,
+    read_csv,
+    read_lines,
+    read_objects,
+    tell_linked,
+    tell_unnamed,
+)
 from pipeline_core.errors import DataError
 from tests.dataset.sources.folder.making import draw
 
@@ -41,6 +49,13 @@ def test_what_is_no_table_is_named(tmp_path: Path, data: bytes, words: str) -> N
     with pytest.raises(DataError) as error:
         list(read_csv(tmp_path / "a.csv"))
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("line", ["[" * 200_000, '{"_id": 1', "[1]", f'{{"_id": {"9" * 6000}}}'])
+def test_a_line_that_holds_no_object_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.jsonl").write_text(f'{{"_id": "a"}}\n{line}\n')
+    with pytest.raises(DataError, match=r"^a\.jsonl line 2 in .* is no JSON object; write one "):
+        list(read_objects(tmp_path, "a.jsonl"))
 
 
 def test_a_stray_quote_or_comma_names_its_row_and_costs_no_other(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def read_objects(root: Path, name: str, fields: Sequence[str] = ("_id",)) -> Ite
     for place, line in read_lines(root, name):
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             raise DataError(f"{place} in {root} is no JSON object", f"write one {{{shown}}} a line")

@@ -92,7 +92,7 @@ def query(
     """
     try:
         values = given(sql) | dict(parameters or {})
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise QueryError(f"a value at the head is not JSON: {error}", 'write -- $name = "text" or a number') from None
     with open_warehouse(store_root, run_id) as connection:
         try:

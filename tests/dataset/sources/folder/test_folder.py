@@ -180,6 +180,12 @@ def test_a_text_that_is_a_list(root, tmp_path):
     assert "metadata.jsonl" in refusal(config(root), tmp_path)
 
 
+def test_a_text_that_is_bytes(root, tmp_path):
+    rows = [(name.encode(), text.encode()) for name, text in pictures(root)]
+    pl.DataFrame(rows, schema=["file_name", "text"], orient="row").write_parquet(root / "metadata.parquet")
+    assert "metadata.parquet has bytes in the column file_name, first in row 1" in refusal(config(root), tmp_path)
+
+
 @pytest.mark.parametrize("outside", ["../secret.png", "/etc/passwd", "art/../../secret.png"])
 def test_pictures_outside_the_folder_are_refused(root, tmp_path, outside):
     write_csv(root, [*pictures(root), (outside, "x")])

@@ -53,8 +53,9 @@ def _caption(metadata: Path, place: str, values: Mapping[str, Any] | str, *, spl
 
 
 def _as_text(metadata: Path, place: str, column: str, value: object) -> str:
-    if isinstance(value, list | dict):
-        raise DataError(f"{metadata} has lists in the column {column}, first in {place}", "write one text a row")
+    if isinstance(value, list | dict | bytes):
+        kind = "bytes" if isinstance(value, bytes) else "lists"
+        raise DataError(f"{metadata} has {kind} in the column {column}, first in {place}", "write one text a row")
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value) if isinstance(value, bool | int | float) else str(value)

@@ -79,7 +79,7 @@ def _files(root: Path, splits: str) -> list[_File]:
 def _json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise DataError(f"{file} is no JSON", _REMEDY) from None
 
 

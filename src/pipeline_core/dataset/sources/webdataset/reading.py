@@ -89,7 +89,7 @@ def _samples(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _caption(row: str, root: Path, text: str, field: str) -> str | None:
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DataError(f"{row}.json in {root} is no JSON", "write an object with the text as a field") from None
     value = told.get(field) if isinstance(told, dict) else None
     if not isinstance(value, str | None):
