@@ -33,6 +33,8 @@ def prepare() -> None:
         os.environ.setdefault(name, value)
     # Its own variable for this would set the level of every logger, ours too.
     logging.getLogger("accelerate").setLevel(logging.ERROR)
+    # It warns of a home that it cannot write to, and does without.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def default_store() -> Path:

@@ -1,6 +1,7 @@
-"""A store that cannot be written and few open files: one line, no trace, a store that is as good as it was."""
+"""A read-only store, few open files, no home, a server that is gone: one line, no trace, a store as good as it was."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,11 @@ pytestmark = pytest.mark.long
 LENS = (sys.executable, "-c", "from flows.cli import main; main()")
 # Where only this shell and what it starts see it, so that root, too, finds it read only.
 READ_ONLY = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; shift; exec "$@"'
+OWN_LINE = re.compile(
+    r"\d\d:\d\d:\d\d( \S+: (built in|was in the store) .* fingerprint=\w+$"
+    r"|\.\d+ \| INFO +\| (prefect|Flow run|Task run) )"
+    r"|See https://docs\.prefect\.io/\S+ for more information"
+)
 FEW_FILES = 'ulimit -n "$1"; shift; exec "$@"'
 
 
@@ -74,3 +80,31 @@ def test_few_open_files_are_one_line_or_enough(store: Path, config: dict[str, ob
     assert "running" not in {run.state for run in read_runs(store)}
     done = ask(*command)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_named_server_that_is_not_there_is_one_line_and_nothing_runs(
+    store: Path, config: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    runs, other = len(read_runs(store)), written(tmp_path, config | {"features": {"share": 0.3}})
+    done = ask(*LENS, "run", "--config", other, "--store", store)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lens: PREFECT_API_URL is http://127.0.0.1:9/api, and no server answers there (")
+    assert len(read_runs(store)) == runs
+
+
+@pytest.mark.parametrize("runner", ["inline", "prefect"])
+def test_a_run_without_a_home_or_a_cache_ends_well_and_prints_its_own_lines_alone(
+    store: Path, config: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner: str
+) -> None:
+    """No line of a library's: nothing of leaked objects, tasks that are not ready, hubs that are asked again."""
+    monkeypatch.setenv("HOME", "/dev/null/none")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/none")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    changed = {"features": {"share": 0.25, "examples": len(runner)}}
+    done = ask(*LENS, "run", "--runner", runner, "--config", written(tmp_path, config | changed), "--store", store)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stderr.splitlines() if not OWN_LINE.match(line)] == []
+    assert [line for line in done.stdout.splitlines() if not line.startswith(("• ", "Report: "))] == []
+    assert Store(store).verify() == []
