@@ -206,7 +206,7 @@ class Service:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
         return (
             kept
-            | environment.SETTINGS
+            | environment.settings()
             | {
                 "PREFECT_HOME": str(self.folder / "prefect"),
                 "PREFECT_API_URL": f"http://{HOST}:{port}/api",
