@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from tasks.events import ASKED, JsonLines, write_as_asked
+from tasks.events import JsonLines, lines_asked, write_as_asked
 
 SETTINGS = {
     "DO_NOT_TRACK": "1",
@@ -38,7 +38,7 @@ _LINES = {
 
 def settings() -> dict[str, str]:
     """Return what every process sees; how it logs is as LENS_LOG asks."""
-    return SETTINGS | (_LINES if os.environ.get(ASKED) == "json" else {})
+    return SETTINGS | (_LINES if lines_asked() else {})
 
 
 def prepare() -> None:

@@ -56,10 +56,14 @@ class JsonLines(logging.Formatter):
         return _LIKE_EMOJI.sub(r"\\u003a", json.dumps(told, ensure_ascii=False))
 
 
+def lines_asked() -> bool:
+    """Say whether lines of JSON are asked for."""
+    return os.environ.get(ASKED) == "json"
+
+
 def write_as_asked() -> bool:
     """Have what is logged, or warned of, to a stream be lines of JSON, if that is asked for; say whether it is."""
-    asked = os.environ.get(ASKED) == "json"
-    if asked:
+    if asked := lines_asked():
         logging.captureWarnings(True)
         known = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
         for handler in [logging.lastResort, *(one for logger in (logging.root, *known) for one in logger.handlers)]:
