@@ -36,7 +36,7 @@ def run_plan(flow: FlowName, plan: Plan, root: Path, runner: Runner) -> RunRecor
     from pipeline_core.planner.execution import check_machine, mend_inputs
     from pipeline_core.store.artifacts import Store
     from pipeline_core.store.space import room_told
-    from pipeline_core.warehouse.build import build_warehouse
+    from pipeline_core.warehouse.build import publish_runs
 
     mend_inputs(plan, Store(root))
     check_machine(plan, Store(root))
@@ -46,7 +46,7 @@ def run_plan(flow: FlowName, plan: Plan, root: Path, runner: Runner) -> RunRecor
         if failure is not None:
             raise failure
     with room_told(root, "the warehouse"):
-        build_warehouse(root)
+        publish_runs(root)
     return run.record
 
 

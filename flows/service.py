@@ -217,7 +217,7 @@ class Service:
                 "PREFECT_API_URL": f"http://{HOST}:{port}/api",
                 "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
                 "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
-                "PREFECT_WORKER_QUERY_SECONDS": "5",
+                "PREFECT_WORKER_QUERY_SECONDS": "2",
                 "LENS_HOME": str(ROOT),
                 "LENS_PYTHON": sys.executable,
                 environment.STORE: str(self.store),

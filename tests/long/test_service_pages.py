@@ -40,6 +40,7 @@ def test_every_deployment_is_listed_with_what_it_is(running: Running, page: Page
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
     shoot(page, "deployments")
     page.goto(f"/deployments/deployment/{running.deployment('analyze/nightly-generative')['id']}")
+    page.get_by_text("Description", exact=True).first.click()
     expect(page.get_by_text("The reference MLLM, every night.").first).to_be_visible()
     shoot(page, "deployment")
 
@@ -65,6 +66,8 @@ def test_a_run_informs_on_its_page(running: Running, page: Page, config: Analysi
         expect(page.get_by_text(key, exact=True).first).to_be_visible()
     shoot(page, "artifacts")
     for key, shown in (("results", "95% interval"), ("steps", "peak memory, MiB")):
-        page.goto(f"/artifacts/key/{key}")
+        page.goto(f"/runs/flow-run/{run}")
+        page.get_by_text("Artifacts", exact=True).first.click()
+        page.get_by_text(key, exact=True).first.click()
         expect(page.get_by_text(shown).first).to_be_visible()
         shoot(page, key)
