@@ -19,6 +19,7 @@ ASKED = "LENS_LOG"
 _OF_PREFECT = ("flow_run_id", "flow_run_name", "task_run_name")
 """What Prefect's records have of theirs."""
 
+_MISTAKE = "mistake"
 _LIKE_EMOJI = re.compile(r":(?=[^\s:\d\"][^\s:\"]*:)")
 
 _whose: ContextVar[dict[str, str] | None] = ContextVar("whose", default=None)
@@ -95,7 +96,8 @@ class MistakesOnce(logging.Filter):
         run, error = getattr(record, "flow_run_id", None), record.exc_info[1] if record.exc_info else None
         if isinstance(error, LensError):
             line = str(error)
-            record.msg, record.args, record.exc_info, record.mistake = "%s", (line,), None, True
+            record.msg, record.args, record.exc_info = "%s", (line,), None
+            record.__dict__[_MISTAKE] = True
             if (run, line) in self._told:
                 return False
             self._told.add((run, line))
@@ -106,4 +108,4 @@ class MistakesOnce(logging.Filter):
 
 def not_a_mistake(record: logging.LogRecord) -> bool:
     """Say whether a record tells something else: whoever called for the run tells its mistake."""
-    return not hasattr(record, "mistake")
+    return _MISTAKE not in record.__dict__

@@ -39,7 +39,7 @@ def test_all_that_prefect_and_the_command_say_are_lines_of_json(monkeypatch: pyt
 def record(run: str, message: str, error: Exception | None = None) -> logging.LogRecord:
     info = (type(error), error, None) if error else None
     made = logging.LogRecord("prefect.task_runs", logging.ERROR, "", 0, message, (), info)
-    made.flow_run_id = run
+    made.__dict__["flow_run_id"] = run
     return made
 
 
