@@ -21,7 +21,7 @@ from flows.search_command import search
 from flows.serve_command import serve
 from flows.service_command import down, status, up
 from flows.stopping import ends_when_asked
-from flows.terminal import err, out, print_table, progress_line, speak_any_locale
+from flows.terminal import complain, err, out, print_table, progress_line, speak_any_locale
 from pipeline_core.errors import LensError, StoreError
 
 if TYPE_CHECKING:
@@ -333,7 +333,7 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
         check_server()
         from flows.analyze import analyze
         from flows.compare import compare
-        from flows.prefect_runner import planned
+        from flows.prefect_runner import leave_mistakes_to_caller, planned
         from flows.sweep import sweep
         from tasks.progress import listeners
 
@@ -341,6 +341,7 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
             listeners.append(listener)
         flows = {"analyze": analyze, "compare": compare, "sweep": sweep}
         planned[flow] = plan
+        leave_mistakes_to_caller()
         with outlived(temporary_server()):
             flows[flow](plan.config, store=str(root))
 
@@ -369,10 +370,10 @@ def main() -> None:
     except LensError as error:
         if _debug:
             raise
-        err.print(f"lens: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        complain(str(error))
         status.code = 2
     except Exception as error:
         if _debug:
             raise
-        err.print(f"lens: {told(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        complain(told(error))
         status.code = 1

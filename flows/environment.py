@@ -4,6 +4,8 @@ import logging
 import os
 from pathlib import Path
 
+from tasks.events import JsonLines, lines_asked, write_as_asked
+
 SETTINGS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -25,12 +27,25 @@ SETTINGS = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 STORE = "LENS_STORE"
+_LINES = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
+    "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": f"{JsonLines.__module__}.{JsonLines.__qualname__}",
+    "PREFECT_LOGGING_FORMATTERS_JSON_FORMAT": "%(message)s",
+    "PREFECT_LOGGING_COLORS": "false",
+}
+"""What has every process of Prefect's log lines of JSON, from its start."""
+
+
+def settings() -> dict[str, str]:
+    """Return what every process sees; how it logs is as LENS_LOG asks."""
+    return SETTINGS | (_LINES if lines_asked() else {})
 
 
 def prepare() -> None:
     """Set what is not set already."""
-    for name, value in SETTINGS.items():
+    for name, value in settings().items():
         os.environ.setdefault(name, value)
+    write_as_asked()
     # Its own variable for this would set the level of every logger, ours too.
     logging.getLogger("accelerate").setLevel(logging.ERROR)
     # It warns of a home that it cannot write to, and does without.

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
 from pathlib import Path
 from threading import Event
 
@@ -36,7 +37,7 @@ class InlineRunner:
                 missing.add(name)
                 continue
             try:
-                with events_of(step, run.record.run_id):
+                with events_of(run.record.run_id, step):
                     outcome = self._attempt(plan, name, store, run.record.run_id)
             except Exception as error:
                 missing.add(name)
@@ -76,7 +77,11 @@ def _build_parts(plan: Plan, name: str, store: Store, tell: Progress) -> float:
     with claimed_parts(plan, name, store) as sizes, ThreadPoolExecutor(plan.config.placement.workers) as threads:
         if len(sizes) < 2:
             return 0.0
-        jobs = {threads.submit(build_part, plan, name, store, number): size for number, size in sizes.items()}
+        # Each thread logs as the step does: it has a copy of the context that says so.
+        jobs = {
+            threads.submit(copy_context().run, build_part, plan, name, store, number): size
+            for number, size in sizes.items()
+        }
         done, spent = 0, 0.0
         try:
             for job in as_completed(jobs):

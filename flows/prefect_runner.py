@@ -14,29 +14,25 @@ from flows.run_page import publish_page
 from flows.running import FlowName, plan_flow, run_plan
 from flows.submission import Submission
 from pipeline_core.config import RunConfig
-from pipeline_core.errors import LensError
 from pipeline_core.planner.plan import Plan
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import LiveRun
-from tasks.events import write_as_asked
+from tasks.events import MistakesOnce, not_a_mistake, write_as_asked
 
-
-class WithoutTrace(logging.Filter):
-    """Takes the trace out of the log of a user's mistake: its one line says what to do."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep every record; drop the trace of a LensError."""
-        if record.exc_info and isinstance(record.exc_info[1], LensError):
-            record.exc_info = None
-        return True
-
-
-logging.getLogger("prefect.flow_runs").addFilter(WithoutTrace())
+_once = MistakesOnce()
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(_once)
 write_as_asked()
 
 
 planned: dict[FlowName, Plan] = {}
 """What was planned of each flow by who calls it in this process: models are asked for their facts once a plan."""
+
+
+def leave_mistakes_to_caller() -> None:
+    """Keep users' mistakes from this process's terminal, for a command that tells them itself; a server has them."""
+    for handler in logging.root.handlers:
+        handler.addFilter(not_a_mistake)
 
 
 def task_runner() -> TaskRunner[Any]:

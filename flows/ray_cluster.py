@@ -47,7 +47,7 @@ def ray_cluster(placement: Placement) -> Iterator["TaskRunner[Any]"]:
         options |= {"address": "local", "include_dashboard": False, "object_store_memory": _OBJECTS}
         options["num_cpus"] = placement.workers * placement.task_cpus
     else:
-        options |= {"address": placement.ray_address, "runtime_env": {"env_vars": environment.SETTINGS}}
+        options |= {"address": placement.ray_address, "runtime_env": {"env_vars": environment.settings()}}
     # Workers know a temporary server by its address alone, and would start one each.
     url = PREFECT_API_URL.value() or SubprocessASGIServer().api_url
     runner: TaskRunner[Any] = RayTaskRunner(init_kwargs=options)

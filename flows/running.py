@@ -8,6 +8,7 @@ from pipeline_core.config import RunConfig
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis, plan_sweep
 from pipeline_core.store.journal import LiveRun, RunRecord, journalled_run
+from tasks.events import events_of
 
 FlowName = Literal["analyze", "compare", "sweep"]
 
@@ -35,17 +36,17 @@ def run_plan(flow: FlowName, plan: Plan, root: Path, runner: Runner) -> RunRecor
     from pipeline_core.planner.execution import check_machine, mend_inputs
     from pipeline_core.store.artifacts import Store
     from pipeline_core.store.space import room_told
-    from pipeline_core.warehouse.build import build_warehouse
+    from pipeline_core.warehouse.build import publish_runs
 
     mend_inputs(plan, Store(root))
     check_machine(plan, Store(root))
     values = plan.config.model_dump(mode="json", by_alias=True)
-    with journalled_run(root, flow, values, plan.run_artifacts()) as run:
+    with journalled_run(root, flow, values, plan.run_artifacts()) as run, events_of(run.record.run_id):
         failure = runner(plan, root, run)
         if failure is not None:
             raise failure
     with room_told(root, "the warehouse"):
-        build_warehouse(root)
+        publish_runs(root)
     return run.record
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flows.options import RunOption, StoreOption, existing_store
-from flows.terminal import err, out, print_table
+from flows.terminal import complain, out, print_table
 from pipeline_core.errors import QueryError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def search(
             _show_hits(searcher.search(read_question(line), to, k), line)
         except QueryError as error:
             refused += 1
-            err.print(f"lens: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            complain(str(error))
     if refused and not sys.stdin.isatty():
         raise typer.Exit(2)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-from flows.terminal import err
+from flows.terminal import complain, err
 from pipeline_core.errors import ConfigError, LensError
 
 _PARENT = "LENS_SERVER_OF"
@@ -108,8 +108,7 @@ def outlived(temporary: "subprocess.Popen[bytes] | None") -> Iterator[None]:
 
 def _go_on() -> None:
     err.show_cursor()
-    line = "lens: the Prefect server is gone; the run goes on without one, from what is in the store"
-    err.print(line, markup=False, highlight=False, soft_wrap=True)
+    complain("the Prefect server is gone; the run goes on without one, from what is in the store", style=None)
     os.execv(sys.executable, [*sys.orig_argv, "--runner", "inline"])  # noqa: S606 - the same command
 
 

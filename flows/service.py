@@ -20,6 +20,7 @@ import psutil
 from flows import environment
 from flows.service_api import (
     HEARTBEAT,
+    LOST,
     POOL,
     PREFECT_YAML,
     ROOT,
@@ -31,6 +32,7 @@ from flows.service_api import (
 )
 from pipeline_core.errors import ServiceError
 from pipeline_core.store.durable import publish_text
+from tasks.events import lines_asked
 
 HOST = "127.0.0.1"
 FOLDER = ".service"
@@ -131,8 +133,8 @@ class Service:
         with self._alone():
             state = self._with_server(port, tell)
             with httpx.Client(base_url=f"{state.url}/api", timeout=30) as api:
-                own_pool(api, tell)
-                state = self._deployed(state, api, tell)
+                known = own_pool(api, tell)
+                state = self._deployed(state if known else replace(state, deployed=""), api, tell)
             if not state.runs["worker"]:
                 tell("starting the worker")
                 arguments = ["worker", "start", "--pool", POOL, "--name", f"{POOL} of {self.store.name}"]
@@ -183,7 +185,9 @@ class Service:
         chosen = _free_port(port, state.port if state else None)
         tell(f"starting the server on {HOST}:{chosen}")
         arguments = ["server", "start", "--host", HOST, "--port", str(chosen), "--analytics-off"]
-        started = State(chosen, self._start("server", arguments, chosen), state.worker if state else None)
+        server = self._start("server", arguments, chosen)
+        # What was deployed is in the database. Deployed anew, triggers would forget the events that they wait after.
+        started = replace(state, port=chosen, server=server) if state else State(chosen, server)
         self._write(started)
         self._wait(started)
         return started
@@ -195,7 +199,8 @@ class Service:
                 env=self._environment(port),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                # What they print to be read, as a banner, is no event.
+                stdout=subprocess.DEVNULL if lines_asked() else log,
                 stderr=log,
                 start_new_session=True,
             )
@@ -206,14 +211,15 @@ class Service:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
         return (
             kept
-            | environment.SETTINGS
+            | environment.settings()
             | {
                 "PREFECT_HOME": str(self.folder / "prefect"),
                 "PREFECT_API_URL": f"http://{HOST}:{port}/api",
                 "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
                 "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
-                "PREFECT_WORKER_QUERY_SECONDS": "5",
+                "PREFECT_WORKER_QUERY_SECONDS": "2",
                 "LENS_HOME": str(ROOT),
+                "LENS_PYTHON": sys.executable,
                 environment.STORE: str(self.store),
             }
         )
@@ -240,7 +246,9 @@ class Service:
         """Bring the server's deployments up to date with prefect.yaml, and have it look for lost heartbeats."""
         if not PREFECT_YAML.is_file():
             raise ServiceError(f"there is no {PREFECT_YAML}", "start the service from a clone of the repository")
-        digest = hashlib.sha256(PREFECT_YAML.read_bytes() + f"{ROOT} {HEARTBEAT}".encode()).hexdigest()
+        digest = hashlib.sha256(
+            PREFECT_YAML.read_bytes() + f"{ROOT} {sys.executable} {json.dumps(LOST)}".encode()
+        ).hexdigest()
         if state.deployed == digest:
             return state
         tell("deploying what prefect.yaml names")

@@ -20,8 +20,8 @@ PREFECT_YAML = ROOT / "prefect.yaml"
 Tell = Callable[[str], None]
 
 
-def own_pool(api: httpx.Client, tell: Tell) -> None:
-    """Make the pool, or find it as it was made.
+def own_pool(api: httpx.Client, tell: Tell) -> bool:
+    """Make the pool, or find it as it was made; say whether it was there.
 
     Raises:
         ServiceError: there is one of another type.
@@ -33,6 +33,7 @@ def own_pool(api: httpx.Client, tell: Tell) -> None:
         api.post("/work_pools/", json=body).raise_for_status()
     elif (kind := found.raise_for_status().json()["type"]) != "process":
         raise ServiceError(f"the pool {POOL} is of type {kind}: it is somebody else's", "rename it in the UI")
+    return found.is_success
 
 
 def forget_others(api: httpx.Client) -> None:
@@ -45,40 +46,49 @@ def forget_others(api: httpx.Client) -> None:
             api.delete(f"/deployments/{known['id']}").raise_for_status()
 
 
-LOST = "Flows without a sign of life are crashed"
-"""The automation that ends a run whose process was killed together with its worker."""
+_SILENT = 3 * HEARTBEAT
+_SIGNS = ("prefect.flow-run.heartbeat", "prefect.flow-run.Pending")
+_WAITING = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot")
+_ENDED = ("Completed", "Failed", "Cancelled", "Crashed")
+LOST: Mapping[str, Any] = {
+    "name": "Flows without a sign of life are crashed",
+    "description": f"A flow says every {HEARTBEAT} s that it runs. After {_SILENT} s of silence it is crashed; "
+    "so is one whose process has not begun by then.",
+    "trigger": {
+        "type": "event",
+        "posture": "Proactive",
+        "after": _SIGNS,
+        "expect": [_SIGNS[0], *(f"prefect.flow-run.{state}" for state in (*_WAITING, *_ENDED))],
+        "for_each": ["prefect.resource.id"],
+        "match": {"prefect.resource.id": "prefect.flow-run.*"},
+        "threshold": 1,
+        "within": _SILENT,
+    },
+    "actions": [
+        {
+            "type": "change-flow-run-state",
+            "state": "CRASHED",
+            "message": f"No sign of life for {_SILENT} s: its process is gone. What it finished is in the store; "
+            "retry, and it goes on from there.",
+        }
+    ],
+}
+"""The automation that ends a run whose process was killed together with its worker: begun or not, it holds a place."""
 
 
 def watch_heartbeats(api: httpx.Client) -> None:
-    """Have the server end runs that say nothing any more."""
-    silent = 3 * HEARTBEAT
-    alive = "prefect.flow-run.heartbeat"
-    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
-    body = {
-        "name": LOST,
-        "description": f"A flow says every {HEARTBEAT} s that it runs. After {silent} s of silence it is crashed.",
-        "trigger": {
-            "type": "event",
-            "posture": "Proactive",
-            "after": [alive],
-            "expect": sorted(ended | {alive}),
-            "for_each": ["prefect.resource.id"],
-            "match": {"prefect.resource.id": "prefect.flow-run.*"},
-            "threshold": 1,
-            "within": silent,
-        },
-        "actions": [
-            {
-                "type": "change-flow-run-state",
-                "state": "CRASHED",
-                "message": f"No sign of life for {silent} s: its process is gone. What it finished is in the store; "
-                "retry, and it goes on from there.",
-            }
-        ],
-    }
-    for known in _posted(api, "/automations/filter", {"automations": {"name": {"any_": [LOST]}}}):
+    """Have the server end runs that say nothing any more; one that does so already knows whom it heard of last."""
+    found = _posted(api, "/automations/filter", {"automations": {"name": {"any_": [LOST["name"]]}}})
+    if [one["description"] for one in found if _is_same(one["trigger"])] == [LOST["description"]]:
+        return
+    for known in found:
         api.delete(f"/automations/{known['id']}").raise_for_status()
-    api.post("/automations/", json=body).raise_for_status()
+    api.post("/automations/", json=LOST).raise_for_status()
+
+
+def _is_same(trigger: Mapping[str, Any]) -> bool:
+    wanted = LOST["trigger"]
+    return set(trigger["after"]) == set(wanted["after"]) and set(trigger["expect"]) == set(wanted["expect"])
 
 
 def find_deployments(api: httpx.Client) -> list[dict[str, Any]]:

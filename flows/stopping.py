@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Thread
 from types import FrameType
 
-from flows.terminal import err
+from flows.terminal import complain, err
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _OTHERS_END = 128
@@ -43,7 +43,6 @@ def _leave_when_told(heard: int) -> None:
     while told := os.read(heard, 1):
         if told[0] in _SIGNALS:
             err.show_cursor()
-            line = "lens: stopped; what was finished is in the store, and the same command goes on from there"
-            err.print(line, markup=False, highlight=False, soft_wrap=True)
+            complain("stopped; what was finished is in the store, and the same command goes on from there", style=None)
             os._exit(_OTHERS_END + told[0])
     os.close(heard)

@@ -17,6 +17,7 @@ from pipeline_core.stage import Progress
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import LiveRun
 from tasks import progress
+from tasks.events import events_of
 from tasks.step import PARTS, TASKS
 
 Asking = Callable[[Step], AbstractContextManager[None]]
@@ -87,7 +88,7 @@ class Submission:
                 number = own.waiting.popleft()
                 self._submit(PARTS, name, number=number)
             elif (name := next(ready, "")) and not self._begin_parts(name):
-                self._submit(TASKS, name, run_id=self._run.record.run_id)
+                self._submit(TASKS, name)
             elif not name:
                 break
         return bool(self._running)
@@ -107,12 +108,14 @@ class Submission:
 
     def _submit(self, tasks: Mapping[str, Any], name: str, **others: Any) -> None:
         step = self._plan.steps[name]
-        parameters = {"plan": self._plan, "name": name, "root": self._root, **others}
+        run_id = self._run.record.run_id
+        parameters = {"plan": self._plan, "name": name, "root": self._root, "run_id": run_id, **others}
         number = others.get("number")
         if number is None:
             for listener in progress.listeners:  # on a cluster nobody else tells them
                 listener(name, 0, 1)
-        with self._asking(step):
+        # What Prefect logs of a task is told as the step's, too: a thread takes the context over.
+        with self._asking(step), events_of(run_id, step):
             needed = [self._done[source] for source in step.inputs.values()]
             future = self._runner.submit(tasks[step.stage], parameters, wait_for=needed)
         self._running[future] = name, number
@@ -141,7 +144,7 @@ class Submission:
         del self._parts[name]
         own.claim.close()
         if not own.failed:
-            self._submit(TASKS, name, run_id=self._run.record.run_id, spent=own.seconds)
+            self._submit(TASKS, name, spent=own.seconds)
 
     def _fail(self, name: str, result: object) -> None:
         error = result if isinstance(result, BaseException) else RuntimeError(f"{name} ended as {result}")

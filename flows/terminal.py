@@ -1,5 +1,6 @@
 """What people look at: answers, tables, and the progress of a run."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from flows.units import duration
+from tasks.events import write_as_asked
 from tasks.pace import Pace
 
 _ANY_WIDTH = 1 << 20
@@ -40,6 +42,14 @@ class TextConsole(Console):
 
 out = TextConsole(soft_wrap=True)
 err = TextConsole(stderr=True)
+
+
+def complain(line: str, style: str | None = "red") -> None:
+    """Tell in one line what ends or hinders a command; where events are asked for, as one of them."""
+    if write_as_asked():
+        logging.getLogger("lens").error("%s", line)
+        return
+    err.print(f"lens: {line}", style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def speak_any_locale() -> None:

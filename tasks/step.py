@@ -17,7 +17,7 @@ from pipeline_core.planner.plan import Plan
 from pipeline_core.stage import Partitioned
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.manifest import Artifact
-from tasks.events import events_of
+from tasks.events import events_of, mistakes_logged
 from tasks.progress import Progress, artifact_key
 
 
@@ -40,7 +40,7 @@ def run_step(plan: Plan, name: str, root: Path, run_id: str, spent: float = 0.0)
         LensError: a user's mistake, a broken contract among them. It is not retried.
     """
     logger = get_run_logger()
-    with events_of(plan.steps[name], run_id):
+    with events_of(run_id, plan.steps[name]), mistakes_logged(logger):
         outcome, artifact = carry_out(plan, name, Store(root), Progress(name, logger), spent)
         line = outcome.line(run_id, artifact.n_held)
         logger.info(line)
@@ -52,13 +52,17 @@ def run_step(plan: Plan, name: str, root: Path, run_id: str, spent: float = 0.0)
     return Completed(name="Cached", message=line, data=outcome) if outcome.cached else outcome
 
 
-def run_part(plan: Plan, name: str, root: Path, number: int) -> float:
-    """Build one part of a step, and return the seconds that it took.
+def run_part(plan: Plan, name: str, root: Path, run_id: str, number: int) -> float:
+    """Build one part of a step of a run, and return the seconds that it took.
 
     Raises:
         LensError: a user's mistake. It is not retried.
     """
-    return build_part(plan, name, Store(root), number)
+    logger = get_run_logger()
+    with events_of(run_id, plan.steps[name]), mistakes_logged(logger):
+        seconds = build_part(plan, name, Store(root), number)
+        logger.info("%s, part %d: built in %.1f s", name, number, seconds)
+    return seconds
 
 
 def _task(function: Callable[..., Any], name: str, about: str, run_name: str) -> Task[..., Any]:

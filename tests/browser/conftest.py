@@ -1,15 +1,15 @@
 """A real Chromium, and the report that it opens."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from pipeline_core.report.build import REPORT_FILE, build_report
 from pipeline_core.report.settings import ReportSettings
+from tests.browser.chromium import chromium
 from tests.report.artifacts import make_run
 from tests.report.sweep_artifacts import with_sweeps
 
@@ -23,12 +23,8 @@ def barriers(page: Page) -> list[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert path, "install Chromium (Debian: apt-get install chromium) to run the tests marked browser"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["plain", "hostile"])

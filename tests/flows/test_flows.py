@@ -105,7 +105,7 @@ def test_a_users_mistake_is_not_retried(store: Path, pictures: Path, config: Ana
     states, attempts, error = run_and_watch(small_config(few), store)
     assert isinstance(error, DataError)
     assert "\n" not in str(error)
-    assert states["dataset"] == "Failed"
+    assert states == {"dataset": "Failed"}, "steps that need it are not begun"
     assert attempts["dataset"] == 1
     assert read_runs(store)[-1].state == "failed"
     assert set(plan_analysis(config).status(Store(store)).values()) == {"present"}

@@ -1,6 +1,10 @@
 """Parts of a step as tasks of Prefect: each seen in its UI, and the same files as one process makes."""
 
+import io
+import json
+import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import LiveRun, read_runs
+from tasks.events import JsonLines
 
 
 @pytest.fixture
@@ -24,6 +29,16 @@ def plan(inline_store: Path) -> Plan:
     """The plan of a store that is filled, by two workers."""
     values = read_runs(inline_store)[0].config
     return plan_analysis(AnalysisConfig.model_validate(values | {"placement": {"workers": 2, "threads": 1}}))
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, str]]]:
+    """Returns what tasks have logged."""
+    stream, logger = io.StringIO(), logging.getLogger("prefect.task_runs")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    monkeypatch.setattr(logger, "handlers", [*logger.handlers, handler])
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def submit(plan: Plan, root: Path) -> tuple[BaseException | None, LiveRun, dict[str, str]]:
@@ -49,7 +64,9 @@ class Failure:
         self.error = error
 
 
-def test_workers_share_the_parts_of_a_step(server: None, plan: Plan, inline_store: Path, tmp_path: Path) -> None:
+def test_workers_share_the_parts_of_a_step(
+    server: None, plan: Plan, inline_store: Path, tmp_path: Path, events: Callable[[], list[dict[str, str]]]
+) -> None:
     store = Store(shutil.copytree(inline_store, tmp_path / "store"))
     (codes,), (retrieval,) = plan.of_stage("codes"), plan.of_stage("retrieval")
     alone = {step.name: store.get(step.key).manifest for step in (codes, retrieval)}
@@ -66,17 +83,29 @@ def test_workers_share_the_parts_of_a_step(server: None, plan: Plan, inline_stor
         same = {file.path for file in after.files} - {file.path for file in set(after.files) - set(before.files)}
         assert all(file.path in same for file in after.files if file.path.endswith(".parquet"))
     assert {a.name for a in run.record.artifacts if a.cached is False} == alone.keys()
+    told = events()
+    assert {event["run"] for event in told} == {run.record.run_id}
+    assert {(e["step"], e["stage"], e["fingerprint"]) for e in told} == {
+        (step.name, step.stage, step.key.short) for step in plan.steps.values()
+    }
+    first = next(event for event in told if event["message"].startswith(f"{codes.name}, part 0: built in "))
+    assert (first["step"], first["task_run_name"]) == (codes.name, f"{codes.name}, part 0")
 
 
 def test_a_part_that_fails_fails_its_step_and_leaves_it_to_others(
-    server: None, plan: Plan, inline_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: None,
+    plan: Plan,
+    inline_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    events: Callable[[], list[dict[str, str]]],
 ) -> None:
     store = Store(shutil.copytree(inline_store, tmp_path / "store"))
     (codes,) = plan.of_stage("codes")
     shutil.rmtree(store.folder(codes.key))
 
     def refuse(*_: object) -> None:
-        raise LensError("no", "")
+        raise LensError("no shard can be read", "")
 
     monkeypatch.setattr(encode, "load_shard", refuse)
     failure, _, states = submit(plan, store.root)
@@ -85,3 +114,6 @@ def test_a_part_that_fails_fails_its_step_and_leaves_it_to_others(
     assert "Completed" not in {state for name, state in states.items() if name.startswith(codes.name)}
     with store.claimed(codes.key) as claimed:
         assert claimed
+    (mistake,) = (event for event in events() if "no shard can be read" in event["message"])
+    assert mistake.items() > {"level": "ERROR", "message": "no shard can be read", "step": codes.name}.items()
+    assert "trace" not in mistake

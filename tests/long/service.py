@@ -1,10 +1,12 @@
 """The service of a store, started and asked as a user does it: by the command, and by the API that the UI uses."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +16,14 @@ from typing import Any
 import httpx
 import psutil
 
-from flows.service import Service
+from flows.service import Runner, Service
+from pipeline_core.config import AnalysisConfig
+from pipeline_core.store.artifacts import Store
+from pipeline_core.store.diff import diff_runs
+from pipeline_core.store.journal import read_runs
+
+KILLS = (("flow",), ("worker",), ("flow", "worker"), ("server",), ("flow", "worker", "server"))
+"""What is killed together."""
 
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
@@ -66,6 +75,23 @@ class Running:
             path = f"/deployments/{self.deployment(deployment)['id']}/create_flow_run"
             return str(api.post(path, json=body).raise_for_status().json()["id"])
 
+    def start_by_schedule(self, deployment: str, parameters: dict[str, Any]) -> str:
+        """Give a deployment a schedule, the next minute once, and return the id of the run that it began."""
+        its, schedule = self.deployment(deployment)["id"], {"cron": "* * * * *", "timezone": "UTC"}
+        body = [{"schedule": schedule, "max_scheduled_runs": 1, "parameters": parameters}]
+        of_schedules = {"deployments": {"id": {"any_": [its]}}, "flow_runs": {"start_time": {"is_null_": False}}}
+        with self.api() as api:
+            (made,) = api.post(f"/deployments/{its}/schedules", json=body).raise_for_status().json()
+
+            def begun() -> str | None:
+                runs = api.post("/flow_runs/filter", json=of_schedules | {"sort": "START_TIME_DESC"}).json()
+                own = (run for run in runs if run["auto_scheduled"] and run["parameters"].items() >= parameters.items())
+                return next((run["id"] for run in own), None)
+
+            run: str = until(begun, 240)
+            api.delete(f"/deployments/{its}/schedules/{made['id']}").raise_for_status()
+        return run
+
     def retry(self, run: str) -> None:
         """Try a run again as the UI's Retry does."""
         state = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}
@@ -81,6 +107,11 @@ class Running:
         since = datetime.fromisoformat(self.run(run)["state"]["timestamp"])
         return (datetime.now(UTC) - since).total_seconds()
 
+    def forget(self) -> None:
+        """Remove every artifact: what is run next is built from nothing."""
+        for artifact in Store(self.store).artifacts():
+            shutil.rmtree(artifact.folder)
+
     def end_of(self, run: str, seconds: float) -> dict[str, Any]:
         """Wait until a run is over; return its state."""
 
@@ -90,6 +121,18 @@ class Running:
 
         found: dict[str, Any] = until(over, seconds)
         return found
+
+    def artifacts(self, run: str) -> dict[str, Any]:
+        """Return what a run left on its page, by key."""
+        with self.api() as api:
+            found = api.post("/artifacts/filter", json={"flow_runs": {"id": {"any_": [run]}}}).json()
+        return {artifact["key"]: artifact["data"] for artifact in found}
+
+    def logged(self, run: str) -> list[str]:
+        """Return the messages of a run and its tasks."""
+        with self.api() as api:
+            found = api.post("/logs/filter", json={"logs": {"flow_run_id": {"any_": [run]}}}).raise_for_status().json()
+        return [line["message"] for line in found]
 
     def tasks(self, run: str) -> dict[str, str]:
         """Return the state of each task run by its name."""
@@ -106,7 +149,7 @@ class Running:
 
         def found() -> psutil.Process | None:
             for child in worker.children(recursive=True):
-                if any("flow_engine" in word or "prefect.engine" in word for word in child.cmdline()):
+                if "flows.engine" in child.cmdline():
                     return child
             return None
 
@@ -125,3 +168,48 @@ class Running:
         for process in [victims[name]() for name in what]:
             assert process
             os.kill(process.pid, signal.SIGKILL)
+
+    def killed_and_retried(self, config: AnalysisConfig, victims: Sequence[str], begun: bool = True) -> str:
+        """Run an analysis from nothing, kill in the middle of its extraction, and see it through to its end.
+
+        Without ``begun`` it is killed while its process is being started.
+
+        What was killed is started again by ``lens up``. A run that does not complete by itself is tried again.
+
+        Returns:
+            What became of the run, and how soon.
+
+        Raises:
+            AssertionError: two minutes after its process is gone it is not over, or the retry does not complete.
+        """
+        self.forget()
+        run = self.start("analyze/interactive", {"config": config.model_dump(mode="json", by_alias=True)})
+        if begun:  # some of the extraction's work is done, none of it is published
+            until(lambda: list(self.store.glob("activations/.partial-*/**/*.parquet")), 240)
+        else:
+            until(lambda: self.run(run)["state"]["type"] == "PENDING", 60)
+        flow, killed = Runner.of(self.flow_process().pid), time.monotonic()
+        self.kill(*victims)
+        if victims != ("flow",):
+            lens("up", "--store", str(self.store))
+        until(lambda: not flow.process or self.run(run)["state"]["type"] in ENDED, 600)
+        state = self.end_of(run, 120)
+        told = f"{state['name']} {time.monotonic() - killed:.0f} s after the kill"
+        if state["type"] != "COMPLETED":
+            assert state["type"] == "CRASHED", state
+            # Prefect reports a crash twice, some seconds apart: the second would undo a retry between them.
+            until(lambda: self.seconds_since_last_state(run) > 10, 60)
+            self.retry(run)
+            until(lambda: self.run(run)["state"]["type"] != "CRASHED", 30)
+            state = self.end_of(run, 600)
+            assert state["type"] == "COMPLETED", state
+            told += ", completed by a retry"
+        return told
+
+
+def differences(store: Path, other: Path) -> list[str]:
+    """Return in which tables the latest run of ``other`` and the latest with the same config of ``store`` differ."""
+    whole = read_runs(other)[-1]
+    own = [run for run in read_runs(store) if run.config == whole.config]
+    found = diff_runs(store, own[-1].run_id, str(other / "runs" / f"{whole.run_id}.json"))
+    return [f"{difference.name}: {difference.what}" for difference in found]

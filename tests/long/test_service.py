@@ -1,7 +1,9 @@
-"""The service from nothing: started, scheduled, rerun from the UI, killed everywhere, stopped with nothing left."""
+"""The service from nothing: started, scheduled, rerun from the UI, queued, killed everywhere, stopped, none left."""
 
+import json
+import shutil
 import socket
-from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -11,25 +13,21 @@ from flows.inline import InlineRunner
 from flows.running import run_plan
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.planner.planning import plan_analysis
-from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
-from tests.long.service import Running, lens, until
-from tests.small import picture_folder, small_config
+from tests.long.service import KILLS, Running, differences, lens, until
+from tests.small import small_config
 
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    store = tmp_path_factory.mktemp("service") / "store"
-    told = lens("up", "--store", str(store))
-    assert "http://127.0.0.1:" in told
-    yield Running(store)
-    lens("down", "--store", str(store))
+def values(config: AnalysisConfig) -> dict[str, object]:
+    return {"config": config.model_dump(mode="json", by_alias=True)}
 
 
-def small(pictures: Path, *settings: str) -> AnalysisConfig:
-    return small_config(pictures, "compare_with=[]", *settings)
+@pytest.fixture
+def other(pictures: Path) -> AnalysisConfig:
+    """The analysis with one other setting, on which features, retrieval and report depend."""
+    return small_config(pictures, "model.name=reference-contrastive", "compare_with=[]", "features.share=0.1")
 
 
 def test_started_twice_it_says_so_and_status_names_every_deployment(running: Running) -> None:
@@ -73,58 +71,85 @@ def test_a_bad_parameter_is_refused_with_its_name(running: Running) -> None:
     assert "kk" in answer.text
 
 
-def test_a_run_has_a_telling_name_and_page_and_a_rerun_builds_only_what_changed(
-    running: Running, tmp_path: Path
+def test_a_scheduled_run_starts_and_informs_and_a_rerun_tells_cached_from_built(
+    running: Running, config: AnalysisConfig, other: AnalysisConfig, undisturbed: Path
 ) -> None:
-    pictures = picture_folder(tmp_path / "pictures")
-    run = running.start("analyze/interactive", {"config": small(pictures).model_dump(mode="json")})
+    run = running.start_by_schedule("analyze/nightly-contrastive", values(config))
     assert running.end_of(run, 600)["type"] == "COMPLETED"
-    assert running.run(run)["name"].startswith("reference-mllm on folder pictures, ")
+    assert running.run(run)["name"].startswith("reference-contrastive on folder pictures, ")
     assert set(running.tasks(run).values()) == {"Completed"}
-    with running.api() as api:
-        found = api.post("/artifacts/filter", json={"flow_runs": {"id": {"any_": [run]}}}).json()
-    artifacts = {artifact["key"]: artifact for artifact in found}
-    assert {"steps", "results", "whole-report", "report-summary", "dataset-tables"} <= artifacts.keys()
-    assert "| raw |" in artifacts["results"]["data"]
-    assert '"outcome": "built"' in artifacts["steps"]["data"]
+    shown = running.artifacts(run)
+    assert {"steps", "results", "whole-report", "report-summary", "dataset-tables"} <= shown.keys()
+    assert "| raw |" in shown["results"]
+    assert {step["outcome"] for step in json.loads(shown["steps"])} == {"built"}
+    assert differences(running.store, undisturbed) == []
 
-    other = small(pictures, "features.share=0.1").model_dump(mode="json")
-    again = running.start("analyze/interactive", {"config": other})
+    again = running.start("analyze/interactive", values(other))
     assert running.end_of(again, 300)["type"] == "COMPLETED"
-    states = running.tasks(again)
-    built = {name.partition("/")[0] for name, state in states.items() if state == "Completed"}
-    cached = {name.partition("/")[0] for name, state in states.items() if state == "Cached"}
-    assert built == {"features", "retrieval", "report"}
-    assert cached == {"dataset", "activations", "sae", "codes", "index"}
+    built = {"features", "retrieval", "report"}
+    cached = {"dataset", "activations", "sae", "codes", "index"}
+    states = {(name.partition("/")[0], state) for name, state in running.tasks(again).items()}
+    assert states == {(name, "Completed") for name in built} | {(name, "Cached") for name in cached}
+    steps = json.loads(running.artifacts(again)["steps"])
+    outcomes = {(row["step"].partition("/")[0], row["outcome"]) for row in steps}
+    assert outcomes == {(name, "built") for name in built} | {(name, "cached") for name in cached}
 
 
-@pytest.mark.parametrize("victims", [("flow",), ("worker",), ("flow", "worker"), ("server",)])
-def test_what_is_killed_is_crashed_within_two_minutes_and_a_retry_gives_the_same_tables(
-    running: Running, victims: tuple[str, ...], tmp_path: Path
+def test_runs_of_a_deployment_and_of_the_pool_queue(running: Running, config: AnalysisConfig) -> None:
+    asked = [running.start("analyze/interactive", values(config)) for _ in range(2)]
+    asked.append(running.start("maintain/hourly", {}))
+    assert [running.end_of(run, 600)["type"] for run in asked] == ["COMPLETED"] * 3
+    spans = sorted((run["start_time"], run["end_time"]) for run in map(running.run, asked))
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def test_a_mistake_is_one_line_once_and_every_event_tells_its_run(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("file_name,text\nnone.png,a picture that is not there\n")
+    run = running.start("analyze/interactive", values(small_config(tmp_path, "compare_with=[]")))
+    state = running.end_of(run, 300)
+    assert state["type"] == "FAILED"
+    assert "none.png" in state["message"]
+    (line,) = (message for message in running.logged(run) if "none.png" in message)
+    assert "\n" not in line
+    lines = running.service.log_of("worker").read_text().splitlines()
+    events = [json.loads(line) for line in lines if run in line]
+    (mistake,) = (event for event in events if "none.png" in event["message"])
+    assert (mistake["step"], mistake["stage"]) == ("dataset", "dataset")
+    assert mistake.keys() >= {"run", "fingerprint", "task_run_name"}
+    assert not [line for line in lines if not line.startswith("{") or "NotReady" in line or "nanobind" in line]
+
+
+def test_two_analyses_at_once_through_the_service_and_by_the_command(
+    running: Running, config: AnalysisConfig, other: AnalysisConfig, undisturbed: Path, tmp_path: Path
 ) -> None:
-    pictures = picture_folder(tmp_path / "-".join(victims), n=48)
-    config = small(pictures, "model.name=reference-contrastive" if victims == ("worker",) else "model.alias=studied")
-    run = running.start("analyze/interactive", {"config": config.model_dump(mode="json")})
-    folder = running.store / "activations"
-    # In the middle of the extraction: some of its work is done, none of it is published.
-    until(lambda: list(folder.glob(".partial-*/**/*.parquet")), 180)
-    running.kill(*victims)
-    if victims != ("flow",):
-        lens("up", "--store", str(running.store))
-    state = running.end_of(run, 120 if victims != ("server",) else 300)
-    if state["type"] != "COMPLETED":
-        assert state["type"] == "CRASHED", state
-        # Prefect reports a crash twice, some seconds apart: the second would undo a retry between them.
-        until(lambda: running.seconds_since_last_state(run) > 10, 60)
-        running.retry(run)
-        until(lambda: running.run(run)["state"]["type"] != "CRASHED", 30)
-        state = running.end_of(run, 600)
-    assert state["type"] == "COMPLETED", state
+    running.forget()
+    (tmp_path / "other.json").write_text(other.model_dump_json(by_alias=True))
+    run = running.start("analyze/interactive", values(config))
+    until(lambda: running.run(run)["state"]["type"] == "RUNNING", 120)
+    assert "Report: " in lens("run", "--config", str(tmp_path / "other.json"), "--store", str(running.store))
+    assert running.end_of(run, 600)["type"] == "COMPLETED"
+    one, two = read_runs(running.store)[-2:]
+    assert one.ended and two.started < one.ended
 
-    alone = tmp_path / "alone"
-    run_plan("analyze", plan_analysis(config), alone, InlineRunner())
-    records = [str(store / "runs" / f"{read_runs(store)[-1].run_id}.json") for store in (alone, running.store)]
-    assert diff_runs(alone, *records) == []
+    alone = Path(shutil.copytree(undisturbed, tmp_path / "alone"))
+    run_plan("analyze", plan_analysis(other), alone, InlineRunner())
+    assert [differences(running.store, store) for store in (undisturbed, alone)] == [[], []]
+
+
+@pytest.mark.parametrize("victims", KILLS, ids="-".join)
+def test_what_is_killed_ends_within_two_minutes_and_a_retry_gives_the_same_tables(
+    running: Running, victims: tuple[str, ...], config: AnalysisConfig, undisturbed: Path
+) -> None:
+    told = running.killed_and_retried(config, victims)
+    if "flow" in victims:
+        assert told.startswith("Crashed")
+    assert differences(running.store, undisturbed) == []
+
+
+def test_a_run_killed_before_it_began_is_crashed_too_and_holds_no_place(
+    running: Running, config: AnalysisConfig
+) -> None:
+    assert running.killed_and_retried(config, ("flow", "worker"), begun=False).startswith("Crashed")
 
 
 def test_stopped_it_leaves_no_process_and_starts_again_with_its_history(tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""The process of a flow that a worker starts: Prefect's engine, and a clean end."""
+
+import atexit
+import runpy
+
+from flows.exits import ExitStatus
+
+
+def main() -> None:
+    """Carry out the flow run that the environment names."""
+    status = ExitStatus()
+    atexit.register(status.leave)
+    try:
+        runpy.run_module("prefect.engine", run_name="__main__")
+        status.code = 0
+    except SystemExit as end:
+        status.code = end.code if isinstance(end.code, int) else 0
+
+
+if __name__ == "__main__":
+    main()
