@@ -58,7 +58,7 @@ test: $(VENV)/.installed-dev ## all tests that need neither a browser nor a clus
 	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.installed-dev ## the inner loop: no models, servers or other processes (90 seconds at most)
-	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not browser and not long'
+	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not browser and not long and not published and not gpu'
 
 test-browser: $(VENV)/.installed-dev ## the report in a real Chromium
 	@command -v chromium >/dev/null || { echo "make test-browser needs chromium: apt-get install chromium"; exit 2; }

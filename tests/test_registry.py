@@ -60,6 +60,32 @@ def test_an_unknown_name_names_the_setting_and_what_it_may_be(kinds: Path) -> No
         registry.find("plum", "basket.fruit")
 
 
+@pytest.mark.parametrize("written", ["from orchard.shapes import ROUND", "from .shapes import ROUND"])
+def test_what_a_member_imports_of_its_own_package_is_its_identity_and_nothing_else_is(
+    kinds: Path, written: str
+) -> None:
+    package = kinds / "orchard"
+    package.mkdir()
+    texts = {
+        "__init__": "",
+        "fig": f"from {__name__} import Fruit\n{written}\nMEMBER = Fruit('fig')\n",
+        "shapes": "import os\nfrom orchard import colours\nROUND = colours.RED\n",
+        "colours": "RED = 1\n",
+        "others": "",
+    }
+    for name, text in texts.items():
+        (package / f"{name}.py").write_text(text)
+    _distribution(kinds, fig="orchard.fig:MEMBER")
+    registry: Registry[Fruit] = Registry("fruit", "fruits")
+    first, changed = registry.identity(), {}
+    for name, text in texts.items():
+        (package / f"{name}.py").write_text(text + "# changed")
+        changed[name] = registry.identity() != first
+        (package / f"{name}.py").write_text(text)
+    assert "orchard" not in sys.modules
+    assert changed == {"__init__": True, "fig": True, "shapes": True, "colours": True, "others": False}
+
+
 @pytest.mark.parametrize(
     ("entries", "message"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-_WORDS = Path(__file__).with_suffix(".yaml")
+WORDS = Path(__file__).with_suffix(".yaml")
 
 _HEAD = """# Glossary
 
@@ -28,7 +28,7 @@ class Term:
 
 def terms() -> tuple[Term, ...]:
     """Return all words, in alphabetical order."""
-    return tuple(Term(**told) for told in yaml.safe_load(_WORDS.read_text(encoding="utf-8")))
+    return tuple(Term(**told) for told in yaml.safe_load(WORDS.read_text(encoding="utf-8")))
 
 
 def page() -> str:

@@ -5,6 +5,7 @@ that name and holds it as ``MEMBER``. Other distributions add members by entry p
 ``retrieval_lens.<kind>``, ``<name> = "<module>:MEMBER"``.
 """
 
+import ast
 import hashlib
 import pkgutil
 from collections.abc import Iterator, Mapping
@@ -76,7 +77,9 @@ class Registry(Mapping[str, Member]):
         return self[name]
 
     def identity(self, name: str | None = None) -> str | None:
-        """Return a digest of the code of members from outside, and of SQL beside it; None where there are none.
+        """Return a digest of the code of members from outside, what it imports of its own package, and SQL beside it.
+
+        None where there are none.
 
         Args:
             name: of this member alone; None: of all.
@@ -126,12 +129,48 @@ class Registry(Mapping[str, Member]):
 
 
 def _files_of(entry: EntryPoint) -> tuple[Path, ...]:
-    """Return the module of a member and its SQL; nothing where it cannot be found, which is told when it is loaded."""
+    """Return the module of a member, what it imports of its own package, and its SQL; nothing of them is run.
+
+    Nothing where it cannot be found, which is told when it is loaded.
+    """
+    found, waiting = dict[str, Path](), [entry.module]
+    while waiting:
+        name = waiting.pop()
+        if name.partition(".")[0] == entry.module.partition(".")[0] and name not in found and (file := _origin(name)):
+            found[name] = file
+            waiting += _imported(name, file)
+    if entry.module not in found:
+        return ()
+    module = found.pop(entry.module)
+    return (module, *(found[name] for name in sorted(found)), *sorted(module.parent.glob(f"{entry.name}*.sql")))
+
+
+def _origin(module: str) -> Path | None:
+    top, *below = module.split(".")
     try:
-        spec = find_spec(entry.module)
-    except Exception:  # it imports the packages around the module, whose code is not ours
-        return ()
-    if spec is None or spec.origin is None:
-        return ()
-    module = Path(spec.origin)
-    return (module, *sorted(module.parent.glob(f"{entry.name}*.sql")))
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not below and spec.has_location and spec.origin:
+        return Path(spec.origin)
+    folders = (Path(place, *below) for place in spec.submodule_search_locations or ())
+    files = (file for folder in folders for file in (folder / "__init__.py", folder.with_suffix(".py")))
+    return next((file for file in files if file.is_file()), None)
+
+
+def _imported(module: str, file: Path) -> Iterator[str]:
+    """Yield what a module names in imports: modules, and what may be a module or something within one."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    package = module if file.stem == "__init__" else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))

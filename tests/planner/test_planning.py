@@ -4,17 +4,21 @@ from pathlib import Path
 
 import pytest
 
+import pipeline_core
 from pipeline_core.config import RunConfig
 from pipeline_core.errors import ConfigError
 from pipeline_core.models import facts
 from pipeline_core.pipeline import STAGES
+from pipeline_core.placement import Placement
 from pipeline_core.planner import planning
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis, plan_sweep
 from pipeline_core.stage import ModelSubject, SaeSubject, Scope
+from pipeline_core.store.digests import file_digest
 from tests.sae.formats.files import saelens_folder
 from tests.small import picture_folder, small_config
 
+CORE = Path(str(pipeline_core.__file__)).parent
 MLLM, DUAL = "reference-mllm", "reference-contrastive"
 SWEPT = {"grid", "doses", "attention", "efficiency"}
 REPEATED = {"redraw", "sae", "codes", "features", "retrieval", "grid", "doses"}
@@ -138,22 +142,27 @@ def test_a_setting_changes_what_depends_on_it(
     assert changed(plan, pictures, setting) == of_stages(plan, *stages)
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        "threads=1",
-        "batch_size=3",
-        "shard_size=9",
-        "checkpoint_steps=1",
-        "workers=2",
-        "runner=ray",
-        "ray_address=auto",
-        "num_cpus=1",
-        "num_gpus=1",
-    ],
-)
-def test_placement_builds_nothing_anew(plan: Plan, pictures: Path, field: str) -> None:
-    assert changed(plan, pictures, f"placement.{field}") == set()
+PLACES: dict[str, object] = {
+    "runner": "ray",
+    "device": "cuda:1",
+    "device_map": "auto",
+    "threads": 1,
+    "memory": 1.0,
+    "workers": 2,
+    "ray_address": "auto",
+    "num_cpus": 1,
+    "num_gpus": 1,
+    "batch_size": 3,
+    "shard_size": 9,
+    "checkpoint_steps": 1,
+}
+"""Another value of every field of the placement; of the device, its kind is in the keys."""
+
+
+def test_placement_builds_nothing_anew(plan: Plan, pictures: Path) -> None:
+    assert set(PLACES) == set(Placement.model_fields)
+    for field in PLACES.keys() - {"device"}:
+        assert changed(plan, pictures, f"placement.{field}={PLACES[field]}") == set(), field
 
 
 def test_the_kind_of_device_is_in_the_key_and_its_number_is_not(pictures: Path) -> None:
@@ -204,22 +213,45 @@ def test_the_report_is_written_anew_when_it_is_about_another_model(config: RunCo
     assert len(reports) == 3
 
 
-def test_a_data_file_of_a_stage_changes_that_stage_alone(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "glossary.yaml",
+        "report/claims.yaml",
+        "report/sql/recall.sql",
+        "report/figures/energy.sql",
+        "report/templates/style.css",
+        "warehouse/paper_values.csv",
+        "warehouse/views.sql",
+    ],
+)
+def test_an_edited_rule_value_question_or_style_builds_the_report_anew_and_nothing_else(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch, edited: str
 ) -> None:
     before = {name: step.key.fingerprint for name, step in plan_analysis(config).steps.items()}
-    for file in STAGES["report"].data_files():
-        assert file.is_file()
-    edited = tmp_path / "claims.yaml"
-    edited.write_text("- threshold: 2\n")
-    monkeypatch.setattr(type(STAGES["report"]), "data_files", lambda self: (edited,))
+
+    def as_edited(file: Path) -> str:
+        return "edited" if file == CORE / edited else file_digest(file)
+
+    monkeypatch.setattr(planning, "file_digest", as_edited)
     after = {name: step.key.fingerprint for name, step in plan_analysis(config).steps.items()}
     assert {name for name in before if before[name] != after[name]} == {"report"}
 
 
-def test_the_data_files_of_the_report_are_all_that_decide_it() -> None:
-    endings = {file.suffix for file in STAGES["report"].data_files()}
-    assert endings == {".sql", ".html", ".css", ".js", ".yaml", ".csv"}
+def test_every_data_file_of_the_package_decides_a_stage_or_is_read_by_commands_alone() -> None:
+    """What pages, exports, presets and estimates read makes no artifact; weights and instructions are in identities."""
+    commands = {"app", "exports", "planner", "presets"}
+    others = {"counts.csv", "compare_features.sql", "compare_scores.sql", "top_features.sql"}
+    others |= {"heads.safetensors", "projector.safetensors", "query_instructions.tsv"}
+    deciding = {file for stage in STAGES.values() for file in stage.data_files()}
+    left = {
+        file.relative_to(CORE).as_posix()
+        for file in CORE.rglob("*")
+        if file.is_file() and file.suffix not in (".py", ".pyc", ".typed") and file not in deciding
+        if file.relative_to(CORE).parts[0] not in commands and file.name not in others
+    }
+    assert left == set()
+    assert all(file.is_file() for file in deciding)
 
 
 def test_a_model_is_described_once_a_plan(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,8 +32,6 @@ from pipeline_core.schema.parquet import write_table
 
 log = logging.getLogger(__name__)
 
-OPERATIONS = ("fit", "decompose", "apply", "search", "product")
-
 _SEED = 0
 _SHARED = 0.95
 """Share of a synthetic vector's norm that lies in the common mean, as in embeddings of generative models."""
@@ -72,7 +70,7 @@ def measure_efficiency(
     folder: Path,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Write the table ``efficiency``: the cost of each of ``OPERATIONS`` by size of the pool, width and queries.
+    """Write the table ``efficiency``: the cost of each operation by size of the pool, width and queries.
 
     ``fit`` takes ReAlign's statistics of the candidates, of which ``decompose`` is the part that does not grow with
     them; ``apply`` whitens them all. ``search`` ranks the raw ones at unit norm, ``product`` is the least that a search

@@ -16,8 +16,6 @@ from pipeline_core.retrieval.maps import Identity, Map, load_maps
 
 DATABASE = "lance"
 QUERY_SIDE = "queries.safetensors"
-VARIANTS = ("raw", "realign")
-"""The database's tables: embeddings at unit norm, and whitened by ReAlign at unit norm."""
 
 PROBES, BREADTH, REFINE = 32, 200, 4
 """Partitions searched, breadth of the graph search, and how many times k hits are scored again exactly."""
@@ -81,7 +79,7 @@ def query_sides(index: Path) -> dict[str, Map]:
 
 
 def open_variant(index: Path, variant: str) -> lancedb.table.Table:
-    """Open one table of the index.
+    """Open one table of the index: ``raw``, embeddings at unit norm, or ``realign``, whitened and at unit norm.
 
     Raises:
         StoreError: it is missing or damaged.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline_core import warehouse
+from pipeline_core import glossary, warehouse
 from pipeline_core.contracts.suites import contracts_folder
 
 REPORT_FILE = "report.html"
@@ -19,13 +19,13 @@ _DATA = {".sql", ".html", ".css", ".js", ".yaml"}
 
 
 def report_data_files() -> Sequence[Path]:
-    """Return queries, templates, the claims' rules, the paper's figures, the warehouse's views, and the contracts.
+    """Return queries, templates, rules of claims, the paper's figures, the warehouse's views, words, and contracts.
 
-    The outcomes of contracts are a table of the report.
+    The outcomes of contracts are a table of the report, and the words are explained in it.
     """
     found = (file for file in _HERE.rglob("*") if file.suffix in _DATA)
     views = (_WAREHOUSE / name for name in ("latest.sql", "views.sql", "paper_values.csv"))
-    return sorted((*found, *views, *contracts_folder().glob("*.yaml")))
+    return sorted((*found, *views, glossary.WORDS, *contracts_folder().glob("*.yaml")))
 
 
 def read_summary(folder: Path) -> list[str]:
