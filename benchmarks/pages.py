@@ -28,6 +28,7 @@ PAGES = {
     "feature": "/feature?feature={n}",
     "search": "/search?{question}",
     "slider": "/search?{first}&beta={beta}",
+    "slider, share removed": "/search?{first}&share={share}",
     "queries": "/queries",
     "map's points": "/map?form=points",
     "console": "/sql?sql=select+*+from+recall",
@@ -114,7 +115,8 @@ async def crowd(address: str, visitors: int) -> dict[str, list[float]]:
 
 def _filled(page: str, n: int) -> str:
     first, question = QUESTION.format(n=0), QUESTION.format(n=n)
-    return page.format(n=n, beta=round(0.05 * (n % 20), 2), first=first, question=question)
+    share = round(0.0005 * (n % 16), 4)
+    return page.format(n=n, beta=round(0.05 * (n % 20), 2), share=share, first=first, question=question)
 
 
 if __name__ == "__main__":

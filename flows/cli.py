@@ -16,7 +16,7 @@ from flows.bench_command import bench
 from flows.exits import ExitStatus
 from flows.export_command import export
 from flows.options import ConfigOption, PresetOption, SetOption, StoreOption, existing_store
-from flows.runs_command import compare, open_report, report, runs
+from flows.runs_command import compare, open_in_browser, report, runs
 from flows.search_command import search
 from flows.serve_command import serve
 from flows.service_command import down, status, up
@@ -114,7 +114,7 @@ def sweep(
 
 for command in (runs, compare, report, sql, features, search, serve, export, up, down, status, bench):
     app.command()(command)
-app.command("open")(open_report)
+app.command("open")(open_in_browser)
 
 
 @app.command()

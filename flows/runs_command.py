@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from flows.options import JsonOption, RunOption, StoreOption, existing_store
+from flows.serve_command import open_page, serve_pages
 from flows.terminal import out, print_table
 from flows.units import duration
 from pipeline_core.warehouse.changes import changed, in_short
@@ -99,14 +100,26 @@ def report(run: RunOption = "latest", store: StoreOption = None) -> None:
     _say(str(_report_of(existing_store(store), run)))
 
 
-def open_report(run: RunOption = "latest", store: StoreOption = None) -> None:
-    """Open a run's report in the browser; print its path too."""
-    import webbrowser
+def open_in_browser(
+    what: Annotated[
+        Literal["report", "app"], typer.Argument(help="The report, or the application, which is served until Ctrl-C.")
+    ] = "report",
+    run: RunOption = "latest",
+    store: StoreOption = None,
+) -> None:
+    """Open a run's report in the browser, and print its path; or serve the application of the store and open that.
 
-    page = _report_of(existing_store(store), run)
+    Example: [bold]lens open app[/bold]
+    """
+    root = existing_store(store)
+    if what == "app":
+        from pipeline_core.store.journal import LATEST, completed_run
+
+        serve_pages(root, opened="/" if run == LATEST else f"/?run={completed_run(root, run).run_id}")
+        return
+    page = _report_of(root, run)
     _say(str(page))
-    if not webbrowser.open(page.as_uri()):
-        _say("There is no browser here: open that file where there is one.")
+    open_page(page.as_uri())
 
 
 def _report_of(root: Path, name: str) -> Path:

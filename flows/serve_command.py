@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -28,7 +30,21 @@ def serve(
 
     Nothing of it is changed, and runs may go on meanwhile: each page is of what is published when it is asked for.
     """
-    root = existing_store(store)
+    serve_pages(existing_store(store), host, port)
+
+
+def serve_pages(root: Path, host: str = "127.0.0.1", port: int | None = None, opened: str | None = None) -> None:
+    """Serve a store until somebody ends it.
+
+    Args:
+        root: the store.
+        host: the address.
+        port: that it listens at; by default the usual, or any that is free.
+        opened: the path of a page that the browser is to open; None: none.
+
+    Raises:
+        ServiceError: it cannot listen there.
+    """
     listening = _listen(host, port)
     import uvicorn
 
@@ -38,12 +54,24 @@ def serve(
         create_app(root), log_level="warning", timeout_graceful_shutdown=1, server_header=False, lifespan="off"
     )
     name = f"[{host}]" if ":" in host else host
-    out.print(f"http://{name}:{listening.getsockname()[1]}  (Ctrl-C ends it)", markup=False, highlight=False)
+    address = f"http://{name}:{listening.getsockname()[1]}"
+    out.print(f"{address}  (Ctrl-C ends it)", markup=False, highlight=False)
+    if opened is not None:
+        # A browser in the terminal is waited for, and needs pages meanwhile.
+        Thread(target=open_page, args=(address + opened,), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         # The server asks again for the signal that ended it, once it has answered what was asked.
         signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])
     out.print("lens: no longer served", markup=False, highlight=False)
+
+
+def open_page(address: str) -> None:
+    """Open a page in the browser, or say that there is none."""
+    import webbrowser
+
+    if not webbrowser.open(address):
+        out.print("There is no browser here: open it where there is one.", markup=False, highlight=False)
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

@@ -42,6 +42,14 @@ def test_what_is_removed_is_what_the_retrieval_stage_removes(run: Run, ablated: 
     np.testing.assert_allclose(basis @ basis.T, wanted @ wanted.T, atol=1e-5)
 
 
+def test_lengths_between_two_stops_are_those_at_a_stop(run: Run, ablated: Ablated) -> None:
+    sparse = Ablated(ablated.space, Ranking(run, SAE))
+    sparse.ranking.stops = [0, 4, 8]
+    for name in ablated.space.sets:
+        for n in range(9):
+            np.testing.assert_allclose(sparse.lengths(name, n), ablated.lengths(name, n), rtol=1e-6)
+
+
 def test_what_may_span_the_space_is_not_removed(ablated: Ablated) -> None:
     assert [ablated.ranking.count(share) for share in (0.0, 0.01, 0.02)] == [0, 4, 8]
     with pytest.raises(QueryError, match="9 features may span all 16 dimensions; remove 8 at most"):
@@ -54,10 +62,11 @@ def test_scores_are_cosines_of_what_is_left_and_their_parts_add_up(
 ) -> None:
     removal, rows = ablated.ranking.removal(n), ablated.space.items.vectors
     for name, own in ablated.space.sets.items():
-        wanted = removal.apply(own.vectors) @ removal.apply(asked.vector[None])[0]
+        wanted = removal.apply(own.vectors[:]) @ removal.apply(asked.vector[None])[0]
         for _ in range(2):  # what was worked out of the items is remembered
             np.testing.assert_allclose(ablated.scores(asked, name, n), wanted, atol=1e-5)
-    best = ablated.best(asked, "any", 7, n)
+    key, way = ablated.way(n)
+    best = ablated.space.best(asked, {key: way}, "any", 7)[key]
     wanted = removal.apply(rows) @ removal.apply(asked.vector[None])[0]
     assert best["score"].to_list() == pytest.approx(sorted(wanted.tolist(), reverse=True)[:7], abs=1e-5)
     answers = rows[best["row"].to_numpy()]

@@ -143,6 +143,9 @@ def test_runs_stand_side_by_side_with_what_differs(client: httpx.Client, tiny_st
     assert re.search(r'<th scope="row">repetitions</th><td><code>–</code></td><td><code>3</code></td>', page)
     old = client.get("/features", params={"run": older}).text
     assert f"Run {older}, not the latest" in old
+    by_name = client.get("/features", params={"run": newer}).text
+    assert f"Run {newer}." in by_name
+    assert "not the latest" not in by_name
     assert f'href="/feature?run={older}&amp;sae=' in old
     asked = next(link for link in links(old) if link.startswith("/sql?"))
     assert parse_qs(urlsplit(asked).query)["run"] == [older]
@@ -241,15 +244,17 @@ def test_the_share_removed_changes_the_answers_and_is_in_the_link(client: httpx.
     assert "360 features may span all 16 dimensions; remove 8 at most" in found["0.9"]
 
 
-def test_raw_scores_are_those_of_the_query_beside_them(client: httpx.Client, tiny_store: Path) -> None:
-    page = client.get("/search", params={"sample": "text:035", "to": "any"}).text
-    for column in re.findall(r'<section class="column".*?</section>', page, re.DOTALL):
-        asked = [link for link in links(column) if link.startswith("/sql?")]
-        assert len(asked) == ("<h2>raw" in column)
-        for link in asked:
-            rows = query(tiny_store, parse_qs(urlsplit(link).query)["sql"][0]).rows
-            shown = re.findall(r'<span class="score">([^<]+)</span>', column)
-            assert [f"{row[2]:.4f}" for row in rows] == shown
+def test_scores_are_those_of_the_query_beside_them(client: httpx.Client, tiny_store: Path) -> None:
+    asked = {"sample": "text:035", "to": "any", "beta": "0.35", "share": "0.01"}
+    page = client.get("/search", params=asked).text
+    columns = re.findall(r'<section class="column".*?</section>', page, re.DOTALL)
+    assert len(columns) == 5
+    for column in columns:
+        (asked_again,) = (link for link in links(column) if link.startswith("/sql?"))
+        rows = query(tiny_store, parse_qs(urlsplit(asked_again).query)["sql"][0]).rows
+        shown = [float(score) for score in re.findall(r'<span class="score">([^<]+)</span>', column)]
+        assert [row[2] for row in rows] == pytest.approx(shown, abs=6e-5)
+        assert [row[2] for row in rows] == sorted((row[2] for row in rows), reverse=True)
 
 
 def test_queries_are_counted_by_how_they_moved(client: httpx.Client, tiny_store: Path) -> None:

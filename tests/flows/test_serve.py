@@ -1,5 +1,6 @@
 """``lens serve``: its address, its port, its end; and that other commands do not wait for what it needs."""
 
+import os
 import re
 import signal
 import socket
@@ -32,6 +33,24 @@ def test_it_prints_its_address_and_ends_in_one_line(tmp_path: Path, number: int)
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert (out, err, process.returncode) == ("lens: no longer served\n", "", 0)
+
+
+def test_the_application_is_opened_in_the_browser(tmp_path: Path) -> None:
+    store, browser, opened = tmp_path / "store", tmp_path / "browser", tmp_path / "opened"
+    store.mkdir()
+    os.mkfifo(opened)
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    command = [*START[:-2], "open", "app", "--store", str(store)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "BROWSER": f"{browser} %s"}
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[0]
+        assert opened.read_text().strip() == f"{address}/"
+        assert httpx.get(address, timeout=60).status_code == 400
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30)[0] == "lens: no longer served\n"
 
 
 def test_a_port_that_is_taken_is_told_and_the_usual_one_is_not_insisted_on() -> None:

@@ -4,15 +4,18 @@ What is left of an item is the rest of its set's mean and the rest of what tells
 digits that the mean, often 99% of a vector, would take.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from pipeline_core.activations.vectors import Matrix, top_count
 from pipeline_core.app.recent import Recent
-from pipeline_core.app.space import Asked, CandidateSet, Scores, Space, first
+from pipeline_core.app.space import Asked, CandidateSet, Key, Met, Scores, Space, Way
 from pipeline_core.errors import QueryError
 from pipeline_core.library import Run
 from pipeline_core.retrieval.maps import TINY, Projection, by_blocks
@@ -20,11 +23,19 @@ from pipeline_core.sae.artifact import load_dictionary
 
 ABLATED = "features removed"
 
-_KEPT = 64
+STEP = 0.0005
+"""Of the slider for the share removed."""
+
+_KEPT, _STOPS = 64, 24
 
 
 class Ranking:
-    """The directions of an autoencoder's features in the order of their attribution, each without those before it."""
+    """The directions of an autoencoder's features in the order of their attribution, each without those before it.
+
+    Attributes:
+        basis: them [d, r], orthonormal; zero where a feature's lies in the span of those before it.
+        stops: numbers of features at which all lengths of items are worked out in one pass, from 0 to ``most``.
+    """
 
     def __init__(self, run: Run, sae_id: str) -> None:
         """Take as many as may span half of the space.
@@ -32,13 +43,18 @@ class Ranking:
         Raises:
             StoreError: the run had no such autoencoder.
         """
+        self.sae_id = sae_id
         dictionary = load_dictionary(run.artifact(f"sae/{sae_id}"))
         self.n_features, self.width = (int(side) for side in dictionary.shape)
         ranked = run.features(sae_id).sort("attribution_rank")["feature_id"].to_numpy()[: self.most]
-        self._basis, along = np.linalg.qr(dictionary[ranked].T.astype(np.float64))
+        basis, along = np.linalg.qr(dictionary[ranked].T.astype(np.float64))
         lengths = np.abs(np.diagonal(along))
         # The rule of numpy for the rank of a matrix, at the precision of the dictionary.
         self._new = lengths > lengths.max(initial=0.0) * self.width * np.finfo(np.float32).eps
+        self.basis: Matrix = (basis * self._new).astype(np.float32)
+        steps = (top_count(STEP * n, self.n_features) for n in range(int(1 / STEP)))
+        counts = list(takewhile(lambda count: count <= self.most, steps))
+        self.stops = sorted({*counts[:: -(-len(counts) // _STOPS)], self.most})
 
     @property
     def most(self) -> int:
@@ -59,8 +75,7 @@ class Ranking:
 
     def removal(self, n_features: int) -> Projection:
         """Return what takes out the first features, as removal by attribution in the retrieval stage does."""
-        basis = self._basis[:, :n_features][:, self._new[:n_features]]
-        return Projection(np.ascontiguousarray(basis, dtype=np.float32))
+        return Projection(np.ascontiguousarray(self.basis[:, :n_features][:, self._new[:n_features]]))
 
 
 @dataclass(frozen=True)
@@ -69,42 +84,73 @@ class Ablated:
 
     space: Space
     ranking: Ranking
+    _squares: dict[str, Matrix] = field(default_factory=dict)
     _lengths: Recent[tuple[str, int], Scores] = field(default_factory=lambda: Recent(_KEPT))
+    _guard: Lock = field(default_factory=Lock)
+
+    def way(self, n_features: int) -> tuple[Key, Way]:
+        """Return how questions meet items, both without the first features, with what tells it from others."""
+        return (ABLATED, self.ranking.sae_id, n_features), partial(self._meet, n_features)
 
     def scores(self, asked: Asked, answering: str, n_features: int) -> Scores:
         """Return the cosines [n] of a question with every item of a group, both without the first features."""
-        own, removal = self.space.sets[answering], self.ranking.removal(n_features)
-        taken, found = removal.basis.astype(np.float64), own.spectrum
+        return np.asarray(self.space.sets[answering].cosines([self._meet(n_features, asked, answering)])[0])
+
+    def _meet(self, n_features: int, asked: Asked, answering: str) -> Met:
+        found, removal = self.space.sets[answering].spectrum, self.ranking.removal(n_features)
         question = removal.apply(asked.vector[None])[0].astype(np.float64)
-        mean = found.mean - taken @ (taken.T @ found.mean)
-        lengths = self._lengths.get((answering, n_features))
-        if lengths is None:
-            lengths = _lengths_left(own, mean, found.eigenvectors.T @ taken)
-            self._lengths.put((answering, n_features), lengths)
-        across = (found.eigenvectors.T @ question).astype(np.float32)
-        return np.asarray((own.coordinates @ across + np.float32(mean @ question)) / lengths, dtype=np.float32)
+        mean = _without(found.mean, removal.basis)
+        return Met(found.eigenvectors.T @ question, float(mean @ question), self.lengths(answering, n_features))
 
-    def best(self, asked: Asked, to: str, k: int, n_features: int) -> pl.DataFrame:
-        """Return the k best items, as ``Space.best`` does."""
-        groups = [name for name in self.space.sets if to in ("any", name.partition(":")[0])]
-        scores = {name: self.scores(asked, name, n_features) for name in groups}
-        return first([self.space.largest(name, own, k) for name, own in scores.items()], k)
+    def lengths(self, answering: str, n_features: int) -> Scores:
+        """Return the lengths [n] of what the first features leave of items.
+
+        From the next larger number of ``stops``: what lies between is added, and nothing large is taken from what is.
+        """
+        known = self._lengths.get((answering, n_features))
+        if known is None:
+            own, stops = self.space.sets[answering], self.ranking.stops
+            with self._guard:  # all stops are worked out in one pass
+                if answering not in self._squares:
+                    self._squares[answering] = _squares_left(own, self.ranking)
+            place = int(np.searchsorted(stops, n_features))
+            left = self._squares[answering][place]
+            between = self.ranking.basis[:, n_features : stops[place]]
+            if between.shape[1]:
+                left = left + _squares_along(own, between, [0])[:, 0]
+            known = np.asarray(np.sqrt(np.maximum(left, TINY)))
+            self._lengths.put((answering, n_features), known)
+        return known
 
 
-def _lengths_left(own: CandidateSet, mean: npt.NDArray[np.float64], taken: npt.NDArray[np.float64]) -> Matrix:
-    """Return the lengths [n] of what is left of items: of ``mean`` [d], and of the rest of what tells them from it.
+def _without(vector: npt.NDArray[np.float64], basis: Matrix) -> npt.NDArray[np.float64]:
+    taken = basis.astype(np.float64)
+    return np.asarray(vector - taken @ (taken.T @ vector))
 
-    Args:
-        own: the items.
-        mean: what is left of their mean.
-        taken: what is taken out, in the eigenbasis of the set [d, r].
-    """
-    turned = taken.astype(np.float32)
-    onto = (2.0 * (own.spectrum.eigenvectors.T @ mean)).astype(np.float32)[:, None]
+
+def _squares_left(own: CandidateSet, ranking: Ranking) -> Matrix:
+    """Return the squared lengths [s, n] of what as many features as each of ``ranking.stops`` leave of items."""
+    stops, found = ranking.stops, own.spectrum
+    taken, mean = ranking.basis, _without(found.mean, ranking.basis)
+    turned = (found.eigenvectors.T @ taken).astype(np.float32)
+    onto = (2.0 * (found.eigenvectors.T @ mean)).astype(np.float32)[:, None]
 
     def squared(rows: Matrix) -> Matrix:
         own_squares, removed = (np.square(part).sum(axis=1, keepdims=True) for part in (rows, rows @ turned))
         return np.asarray(own_squares - removed + rows @ onto)
 
-    squares = by_blocks(own.coordinates, 1, squared)[:, 0] + np.float32(mean @ mean)
-    return np.asarray(np.sqrt(np.maximum(squares, TINY)))
+    left = by_blocks(own.coordinates, 1, squared) + np.float32(mean @ mean)
+    steps = _squares_along(own, taken, stops[:-1])
+    after = np.cumsum(steps[:, ::-1], axis=1)[:, ::-1]
+    return np.ascontiguousarray(np.concatenate([left + after, left], axis=1).T)
+
+
+def _squares_along(own: CandidateSet, basis: Matrix, starts: Sequence[int]) -> Matrix:
+    """Return the sums [n, s] of the squares of items along directions [d, r], from each start to the next."""
+    turned = (own.spectrum.eigenvectors.T @ basis).astype(np.float32)
+    means = (own.spectrum.mean @ basis).astype(np.float32)
+
+    def squares(rows: Matrix) -> Matrix:
+        return np.asarray(np.add.reduceat(np.square(rows @ turned + means), starts, axis=1))
+
+    return by_blocks(own.coordinates, len(starts), squares)

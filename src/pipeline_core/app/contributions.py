@@ -9,6 +9,7 @@ lengths, a feature's part is half its attribution.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.app.recent import Recent
+from pipeline_core.app.together import Together
 from pipeline_core.codes.encode import encode_vectors
 from pipeline_core.retrieval.maps import TINY, Centring, Identity, Map, Projection, Whitening
 
@@ -87,6 +89,7 @@ class Explainer:
         self._dictionary = sae.dictionary.detach().numpy().astype(np.float64)
         self._bias = self._added()
         self._known = Recent[bytes, "sparse.csr_matrix"](_KEPT)
+        self._passes = Together[Matrix, list["sparse.csr_matrix"]]()
 
     def explain(self, question: Matrix, answers: Matrix, maps: Sequence[tuple[Map, Map]]) -> list[Explained]:
         """Split the cosine of a question with each answer.
@@ -120,11 +123,16 @@ class Explainer:
         found = {key: codes for key in keys if (codes := self._known.get(key)) is not None}
         missing = {key: row for row, key in enumerate(keys) if key not in found}
         if missing:
-            made = encode_vectors(self._sae, vectors[list(missing.values())], self._sae_id)
-            for row, key in enumerate(missing):
-                found[key] = made[row]
-                self._known.put(key, made[row])
+            made = self._passes.ask(vectors[list(missing.values())], self._encoded)
+            for key, codes in zip(missing, made, strict=True):
+                found[key] = codes
+                self._known.put(key, codes)
         return [found[key] for key in keys]
+
+    def _encoded(self, asked: Sequence[Matrix]) -> list[list["sparse.csr_matrix"]]:
+        """Return the codes of each block of vectors."""
+        made = iter(encode_vectors(self._sae, np.concatenate(asked), self._sae_id))
+        return [list(islice(made, len(block))) for block in asked]
 
     def _added(self) -> Vectors:
         """Return b [d]: what the decoder adds to the features, whichever they are."""

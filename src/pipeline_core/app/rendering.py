@@ -9,7 +9,6 @@ from jinja2 import Template
 
 from pipeline_core.app.pages import Page, Visit, in_order
 from pipeline_core.report.templating import environment
-from pipeline_core.store.journal import LATEST
 
 _REPORT = resources.files("pipeline_core.report") / "templates"
 _APP = resources.files("pipeline_core.app") / "static"
@@ -46,7 +45,7 @@ class Rendering:
             "given": visit.given,
             "run_id": visit.run_id,
             "credit": visit.credit,
-            "older": visit.given.run != LATEST,
+            "older": not visit.is_latest,
         }
         return self._templates[page.name].render(common | dict(shown))
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -18,6 +19,7 @@ from pipeline_core.app.pages import PAGES, NotFoundError, Page, Parameters, Repl
 from pipeline_core.app.pictures import LARGEST_FILE, LARGEST_SIDE, MEDIA_TYPE
 from pipeline_core.app.rendering import Rendering, static_files
 from pipeline_core.app.site import Site
+from pipeline_core.app.together import BusyError
 from pipeline_core.errors import ConfigError, DataError, LensError, QueryError
 from pipeline_core.report.files import REPORT_FILE
 from pipeline_core.settings import explained
@@ -26,8 +28,14 @@ from pipeline_core.store.journal import LATEST
 log = logging.getLogger(__name__)
 
 _FOR_EVER = "private, max-age=31536000, immutable"
-_STATUS: dict[type[Exception], int] = {NotFoundError: 404, QueryError: 400, ConfigError: 400, DataError: 404}
-_TITLES = {400: "That cannot be asked", 403: "Refused", 404: "Not found", 413: "Too large"}
+_STATUS: dict[type[Exception], int] = {
+    NotFoundError: 404,
+    QueryError: 400,
+    ConfigError: 400,
+    DataError: 404,
+    BusyError: 503,
+}
+_TITLES = {400: "That cannot be asked", 403: "Refused", 404: "Not found", 413: "Too large", 503: "Busy"}
 
 
 def create_app(root: Path) -> FastAPI:
@@ -110,7 +118,7 @@ def create_app(root: Path) -> FastAPI:
 def _endpoint(page: Page, site: Site, rendering: Rendering) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         given = _given(page.parameters, request)
-        with site.warehouse.connection() as connection:
+        with site.room.entered() if page.computes else nullcontext(), site.warehouse.connection() as connection:
             visit = Visit(site, connection, given, page)
             shown = page.show(visit)
             if isinstance(shown, Reply):

@@ -10,6 +10,7 @@ from pipeline_core.app.answers import Answer, Warehouse
 from pipeline_core.app.pictures import Shelf, Thumbnails
 from pipeline_core.app.recent import Recent
 from pipeline_core.app.space import Space, open_space
+from pipeline_core.app.together import Room
 from pipeline_core.library import Run, open_store
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 Kept = TypeVar("Kept")
 
 _ANSWERS, _COLUMNS, _REPLIES = 1024, 256, 32
+
+_WORKING = 32
+"""Visits that may compute or wait for it at once. The server has 40 threads: some are left for tables."""
 
 
 class Site:
@@ -32,6 +36,7 @@ class Site:
         replies: drawings that were made lately.
         thumbnails: pictures of the data sets.
         shelf: pictures that visitors searched with.
+        room: for visits that compute.
     """
 
     def __init__(self, root: Path) -> None:
@@ -48,6 +53,7 @@ class Site:
         self.replies = Recent[tuple[Hashable, ...], Any](_REPLIES)
         self.thumbnails = Thumbnails(self.root)
         self.shelf = Shelf()
+        self.room = Room(_WORKING)
         self._kept: dict[tuple[str, ...], Any] = {}
         self._locks: dict[tuple[str, ...], Lock] = {}
         self._guard = Lock()

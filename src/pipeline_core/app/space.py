@@ -1,21 +1,23 @@
 """A model's items in memory, and the scores of all with a question: raw, mean removed, ReAligned at any shrinkage.
 
 Each candidate set (modality and instruction, as in the index) is brought into its own eigenbasis once. There ReAlign
-only scales: a shrinkage costs two products with a vector, and mean removal is the scale 1. A side of the queries is
-fitted on the support split's, as the index's is.
+only scales, so that a system at a setting is one product of the items with a vector; the products of all systems, and
+of all visitors who wait, are one pass over the items. A side of the queries is fitted on the support split's, as the
+index's is.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, VectorBlocks
+from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, Selection, VectorBlocks
 from pipeline_core.app.recent import Recent
+from pipeline_core.app.together import Together
 from pipeline_core.dataset.pools import searched
 from pipeline_core.index.items import Items, find_items, group_name, support_queries
 from pipeline_core.library import Run
@@ -32,6 +34,9 @@ STEPS = tuple(round(0.05 * n, 2) for n in range(21))
 
 _KEPT = 1024
 
+_SINGLY = 3
+"""Vectors up to which a product each takes less time than one of all: more have to be read together to gain."""
+
 Scores = npt.NDArray[np.float32]
 
 
@@ -44,21 +49,54 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Met:
+    """A question as it meets the items of a set: the cosines are (coordinates @ turned + added) / lengths.
+
+    Attributes:
+        turned: the question [d] in the eigenbasis of the set, under the maps of both sides.
+        added: its product with what the map leaves of the items' mean.
+        lengths: of the mapped items [n].
+    """
+
+    turned: npt.NDArray[np.float64]
+    added: float
+    lengths: Scores
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A question as it meets some raw vectors [m, d]: the cosines are (vectors @ direction + added) / lengths."""
+
+    direction: Matrix
+    added: float
+    lengths: Scores
+
+
+Way = Callable[[Asked, str], Met]
+"""A system at a setting: how a question meets the items of a group."""
+
+Key = tuple[Hashable, ...]
+"""What tells a way from others of the same items."""
+
+
+@dataclass(frozen=True)
 class CandidateSet:
     """Items of one modality under one instruction.
 
     Attributes:
         rows: which of the space's items these are.
-        vectors: raw [n, d].
+        vectors: raw [n, d], read when they are asked for.
     """
 
     rows: npt.NDArray[np.int64]
-    vectors: Matrix
+    vectors: Selection
+    _passes: Together[Matrix, Scores] = field(default_factory=Together)
 
     @cached_property
     def norms(self) -> Scores:
         """Lengths [n] of the raw vectors."""
-        return np.asarray(np.maximum(np.linalg.norm(self.vectors, axis=1), TINY), dtype=np.float32)
+        found = by_blocks(self.vectors, 1, lambda rows: np.linalg.norm(rows, axis=1, keepdims=True))
+        return np.asarray(np.maximum(found[:, 0], TINY), dtype=np.float32)
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -78,10 +116,26 @@ class CandidateSet:
         found = by_blocks(self.coordinates, len(scales), lambda rows: np.square(rows) @ squared)
         return np.ascontiguousarray(np.maximum(np.sqrt(found), TINY).T)
 
-    def products(self, turned: npt.NDArray[np.float64]) -> Scores:
-        """Return the inner products [q, n] of the coordinates with questions [q, d] in the same basis."""
-        # One product of a matrix with few columns takes longer than one product each.
-        return np.stack([self.coordinates @ question for question in turned.astype(np.float32)])
+    def cosines(self, questions: Sequence[Met]) -> Scores:
+        """Return the cosines [q, n] of questions with the items; who asks meanwhile shares the next pass over them."""
+        turned = np.stack([question.turned for question in questions]).astype(np.float32)
+        found = self._passes.ask(turned, self._products)
+        for row, question in enumerate(questions):
+            found[row] = (found[row] + np.float32(question.added)) / question.lengths
+        return found
+
+    def linear(self, question: Met, rows: npt.NDArray[np.int64]) -> Linear:
+        """Return what gives the cosines of a question with some items, by their rows in the space."""
+        direction = (self.spectrum.eigenvectors @ question.turned).astype(np.float32)
+        added = question.added - float(self.spectrum.mean @ direction)
+        return Linear(direction, added, question.lengths[np.searchsorted(self.rows, rows)])
+
+    def _products(self, turned: Sequence[Matrix]) -> list[Scores]:
+        """Return the inner products [q, n] of the coordinates with each block of vectors [q, d]."""
+        every = np.concatenate(turned)
+        single = len(every) <= _SINGLY
+        found = np.stack([self.coordinates @ one for one in every]) if single else every @ self.coordinates.T
+        return np.split(found, np.cumsum([len(block) for block in turned])[:-1])
 
 
 @dataclass(frozen=True)
@@ -103,10 +157,9 @@ class Space:
     sides: Mapping[str, Spectrum]
     beta: float
     eps: float
-    _found: Recent[tuple[Hashable, ...], pl.DataFrame] = field(default_factory=lambda: Recent(_KEPT))
+    _found: Recent[Key, pl.DataFrame] = field(default_factory=lambda: Recent(_KEPT))
     _lengths: dict[str, Mapping[float | None, Scores]] = field(default_factory=dict)
     _guard: Lock = field(default_factory=Lock)
-    _passing: Lock = field(default_factory=Lock)
 
     def fitted(self, group: str) -> bool:
         """Say whether mean removal and ReAlign know questions of a group."""
@@ -131,27 +184,23 @@ class Space:
     def _fit(self, system: str, side: Spectrum, beta: float) -> Map:
         return Centring(side.mean) if system == CENTRED else realign(side, beta, self.eps)
 
+    def way(self, system: str, beta: float) -> tuple[Key, Way]:
+        """Return one of ``SYSTEMS`` at a shrinkage, with what tells it from others."""
+        return (system, beta if system == REALIGNED else None), partial(self._meet, system, beta)
+
     def scores(self, asked: Asked, system: str, answering: str, beta: float) -> Scores:
         """Return the cosines [n] of a question with every item of a group: inner products of what ``maps`` gives."""
-        return np.asarray(self._scores(asked, [system], answering, beta)[0])
+        return np.asarray(self.sets[answering].cosines([self._meet(system, beta, asked, answering)])[0])
 
-    def _scores(self, asked: Asked, systems: Sequence[str], answering: str, beta: float) -> Scores:
-        """Return the cosines [s, n] under several systems."""
+    def _meet(self, system: str, beta: float, asked: Asked, answering: str) -> Met:
         own, lengths = self.sets[answering], self.lengths(answering)
-        maps = [self.maps(system, asked.group, answering, beta)[0] for system in systems]
-        mapped = np.concatenate([one.apply(asked.vector[None]) for one in maps]).astype(np.float64)
+        mapped = self.maps(system, asked.group, answering, beta)[0].apply(asked.vector[None])[0].astype(np.float64)
         turned = mapped @ own.spectrum.eigenvectors
-        for row, system in enumerate(systems):
-            if system == REALIGNED:
-                turned[row] *= own.spectrum.scales(beta, self.eps)
-        found = own.products(turned)
-        for row, system in enumerate(systems):
-            if system == RAW:
-                found[row] = (found[row] + np.float32(own.spectrum.mean @ mapped[row])) / own.norms
-            else:
-                at = None if system == CENTRED else beta
-                found[row] /= lengths[at] if at in lengths else own.lengths(self._scales(own.spectrum, at)[None])[0]
-        return found
+        if system == RAW:
+            return Met(turned, float(own.spectrum.mean @ mapped), own.norms)
+        at = None if system == CENTRED else beta
+        scales = self._scales(own.spectrum, at)
+        return Met(turned * scales, 0.0, lengths[at] if at in lengths else own.lengths(scales[None])[0])
 
     def lengths(self, answering: str) -> Mapping[float | None, Scores]:
         """Return the lengths [n] of a group's items without their mean, and after ReAlign at each of ``STEPS``."""
@@ -166,44 +215,37 @@ class Space:
         """Return by how much ReAlign scales each axis of a basis; None: only the mean is removed."""
         return np.ones_like(found.eigenvalues) if beta is None else found.scales(beta, self.eps)
 
-    def best(self, asked: Asked, system: str, to: str, k: int, beta: float) -> pl.DataFrame:
-        """Return the k best items, each sample once: columns of the items, row, answering (their group), score.
+    def best(self, asked: Asked, ways: Mapping[Key, Way], to: str, k: int) -> dict[Key, pl.DataFrame]:
+        """Return the k best items by each way, each sample once: columns of the items, row, answering (group), score.
 
         Ties by sample id.
 
         Args:
             asked: the question.
-            system: one of ``SYSTEMS``.
+            ways: to be compared with the items in one pass over them, by what tells them apart.
             to: modality of the answers; ``any`` finds all.
             k: most answers.
-            beta: ReAlign's shrinkage.
         """
-
-        def key(system: str) -> tuple[Hashable, ...]:
-            return asked.vector.tobytes(), asked.group, system, to, k, beta if system == REALIGNED else None
-
-        known = self._found.get(key(system))
-        if known is None:
-            # Who asks one system asks the others, too.
-            able = SYSTEMS if self.fitted(asked.group) else (RAW,)
-            wanted = [system, *(one for one in able if one != system and self._found.get(key(one)) is None)]
-            with self._passing:  # several at once would only take each other's cores
-                found = self._best(asked, wanted, to, k, beta)
-            for one, best in zip(wanted, found, strict=True):
-                self._found.put(key(one), best)
-            known = found[0]
+        same = asked.vector.tobytes(), asked.group, to, k
+        known = {key: found for key in ways if (found := self._found.get((*same, *key))) is not None}
+        missing = [key for key in ways if key not in known]
+        if missing:
+            made = self._best(asked, [ways[key] for key in missing], to, k)
+            for key, found in zip(missing, made, strict=True):
+                self._found.put((*same, *key), found)
+            known |= dict(zip(missing, made, strict=True))
         return known
 
-    def _best(self, asked: Asked, systems: Sequence[str], to: str, k: int, beta: float) -> list[pl.DataFrame]:
-        found: list[list[pl.DataFrame]] = [[] for _ in systems]
-        for name in self.sets:
-            if to not in ("any", name.partition(":")[0]):
-                continue
-            for scores, of_system in zip(self._scores(asked, systems, name, beta), found, strict=True):
-                of_system.append(self.largest(name, scores, k))
+    def _best(self, asked: Asked, ways: Sequence[Way], to: str, k: int) -> list[pl.DataFrame]:
+        found: list[list[pl.DataFrame]] = [[] for _ in ways]
+        for name, own in self.sets.items():
+            if to in ("any", name.partition(":")[0]):
+                cosines = own.cosines([way(asked, name) for way in ways])
+                for scores, of_way in zip(cosines, found, strict=True):
+                    of_way.append(self._largest(name, scores, k))
         return [first(frames, k) for frames in found]
 
-    def largest(self, answering: str, scores: Scores, k: int) -> pl.DataFrame:
+    def _largest(self, answering: str, scores: Scores, k: int) -> pl.DataFrame:
         """Return some more than k items of a group, those of the largest scores [n], with the columns of ``best``."""
         chosen = np.argpartition(-scores, min(k, len(scores) - 1))[: k + 1]
         rows = self.sets[answering].rows[chosen]
@@ -239,7 +281,6 @@ def open_space(run: Run, model: str) -> Space:
     embeddings = run.embeddings(model)
     found = find_items(embeddings, samples, searched(tasks, candidates, samples), pairs)
     pictures = samples.select("sample_id", "image_ref")
-    every = found.vectors[:]
     items = Items(found.frame.join(pictures, on="sample_id", how="left", maintain_order="left"), found.vectors)
     tasks = tasks.filter(pl.col("control") == "none").sort("task_id")
     sides = {
@@ -247,12 +288,11 @@ def open_space(run: Run, model: str) -> Space:
         for group, vectors in support_queries(embeddings, queries, tasks).items()
         if len(vectors) > 1
     }
-    sets = {group: CandidateSet(rows, _of(every, rows)) for group, rows in items.groups().items() if len(rows) > 1}
+    at = found.vectors.rows
+    sets = {
+        group: CandidateSet(rows, Selection(embeddings, at[rows]))
+        for group, rows in items.groups().items()
+        if len(rows) > 1
+    }
     own = run.record.config["adaptations"]["realign"]
     return Space(items, embeddings, sets, sides, float(own["beta"]), float(own["eps"]))
-
-
-def _of(vectors: Matrix, rows: npt.NDArray[np.int64]) -> Matrix:
-    """Return some rows; those that lie side by side are not held twice."""
-    together = len(rows) == rows[-1] - rows[0] + 1
-    return vectors[rows[0] : rows[-1] + 1] if together else vectors[rows]

@@ -75,6 +75,11 @@ class Visit:
         """Its name."""
         return self.run.record.run_id
 
+    @cached_property
+    def is_latest(self) -> bool:
+        """Whether it is the run that ``latest`` names, by whatever name it was asked for."""
+        return self.run_id == completed_runs(self.connection)[-1]
+
     @property
     def credit(self) -> str | None:
         """What the licence of its data set wants said, if anything."""
@@ -139,14 +144,19 @@ class Visit:
         return _one_of(name, self.run.saes, "autoencoder")
 
 
+def completed_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the ids of the completed runs that the warehouse shows, the latest last."""
+    asked = "SELECT run_id FROM runs WHERE state = 'completed' ORDER BY started, run_id"
+    return [str(row[0]) for row in connection.execute(asked).fetchall()]
+
+
 def find_run(site: Site, connection: duckdb.DuckDBPyConnection, name: str) -> Run:
     """Return a completed run that the warehouse shows, by its id or as the latest.
 
     Raises:
         NotFoundError: there is none.
     """
-    asked = "SELECT run_id FROM runs WHERE state = 'completed' ORDER BY started, run_id"
-    runs = [str(row[0]) for row in connection.execute(asked).fetchall()]
+    runs = completed_runs(connection)
     chosen = runs[-1] if runs and name == LATEST else name
     if chosen not in runs:
         raise NotFoundError(f"the store has no completed run {name!r}", f"it has {', '.join(runs[-3:]) or 'none'}")
@@ -168,6 +178,7 @@ class Page(ABC):
         path: its address.
         place: where it stands in the bar at the top; None: only other pages lead to it.
         parameters: what may be asked of it.
+        computes: it works something out that no table holds: only so many visits of such pages are answered at once.
     """
 
     name: str
@@ -175,6 +186,7 @@ class Page(ABC):
     path: str
     place: int | None = None
     parameters: ClassVar[type[Parameters]] = Parameters
+    computes: ClassVar[bool] = False
 
     @abstractmethod
     def show(self, visit: Visit) -> Mapping[str, Any] | Reply:

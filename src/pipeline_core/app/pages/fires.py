@@ -19,6 +19,7 @@ class Fires(Page):
 
     name, title, path = "fires", "Where it fires", "/fires"
     parameters = OfFeature
+    computes = True
 
     def show(self, visit: Visit) -> Mapping[str, Any]:
         """Have the model read the samples, once."""

@@ -49,6 +49,7 @@ class Map(Page):
 
     name, title, path, place = "map", "Map", "/map", 4
     parameters = Asked
+    computes = True
 
     def show(self, visit: Visit) -> Mapping[str, Any] | Reply:
         """Name the drawings, or place the points of one."""

@@ -12,6 +12,7 @@ class Removed(Page):
 
     name, title, path = "removed", "Removal", "/removed"
     parameters = OfFeature
+    computes = True
 
     def show(self, visit: Visit) -> Mapping[str, Any]:
         """Search all tasks anew without the feature."""

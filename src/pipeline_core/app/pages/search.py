@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, StringConstraints
 
-from pipeline_core.activations.vectors import Matrix
-from pipeline_core.app.ablation import ABLATED
+from pipeline_core.app.ablation import ABLATED, STEP, Ablated
 from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages import Page, Parameters, Visit
 from pipeline_core.app.pages._named import by_feature, named, of_features
 from pipeline_core.app.site import Site
-from pipeline_core.app.space import RAW, REALIGNED, SYSTEMS
-from pipeline_core.errors import LensError
+from pipeline_core.app.space import RAW, REALIGNED, SYSTEMS, Key, Space, Way
+from pipeline_core.app.space import Asked as Question
+from pipeline_core.errors import LensError, QueryError
 from pipeline_core.library import Run
 from pipeline_core.retrieval.adaptations.removal import MEMBER as REMOVAL
 from pipeline_core.retrieval.adaptations.removal import RemovalSettings
@@ -25,9 +25,6 @@ from pipeline_core.store.journal import LATEST
 from pipeline_core.warehouse.parameters import told
 
 _PARTS = 5
-
-STEP = 0.0005
-"""Of the slider for the share removed."""
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 
@@ -88,6 +85,7 @@ class Search(Page):
 
     name, title, path, place = "search", "Search", "/search", 2
     parameters = Asked
+    computes = True
 
     def show(self, visit: Visit) -> Mapping[str, Any]:
         """Search with what is given; without anything, have the models loaded while the visitor writes."""
@@ -144,7 +142,11 @@ def _most_share(visit: Visit) -> float:
 def _load(site: Site, run: Run) -> None:
     with suppress(LensError):  # whoever searches is told
         for model in run.models:
-            site.space(run, model)
+            space = site.space(run, model)
+            for name in space.sets:
+                space.lengths(name)
+                for sae in _saes(run, model)[:1] if model == run.models[0] else ():
+                    site.ablated(run, sae).lengths(name, 0)
             site.questions(run, model).embed("warm", None)
 
 
@@ -178,31 +180,28 @@ def _column(visit: Visit, model: str, system: str, picture: bytes | None, dials:
         question = site.questions(run, model).embed(given.words, picture)
     if system not in (RAW, ABLATED) and not space.fitted(question.group):
         return Column(model, system, refused="not fitted to such questions: the support split has none")
-    n_removed, removal = 0, None
-    if system == ABLATED:
-        if sae is None:
-            return Column(model, system, refused="it has no autoencoder")
-        ablated = site.ablated(run, sae)
-        n_removed = ablated.ranking.count(dials.share)
-        best, removal = ablated.best(question, given.to, given.k, n_removed), ablated.ranking.removal(n_removed)
-    else:
-        best = space.best(question, system, given.to, given.k, dials.beta)
+    if system == ABLATED and sae is None:
+        return Column(model, system, refused="it has no autoencoder")
+    ablated = site.ablated(run, sae) if sae and model == run.models[0] else None
+    n_removed = ablated.ranking.count(dials.share) if ablated and system == ABLATED else 0
+    ways = _ways(space, ablated, question.group, dials)
+    found = space.best(question, dict(ways.values()), given.to, given.k)
+    best = found[ways[system][0]]
     samples = best.to_dicts()
     for sample in samples:
         sample["artifact"] = run.artifact("dataset").name
-    answer = _asked_raw(visit, model, question.vector, samples) if system == RAW and samples else None
+    answer = _asked_again(visit, model, question, ways[system][1], samples) if samples else None
     if sae is None or not samples:
         return Column(model, system, None, answer, tuple(Hit(sample, sample["score"]) for sample in samples))
-    groups = set(best["answering"])
+    removal = ablated.ranking.removal(n_removed) if ablated and system == ABLATED else None
     by_group = {
-        name: (removal, removal) if removal else space.maps(system, question.group, name, dials.beta) for name in groups
+        name: (removal, removal) if removal else space.maps(system, question.group, name, dials.beta)
+        for name in set(best["answering"])
     }
     explainer = site.explainer(run, sae)
-    if system == RAW:  # what the other columns show is found already, and encoded together
-        able = SYSTEMS if space.fitted(question.group) else (RAW,)
-        rows = [space.best(question, one, given.to, given.k, dials.beta)["row"] for one in able]
-        shown = space.items.vectors[np.unique(np.concatenate(rows))]
-        explainer.encode(np.concatenate([question.vector[None], shown]))
+    # What other columns show is encoded together with it.
+    shown = np.unique(np.concatenate([one["row"].to_numpy() for one in found.values()]))
+    explainer.encode(np.concatenate([question.vector[None], space.items.vectors[shown]]))
     explained = explainer.explain(
         question.vector,
         space.items.vectors[np.array(best["row"])],
@@ -218,15 +217,37 @@ def _column(visit: Visit, model: str, system: str, picture: bytes | None, dials:
     return Column(model, system, sae, answer, tuple(hits), features, pictures, n_removed=n_removed)
 
 
-def _asked_raw(visit: Visit, model: str, question: Matrix, samples: Sequence[Mapping[str, Any]]) -> Answer:
-    """Return what asks for the cosines of the raw embeddings in SQL; the question's stands in it to seven digits."""
+def _ways(space: Space, ablated: Ablated | None, group: str, dials: Dials) -> dict[str, tuple[Key, Way]]:
+    """Return the systems that can be asked by questions of a group: whoever sees one sees the others, too."""
+    ways = {system: space.way(system, dials.beta) for system in (SYSTEMS if space.fitted(group) else (RAW,))}
+    if ablated is not None:
+        with suppress(QueryError):  # its own column tells why
+            ways[ABLATED] = ablated.way(ablated.ranking.count(dials.share))
+    return ways
+
+
+def _asked_again(
+    visit: Visit, model: str, question: Question, way: Way, samples: Sequence[Mapping[str, Any]]
+) -> Answer:
+    """Return what asks for the scores of answers in SQL; what the map makes of the question stands in it."""
+    space = visit.site.space(visit.run, model)
+    questions, answers = [], []
+    for kind in sorted({sample["answering"] for sample in samples}):
+        own = [sample for sample in samples if sample["answering"] == kind]
+        told_once = space.sets[kind].linear(way(question, kind), np.array([sample["row"] for sample in own]))
+        numbers = " ".join(f"{number:.9g}" for number in told_once.direction.tolist())
+        questions.append(f"{kind}\t{told_once.added!r}\t{numbers}")
+        answers += [
+            f"{sample['sample_id']}\t{sample['prompt_id']}\t{kind}\t{length!r}"
+            for sample, length in zip(own, told_once.lengths.tolist(), strict=True)
+        ]
     values = {
         "artifact": visit.run.artifact(f"activations/{model}").name,
-        "rep": visit.site.space(visit.run, model).embeddings.rep_id,
-        "answers": "\n".join(f"{sample['sample_id']}\t{sample['prompt_id']}" for sample in samples),
-        "question": " ".join(f"{number:.7g}" for number in question.tolist()),
+        "rep": space.embeddings.rep_id,
+        "answers": "\n".join(answers),
+        "questions": "\n".join(questions),
     }
-    return Answer([], told(visit.page.sql("raw"), values))
+    return Answer([], told(visit.page.sql("scores"), values))
 
 
 def _stored(visit: Visit) -> dict[str, Any] | None:
