@@ -52,6 +52,7 @@ class World:
     scale: float = 1.0
     models: tuple[str, ...] = (GENERATIVE, *CONTRASTIVE, *TUNED)
     repetitions: tuple[int, ...] = REPETITIONS
+    layers: tuple[int, ...] = LAYERS
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
     hits: dict[tuple[int, str, str], dict[str, float]] = field(default_factory=dict)
     families: dict[tuple[int, str, str], np.ndarray] = field(default_factory=dict)
@@ -86,11 +87,13 @@ class World:
                 name,
                 "contrastive" if contrastive else "generative",
                 self._write(
-                    "activations", f"{name.replace('/', '-')}", {"representations": list(_representations(name))}
+                    "activations",
+                    f"{name.replace('/', '-')}",
+                    {"representations": list(_representations(name, self.layers))},
                 ),
                 self._score("retrieval", own, repetition, name, _main(name)),
                 tuple(self._sae(repetition, name, recipe) for recipe in recipes),
-                grid=self._score("grid", own, repetition, name, _sweep(name)),
+                grid=self._score("grid", own, repetition, name, _sweep(name, self.layers)),
                 doses=self._score("doses", own, repetition, name, () if contrastive else _removal(name)),
                 fine_tuned=name in TUNED,
                 identity=GENERATIVE if name == GENERATION else name,
@@ -229,6 +232,10 @@ class World:
         """Return the attention that falls on the quadrant with the art, and under a shuffled picture."""
         return {"mass": float(self.random.uniform()), "control": float(self.random.uniform())}
 
+    def _shown(self, layer: int) -> dict[str, float]:
+        """Return the attention of a layer that goes to the art, and to the words."""
+        return {"art": float(self.random.uniform()), "words": float(self.random.uniform())}
+
     def _attention(self, own: str, model: str) -> Path:
         rows = [
             {
@@ -238,11 +245,10 @@ class World:
                 "layer": layer,
                 "source": source,
                 "quadrant": ("upper_left", "lower_right")[n % 2],
-                "art": float(self.random.uniform()),
-                "words": float(self.random.uniform()),
+                **self._shown(layer),
             }
             | self._masses()
-            for n, layer, source in product(range(6), LAYERS, ("last", "pooled"))
+            for n, layer, source in product(range(6), self.layers, ("last", "pooled"))
         ]
         if model == GENERATIVE:
             self.quadrants = rows
@@ -284,19 +290,19 @@ def _tasks() -> Iterator[dict[str, Any]]:
         yield {"task_id": name, "task_type": task_type, "primary_k": k, **sides, **prompts, **told}
 
 
-def _representations(model: str) -> Iterator[dict[str, Any]]:
-    for layer, pooling, mask in product(LAYERS, POOLINGS, MASKS):
-        if layer == LAYERS[-1] or (pooling, mask) == ("mean", "all"):
+def _representations(model: str, layers: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    for layer, pooling, mask in product(layers, POOLINGS, MASKS):
+        if layer == layers[-1] or (pooling, mask) == ("mean", "all"):
             yield {
                 "rep_id": f"{model}/L{layer}/{pooling}/{mask}",
                 "model": model,
                 "layer": layer,
-                "norm_position": "final_norm" if layer == LAYERS[-1] else "raw",
+                "norm_position": "final_norm" if layer == layers[-1] else "raw",
                 "pooling": pooling,
                 "mask": mask,
                 "attention_kind": "causal",
                 "attention": "sdpa",
-                "at_analysis_layer": layer == LAYERS[-1],
+                "at_analysis_layer": layer == layers[-1],
             }
 
 
@@ -331,14 +337,14 @@ def _main(model: str) -> Iterator[dict[str, Any]]:
             yield main(f"removal-{recipe}-{selection}", "removal", **removed)
 
 
-def _sweep(model: str) -> Iterator[dict[str, Any]]:
+def _sweep(model: str, layers: tuple[int, ...]) -> Iterator[dict[str, Any]]:
     ways = (("raw", "identity", None), ("centred", "mean_removal", "support"))
     ways += (("realign", "realign", "candidates"), ("realign-support", "realign", "support"))
     if model not in CONTRASTIVE:
-        for layer, (short, *way) in product(LAYERS, ways):
+        for layer, (short, *way) in product(layers, ways):
             yield _system(model, "layers", f"L{layer}/{short}", *way, rep_ids=[f"{model}/L{layer}/mean/all"])
         for pooling, mask, (short, *way) in product(POOLINGS, MASKS, ways):
-            rep_ids = [f"{model}/L2/{pooling}/{mask}"]
+            rep_ids = [f"{model}/L{layers[-1]}/{pooling}/{mask}"]
             yield _system(model, "poolings", f"{pooling}-{mask}/{short}", *way, rep_ids=rep_ids)
 
     def adapted(short: str, *way: Any, **more: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A world in which every claim is true and one in which every claim is false: the rules say so in both."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from pipeline_core.report.claims import judge
 from pipeline_core.report.facts import Facts
 from tests.report.claim_artifacts import CONTRASTIVE, GENERATION, GENERATIVE, REDUCTIONS, TUNED, World
 
-FAMILIES, FEATURES = 120, 600
+FAMILIES, FEATURES, LAYERS = 120, 600, 30
 
 
 @dataclass
@@ -33,6 +34,9 @@ class Simulated(World):
             good = self.true
         if short.startswith(("mean-no_prompt/", "mean-content/")):
             return 0.05 if self.true else 0.2
+        layer = self._layer(short)
+        if layer is not None and layer != LAYERS - 1:
+            return (0.05 if self.true else 0.5) + 0.1 * place(layer)
         if short == "raw":
             return 0.25 if self.true else 0.45
         return 0.6 if good == self.true else 0.15
@@ -40,10 +44,21 @@ class Simulated(World):
     @staticmethod
     def _is_good(short: str) -> bool:
         """Say whether the claims have it above its rivals."""
-        good = ("mean-all/", "mean-no_image/", "L2/", "removal-paper-attribution", "realign")
+        good = ("mean-all/", "mean-no_image/", f"L{LAYERS - 1}/", "removal-paper-attribution", "realign")
         if short.startswith("adaptations/"):
             return any(f"/realign-b{beta}-" in short for beta in (0.1, 0.3, 0.6))
         return short.startswith(good) or "/attribution-" in short
+
+    @staticmethod
+    def _layer(short: str) -> int | None:
+        """Return which layer a system of the study of layers rests on."""
+        found = re.match(r"L(\d+)/", short)
+        return int(found[1]) if found else None
+
+    def _shown(self, layer: int) -> dict[str, float]:
+        """Return attention that goes to the art where the layer finds much, in the true world alone."""
+        found = (1.0 if self.true else 0.0) if layer == LAYERS - 1 else place(layer)
+        return {"art": 0.2 + 0.6 * (found if self.true else 1 - found), "words": 0.5}
 
     def _found(self, system: str, task: str) -> np.ndarray:
         if "/adaptations/realign-b0." in system and not self.true:
@@ -72,6 +87,11 @@ class Simulated(World):
         return {"mass": float(self.random.normal(mass, 0.01)), "control": 0.25}
 
 
+def place(layer: int) -> float:
+    """Return where a layer stands, 0 to 1, in an order in which neighbours are not alike."""
+    return layer * 11 % LAYERS / LAYERS
+
+
 @cache
 def difficulty(task: str) -> np.ndarray:
     """Return how hard each query is, 0 to 1; the two of a family are alike (correlation 0.3)."""
@@ -84,7 +104,9 @@ def difficulty(task: str) -> np.ndarray:
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[bool, dict[int, str]]:
     folder: Path = tmp_path_factory.mktemp("simulated")
     models = (GENERATIVE, CONTRASTIVE[0], TUNED[0], GENERATION)
-    inputs = Simulated(folder, models=models, repetitions=(0,), true=request.param).run().told()
+    inputs = (
+        Simulated(folder, models=models, repetitions=(0,), layers=tuple(range(LAYERS)), true=request.param).run().told()
+    )
     with Facts(inputs) as facts:
         found = judge(facts, inputs)
     return request.param, {claim.rule.claim: f"{claim.verdict} {claim.reason}" for claim in found.claims}
@@ -93,6 +115,4 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("claim", range(1, 14))
 def test_the_rule_says_what_is_so(told: tuple[bool, dict[int, str]], claim: int) -> None:
     true, said = told
-    # Three layers settle no conflict.
-    holds = "not settled " if claim == 13 else "holds "
-    assert said[claim].startswith(holds if true else "refuted "), said[claim]
+    assert said[claim].startswith("holds " if true else "refuted "), said[claim]

@@ -125,6 +125,12 @@ class TestOnePart:
         assert part.mean.detectable == 0.3
         assert part.result.endswith("The smallest effect that could have been seen in a case: 30.0 points.")
 
+    def test_an_effect_beyond_the_greatest_value_could_not_have_been_seen(self) -> None:
+        bounded = rule(unit="number", greatest=1.0)
+        nothing = judge_part(bounded, [case(0.1, q=0.5, detectable=1.16)], "select 1", "").result
+        assert "No effect could have been seen in a case" in nothing and "1.16" in nothing and "smallest" not in nothing
+        assert "smallest effect" in judge_part(bounded, [case(0.1, q=0.5, detectable=0.9)], "select 1", "").result
+
     def test_many_refuting_cases_are_counted(self) -> None:
         measured = [case(-0.1, name=f"n{n}") for n in range(8)] + [case(0.1, name="z, 1")]
         assert "8 refute it (n0, n1, n2, n3, n4 and 3 more)." in judge_part(rule(), measured, "select 1", "").result

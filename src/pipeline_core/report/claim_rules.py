@@ -33,6 +33,7 @@ class Part(Section):
     needed: Literal["all", "majority", "any"]
     decides: bool = True
     timed: bool = False
+    greatest: float | None = None
     paper_value: float | None = None
     missing: str | None = None
 

@@ -143,7 +143,7 @@ def _lacking(facts: Facts, inputs: ReportInputs, sql: str, missing: str | None) 
 
 
 def _part_row(part: PartVerdict) -> dict[str, Any]:
-    rule = part.rule.model_dump(exclude={"unit", "missing", "query", "values"})
+    rule = part.rule.model_dump(exclude={"unit", "missing", "query", "values", "greatest"})
     counted = {"n_supporting": "supports", "n_refuting": "refutes", "n_left_out": "left out"}
     counts: dict[str, Any] = {name: len(part.of(outcome)) for name, outcome in counted.items()}  # type: ignore[arg-type]
     told = {"n_cases": len(part.counting), "verdict": part.verdict, "needs": part.needs or None}

@@ -12,7 +12,7 @@ class Report(RunStage):
 
     name = "report"
     about = "Writes the page, the verdicts on the paper's claims, and every table as text to copy."
-    version = 3
+    version = 4
     settings = ReportSettings
     shared = ("dataset", "protocol")
     kinds = ("adaptation", "figure")

@@ -149,6 +149,18 @@ class PartVerdict:
         return "" if self.mean.detectable is None else self.rule.written_size(self.mean.detectable)
 
     @property
+    def _sight(self) -> str:
+        """What could have been seen in a case, in a sentence: nothing at all where it would exceed what is possible."""
+        greatest, least = self.rule.greatest, self.mean.detectable
+        if greatest is None or least is None or least <= greatest - self.rule.threshold:
+            return f"The smallest effect that could have been seen in a case: {self.seen}."
+        most = self.rule.written_size(greatest - self.rule.threshold)
+        return (
+            "No effect could have been seen in a case: with so few that are independent it would have to be "
+            f"{self.seen}, and no more than {most} is possible."
+        )
+
+    @property
     def spread(self) -> str:
         """The lowest and the highest mean of a repetition; '' when there is only one."""
         means = self.by_repetition.values()
@@ -172,7 +184,7 @@ class PartVerdict:
         named = f" ({_listed([case.name for case in against])})" if 0 < len(against) < len(self.counting) else ""
         said = f"{self.found}{average}{limits}{spread}; needed: {self.rule.asked}; {self.counts}{named}."
         if self.verdict == "not settled" and self.seen:
-            said += f" The smallest effect that could have been seen in a case: {self.seen}."
+            said += f" {self._sight}"
         disputed = [case.name for case in self.counting if case.disputed]
         return f"{said} Seeds disagree on {_listed(disputed)}." if disputed else said
 

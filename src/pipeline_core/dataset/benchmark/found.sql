@@ -10,10 +10,17 @@ insert into faults
     from read_candidates r anti join searched using (pool, modality)
         anti join found on found.pool = r.pool and found.id = r.id
     group by r.pool, r.modality;
-create table documents as
-    select r.* exclude (pool) from read_candidates r join (
-        select id, min(seq) as seq from read_candidates semi join found using (pool, id) group by id
-    ) using (id, seq);
+-- One large join or grouping a statement, here and below: each holds a table of hashes while it lasts.
+create table found_rows as
+    select id, seq, hash(modality, text) as told from read_candidates semi join found using (pool, id);
+create table first_found as
+    select id, min(seq) as seq, max(seq) as last, min(told) <> max(told) as differ from found_rows group by id;
+drop table found_rows;
+create table documents as select * exclude (pool) from read_candidates semi join first_found using (seq);
 create table questions as
     select q.*, split from asking q join chosen on chosen.task = q.task and chosen.id = q.id
     where split <> 'train' or modality in (from known);
+create table shown as
+    select picture, min(seq) as seq
+    from (select picture, seq from documents union all select picture, seq from questions)
+    where picture is not null group by picture;

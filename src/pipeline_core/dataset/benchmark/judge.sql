@@ -1,7 +1,9 @@
 -- Tasks, with candidates and queries of the same content judged alike: an exclusion outweighs a judgement.
-create table pools as
-    select distinct pool_id, split, sample_id, modality, content, look
+create table placed as
+    select pool_id, split, sample_id, modality, content, look
     from task_pools join found using (pool, split) join document using (id) join holds using (pool, finds, modality);
+create table pools as select distinct * from placed;
+drop table placed;
 create table asked as
     select distinct task_id, pool_id, q.sample_id as query_id, q.id, q.split, prompt, q.content, q.look
     from tasks join question q on q.task = tasks.task and q.modality = asks
@@ -33,12 +35,12 @@ create table relevant as
 delete from asked
     where (task_id, query_id) not in (select (task_id, query_id) from relevant) and not (select asks_all from wanted);
 
-create table splits as
-    select sample_id, arg_max(split, later(split)) as split from (
-        select sample_id, split from found join document using (id)
-        union all select sample_id, split from answered
-        union all select sample_id, split from question
-    ) group by all;
+create table used as
+    select sample_id, split from found join document using (id)
+    union all select sample_id, split from answered
+    union all select sample_id, split from question;
+create table splits as select sample_id, arg_max(split, later(split)) as split from used group by all;
+drop table used;
 create table alike as
     select look, split, min(sample_id) as "group"
     from document join splits using (sample_id) where look is not null group by all having count(*) > 1;

@@ -28,10 +28,14 @@ from pipeline_core.schema.parquet import write_rows, write_sorted
 BATCH = 8192
 """Rows that are held at a time."""
 
-_LEAST, _A_MILLION = 112, 96
-"""Megabytes that the database may hold, and for each million rows where that is more: joins keep a table of hashes."""
+_FIRST, _LEAST, _A_MILLION = 48, 112, 96
+"""Megabytes that a statement is tried with first; that it may hold where it needs more; and that it may for each
+million rows, where that is more still: joins keep a table of hashes."""
 
-_RANGE, _DRAWN = 65_536, 64
+_SORTING = 24
+"""Megabytes that the database may hold while rows are read in order: more would only keep what was read."""
+
+_RANGE, _DRAWN = 16_384, 64
 """Rows that are sorted at a time, about, and keys that are drawn for each such range to find where they end."""
 
 _GROUP = 16_384
@@ -96,6 +100,7 @@ class Staging:
         self.database.execute(f"use {_STAGED}")
         # Each thread holds buffers of its own, and Python is what takes the time.
         self.database.execute("set threads = 1; set preserve_insertion_order = false")
+        self.database.execute("set allocator_flush_threshold = '4MB'")
         self._limit(0)
         self.database.execute(f"set temp_directory = '{_quoted(self._aside / 'spilt')}'")
         self._run("create.sql")
@@ -151,8 +156,7 @@ class Staging:
             self._run("sample.sql")
         self._run("found.sql")
         twice = self.database.execute(
-            "select id, place(min(seq)), place(max(seq)) from read_candidates semi join found using (pool, id) "
-            "group by id having min(hash(modality, text)) <> max(hash(modality, text)) order by id limit 1"
+            "select id, place(seq), place(last) from first_found where differ order by id limit 1"
         ).fetchone()
         if twice:
             name, first, last = twice
@@ -160,16 +164,8 @@ class Staging:
 
     def pictures(self) -> Iterator[str]:
         """Go through the pictures of what was chosen, each once, in the order in which they lie."""
-        sql = (
-            "select picture from (select picture, seq from documents union all select picture, seq from questions) "
-            "where picture is not null group by picture order by min(seq)"
-        )
-        # A cursor of its own: what is made of the pictures goes into the same database.
-        cursor = self.database.cursor()
-        cursor.execute(f"use {_STAGED}")
-        cursor.execute(sql)
-        while batch := cursor.fetchmany(BATCH):
-            yield from (picture for (picture,) in batch)
+        for batch in self._sorted("shown", "seq"):
+            yield from batch.column("picture").to_pylist()
 
     def write(self, tasks: Mapping[str, TaskName], max_quarantine_share: float, *, own_instructions: bool) -> None:
         """Choose, screen and judge what was added, and write every table of a data set.
@@ -195,8 +191,8 @@ class Staging:
             if table.name != "tasks":
                 sql = (FOLDER / "tables" / f"{table.name}.sql").read_text(encoding="utf-8")
                 order = ", ".join(f'"{key}"' for key in table.key)
-                self.database.execute(f"create or replace table written as {sql}")
-                write_sorted(self._folder, table.name, self._sorted(order))
+                self._execute(f"create or replace table written as {sql}")
+                write_sorted(self._folder, table.name, self._sorted("written", order))
 
     def _limit(self, n_rows: int) -> None:
         self._megabytes = max(_LEAST, _A_MILLION * n_rows // 1_000_000)
@@ -205,9 +201,13 @@ class Staging:
     def _count(self, table: str) -> int:
         return int(self.database.table(table).aggregate("count(*)").fetchall()[0][0])
 
-    def _sorted(self, keys: str) -> Iterator[pa.RecordBatch]:
-        """Go through the table ``written`` in the order of its key, a range of it at a time, which fits the memory."""
-        written, n_ranges = self.database.table("written"), 1 + self._count("written") // _RANGE
+    def _sorted(self, table: str, keys: str) -> Iterator[pa.RecordBatch]:
+        """Go through a table in the order of a key, a range of it at a time, which fits the memory."""
+        # A cursor of its own: what is made of the rows may go into the same database.
+        self.database.execute(f"set memory_limit = '{_SORTING}MB'")
+        cursor = self.database.cursor()
+        cursor.execute(f"use {_STAGED}")
+        written, n_ranges = cursor.table(table), 1 + self._count(table) // _RANGE
         ends: list[tuple[Any, ...]] = []
         if n_ranges > 1:
             drawn = written.query("rows", f"from rows using sample reservoir({_DRAWN * n_ranges} rows)")
@@ -222,7 +222,20 @@ class Staging:
             yield from found.order(keys).to_arrow_reader(BATCH)
 
     def _run(self, name: str) -> None:
-        self.database.execute((FOLDER / name).read_text(encoding="utf-8"))
+        for statement in duckdb.extract_statements((FOLDER / name).read_text(encoding="utf-8")):
+            self._execute(statement.query)
+
+    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+        """Execute a statement, again with twice as much memory while it does not fit: most need little."""
+        allowed = _FIRST
+        while True:
+            self.database.execute(f"set memory_limit = '{allowed}MB'")
+            try:
+                return self.database.execute(sql)
+            except duckdb.OutOfMemoryException:
+                if allowed >= self._megabytes:
+                    raise
+                allowed = min(2 * allowed, self._megabytes)
 
     def _insert(self, table: str, batch: list[Sequence[object]]) -> None:
         schema = self.database.sql(f"from {table} limit 0").to_arrow_table().schema
@@ -269,7 +282,7 @@ class Staging:
         pools: dict[tuple[str, str], str] = {}
         mixed = self._wanted.mixed
         of_pools: list[tuple[str, ...]] = []
-        counts = self.database.execute((FOLDER / "counts.sql").read_text(encoding="utf-8")).fetchall()
+        counts = self._execute((FOLDER / "counts.sql").read_text(encoding="utf-8")).fetchall()
         for (
             name,
             asks,
