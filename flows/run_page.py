@@ -28,7 +28,12 @@ def publish_page(plan: Plan, record: RunRecord, root: Path) -> None:
     create_table_artifact([_step(found[name]) for name in plan.steps], key="steps", description="What was done")
     report = root / "report" / plan.of_stage("report")[0].key.fingerprint / REPORT_FILE
     create_markdown_artifact(page(query(root, RECALL), record, report), key="results", description="What was found")
-    create_link_artifact(report.as_uri(), key="whole-report", link_text="The report, on the machine that ran this")
+    create_link_artifact(
+        report.as_uri(),
+        link_text="The report, on the machine that ran this",
+        key="whole-report",
+        description="Verdicts, figures and tables",
+    )
 
 
 def page(recall: QueryResult, record: RunRecord, report: Path) -> str:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from flows.service_api import (
     PREFECT_YAML,
     ROOT,
     Tell,
+    are_ready,
     find_deployments,
     forget_others,
     own_pool,
@@ -138,8 +139,11 @@ class Service:
             if not state.runs["worker"]:
                 tell("starting the worker")
                 arguments = ["worker", "start", "--pool", POOL, "--name", f"{POOL} of {self.store.name}"]
-                state = replace(state, worker=self._start("worker", arguments, state.port))
+                worker = self._start("worker", arguments, state.port)
+                state = replace(state, worker=worker)
                 self._write(state)
+                with httpx.Client(base_url=f"{state.url}/api", timeout=30) as api:
+                    self._wait("worker", worker, lambda: are_ready(api))
         return state
 
     def down(self, tell: Tell) -> bool:
@@ -189,7 +193,13 @@ class Service:
         # What was deployed is in the database. Deployed anew, triggers would forget the events that they wait after.
         started = replace(state, port=chosen, server=server) if state else State(chosen, server)
         self._write(started)
-        self._wait(started)
+        health = f"{started.url}/api/health"
+        try:
+            self._wait("server", server, lambda: httpx.get(health, timeout=2).is_success)
+        except ServiceError:
+            if not server.process:
+                self._file.unlink(missing_ok=True)
+            raise
         return started
 
     def _start(self, name: str, arguments: list[str], port: int) -> Runner:
@@ -224,23 +234,21 @@ class Service:
             }
         )
 
-    def _wait(self, state: State) -> None:
-        """Wait until the server that was started answers, and not another one at its port."""
-        assert state.server
+    def _wait(self, name: str, started: Runner, is_ready: Callable[[], bool]) -> None:
+        """Wait until the server or the worker that was started is ready, and not another one at its place."""
         last = time.monotonic() + PATIENCE
         while time.monotonic() < last:
-            process = state.server.process
+            process = started.process
             if not process:
-                self._file.unlink(missing_ok=True)
                 raise ServiceError(
-                    f"the server ended at once: {_last_line(self.log_of('server'))}", f"see {self.log_of('server')}"
+                    f"the {name} ended at once: {_last_line(self.log_of(name))}", f"see {self.log_of(name)}"
                 )
             with suppress(httpx.HTTPError):
-                if httpx.get(f"{state.url}/api/health", timeout=2).is_success:
+                if is_ready():
                     return
             with suppress(psutil.TimeoutExpired):
                 process.wait(_LOOK)
-        raise ServiceError(f"the server has not answered within {PATIENCE:.0f} s", f"see {self.log_of('server')}")
+        raise ServiceError(f"the {name} has not answered within {PATIENCE:.0f} s", f"see {self.log_of(name)}")
 
     def _deployed(self, state: State, api: httpx.Client, tell: Tell) -> State:
         """Bring the server's deployments up to date with prefect.yaml, and have it look for lost heartbeats."""

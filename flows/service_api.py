@@ -98,6 +98,12 @@ def find_deployments(api: httpx.Client) -> list[dict[str, Any]]:
     return [_told_of(api, f"{flows[one['flow_id']]}/{one['name']}", one) for one in found]
 
 
+def are_ready(api: httpx.Client) -> bool:
+    """Say whether a worker has asked for runs of all the pool's deployments: the UI calls them ready only then."""
+    found = [one["status"] for one in _posted(api, "/deployments/filter", {}) if one["work_pool_name"] == POOL]
+    return set(found) == {"READY"}
+
+
 def _told_of(api: httpx.Client, name: str, deployment: Mapping[str, Any]) -> dict[str, Any]:
     own = {"deployments": {"id": {"any_": [deployment["id"]]}}, "limit": 1}
     ahead = own | {"sort": "EXPECTED_START_TIME_ASC", "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}

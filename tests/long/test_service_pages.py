@@ -31,13 +31,15 @@ def page(running: Running) -> Iterator[Page]:
 
 def shoot(page: Page, name: str) -> None:
     if folder := os.environ.get("RETRIEVAL_LENS_SHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png")
+        page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
 
 
 def test_every_deployment_is_listed_with_what_it_is(running: Running, page: Page) -> None:
     page.goto("/deployments")
     for name in ("interactive", "nightly-generative", "nightly-contrastive", "after-nightly", "weekly", "hourly"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    # A service that has said that it is there has a worker that asked for runs.
+    expect(page.get_by_text("Not Ready", exact=True)).to_have_count(0)
     shoot(page, "deployments")
     page.goto(f"/deployments/deployment/{running.deployment('analyze/nightly-generative')['id']}")
     page.get_by_text("Description", exact=True).first.click()
