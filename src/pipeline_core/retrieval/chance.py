@@ -33,7 +33,9 @@ def chance_scores(pool: Pool, ks: Sequence[int]) -> dict[tuple[str, int], float]
 
 
 def _hit(available: npt.NDArray[np.int64], relevant: npt.NDArray[np.int64], k: int) -> Values:
-    return np.asarray(1.0 - stats.hypergeom.pmf(0, available, relevant, np.minimum(k, available)))
+    # Queries alike share a term: in a pool of a million it takes milliseconds.
+    (of, found), query = np.unique(np.stack([available, relevant]), axis=1, return_inverse=True)
+    return np.asarray((1.0 - stats.hypergeom.pmf(0, of, found, np.minimum(k, of)))[query])
 
 
 def _ndcg(pool: Pool, available: npt.NDArray[np.int64], k: int) -> Values:
