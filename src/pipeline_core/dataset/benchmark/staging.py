@@ -32,7 +32,7 @@ _FIRST, _LEAST, _A_MILLION = 48, 112, 96
 """Megabytes that a statement is tried with first; that it may hold where it needs more; and that it may for each
 million rows, where that is more still: joins keep a table of hashes."""
 
-_SORTING = 24
+_SORTING = 16
 """Megabytes that the database may hold while rows are read in order: more would only keep what was read."""
 
 _RANGE, _DRAWN = 16_384, 64
@@ -196,21 +196,21 @@ class Staging:
 
     def _limit(self, n_rows: int) -> None:
         self._megabytes = max(_LEAST, _A_MILLION * n_rows // 1_000_000)
-        self.database.execute(f"set memory_limit = '{self._megabytes}MB'")
+        self._allow(self._megabytes)
 
     def _count(self, table: str) -> int:
         return int(self.database.table(table).aggregate("count(*)").fetchall()[0][0])
 
     def _sorted(self, table: str, keys: str) -> Iterator[pa.RecordBatch]:
         """Go through a table in the order of a key, a range of it at a time, which fits the memory."""
+        self._allow(_SORTING)
         # A cursor of its own: what is made of the rows may go into the same database.
-        self.database.execute(f"set memory_limit = '{_SORTING}MB'")
         cursor = self.database.cursor()
         cursor.execute(f"use {_STAGED}")
         written, n_ranges = cursor.table(table), 1 + self._count(table) // _RANGE
         ends: list[tuple[Any, ...]] = []
         if n_ranges > 1:
-            drawn = written.query("rows", f"from rows using sample reservoir({_DRAWN * n_ranges} rows)")
+            drawn = written.query("rows", f"from rows using sample reservoir({_DRAWN * n_ranges} rows) repeatable (0)")
             assert drawn is not None, "a query that reads gives rows"
             ends = drawn.project(keys).order(keys).fetchall()[_DRAWN::_DRAWN]
         for low, high in zip((None, *ends), (*ends, None), strict=True):
@@ -220,22 +220,29 @@ class Staging:
             ]
             found = written.filter(" and ".join(within)) if within else written
             yield from found.order(keys).to_arrow_reader(BATCH)
+        self._allow(self._megabytes)
 
     def _run(self, name: str) -> None:
         for statement in duckdb.extract_statements((FOLDER / name).read_text(encoding="utf-8")):
             self._execute(statement.query)
 
-    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
-        """Execute a statement, again with twice as much memory while it does not fit: most need little."""
+    def _execute(self, sql: str) -> list[Any]:
+        """Return a statement's rows; it is executed again with twice as much memory while it does not fit."""
         allowed = _FIRST
         while True:
-            self.database.execute(f"set memory_limit = '{allowed}MB'")
             try:
-                return self.database.execute(sql)
+                self._allow(allowed)
+                rows = self.database.execute(sql).fetchall()
             except duckdb.OutOfMemoryException:
                 if allowed >= self._megabytes:
                     raise
                 allowed = min(2 * allowed, self._megabytes)
+            else:
+                self._allow(self._megabytes)
+                return rows
+
+    def _allow(self, megabytes: int) -> None:
+        self.database.execute(f"set memory_limit = '{megabytes}MB'")
 
     def _insert(self, table: str, batch: list[Sequence[object]]) -> None:
         schema = self.database.sql(f"from {table} limit 0").to_arrow_table().schema
@@ -282,7 +289,7 @@ class Staging:
         pools: dict[tuple[str, str], str] = {}
         mixed = self._wanted.mixed
         of_pools: list[tuple[str, ...]] = []
-        counts = self._execute((FOLDER / "counts.sql").read_text(encoding="utf-8")).fetchall()
+        counts = self._execute((FOLDER / "counts.sql").read_text(encoding="utf-8"))
         for (
             name,
             asks,

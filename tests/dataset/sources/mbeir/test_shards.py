@@ -107,6 +107,15 @@ def test_tables_sorted_range_by_range_are_the_same(
     assert all(table.equals(ranges[name]) for name, table in whole.tables.items())
 
 
+def test_what_does_not_fit_a_little_memory_is_tried_with_more(
+    root: Path, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read()
+    monkeypatch.setattr(staging, "_FIRST", 1)
+    little = build_and_read(settings(root), tmp_path / "little")
+    assert all(table.equals(little[name]) for name, table in whole.tables.items())
+
+
 def test_queries_may_be_asked_under_the_benchmark_s_own_instructions_that_come_with_the_package(read: Read) -> None:
     built = read(instructions="own")
     told = built["queries"].join(built["prompts"], on="prompt_id").select("task_id", "text").unique().sort("task_id")
