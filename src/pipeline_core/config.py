@@ -153,8 +153,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the config file {path} cannot be read: {error}", "give a YAML file") from None
     except _NO_YAML as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}, column {mark.column + 1}: {error.problem}" if mark else ""  # type: ignore[attr-defined]
+        place = ""
+        if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
+            place = f", line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
         raise ConfigError(f"the config file {path} is not YAML{place}", "correct it") from None
     if values is None:
         return {}
