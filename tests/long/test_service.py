@@ -74,6 +74,7 @@ def test_a_bad_parameter_is_refused_with_its_name(running: Running) -> None:
 def test_a_scheduled_run_starts_and_informs_and_a_rerun_tells_cached_from_built(
     running: Running, config: AnalysisConfig, other: AnalysisConfig, undisturbed: Path
 ) -> None:
+    running.forget()
     run = running.start_by_schedule("analyze/nightly-contrastive", values(config))
     assert running.end_of(run, 600)["type"] == "COMPLETED"
     assert running.run(run)["name"].startswith("reference-contrastive on folder pictures, ")
