@@ -1,5 +1,6 @@
 """The service of a store, started and asked as a user does it: by the command, and by the API that the UI uses."""
 
+import json
 import os
 import shutil
 import signal
@@ -135,10 +136,17 @@ class Running:
         return [line["message"] for line in found]
 
     def tasks(self, run: str) -> dict[str, str]:
-        """Return the state of each task run by its name."""
-        with self.api() as api:
-            found = api.post("/task_runs/filter", json={"flow_runs": {"id": {"any_": [run]}}}).json()
-        return {task["name"]: task["state"]["name"] for task in found}
+        """Return the state of each step of a run that is over; the server has them by events, which may come later."""
+        steps = {step["step"] for step in json.loads(self.artifacts(run)["steps"])}
+
+        def ended() -> dict[str, str] | None:
+            with self.api() as api:
+                found = api.post("/task_runs/filter", json={"flow_runs": {"id": {"any_": [run]}}}).json()
+            states = {task["name"]: task["state"]["name"] for task in found if task["state"]["type"] in ENDED}
+            return states if steps <= states.keys() else None
+
+        states: dict[str, str] = until(ended, 60)
+        return states
 
     def flow_process(self) -> psutil.Process:
         """Return the process of the flow that the worker runs."""
