@@ -366,7 +366,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
-        status.code = end.code if isinstance(end.code, int) else 0
+        status.take(end)
     except LensError as error:
         if _debug:
             raise

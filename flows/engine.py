@@ -14,7 +14,7 @@ def main() -> None:
         runpy.run_module("prefect.engine", run_name="__main__")
         status.code = 0
     except SystemExit as end:
-        status.code = end.code if isinstance(end.code, int) else 0
+        status.take(end)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,10 @@ class ExitStatus:
     def __init__(self) -> None:
         self.code = 1
 
+    def take(self, end: SystemExit) -> None:
+        """Keep what exit was called with: nothing is success, and words are a failure, as Python has it."""
+        self.code = end.code if isinstance(end.code, int) else int(end.code is not None)
+
     def leave(self) -> None:
         """End the process now, with everything printed."""
         sys.stdout.flush()
