@@ -136,13 +136,12 @@ class Service:
             with httpx.Client(base_url=f"{state.url}/api", timeout=30) as api:
                 known = own_pool(api, tell)
                 state = self._deployed(state if known else replace(state, deployed=""), api, tell)
-            if not state.runs["worker"]:
-                tell("starting the worker")
-                arguments = ["worker", "start", "--pool", POOL, "--name", f"{POOL} of {self.store.name}"]
-                worker = self._start("worker", arguments, state.port)
-                state = replace(state, worker=worker)
-                self._write(state)
-                with httpx.Client(base_url=f"{state.url}/api", timeout=30) as api:
+                if not state.runs["worker"]:
+                    tell("starting the worker")
+                    arguments = ["worker", "start", "--pool", POOL, "--name", f"{POOL} of {self.store.name}"]
+                    worker = self._start("worker", arguments, state.port)
+                    state = replace(state, worker=worker)
+                    self._write(state)
                     self._wait("worker", worker, lambda: are_ready(api))
         return state
 

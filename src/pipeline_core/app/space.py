@@ -233,7 +233,7 @@ class Space:
             made = self._best(asked, [ways[key] for key in missing], to, k)
             for key, found in zip(missing, made, strict=True):
                 self._found.put((*same, *key), found)
-            known |= dict(zip(missing, made, strict=True))
+                known[key] = found
         return known
 
     def _best(self, asked: Asked, ways: Sequence[Way], to: str, k: int) -> list[pl.DataFrame]:

@@ -142,11 +142,12 @@ def _most_share(visit: Visit) -> float:
 def _load(site: Site, run: Run) -> None:
     with suppress(LensError):  # whoever searches is told
         for model in run.models:
-            space = site.space(run, model)
+            space, saes = site.space(run, model), _saes(run, model)
+            ablated = site.ablated(run, saes[0]) if saes and model == run.models[0] else None
             for name in space.sets:
                 space.lengths(name)
-                for sae in _saes(run, model)[:1] if model == run.models[0] else ():
-                    site.ablated(run, sae).lengths(name, 0)
+                if ablated:
+                    ablated.lengths(name, 0)
             site.questions(run, model).embed("warm", None)
 
 

@@ -98,22 +98,14 @@ def test_a_sample_is_declared_and_drawn_anew_by_its_number(read: Read, root: Pat
     assert not pl.read_parquet(folder / "queries.parquet").equals(built["queries"])
 
 
-def test_tables_sorted_range_by_range_are_the_same(
-    root: Path, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("bound", "low"), [("_RANGE", 7), ("_FIRST", 1)], ids=["ranges", "memory"])
+def test_tables_sorted_range_by_range_or_tried_with_a_little_memory_first_are_the_same(
+    root: Path, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, low: int
 ) -> None:
     whole = read()
-    monkeypatch.setattr(staging, "_RANGE", 7)
-    ranges = build_and_read(settings(root), tmp_path / "ranges")
-    assert all(table.equals(ranges[name]) for name, table in whole.tables.items())
-
-
-def test_what_does_not_fit_a_little_memory_is_tried_with_more(
-    root: Path, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = read()
-    monkeypatch.setattr(staging, "_FIRST", 1)
-    little = build_and_read(settings(root), tmp_path / "little")
-    assert all(table.equals(little[name]) for name, table in whole.tables.items())
+    monkeypatch.setattr(staging, bound, low)
+    other = build_and_read(settings(root), tmp_path / "other")
+    assert all(table.equals(other[name]) for name, table in whole.tables.items())
 
 
 def test_queries_may_be_asked_under_the_benchmark_s_own_instructions_that_come_with_the_package(read: Read) -> None:
