@@ -3,8 +3,9 @@
 One file. `section` and `place` say where it stands; `title`, and what `draw` returns, is what people read. Its SQL is
 text here; as a file it would lie beside the module as `found_by_rank.sql`, and `self.ask(drawing.facts)` would answer
 it. `latest` holds the analysis itself, `seeds` every repetition. `draw` returns None where the run holds nothing to
-draw. Line charts need no template; other content names its macro in `template`. An entry point of the group
-`retrieval_lens.figure`, or a file of this name in `report/figures`, puts it on the page.
+draw. Line charts need no template; what draws other `content` lies beside the module as `found_by_rank.html`, or is
+what `template()` returns. An entry point of the group `retrieval_lens.figure`, or a file of this name in
+`report/figures`, puts it on the page.
 """
 
 import polars as pl

@@ -35,7 +35,9 @@ def panels_of(figure: Shown) -> list[Panel]:
 
 
 def charted(figures: dict[str, Shown]) -> list[Panel]:
-    return [panel for figure in figures.values() if figure.figure.template == "charts" for panel in panels_of(figure)]
+    return [
+        panel for figure in figures.values() if isinstance(figure.drawn.content, Charts) for panel in panels_of(figure)
+    ]
 
 
 def render(*figures: Shown) -> str:

@@ -70,6 +70,20 @@ def test_its_sql_may_lie_beside_its_module(added: Path, inputs: ReportInputs, tm
     assert "-- Beside the module: share of the test queries" in (tmp_path / REPORT_FILE).read_text(encoding="utf-8")
 
 
+def test_what_it_draws_of_its_own_has_a_template_beside_its_module(
+    added: Path, inputs: ReportInputs, tmp_path: Path
+) -> None:
+    source = added.read_text(encoding="utf-8")
+    drawn = "Charts(tuple(PanelRow(model.name, panels(own)) for model, own in found))"
+    assert drawn in source
+    added.write_text(source.replace(drawn, '["<script>alert(1)</script>", 0.25]'), encoding="utf-8")
+    template = '{% from "figures.html" import sql %}<b class="own">{{ content[0] }} {{ content[1] | percent }}</b>'
+    (added.parent / f"{NAME}.html").write_text(template, encoding="utf-8")
+    build_report(inputs, ReportSettings(), tmp_path)
+    page = (tmp_path / REPORT_FILE).read_text(encoding="utf-8")
+    assert '<b class="own">&lt;script&gt;alert(1)&lt;/script&gt; 25.0%</b>' in page
+
+
 def test_it_is_in_order_and_gone_when_it_is_removed(added: Path) -> None:
     assert [figure.name for figure in in_order()][2:4] == ["energy", NAME]
 

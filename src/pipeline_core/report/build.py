@@ -121,6 +121,10 @@ def _environment() -> Environment:
         source = (resources.files("pipeline_core.report") / "templates" / name).read_text(encoding="utf-8")
         return Markup(source)  # noqa: S704  (no user's text is in it)
 
+    def drawing(shown: Shown) -> Markup:
+        """Draw a figure's content by its own template, which is trusted and has users' words as text."""
+        return Markup(made.from_string(shown.figure.template()).render(content=shown.drawn.content))  # noqa: S704
+
     made.filters["copied"] = copying.texts
-    made.globals |= {"asset": asset, "formats": copying.FORMATS}
+    made.globals |= {"asset": asset, "drawing": drawing, "formats": copying.FORMATS}
     return made

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -98,7 +99,9 @@ def task_dots(facet: Facet, rows: Sequence[tuple[str, str, Mapping[str, Any]]], 
 class GridFigure(Figure):
     """A figure of grids, model by model; None where the run has not swept what they show."""
 
-    template = "grids"
+    def template(self) -> str:
+        """Return what draws the views of all such figures."""
+        return Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
 
     def draw(self, drawing: Drawing) -> Drawn | None:
         """Draw the views of each model of the answer, with a statement of each."""

@@ -20,6 +20,9 @@ FINDINGS = "findings"
 SWEEPS = "sweeps"
 """The section of what ``lens sweep`` measures."""
 
+CHARTS = '{% from "figures.html" import charts %}{{ charts(content) }}'
+"""The template of line charts."""
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -39,7 +42,7 @@ class Drawn:
     Attributes:
         statement: what it shows, with the numbers.
         note: how it is to be read; may be empty.
-        content: what its template draws.
+        content: what its template draws: a ``chart.Charts``, where it has none of its own.
         answers: the rows that it shows, whose SQL stands below it.
     """
 
@@ -60,8 +63,6 @@ class Figure(ABC):
         fills: its title and statement head its section; its content begins with headings of the third level.
         paper_item: what of the paper it answers, as is said beside its title.
         paper: the paper's items that it is a counterpart of, each with a few words on what is here.
-        template: the macro of ``templates/figures.html`` that draws its content; ``charts`` draws line charts, a
-            ``chart.Charts``.
         wide: it has the wide column of the section that opens the page.
     """
 
@@ -72,7 +73,6 @@ class Figure(ABC):
     fills: bool = False
     paper_item: str | None = None
     paper: tuple[tuple[str, str], ...] = ()
-    template: str = "charts"
     wide: bool = False
 
     @property
@@ -88,8 +88,15 @@ class Figure(ABC):
             DataError: a picture that is shown cannot be read.
         """
 
+    def template(self) -> str:
+        """Return what draws its ``content``: ``<name>.html`` beside its module, or line charts where there is none."""
+        own = self._beside(f"{self.name}.html")
+        return own.read_text(encoding="utf-8") if own.is_file() else CHARTS
+
     def ask(self, facts: Facts, what: str = "", /, **values: Value) -> Answer:
         """Answer a question of its own: the SQL beside its module in ``<name>.sql``, or ``<name>_<what>.sql``."""
-        module = Path(str(sys.modules[type(self).__module__].__file__))
-        sql = module.with_name(f"{self.name}_{what}.sql" if what else f"{self.name}.sql")
+        sql = self._beside(f"{self.name}_{what}.sql" if what else f"{self.name}.sql")
         return facts.answer(sql.read_text(encoding="utf-8").strip(), values)
+
+    def _beside(self, name: str) -> Path:
+        return Path(str(sys.modules[type(self).__module__].__file__)).with_name(name)

@@ -85,7 +85,6 @@ class Density(Figure):
     name, place, section = "density", 20, FINDINGS
     title = "Whom the features serve"
     paper = (("Figure 2", "densities by count and by energy"),)
-    template = "density"
 
     def draw(self, drawing: Drawing) -> Drawn | None:
         """Draw it; None where no SAE has live features."""

@@ -88,7 +88,6 @@ class Energy(Figure):
     name, place, section = "energy", 30, FINDINGS
     title = "How few features hold the energy"
     paper = (("Figure 3", "cumulative energy"),)
-    template = "energy"
 
     def draw(self, drawing: Drawing) -> Drawn | None:
         """Draw it; None where no SAE has energy."""

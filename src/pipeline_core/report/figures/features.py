@@ -60,7 +60,6 @@ class Features(Figure):
 
     name, place, section, fills = "features", 120, "features", True
     title = "What the features are"
-    template = "features"
 
     def draw(self, drawing: Drawing) -> Drawn | None:
         """Draw it; None where no model has an SAE."""

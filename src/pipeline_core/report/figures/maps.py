@@ -82,7 +82,6 @@ class Maps(Figure):
     title = "Attention over the picture"
     paper_item = PAPER_ITEM
     paper = (("Attention maps", "maps over pictures"),)
-    template = "maps"
 
     def draw(self, drawing: Drawing) -> Drawn | None:
         """Draw it; None where a model has no maps."""

@@ -48,7 +48,6 @@ class Queries(Figure):
 
     name, place, section, fills = "queries", 130, "queries", True
     title = "Queries whose answer moved most"
-    template = "queries"
 
     def draw(self, drawing: Drawing) -> Drawn | None:
         """Draw it; None where raw and ReAligned embeddings were not both scored."""

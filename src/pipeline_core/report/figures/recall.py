@@ -77,7 +77,7 @@ class Recall(Figure):
     name, place, section = "recall", 10, FINDINGS
     title = "Recall by task"
     paper = (("Figure 1", "recall by task"), ("Tables 3 and 9", "recall by task"))
-    template, wide = "recall", True
+    wide = True
 
     def draw(self, drawing: Drawing) -> Drawn | None:
         """Draw it; None where nothing was scored."""
