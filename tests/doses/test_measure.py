@@ -301,9 +301,14 @@ def test_rows_say_what_was_removed(results: Path):
     columns = ("selection", "fit_on", "share", "rank", "n_features", "label")
     assert {short: tuple(by_id[short][column] for column in columns) for short in CASES} == CASES
     for selection, frame in rows.group_by("selection"):
-        fitted = {"support"} if selection[0] in ("mean", "principal_components") else {None}
+        fitted = {"support"} if selection[0] in ("mean", "mean_each_side", "principal_components") else {None}
         assert set(frame["fit_on"]) == fitted, selection
-    assert by_id["paper/share0.02/energy_matched-draw0"]["label"].startswith("random features of ")
+    matched = by_id["paper/share0.02/energy_matched-draw0"]
+    assert matched["label"].startswith(f"random features of {matched['energy_ratio']:.0%} the energy ")
+    top = by_id["paper/share0.02/energy"]
+    assert (
+        top["energy_ratio"] >= max(matched["energy_ratio"], by_id["paper/share0.02/attribution"]["energy_ratio"]) == 1.0
+    )
 
 
 CASES = {

@@ -208,8 +208,8 @@ def _removals(scores: _Scores) -> None:
         mean = scores.add("removal", f"removal/{recipe}/mean", "removal", "support", 0.1, selection="mean", sae_id=sae)
         scores.effect(mean, sae, "mean", 0.14)
         sides = f"removal/{recipe}/mean_each_side"
-        each = scores.add("removal", sides, "removal", "support", 0.1, selection="mean", sae_id=sae)
-        scores.effect(each, sae, "mean", 0.17)
+        each = scores.add("removal", sides, "removal", "support", 0.1, selection="mean_each_side", sae_id=sae)
+        scores.effect(each, sae, "mean_each_side", 0.17)
         doses: list[tuple[str, dict[str, Any], float]] = [
             (f"share{share:g}", {"share": share, "rank": int(4096 * share)}, (log10(share) + 3) / 1.7)
             for share in SHARES

@@ -214,6 +214,15 @@ def test_what_was_fitted_is_named(results: Path):
     assert fitted["fit_on"].null_count() == 0
     assert systems.filter(fit_on="test_queries")["system_id"].str.contains("transductive").all()
     assert systems.filter(selection="energy_matched")["label"].str.contains(r"\d+% the energy").all()
+    removed = systems.filter(adaptation="removal")
+    told = removed["label"].str.extract(r"(\d+)% the energy").cast(pl.Float64) / 100
+    assert told.drop_nulls().to_list() == pytest.approx(removed.filter(told.is_not_null())["energy_ratio"], abs=0.005)
+    assert removed.filter(selection="attribution")["energy_ratio"].to_list() == [1.0]
+    assert set(removed.filter(pl.col("energy_ratio").is_null())["selection"]) == {
+        "principal_components",
+        "random_subspace",
+        "single",
+    }
     assert systems.filter(selection="attribution")["rank"].to_list() == [int(np.ceil(0.05 * N_FEATURES))]
 
 

@@ -36,7 +36,8 @@ RANKED = {"attribution": ATTRIBUTION, "energy": "top energy features removed", "
 """Selections that take the first features of a ranking; that of bridge is by the sum over j of |B_fj| + |B_jf|."""
 
 LABELS = RANKED | CONTROLS
-FITTED = ("principal_components", "mean")
+EACH_SIDE = "mean_each_side"
+FITTED = ("principal_components", "mean", EACH_SIDE)
 """Selections that are fitted to each task, on its support split."""
 
 
@@ -134,8 +135,8 @@ def plan_doses(sae: Sae, settings: DoseSettings, share: float, seed: int) -> Dos
         _system(source, "mean", "mean", f"one mean for both sides removed ({source.recipe})"),
         _system(
             source,
-            "mean_each_side",
-            "mean",
+            EACH_SIDE,
+            EACH_SIDE,
             f"mean of each side removed, support statistics ({source.recipe})",
             MEAN_REMOVAL.name,
         ),
@@ -172,8 +173,7 @@ def _at_share(sae: _Source, share: float) -> list[System]:
     removals = _by_rankings(sae, dose, RANKED, rank)
     for draw, rng in enumerate(sae.generators(f"energy_matched/{dose.short}")):
         matched = energy_matched(sae.energy, chosen, rng)
-        energy = energy_ratio(sae.energy, matched, chosen)
-        removals.append(_of_features(sae, dose, "energy_matched", matched, rank, draw, energy))
+        removals.append(_of_features(sae, dose, "energy_matched", matched, rank, draw))
     for draw, drawn in enumerate(sae.random_features(dose)):
         removals.append(_of_features(sae, dose, "random_features", drawn, rank, draw))
     return removals + _of_directions(sae, dose, rank)
@@ -217,17 +217,12 @@ def _by_rankings(sae: _Source, dose: _Dose, selections: Iterable[str], rank: int
 
 
 def _of_features(
-    sae: _Source,
-    dose: _Dose,
-    selection: str,
-    features: FeatureIds,
-    rank: int,
-    draw: int | None = None,
-    energy: float | None = None,
+    sae: _Source, dose: _Dose, selection: str, features: FeatureIds, rank: int, draw: int | None = None
 ) -> System:
     """Remove the first ``rank`` directions of features, or all where they have fewer."""
     basis = sae.spanned(features)[:, :rank]
-    return _dosed(sae, dose, selection, basis.shape[1], draw, len(features), energy, basis)
+    ratio = energy_ratio(sae.energy, features, sae.top("attribution", len(features)))
+    return _dosed(sae, dose, selection, basis.shape[1], draw, len(features), ratio, basis)
 
 
 def _of_directions(sae: _Source, dose: _Dose, rank: int) -> list[System]:
@@ -248,14 +243,14 @@ def _dosed(
     rank: int,
     draw: int | None = None,
     n_features: int | None = None,
-    energy: float | None = None,
+    ratio: float | None = None,
     basis: Matrix | None = None,
 ) -> System:
     """Name the removal of a dose: ``<dose>/<selection>``, with the draw of what is random."""
     drawn, words = ("", "") if draw is None else (f"-draw{draw}", f", draw {draw + 1}")
-    label = f"{LABELS[selection].format(energy=energy)} ({sae.recipe}, {dose.label}{words})"
-    extent: dict[str, Any] = {"share": dose.share, "rank": rank, "n_features": n_features, "basis": basis}
-    return _system(sae, f"{dose.short}/{selection}{drawn}", selection, label, **extent)
+    label = f"{LABELS[selection].format(energy=ratio)} ({sae.recipe}, {dose.label}{words})"
+    extent: dict[str, Any] = {"share": dose.share, "rank": rank, "n_features": n_features, "energy_ratio": ratio}
+    return _system(sae, f"{dose.short}/{selection}{drawn}", selection, label, basis=basis, **extent)
 
 
 def _system(sae: _Source, short: str, selection: str, label: str, adaptation: str = "removal", **extent: Any) -> System:

@@ -62,6 +62,7 @@ def systems_table(model: str, rep_id: str, systems: Sequence[System], seed: int)
             "sae_id": system.sae_id,
             "share": system.share,
             "n_features": system.n_features,
+            "energy_ratio": system.energy_ratio,
             "rank": system.rank,
             "control": system.control,
             "named": system.named,

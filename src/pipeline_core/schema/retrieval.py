@@ -67,11 +67,16 @@ TABLES: tuple[Table, ...] = (
                 "selection",
                 STRING,
                 "features or directions removed: attribution | energy | bridge | energy_matched | random_features | "
-                "random_subspace | principal_components | mean | single",
+                "random_subspace | principal_components | mean | mean_each_side | single",
             ),
             nullable("sae_id", STRING, "SAE whose features are removed"),
             nullable("share", DOUBLE, "share of features removed"),
             nullable("n_features", SMALL, "features removed: the first so many of the selection's ranking"),
+            nullable(
+                "energy_ratio",
+                DOUBLE,
+                "energy of the features of a selection over that of as many with the largest attribution",
+            ),
             nullable("rank", SMALL, "dimensions projected out, or kept by PCA (NULL: all)"),
             column("control", STRING, "none | shuffled_pairs"),
             column("named", BOOL, "shown in the report's main tables; full result lists are kept"),
@@ -84,6 +89,7 @@ TABLES: tuple[Table, ...] = (
             column("seed", INT, "seed of what is random in it"),
         ),
         FURTHER,
+        version=9,
     ),
     Table(
         "retrieval_metrics",

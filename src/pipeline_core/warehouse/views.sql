@@ -159,7 +159,7 @@ COMMENT ON COLUMN task_limits.limited IS 'ceiling: raw finds 95% or more; floor:
 CREATE VIEW family_hits AS
 SELECT
     retrieval_ranks.repetition, systems.model, systems.study, systems.adaptation, systems.variant, systems.fit_on,
-    systems.beta, systems.selection, systems.sae_id, systems.share, systems.rank, systems.label,
+    systems.beta, systems.selection, systems.sae_id, systems.share, systems.energy_ratio, systems.rank, systems.label,
     len(systems.rep_ids)::INTEGER AS n_layers,
     representations.layer, representations.pooling, coalesce(systems.mask, representations.mask) AS mask,
     coalesce(systems.side, 'both') AS side, systems.system_id,
@@ -183,6 +183,7 @@ COMMENT ON COLUMN family_hits.adaptation IS 'what is done to the embeddings, as 
 COMMENT ON COLUMN family_hits.selection IS 'features or directions removed, as in systems; NULL when none';
 COMMENT ON COLUMN family_hits.sae_id IS 'SAE whose features are removed';
 COMMENT ON COLUMN family_hits.share IS 'share of features removed';
+COMMENT ON COLUMN family_hits.energy_ratio IS 'energy of the features of a selection over that of as many with the largest attribution';
 COMMENT ON COLUMN family_hits.label IS 'the system in a few words';
 COMMENT ON COLUMN family_hits.layer IS 'layer of the representation, of the first where several are averaged; -1 of a dual encoder';
 COMMENT ON COLUMN family_hits.n_layers IS 'representations that it averages: 1, or the layers that are combined';

@@ -40,8 +40,9 @@ class System:
     ``method`` is given where the label says more, e.g. what it is fitted on. ``rep_ids`` are given where a stage scores
     several representations; elsewhere it is the one of the stage. ``mask`` says which tokens are pooled where that is
     what is compared, and ``side`` on which side; ``reads`` are the representations of queries and of candidates, where
-    they differ or are not stored. ``basis`` [d, r], orthonormal columns, is what a removal projects out, where it is
-    not fitted to each task.
+    they differ or are not stored. ``energy_ratio`` is the energy of the features that a selection removes over
+    that of as many with the largest attribution. ``basis`` [d, r], orthonormal columns, is what a removal projects out,
+    where it is not fitted to each task.
     """
 
     short: str
@@ -56,6 +57,7 @@ class System:
     share: float | None = None
     rank: int | None = None
     n_features: int | None = None
+    energy_ratio: float | None = None
     control: str = "none"
     named: bool = True
     study: str = ANALYSIS

@@ -120,8 +120,7 @@ def _at_share(sae: Sae, share: float, seed: int) -> list[System]:
     """Remove the ceil(share * c) features of the largest attribution, and as many dimensions by each control."""
     sae_id, (n_features, width) = sae.sae_id, sae.dictionary.shape
     chosen = _ranked(sae)[: top_count(share, n_features)]
-    attributed = subspace(sae.dictionary[chosen])
-    rank = attributed.shape[1]
+    rank = subspace(sae.dictionary[chosen]).shape[1]
     if rank == width:
         raise ConfigError(
             f"adaptations.removal.share {share} removes features of {sae_id} that span all {width} dimensions",
@@ -130,22 +129,21 @@ def _at_share(sae: Sae, share: float, seed: int) -> list[System]:
     energy = sae.features.sort("feature_id")["energy"].to_numpy()
     matched = energy_matched(energy, chosen, generator(seed, f"energy_matched/{sae_id}"))
     drawn = random_features(n_features, chosen, generator(seed, f"random_features/{sae_id}"))
-    bases = {
-        "attribution": attributed,
-        "energy_matched": subspace(sae.dictionary[matched])[:, :rank],
-        "random_features": subspace(sae.dictionary[drawn])[:, :rank],
-        "random_subspace": random_subspace(width, rank, generator(seed, f"random_subspace/{sae_id}")),
-    }
-    matched_energy, recipe = energy_ratio(energy, matched, chosen), recipe_of(sae_id)
+    features = {"attribution": chosen, "energy_matched": matched, "random_features": drawn}
+    bases = {selection: subspace(sae.dictionary[own])[:, :rank] for selection, own in features.items()}
+    bases["random_subspace"] = random_subspace(width, rank, generator(seed, f"random_subspace/{sae_id}"))
+    ratios = {selection: energy_ratio(energy, own, chosen) for selection, own in features.items()}
+    recipe = recipe_of(sae_id)
     return [
         System(
             f"removal-{recipe}" + ("" if selection == "attribution" else f"-{selection}"),
             MEMBER.name,
-            f"{label.format(energy=matched_energy)} ({recipe})",
+            f"{label.format(energy=ratios.get(selection))} ({recipe})",
             fit_on=None if selection in bases else "support",
             selection=selection,
             sae_id=sae_id,
             share=share,
+            energy_ratio=ratios.get(selection),
             rank=rank,
             named=selection == "attribution",
             basis=bases.get(selection),

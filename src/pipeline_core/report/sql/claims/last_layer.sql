@@ -1,8 +1,9 @@
 -- Hit rate at the last layer minus that at each other, mean over the tasks.
 -- Needs: generative, lens sweep
 with scored as (
-    select *, if(adaptation = 'identity', 'raw', 'ReAlign') as system, max(layer) over () as last
+    select family_hits.*, adaptations.label as system, max(layer) over () as last
     from family_hits
+    join adaptations using (adaptation)
     where study = 'layers' and (adaptation = 'identity' or (adaptation = 'realign' and fit_on = 'candidates'))
           and limited is null and model = (select model from latest.models where place = 0 and kind = 'generative')
 )

@@ -17,8 +17,7 @@ pairs as (
 ),
 compared as (
     select own.repetition, own.task_id, own.family, own.hits - other.hits as top, own.n_queries as bottom, own.limited,
-           baseline_id, other.label,
-           if(other.adaptation = 'mean_removal', 'mean of each side', replace(other.selection, '_', ' ')) as control
+           baseline_id, if(other.selection = 'energy_matched', other.energy_ratio, null) as energy_ratio, replace(other.selection, '_', ' ') as control
     from kept own
     join pairs using (repetition, system_id)
     join kept other
@@ -28,9 +27,7 @@ compared as (
 ),
 numbered as (
     select *,
-           max(try_cast(regexp_extract(label, '([0-9]+)% the energy', 1) as integer)) over (
-               partition by task_id, control
-           ) as energy,
+           round(100 * max(energy_ratio) over (partition by task_id, control))::integer as energy,
            dense_rank() over (partition by repetition, task_id, control order by baseline_id) as draw
     from compared
 )

@@ -2,13 +2,14 @@
 -- for, over those with all tokens.
 -- Needs: generative, lens sweep
 with scored as (
-    select *, if(adaptation = 'identity', 'raw', 'ReAlign') as system,
+    select family_hits.*, adaptations.label as system,
            replace(side, 'both', 'both sides') as masked_side,
            list_extract(
                ['no image tokens', 'no instruction', 'no instruction, no template', 'no words'],
                list_position(['no_image', 'no_prompt', 'content', 'no_words'], mask)
            ) as masked
     from family_hits
+    join adaptations using (adaptation)
     where study in ('poolings', 'masks') and pooling = 'mean' and query_modality = 'image_text'
           and (adaptation = 'identity' or (adaptation = 'realign' and fit_on = 'candidates'))
           and model = (select model from latest.models where place = 0 and kind = 'generative')

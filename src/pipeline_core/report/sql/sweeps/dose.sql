@@ -2,8 +2,7 @@
 -- the analysis, or the number of features removed cumulatively; a mean that is removed has no dose. Mean over draws and
 -- repetitions, and the range that they span; analysed_share is what the analysis removes. A row without a task type is the mean over the tasks.
 with changes as (
-    select s.model, e.sae_id, if(s.selection = 'mean', split_part(s.system_id, '/', -1), s.selection) as removed,
-           t.task_type, s.system_id, s.repetition,
+    select s.model, e.sae_id, s.selection as removed, t.task_type, s.system_id, s.repetition,
            any_value(regexp_extract(split_part(s.system_id, '/', -2), '^(share|rank|cumulative)')) as sweep,
            any_value(s.share) as share, any_value(s."rank") as "rank", any_value(s.n_features) as n_features,
            avg(e.delta) as delta
