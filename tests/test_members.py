@@ -26,7 +26,7 @@ CORE = ROOT / "src" / "pipeline_core"
 CODE = sorted(
     file
     for folder in ("src", "flows", "tasks")
-    for ending in ("*.py", "*.sql", "*.html", "*.css")
+    for ending in ("*.py", "*.sql", "*.html", "*.css", "*.js")
     for file in (ROOT / folder).rglob(ending)
 )
 
