@@ -1,8 +1,12 @@
 """Errors that a user can mend: one line that says what is wrong, where, and what to do."""
 
+import re
 from typing import Any
 
 _LONGEST = 300  # characters of an error of some library
+
+_NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Characters that end a line, command a terminal, or cannot be written: names and texts of users may hold them."""
 
 
 def reason_of(error: Exception) -> str:
@@ -16,7 +20,8 @@ class LensError(Exception):
     """A mistake in what the user gave, told in one line; the command line prints it and exits with 2."""
 
     def __init__(self, problem: str, remedy: str) -> None:
-        """Join what is wrong (naming the input) and what would be accepted."""
+        """Join what is wrong (naming the input) and what would be accepted; what ends a line is told by its code."""
+        problem, remedy = (_NOT_SHOWN.sub(_code_of, told) for told in (problem, remedy))
         self.problem = problem
         self.remedy = remedy
         super().__init__(f"{problem}; {remedy}" if remedy else problem)
@@ -24,6 +29,10 @@ class LensError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Say how it is made anew where another process raised it; of its arguments only the line is kept as such."""
         return _made_anew, (type(self), self.args, self.__dict__)
+
+
+def _code_of(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def _made_anew(kind: type[LensError], arguments: tuple[Any, ...], values: dict[str, Any]) -> LensError:

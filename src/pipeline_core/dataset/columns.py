@@ -45,8 +45,26 @@ def columns_in(file: Path, needed: Sequence[str], remedy: str) -> pa.Schema:
 def is_picture(kind: pa.DataType) -> bool:
     """Say whether a column may hold pictures: bytes, or a struct with bytes."""
     if pa.types.is_struct(kind):
-        return "bytes" in {kind.field(n).name for n in range(kind.num_fields)}
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+        at = kind.get_field_index("bytes")
+        return at >= 0 and is_bytes(kind.field(at).type)
+    return is_bytes(kind)
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Say whether a column holds bytes, however it keeps them."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether a column holds texts, however it keeps them."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def inside_list(kind: pa.DataType) -> pa.DataType | None:
+    """Return what the lists of a column hold; None where it holds none."""
+    return kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else None
 
 
 def read_rows(file: Path, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
@@ -61,6 +79,8 @@ def read_rows(file: Path, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any
             for values in zip(*(batch.column(name).to_pylist() for name in names), strict=True):
                 yield number, values
                 number += 1
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} holds a text that is not UTF-8: {error.reason}", "write it again in UTF-8") from None
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} cannot be read: {_first_line(error)}", _REMEDY) from None
 

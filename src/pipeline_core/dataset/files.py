@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 _NAMES_SHOWN = 3
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON writes one of the two codes of a character beyond 65,535."""
 
 
 def picture_name(root: Path, path: str, place: str) -> str:
@@ -143,6 +146,8 @@ def _text(file: Path, newline: str) -> Iterator[TextIO]:
 def read_objects(root: Path, name: str, fields: Sequence[str] = ("_id",)) -> Iterator[tuple[str, dict[str, Any]]]:
     """Go through the objects of a JSON lines file, each with where it is.
 
+    What JSON calls a text and no encoding can write, half of a character as a cut leaves it, is given as bytes.
+
     Args:
         root: the folder.
         name: the file's path below it.
@@ -159,7 +164,18 @@ def read_objects(root: Path, name: str, fields: Sequence[str] = ("_id",)) -> Ite
             value = None
         if not isinstance(value, dict):
             raise DataError(f"{place} in {root} is no JSON object", f"write one {{{shown}}} a line")
-        yield place, value
+        yield place, with_bytes_for_halves(value) if _HALVES.search(line) else value
+
+
+def with_bytes_for_halves(value: Any) -> Any:
+    """Return what JSON held, with bytes for each text that no encoding can write: it has half of a character."""
+    if isinstance(value, dict):
+        return {name: with_bytes_for_halves(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [with_bytes_for_halves(part) for part in value]
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        return value.encode("utf-8", "surrogatepass")
+    return value
 
 
 def identify(root: Path, files: Iterable[str], pictures: Iterable[str]) -> str:
@@ -247,13 +263,30 @@ def remembered_names(key: str, find: Callable[[], Iterable[str]]) -> list[str]:
     return names
 
 
+def named_in_utf8(root: Path, files: Iterable[Path]) -> list[Path]:
+    """Return files below a folder in order, whose names tables can hold; hidden ones are left out.
+
+    Raises:
+        DataError: the name of one is in another encoding.
+    """
+    found = []
+    for file in sorted(files):
+        name = file.relative_to(root).as_posix()
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            raise DataError(f"the name of {shown} in {root} is not UTF-8", "rename it")
+        if not any(part.startswith(".") for part in name.split("/")):
+            found.append(file)
+    return found
+
+
 def shards_below(root: Path, remedy: str, ending: str = ".parquet") -> list[Path]:
-    """Return the files of a kind below a folder in order, hidden ones left out.
+    """Return the files of a kind below a folder in order, hidden ones left out; a folder may be called so, too.
 
     Raises:
         DataError: there are none.
     """
-    found = sorted(file for file in root.rglob(f"*{ending}") if not file.relative_to(root).as_posix().startswith("."))
+    found = named_in_utf8(root, (file for file in root.rglob(f"*{ending}") if not file.is_dir()))
     if not found:
         raise DataError(f"{root} has no {ending[1:]} files", remedy)
     return found

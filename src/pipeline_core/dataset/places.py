@@ -196,7 +196,8 @@ class Places:
             except (OSError, ValueError):
                 names = []
             self._listed[file.parent] = {_folded(name): name for name in sorted(names)}
-        return self._listed[file.parent].get(_folded(file.name))
+        found = self._listed[file.parent].get(_folded(file.name))
+        return found if found != file.name else None
 
     def expect(self, places: Iterable[Place]) -> None:
         """Say which rows will be asked for, in any order: a group of rows is then read once for all of them."""

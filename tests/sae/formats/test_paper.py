@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from pipeline_core.errors import ModelError
+from pipeline_core.sae.formats import Provenance, read_any
 from pipeline_core.sae.formats.paper import MEMBER
+from tests.sae.artifacts import start_topk
 from tests.sae.formats.files import paper_file
 
 
@@ -51,3 +53,23 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, state: object
         MEMBER.read(tmp_path / "sae.pt")
     with pytest.raises(ModelError, match="cannot be read"):
         MEMBER.read(tmp_path / "absent.pt")
+
+
+@pytest.mark.parametrize(("width", "n_features"), [(6, 60), (3584, 64)])
+def test_features_of_unit_norm_are_to_the_last_bit_the_same_there_and_back(
+    tmp_path: Path, width: int, n_features: int
+) -> None:
+    sae = start_topk(torch.zeros(width), n_features, 50, False)
+    MEMBER.write(tmp_path / "sae.pt", sae, Provenance("tiny/mine", "tiny", "L4/final_norm"))
+    again = read_any(tmp_path / "sae.pt").sae
+    assert again.config() == sae.config()
+    for name, tensor in sae.tensors().items():
+        assert torch.equal(again.tensors()[name], tensor), name
+
+
+def test_features_of_a_length_near_one_keep_it(tmp_path: Path) -> None:
+    sae = start_topk(torch.zeros(6), 60, 50, False)
+    with torch.no_grad():
+        sae.dictionary.mul_(1.000008)
+    MEMBER.write(tmp_path / "sae.pt", sae, Provenance("tiny/mine", "tiny", "L4/final_norm"))
+    torch.testing.assert_close(read_any(tmp_path / "sae.pt").sae.dictionary, sae.dictionary, rtol=1e-6, atol=0)

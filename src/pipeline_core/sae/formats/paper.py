@@ -23,6 +23,12 @@ _ROWS, _MULTIPLIER = "dictionary._weights", "dictionary.multiplier"
 _ALIKE = 1e-5
 """How far, of one, lengths of rows may differ that one multiplier stands for."""
 
+_LEAST = 1e-12
+"""Length that a row of zeros is taken to have."""
+
+_UNIT = 5e-7
+"""How far from one a length may be that rounding alone made: such rows are taken as they are, there and back."""
+
 
 class Paper(CheckpointFormat):
     """One file: epoch, model_state, optimizer_state, logs."""
@@ -44,7 +50,6 @@ class Paper(CheckpointFormat):
         There is no decoder bias, and k is 50 unless it is given. Encoders of more than one linear layer are refused.
         """
         import torch
-        from torch.nn.functional import normalize
 
         stored = load_plain(path, _REMEDY)
         state = tensors_of(stored.get(_STATE))
@@ -52,7 +57,9 @@ class Paper(CheckpointFormat):
         if further := sorted(state.keys() - self.shapes.keys()):
             raise ModelError(f"{path} has the tensor {further[0]}, which TopK of one linear layer has not", _REMEDY)
         weight, bias, multiplier, rows = (state[name].float() for name in self.shapes)
-        dictionary = normalize(rows) * multiplier.exp()
+        lengths = rows.norm(dim=1, keepdim=True)
+        lengths = torch.where((lengths - 1).abs() < _UNIT, 1.0, lengths.clamp_min(_LEAST))
+        dictionary = rows / lengths * multiplier.exp()
         tensors = {"W_enc": weight.T, "b_enc": bias, "W_dec": dictionary, "b_dec": torch.zeros(rows.shape[-1])}
         config = {"k": k or K, "apply_b_dec_to_input": False}
         facts = {name: stored[name] for name in ("epoch",) if isinstance(stored.get(name), int)}
@@ -69,7 +76,7 @@ class Paper(CheckpointFormat):
                 f"the format {self.name} has no decoder bias and features of one length, {provenance.sae_id} has not",
                 "write it in another format",
             )
-        multiplier = torch.where((length - 1).abs() < _ALIKE, 0.0, length.log())
+        multiplier = torch.where((length - 1).abs() < _UNIT, 0.0, length.log())
         state = {
             _WEIGHT: tensors["W_enc"].T.contiguous(),
             _BIAS: tensors["b_enc"],

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline_core.dataset.captions import Caption, captioned_data, split_of
-from pipeline_core.dataset.files import PICTURE_ENDINGS, identify
+from pipeline_core.dataset.files import PICTURE_ENDINGS, identify, named_in_utf8
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.sources.class_folders import ClassSettings
 from pipeline_core.dataset.tables import Dataset
@@ -34,10 +34,11 @@ def read(root: Path, settings: ClassSettings) -> Dataset:
 
 
 def _pictures(root: Path) -> list[Path]:
-    found = [file for file in root.rglob("*") if file.suffix.lower() in PICTURE_ENDINGS and file.is_file()]
+    pictures = (file for file in root.rglob("*") if file.suffix.lower() in PICTURE_ENDINGS and file.is_file())
+    found = named_in_utf8(root, pictures)
     if not found:
         raise DataError(f"{root} has no pictures", "put them into a folder for each class")
-    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(root).parts))
+    return found
 
 
 def _captions(root: Path, settings: ClassSettings) -> Iterator[Caption]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline_core.dataset.captions import Caption, captioned_data, split_of
-from pipeline_core.dataset.columns import columns_in, is_picture, read_rows
+from pipeline_core.dataset.columns import columns_in, inside_list, is_picture, is_text, read_rows
 from pipeline_core.dataset.files import identify_files, shards_below
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.sources.coco_caption import CocoSettings
@@ -46,11 +46,14 @@ def _shards(root: Path, settings: CocoSettings) -> list[Path]:
 def _captions(root: Path, settings: CocoSettings) -> Iterator[Caption]:
     for file in _shards(root, settings):
         schema, split = columns_in(file, _COLUMNS, _REMEDY), split_of(file.name, settings.splits)
-        kind = schema.field("answer").type
-        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_string(kind.value_type):
-            raise DataError(f"{file} has the column answer of type {kind}", "write a list of captions a row")
-        if not is_picture(schema.field("image").type):
-            raise DataError(f"{file} has the column image of type {schema.field('image').type}", _REMEDY)
+        answer, image, called = (schema.field(name).type for name in ("answer", "image", "file_name"))
+        caption = inside_list(answer)
+        if caption is None or not is_text(caption):
+            raise DataError(f"{file} has the column answer of type {answer}", "write a list of captions a row")
+        if not is_picture(image):
+            raise DataError(f"{file} has the column image of type {image}", _REMEDY)
+        if not (is_text(called) or pa.types.is_null(called)):
+            raise DataError(f"{file} has the column file_name of type {called}", _REMEDY)
         for number, (answers, name) in read_rows(file, _COLUMNS[1:]):
             place = Place(file, number, "image")
             for caption in answers or [""]:

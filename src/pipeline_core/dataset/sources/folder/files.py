@@ -43,7 +43,7 @@ def find_files(root: Path) -> Layout:
     """
     metadata = [root / name for name in METADATA if (root / name).is_file()]
     queries, corpus = (root / name if (root / name).is_file() else None for name in (QUERIES, CORPUS))
-    qrels = tuple(sorted((root / QRELS).glob("*.tsv")))
+    qrels = tuple(sorted(file for file in (root / QRELS).glob("*.tsv") if file.is_file()))
     exactly_one = f"put exactly one of {', '.join(METADATA)} there"
     if len(metadata) > 1:
         raise DataError(f"the folder {root} has {' and '.join(path.name for path in metadata)}", exactly_one)

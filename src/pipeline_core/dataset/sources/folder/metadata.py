@@ -19,6 +19,7 @@ from pipeline_core.dataset.splits import SPLITS
 from pipeline_core.errors import DataError
 
 _COLUMNS = ("file_name", "text")
+_READ = (*_COLUMNS, "split", "group")
 
 Record = tuple[str, Mapping[str, Any] | str]
 """Where a row is, and its values by column or why it has none."""
@@ -44,9 +45,10 @@ def read_captions(metadata: Path) -> tuple[Caption, ...]:
 def _caption(metadata: Path, place: str, values: Mapping[str, Any] | str, *, splits: bool) -> Caption:
     if isinstance(values, str):
         return Caption(place, "", Place(metadata), "", fault=values)
-    file_name, text, split, group = (
-        _as_text(metadata, place, name, values.get(name)) for name in (*_COLUMNS, "split", "group")
-    )
+    no_text = next((name for name in _READ if isinstance(values.get(name), bytes)), None)
+    if no_text and metadata.suffix == ".jsonl":
+        return Caption(place, "", Place(metadata), "", fault=f"{no_text} is no text")
+    file_name, text, split, group = (_as_text(metadata, place, name, values.get(name)) for name in _READ)
     name = picture_name(metadata.parent, file_name, place)
     given = _split(split, place) if splits else None
     return Caption(place, name, Place(metadata.parent / name), text, given, group or None)

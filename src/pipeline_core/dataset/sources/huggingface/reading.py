@@ -13,7 +13,15 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline_core.dataset.captions import Caption, captioned_data, split_of
-from pipeline_core.dataset.columns import columns_in, features_of, is_picture, read_rows, schema_of
+from pipeline_core.dataset.columns import (
+    columns_in,
+    features_of,
+    inside_list,
+    is_picture,
+    is_text,
+    read_rows,
+    schema_of,
+)
 from pipeline_core.dataset.files import identify_files, shards_below
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.sources.huggingface import HuggingFaceSettings
@@ -63,16 +71,16 @@ def _files(root: Path, splits: str) -> list[_File]:
     found = []
     for state in states:
         try:
-            names = [entry["filename"] for entry in _json(state)["_data_files"]]
+            names = [str(entry["filename"]) for entry in _json(state)["_data_files"]]
         except (KeyError, TypeError):
             raise DataError(f"{state} names no _data_files", _REMEDY) from None
         info = state.with_name(_INFO)
-        features = _json(info).get("features") if info.is_file() else None
+        features = _object(_object(_json(info)).get("features")) if info.is_file() else {}
+        there = {file.name: file for file in state.parent.iterdir() if file.is_file()}
         for name in names:
-            file = state.with_name(name)
-            if not file.is_file():
+            if name not in there:
                 raise DataError(f"{state} names {name}, which is not there", _REMEDY)
-            found.append(_File(file, _named(file, root, splits), features or {}))
+            found.append(_File(there[name], _named(there[name], root, splits), features))
     return found
 
 
@@ -81,6 +89,10 @@ def _json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         raise DataError(f"{file} is no JSON", _REMEDY) from None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _named(file: Path, root: Path, splits: str) -> str | None:
@@ -99,11 +111,12 @@ def _captions(root: Path, file: _File, settings: HuggingFaceSettings) -> Iterato
     columns_in(file.path, (image, text), "set dataset.image and dataset.text to columns that it has")
     if not is_picture(schema.field(image).type):
         raise DataError(f"{file.path} has no pictures in the column {image}", "set dataset.image to one that has")
-    labels = features.get(text, {}).get("names") if isinstance(features.get(text), dict) else None
+    labels = _object(features.get(text)).get("names")
+    labels = labels if isinstance(labels, list) else None
     path = file.path.relative_to(root).as_posix()
     for number, (value,) in read_rows(file.path, (text,)):
         row = f"{path} row {number}"
-        for told in value if isinstance(value, list) else [value]:
+        for told in (value or [None]) if isinstance(value, list) else [value]:
             if labels and isinstance(told, int):
                 told = labels[told] if 0 <= told < len(labels) else None  # noqa: PLW2901 - its name
             if not isinstance(told, str | None):
@@ -117,11 +130,10 @@ def _is_picture(schema: pa.Schema, features: Mapping[str, Any], name: str) -> bo
 
 
 def _is_text(schema: pa.Schema, features: Mapping[str, Any], name: str) -> bool:
-    feature, kind = features.get(name), schema.field(name).type
-    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
+    kind = schema.field(name).type
+    if _object(features.get(name)).get("_type") == "ClassLabel":
         return True
-    inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
-    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+    return is_text(inside_list(kind) or kind)
 
 
 def _only(file: Path, told: str | None, found: list[str], what: str) -> str:

@@ -5,6 +5,7 @@ In its files a query is ``qid``, ``query_txt``, ``query_img_path``, ``query_moda
 and the number of the task.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ MODALITIES: Mapping[str, str] = {"text": "text", "image": "image", "image,text":
 
 _ITERATIONS = ("0", "Q0")
 _JUDGEMENT = ("qid", "0", "did", "relevance", "task id")
+
+_RELEVANCE = re.compile(r"[+-]?[0-9]{1,9}")
 
 Staged = tuple[str, tuple[object, ...]]
 """A row, and the table of ``benchmark/create.sql`` that it goes into."""
@@ -69,7 +72,7 @@ def read_judgements(root: Path, name: str, task: str, published: str) -> Iterato
     for place, line in read_lines(root, name):
         cells = line.split()
         shaped = len(cells) in (len(_JUDGEMENT), len(_JUDGEMENT) - 1) and cells[1] in _ITERATIONS
-        if not shaped or not cells[3].lstrip("+-").isdecimal():
+        if not shaped or not _RELEVANCE.fullmatch(cells[3]):
             raise DataError(f"{place} in {root} is no judgement", f"write {' '.join(_JUDGEMENT)}")
         yield "judgements", (task, published, cells[0], cells[2], int(cells[3]))
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_core.dataset.benchmark.staging import Staging
+from pipeline_core.dataset.files import named_in_utf8
 from pipeline_core.dataset.sources.mbeir import MBeirSettings
 from pipeline_core.dataset.sources.mbeir.lines import MODALITIES
 from pipeline_core.dataset.tasks import SHORT
@@ -117,7 +118,7 @@ def _collections(root: Path) -> Iterator[Collection]:
 
 
 def _shards(folder: Path, names: Sequence[str]) -> list[Path]:
-    return sorted(file for name in names for file in (folder / name).glob("*.parquet"))
+    return named_in_utf8(folder, (file for name in names for file in (folder / name).glob("*.parquet")))
 
 
 def _by_split(files: Sequence[Path]) -> dict[str, list[Path]]:
@@ -196,7 +197,8 @@ def _add_judgements(staging: Staging, root: Path, file: Path, keys: tuple[str, .
     _run(staging, file, sql, {"file": str(file)})
     bad = staging.database.execute(
         "select number, query, candidate, score from rows "
-        "where query is null or candidate is null or grade is null or grade <> trunc(grade) order by number limit 1"
+        "where query is null or candidate is null or grade is null or grade <> trunc(grade) "
+        "or not isfinite(grade) or abs(grade) >= 2e9 order by number limit 1"
     ).fetchone()
     if bad:
         number, *told = bad

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_core.dataset.captions import Caption, captioned_data, split_of
-from pipeline_core.dataset.files import PICTURE_ENDINGS, identify_files, shards_below
+from pipeline_core.dataset.files import PICTURE_ENDINGS, identify_files, shards_below, with_bytes_for_halves
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.sources.webdataset import WebDatasetSettings
 from pipeline_core.dataset.tables import Dataset
@@ -54,7 +54,10 @@ def _captions(root: Path, file: Path, settings: WebDatasetSettings) -> Iterator[
             text = _caption(row, root, parts["json"], settings.caption)
         if picture is None and text is None:
             continue
-        yield Caption(row, f"{name}/{key}", picture or Place(file / f"{key}.jpg"), (text or "").strip(), split)
+        place, fault = picture or Place(file / f"{key}.jpg"), None
+        if isinstance(text, bytes):
+            text, fault = None, f"{settings.caption} is no text"
+        yield Caption(row, f"{name}/{key}", place, (text or "").strip(), split, fault=fault)
 
 
 def _samples(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -62,10 +65,14 @@ def _samples(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         with tarfile.open(file, "r:") as tar:
             key, parts = None, dict[str, Any]()
-            for member in tar:
+            while member := tar.next():
+                # It keeps every member that it met.
+                tar.members.clear()
                 if not member.isfile():
                     continue
-                folder, _, base = member.name.rpartition("/")
+                # Names of other encodings are told by their codes.
+                called = member.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                folder, _, base = called.rpartition("/")
                 stem, _, ending = base.partition(".")
                 this, ending = f"{folder}/{stem}" if folder else stem, ending.lower()
                 if this != key:
@@ -80,18 +87,30 @@ def _samples(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     parts[ending] = content.read().decode("utf-8")
             if key is not None:
                 yield key, parts
+            end = tar.offset
+        _refuse_cut(file, end)
     except tarfile.TarError as error:
         raise DataError(f"{file} is no plain tar: {error}", _REMEDY) from None
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}", "fetch the file again") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{file} {this}.{ending} is not UTF-8: {error.reason}", "write it again in UTF-8") from None
 
 
-def _caption(row: str, root: Path, text: str, field: str) -> str | None:
+def _refuse_cut(file: Path, end: int) -> None:
+    """Refuse a tar whose members end at anything but the zeros that say so: the package takes it for whole."""
+    with file.open("rb") as opened:
+        opened.seek(end)
+        if opened.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise DataError(f"{file} is cut short or damaged at byte {end}", "fetch the file again")
+
+
+def _caption(row: str, root: Path, text: str, field: str) -> str | bytes | None:
     try:
-        told = json.loads(text)
+        told = with_bytes_for_halves(json.loads(text))
     except (ValueError, RecursionError):
         raise DataError(f"{row}.json in {root} is no JSON", "write an object with the text as a field") from None
     value = told.get(field) if isinstance(told, dict) else None
-    if not isinstance(value, str | None):
+    if not isinstance(value, str | bytes | None):
         raise DataError(f"{row}.json in {root}: {field} is no text", "set dataset.caption to the field of the text")
     return value
