@@ -72,7 +72,7 @@ def rerun(store: Path, turns: int) -> None:
 def _timed(*words: str) -> tuple[float, float]:
     """Run the command; return its wall time and what it and its processes took of processors, seconds."""
     started, before = time.monotonic(), os.times()
-    command = [sys.executable, "-c", "from flows.cli import main; main()", *words]
+    command = [sys.executable, "-c", "from flows.command import main; main()", *words]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - this Python
     assert done.returncode == 0, done.stderr
     after = os.times()

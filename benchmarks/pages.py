@@ -42,7 +42,7 @@ QUESTION = sys.argv[3] if len(sys.argv) > 3 else "words=a+red+heart+{n}"
 def main() -> None:
     """Measure, and print a line a page."""
     store, visitors = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 50
-    command = [sys.executable, "-u", "-c", "from flows.cli import main; main()", "serve", "--store", store]
+    command = [sys.executable, "-u", "-c", "from flows.command import main; main()", "serve", "--store", store]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
         assert server.stdout is not None
         address = server.stdout.readline().split()[0]

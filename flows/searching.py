@@ -29,7 +29,7 @@ def read_lines() -> Iterator[str]:
     if not sys.stdin.isatty():
         yield from filter(None, map(str.strip, sys.stdin))
         return
-    with suppress(EOFError, KeyboardInterrupt):
+    with suppress(EOFError):
         while line := input("search> ").strip():
             yield line
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from flows.options import StoreOption, existing_store
+from flows.stopping import ends_by_itself
 from flows.terminal import out
 from pipeline_core.errors import ServiceError
 
@@ -59,10 +60,11 @@ def serve_pages(root: Path, host: str = "127.0.0.1", port: int | None = None, op
     if opened is not None:
         # A browser in the terminal is waited for, and needs pages meanwhile.
         Thread(target=open_page, args=(address + opened,), daemon=True).start()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # The server asks again for the signal that ended it, once it has answered what was asked.
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listening])
+    with ends_by_itself():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # The server asks again for the signal that ended it, once it has answered what was asked.
+            signal.signal(number, lambda *_: None)
+        uvicorn.Server(config).run(sockets=[listening])
     out.print("lens: no longer served", markup=False, highlight=False)
 
 

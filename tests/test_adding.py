@@ -66,7 +66,7 @@ class Outside:
         (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
     def lens(self, *arguments: str) -> str:
-        command = [sys.executable, "-c", "from flows.cli import main; main()", *arguments, "--store", "store"]
+        command = [sys.executable, "-c", "from flows.command import main; main()", *arguments, "--store", "store"]
         done = subprocess.run(
             command,
             cwd=self.place,

@@ -43,7 +43,7 @@ def refused(*arguments: str, store: Path | None = None) -> str:
 
 def process(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run ``lens`` as a person does, in a process of its own."""
-    command = [sys.executable, "-c", "from flows.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from flows.command import main; main()", *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
 
 

@@ -16,7 +16,7 @@ from flows.cli import app
 from flows.serve_command import _listen
 from pipeline_core.errors import ServiceError
 
-START = [sys.executable, "-u", "-c", "from flows.cli import main; main()", "serve", "--store"]
+START = [sys.executable, "-u", "-c", "from flows.command import main; main()", "serve", "--store"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])

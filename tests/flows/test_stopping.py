@@ -14,6 +14,7 @@ from uvicorn import Config
 from flows import server
 from flows.server import check_server, new_loop, prepare_server
 from pipeline_core.errors import ConfigError
+from pipeline_core.warehouse.build import build_warehouse
 from tests.shared import ends
 
 BUSY = """
@@ -54,6 +55,39 @@ with outlived(server):
     server.kill()
     threading.Event().wait()
 """
+LOADING = """
+import sys, threading
+from importlib.machinery import ModuleSpec
+from flows.command import main
+
+class Waits:
+    def find_spec(self, name, path, target=None):
+        return ModuleSpec(name, self) if name == "flows.cli" else None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        print("busy", flush=True)
+        threading.Event().wait()
+
+sys.meta_path.insert(0, Waits())
+main()
+"""
+ASKING = """
+import sys, threading
+from flows.command import main
+
+def look(asking=threading.main_thread().ident):
+    while sys._current_frames()[asking].f_code.co_qualname != "query":
+        threading.Event().wait(0.01)
+    print("busy", flush=True)
+
+threading.Thread(target=look, daemon=True).start()
+sys.argv[1:] = ["sql", "select count(*) from range(10000000) a, range(10000000) b where a.range * b.range % 7 = 1"]
+sys.argv += ["--store", STORE]
+main()
+"""
 GOES_ON = "lens: the Prefect server is gone; the run goes on without one, from what is in the store"
 
 
@@ -76,6 +110,18 @@ def test_a_signal_ends_a_busy_run_at_once(number: signal.Signals) -> None:
     (line,) = printed[1].splitlines()
     assert line.startswith("lens: stopped; ")
     assert line.endswith("the same command goes on from there")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("code", [LOADING, ASKING], ids=["loading", "asking"])
+def test_a_command_that_loads_or_asks_ends_in_one_line(code: str, number: signal.Signals, tmp_path: Path) -> None:
+    build_warehouse(tmp_path)
+    with started(code.replace("STORE", repr(str(tmp_path)))) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "busy\n"
+        process.send_signal(number)
+        assert process.communicate(timeout=20) == ("", "lens: stopped\n")
+        assert process.returncode == 128 + number
 
 
 def test_a_server_goes_with_its_run_however_that_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def until(found: Callable[[], Any], seconds: float) -> Any:
 
 def lens(*words: str, status: int = 0) -> str:
     """Run the command in a process of its own; return what it printed."""
-    command = [sys.executable, "-c", "from flows.cli import main; main()", *words]
+    command = [sys.executable, "-c", "from flows.command import main; main()", *words]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "200"}
     )

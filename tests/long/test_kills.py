@@ -22,7 +22,7 @@ pytestmark = pytest.mark.long
 def start(pictures: Path, store: Path) -> "subprocess.Popen[str]":
     values = ("dataset.name=folder", f"dataset.path={pictures}", *SMALL, "compare_with=[]", "sae.epochs=20")
     arguments = [word for value in values for word in ("--set", value)]
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", *arguments, "--store", str(store)]
+    command = [sys.executable, "-c", "from flows.command import main; main()", "run", *arguments, "--store", str(store)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

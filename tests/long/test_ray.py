@@ -47,7 +47,7 @@ def start(pictures: Path, store: Path, short: str) -> "subprocess.Popen[str]":
     config = small_config(pictures, *SETTINGS, "placement.workers=2")
     given = store.with_suffix(".json")
     given.write_text(config.model_dump_json(by_alias=True))
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--config", str(given)]
+    command = [sys.executable, "-c", "from flows.command import main; main()", "run", "--config", str(given)]
     return subprocess.Popen(
         [*command, "--runner", "ray", "--store", str(store)],
         stdout=subprocess.PIPE,

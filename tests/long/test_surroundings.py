@@ -15,7 +15,7 @@ from tests.shared import own_copy
 
 pytestmark = pytest.mark.long
 
-LENS = (sys.executable, "-c", "from flows.cli import main; main()")
+LENS = (sys.executable, "-c", "from flows.command import main; main()")
 # Where only this shell and what it starts see it, so that root, too, finds it read only.
 READ_ONLY = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; shift; exec "$@"'
 OWN_LINE = re.compile(

@@ -16,7 +16,15 @@ def sweep(pictures: Path, store: Path) -> str:
     """Run a whole small sweep in a process of its own; return the path of its record."""
     values = ("dataset.name=folder", f"dataset.path={pictures}", *SMALL)
     arguments = [word for value in values for word in ("--set", value)]
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", *arguments, "--store", str(store)]
+    command = [
+        sys.executable,
+        "-c",
+        "from flows.command import main; main()",
+        "sweep",
+        *arguments,
+        "--store",
+        str(store),
+    ]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     return str(next((store / "runs").glob("*.json")))
