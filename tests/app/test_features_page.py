@@ -6,6 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pipeline_core.app.pages import PAGES, Visit
+from pipeline_core.app.pages._named import OfFeature
+from pipeline_core.app.pages._words import words
+from pipeline_core.app.site import Site
 from pipeline_core.warehouse.query import query
 from tests.app.world import SAE
 
@@ -52,3 +56,16 @@ def test_points_of_the_drawing_are_all_features_that_are_alive(client: httpx.Cli
     assert {len(values) for values in told.values()} == {380}
     assert min(told["x"]) == 0 and max(told["x"]) == 1
     assert client.get(told["link"][0]).status_code == 200
+
+
+def test_words_of_every_feature_are_those_of_their_query(tiny_store: Path) -> None:
+    site = Site(tiny_store)
+    sql = PAGES["feature"].sql("words")
+    with site.warehouse.connection() as connection:
+        for feature in range(0, 400, 9):
+            visit = Visit(site, connection, OfFeature(sae=SAE, feature=feature), PAGES["feature"])
+            examples = visit.ask("examples", sae=SAE, feature=feature)
+            found = words(visit, sql, SAE, feature, examples)
+            asked = query(tiny_store, sql, {"sae": SAE, "feature": feature})
+            assert [tuple(row[name] for name in asked.columns) for row in found.rows] == list(asked.rows)
+            assert query(tiny_store, found.sql).rows == asked.rows

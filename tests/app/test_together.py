@@ -89,3 +89,42 @@ def test_pages_that_compute_say_that_they_are_busy_and_tables_are_still_answered
             assert refused.status_code == 503
             assert "0 others are waiting for answers; ask again in a few seconds" in refused.text
         assert client.get("/features").status_code == 200
+
+
+def test_of_those_inside_only_some_work_and_the_next_does_when_one_leaves() -> None:
+    room, inside, leave, next_one = Room(3, working=1, patience=60), Event(), Event(), Event()
+
+    def work(told: Event, until: Event) -> None:
+        with room.entered():
+            told.set()
+            assert until.wait(30)
+
+    with ThreadPoolExecutor(2) as visitors:
+        first = visitors.submit(work, inside, leave)
+        assert inside.wait(30)
+        second = visitors.submit(work, next_one, leave)
+        assert not next_one.wait(0.2)
+        assert not first.done()
+        leave.set()
+        assert next_one.wait(30)
+        first.result()
+        second.result()
+
+
+def test_one_who_would_wait_long_goes_ahead() -> None:
+    room = Room(3, working=1, patience=0.01)
+    with room.entered(), room.entered():
+        pass
+    with room.entered():
+        assert not room._turns.acquire(blocking=False)  # the one who went ahead has given back no more than it took
+    assert room._turns.acquire(blocking=False)
+
+
+def test_drawings_that_are_there_wait_for_nobody(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "_WORKING", 1)
+    with served(tiny_store) as address, httpx.Client(base_url=address, timeout=60) as client:
+        drawn = client.get("/map?form=points")
+        entered = Event()
+        monkeypatch.setattr(Room, "entered", lambda _: entered.set())
+        assert client.get("/map?form=points").content == drawn.content
+        assert not entered.is_set()

@@ -1,24 +1,19 @@
-"""A real Chromium, and the report that it opens."""
+"""A real Chromium, the application that it opens over a tiny store, and the report; made once for all workers."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from pipeline_core.report.build import REPORT_FILE, build_report
 from pipeline_core.report.settings import ReportSettings
+from tests.app.conftest import served
+from tests.app.world import tiny_store_of
 from tests.browser.chromium import chromium
 from tests.report.artifacts import make_run
 from tests.report.sweep_artifacts import with_sweeps
-
-
-def barriers(page: Page) -> list[str]:
-    """Return what axe-core finds that keeps people out, of serious or critical impact, and where."""
-    found = Axe().run(page).response["violations"]
-    grave = [rule for rule in found if rule["impact"] in ("serious", "critical")]
-    return [f"{rule['id']}: {node['html'][:120]}" for rule in grave for node in rule["nodes"]]
+from tests.shared import filled_once
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +22,17 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tiny_store_of(tmp_path_factory)) as found:
+        yield found
+
+
 @pytest.fixture(scope="session", params=[False, True], ids=["plain", "hostile"])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    plain = make_run(tmp_path_factory.mktemp("artifacts"), hostile=request.param)
-    inputs = with_sweeps(plain, tmp_path_factory.mktemp("sweeps")).told()
-    folder = tmp_path_factory.mktemp("report")
-    build_report(inputs, ReportSettings(), folder)
-    return folder / REPORT_FILE
+    def fill(folder: Path) -> None:
+        run = make_run(folder / "artifacts", hostile=request.param)
+        (folder / "report").mkdir()
+        build_report(with_sweeps(run, folder / "sweeps").told(), ReportSettings(), folder / "report")
+
+    return filled_once(tmp_path_factory, f"report-{request.param}", fill) / "report" / REPORT_FILE

@@ -16,17 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.activations.vectors import Matrix
+from pipeline_core.app.factored import Factored, Vectors, factored, length
 from pipeline_core.app.recent import Recent
 from pipeline_core.app.together import Together
 from pipeline_core.codes.encode import encode_vectors
-from pipeline_core.retrieval.maps import TINY, Centring, Identity, Map, Projection, Whitening
+from pipeline_core.retrieval.maps import Map
 
 if TYPE_CHECKING:
     from scipy import sparse
 
     from pipeline_core.sae.architectures import Sae
-
-Vectors = npt.NDArray[np.float64]
 
 _KEPT = 4096
 
@@ -53,19 +52,6 @@ class Explained:
     def shown(self, n: int) -> tuple[tuple[tuple[int, float], ...], float]:
         """Return the n largest parts of features, and what all other features make together."""
         return self.features[:n], sum(part for _, part in self.features[n:])
-
-
-@dataclass(frozen=True)
-class _Linear:
-    """A map beside its lengths: (h / l - mean) A, with l = |h| where it is ``unit_input``.
-
-    ``turn`` multiplies vectors [d] by A, ``back`` by its transpose.
-    """
-
-    mean: Vectors | float
-    turn: Callable[[Vectors], Vectors]
-    back: Callable[[Vectors], Vectors]
-    unit_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,11 +91,12 @@ class Explainer:
         """
         raw = np.concatenate([question[None], answers])
         codes = self.encode(raw)
-        linear = {id(fitted): _linear(fitted) for pair in maps for fitted in pair}
+        every = {id(fitted): fitted for pair in maps for fitted in pair}
+        known = {key: factored(fitted) for key, fitted in every.items()}
         found = []
         for n, (of_question, of_answer) in enumerate(maps):
-            left = self._side(raw[0], codes[0], linear[id(of_question)])
-            right = self._side(raw[n + 1], codes[n + 1], linear[id(of_answer)])
+            left = self._side(raw[0], codes[0], known[id(of_question)])
+            right = self._side(raw[n + 1], codes[n + 1], known[id(of_answer)])
             found.append(_met(left, right))
         return found
 
@@ -143,17 +130,17 @@ class Explainer:
             decoded = self._sae.decode(codes).double().numpy()[0]
         return np.asarray(decoded - codes.values.double().numpy() @ self._dictionary[codes.ids.numpy()])
 
-    def _side(self, vector: Matrix, codes: "sparse.csr_matrix", linear: _Linear) -> _Side:
-        before = max(float(np.linalg.norm(vector)), float(TINY)) if linear.unit_input else 1.0
+    def _side(self, vector: Matrix, codes: "sparse.csr_matrix", own: Factored) -> _Side:
+        before = own.before(vector)
         features = codes.indices.astype(np.int64)
         parts = codes.data[:, None] * self._dictionary[features]
         exact = vector.astype(np.float64)
         error = exact - parts.sum(axis=0) - self._bias
-        whole = linear.turn(exact / before - linear.mean)
-        length = max(float(np.linalg.norm(whole)), float(TINY))
-        means = self._bias / before - linear.mean
+        whole = own.turn(exact / before - own.mean)
+        size = length(whole)
+        means = self._bias / before - own.mean
         return _Side(
-            whole / length, features, parts / before, means, error / before, lambda other: linear.back(other) / length
+            whole / size, features, parts / before, means, error / before, lambda other: own.back(other) / size
         )
 
 
@@ -169,35 +156,3 @@ def _met(left: _Side, right: _Side) -> Explained:
         0.5 * float(left.means @ to_left + right.means @ to_right),
         0.5 * float(left.error @ to_left + right.error @ to_right),
     )
-
-
-def _linear(fitted: Map) -> _Linear:
-    match fitted:
-        case Identity():
-            return _Linear(0.0, _same, _same)
-        case Centring(mean):
-            return _Linear(mean, _same, _same)
-        case Projection(basis):
-            taken = basis.astype(np.float64)
-
-            def left_of(vectors: Vectors) -> Vectors:
-                return np.asarray(vectors - (vectors @ taken) @ taken.T)
-
-            return _Linear(0.0, left_of, left_of)
-        case Whitening(mean, basis, scales, back, unit_input):
-            first = basis.astype(np.float64) * scales
-            second = None if back is None else back.astype(np.float64).T
-
-            def turn(vectors: Vectors) -> Vectors:
-                return np.asarray(vectors @ first if second is None else vectors @ first @ second)
-
-            def turned(vectors: Vectors) -> Vectors:
-                return np.asarray(vectors @ first.T if second is None else vectors @ second.T @ first.T)
-
-            return _Linear(mean, turn, turned, unit_input)
-        case _:
-            raise TypeError(f"{type(fitted).__name__} is not explained")
-
-
-def _same(vectors: Vectors) -> Vectors:
-    return vectors

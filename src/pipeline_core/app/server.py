@@ -118,16 +118,23 @@ def create_app(root: Path) -> FastAPI:
 def _endpoint(page: Page, site: Site, rendering: Rendering) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         given = _given(page.parameters, request)
+        if page.computes:
+            with site.warehouse.connection() as connection:
+                known = Visit(site, connection, given, page).known_reply()
+            if known is not None:
+                return _replied(known)
         with site.room.entered() if page.computes else nullcontext(), site.warehouse.connection() as connection:
             visit = Visit(site, connection, given, page)
             shown = page.show(visit)
-            if isinstance(shown, Reply):
-                kept = f"attachment; filename={shown.file_name}" if shown.file_name else "inline"
-                headers = {"Content-Disposition": kept} | ({"Content-Encoding": "gzip"} if shown.packed else {})
-                return Response(shown.content, media_type=shown.media_type, headers=headers)
-            return HTMLResponse(rendering.page(visit, shown))
+            return _replied(shown) if isinstance(shown, Reply) else HTMLResponse(rendering.page(visit, shown))
 
     return show
+
+
+def _replied(reply: Reply) -> Response:
+    kept = f"attachment; filename={reply.file_name}" if reply.file_name else "inline"
+    headers = {"Content-Disposition": kept} | ({"Content-Encoding": "gzip"} if reply.packed else {})
+    return Response(reply.content, media_type=reply.media_type, headers=headers)
 
 
 def _given(kind: type[Parameters], request: Request) -> Parameters:

@@ -1,6 +1,7 @@
 """What all pages share while the server runs: the store, runs, pictures, and models that are loaded once and kept."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,24 @@ _ANSWERS, _COLUMNS, _REPLIES = 1024, 256, 32
 
 _WORKING = 32
 """Visits that may compute or wait for it at once. The server has 40 threads: some are left for tables."""
+
+
+@dataclass(frozen=True)
+class Shown(Run):
+    """A run whose artifacts are checked whole when they are first asked for, and then only for being there."""
+
+    _folders: dict[str, Path] = field(default_factory=dict, compare=False)
+
+    def artifact(self, step: str) -> Path:
+        """Return the folder of what a step made.
+
+        Raises:
+            StoreError: the run had no such step, or its artifact is missing or damaged.
+        """
+        found = self._folders.get(step)
+        if found is None or not found.is_dir():
+            found = self._folders[step] = super().artifact(step)
+        return found
 
 
 class Site:
@@ -64,7 +83,7 @@ class Site:
         Raises:
             StoreError: there is none of that name.
         """
-        return self.once("run", run_id, make=lambda: self._store.run(run_id))
+        return self.once("run", run_id, make=lambda: Shown(self._store, self._store.run(run_id).record))
 
     def questions(self, run: Run, model: str) -> "Questions":
         """Return a loaded model that embeds questions.

@@ -10,12 +10,14 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix, Selection, VectorBlocks
+from pipeline_core.app.factored import factored
 from pipeline_core.app.recent import Recent
 from pipeline_core.app.together import Together
 from pipeline_core.dataset.pools import searched
@@ -25,6 +27,9 @@ from pipeline_core.retrieval.adaptations.realign import realign
 from pipeline_core.retrieval.maps import TINY, Centring, Identity, Map, by_blocks
 from pipeline_core.retrieval.spectrum import Spectrum, spectrum
 from pipeline_core.schema.parquet import read_table
+
+if TYPE_CHECKING:
+    from pipeline_core.app.coarse import Coarse
 
 RAW, CENTRED, REALIGNED = "raw", "mean removed", "ReAlign"
 SYSTEMS = (RAW, CENTRED, REALIGNED)
@@ -124,6 +129,44 @@ class CandidateSet:
             found[row] = (found[row] + np.float32(question.added)) / question.lengths
         return found
 
+    @cached_property
+    def coarse(self) -> "Coarse | None":
+        """The coordinates in half the digits; None where that is no faster."""
+        from pipeline_core.app.coarse import Coarse  # noqa: PLC0415 - torch
+
+        return Coarse(self.coordinates) if Coarse.helps(len(self.rows)) else None
+
+    def best(self, questions: Sequence[Met], k: int) -> list[tuple[npt.NDArray[np.int64], Scores]]:
+        """Return which items have the k largest cosines with each question, ties included, and these cosines.
+
+        Products of all items tell which may be among them, and these are multiplied again, so that equal items have
+        equal cosines.
+        """
+        turned = np.stack([question.turned for question in questions])
+        found = []
+        for question, exact, products, off in zip(questions, turned, *self._bounded(turned), strict=True):
+            added, lengths = np.float32(question.added), question.lengths
+            some = _may_be_best((products - off + added) / lengths, (products + off + added) / lengths, k)
+            again = self.coordinates[some].astype(np.float64) @ exact + question.added
+            cosines = (again / lengths[some]).astype(np.float32)
+            places = _may_be_best(cosines, cosines, k)
+            found.append((some[places], cosines[places]))
+        return found
+
+    def _bounded(self, turned: npt.NDArray[np.float64]) -> tuple[Matrix, Matrix]:
+        """Return products [q, n] of the coordinates with vectors [q, d], and what each is off by at most."""
+        vectors = turned.astype(np.float32)
+        if self.coarse is not None:
+            return self.coarse.products(vectors)
+        found = self._passes.ask(vectors, self._products)
+        summed = vectors.shape[1] * 2.0**-23 * np.linalg.norm(turned, axis=1)[:, None]
+        return found, (summed * self._sizes).astype(np.float32)
+
+    @cached_property
+    def _sizes(self) -> Scores:
+        """Lengths [n] of the coordinates."""
+        return by_blocks(self.coordinates, 1, lambda rows: np.linalg.norm(rows, axis=1, keepdims=True))[:, 0]
+
     def linear(self, question: Met, rows: npt.NDArray[np.int64]) -> Linear:
         """Return what gives the cosines of a question with some items, by their rows in the space."""
         direction = (self.spectrum.eigenvectors @ question.turned).astype(np.float32)
@@ -194,7 +237,7 @@ class Space:
 
     def _meet(self, system: str, beta: float, asked: Asked, answering: str) -> Met:
         own, lengths = self.sets[answering], self.lengths(answering)
-        mapped = self.maps(system, asked.group, answering, beta)[0].apply(asked.vector[None])[0].astype(np.float64)
+        mapped = factored(self.maps(system, asked.group, answering, beta)[0]).apply(asked.vector)
         turned = mapped @ own.spectrum.eigenvectors
         if system == RAW:
             return Met(turned, float(own.spectrum.mean @ mapped), own.norms)
@@ -240,17 +283,15 @@ class Space:
         found: list[list[pl.DataFrame]] = [[] for _ in ways]
         for name, own in self.sets.items():
             if to in ("any", name.partition(":")[0]):
-                cosines = own.cosines([way(asked, name) for way in ways])
-                for scores, of_way in zip(cosines, found, strict=True):
-                    of_way.append(self._largest(name, scores, k))
+                largest = own.best([way(asked, name) for way in ways], k)
+                for (places, scores), of_way in zip(largest, found, strict=True):
+                    rows = own.rows[places]
+                    of_way.append(
+                        pl.DataFrame({"row": rows, "score": scores.astype(np.float64)}).with_columns(
+                            self.items.frame[rows], answering=pl.lit(name)
+                        )
+                    )
         return [first(frames, k) for frames in found]
-
-    def _largest(self, answering: str, scores: Scores, k: int) -> pl.DataFrame:
-        """Return some more than k items of a group, those of the largest scores [n], with the columns of ``best``."""
-        chosen = np.argpartition(-scores, min(k, len(scores) - 1))[: k + 1]
-        rows = self.sets[answering].rows[chosen]
-        found = pl.DataFrame({"row": rows, "score": scores[chosen].astype(np.float64)})
-        return found.with_columns(self.items.frame[rows], answering=pl.lit(answering))
 
     def sample(self, sample_id: str, modality: str) -> Asked | None:
         """Return a stored sample as a question, under an instruction of questions if it can; None: it has no vector."""
@@ -259,6 +300,11 @@ class Space:
             return None
         row, prompt = min(own, key=lambda found: not self.fitted(group_name(modality, found[1])))
         return Asked(self.embeddings.take(np.array([row]))[0], group_name(modality, prompt))
+
+
+def _may_be_best(low: Scores, high: Scores, k: int) -> npt.NDArray[np.int64]:
+    """Return which of n items may be among the k best, ties included, by what each scores at least and at most [n]."""
+    return np.arange(len(low)) if k >= len(low) else np.flatnonzero(high >= np.partition(low, -k)[-k])
 
 
 def first(found: Sequence[pl.DataFrame], k: int) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """What visitors wait for at once is done at once: a pass answers all who wait, and only so many may wait."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -53,23 +54,40 @@ class Together(Generic[Asked, Answer]):
 
 
 class Room:
-    """So many at once; whoever comes to more is told so at once, and not after a minute."""
+    """So many may wait at once, and fewer work; whoever comes to more is told so at once, and not after a minute.
 
-    def __init__(self, most: int) -> None:
-        """Hold at most so many."""
+    Who works takes the cores from those who only look something up: a few at a time are done as soon as all at once.
+    One who would wait long for others, who may measure something for minutes, goes ahead beside them.
+    """
+
+    def __init__(self, most: int, working: int | None = None, patience: float = 2.0) -> None:
+        """Hold at most so many, of whom so many work, by default one a core.
+
+        Args:
+            most: visits inside.
+            working: of them at once.
+            patience: seconds after which one goes ahead all the same.
+        """
         self._most = most
         self._free = BoundedSemaphore(most)
+        self._turns = BoundedSemaphore(working or max(2, os.cpu_count() or 1))
+        self._patience = patience
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Take a place, and leave it.
+        """Take a place and wait for a turn; leave both.
 
         Raises:
-            BusyError: there is none.
+            BusyError: there is no place.
         """
         if not self._free.acquire(blocking=False):
             raise BusyError(f"{self._most} others are waiting for answers", "ask again in a few seconds")
         try:
-            yield
+            in_turn = self._turns.acquire(timeout=self._patience)
+            try:
+                yield
+            finally:
+                if in_turn:
+                    self._turns.release()
         finally:
             self._free.release()

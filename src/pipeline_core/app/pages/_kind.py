@@ -107,12 +107,20 @@ class Visit:
 
     def kept(self, make: Callable[[], Reply]) -> Reply:
         """Return what the address is answered with, made once as long as the warehouse is the same."""
-        key = self._version, self.page.name, self.run_id, self.given.model_dump_json()
-        found = self.site.replies.get(key)
+        found = self.known_reply()
         if found is None:
             found = make()
-            self.site.replies.put(key, found)
+            self.site.replies.put(self._address, found)
         return found
+
+    def known_reply(self) -> Reply | None:
+        """Return what the address was answered with lately, if that was kept."""
+        found: Reply | None = self.site.replies.get(self._address)
+        return found
+
+    @property
+    def _address(self) -> tuple[str, ...]:
+        return self._version, self.page.name, self.run_id, self.given.model_dump_json()
 
     @cached_property
     def _version(self) -> str:

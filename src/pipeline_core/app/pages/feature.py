@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline_core.app.pages import NotFoundError, Page, Visit
 from pipeline_core.app.pages._named import OfFeature, by_feature, named
+from pipeline_core.app.pages._words import words
 from pipeline_core.retrieval.maps import unit
 from pipeline_core.sae.artifact import load_dictionary
 
@@ -26,18 +27,21 @@ class Feature(Page):
         facts = visit.ask(**which)
         if not facts.rows:
             raise NotFoundError(f"{sae} has no feature {feature}", "see its features")
-        words = visit.ask("words", **which)
+        examples, pairs = visit.ask("examples", **which), visit.ask("pairs", **which)
+        said = words(visit, self.sql("words"), sae, feature, examples)
         near = _nearest(visit, sae, feature)
-        known = by_feature(named(visit, sae, (other for other, _ in near)))
+        met = (row["feature_id"] for row in pairs.rows)
+        known = by_feature(named(visit, sae, [*met, *(other for other, _ in near)]))
         return {
             "sae": sae,
             "feature": feature,
             "facts": facts,
             "row": facts.rows[0],
-            "examples": visit.ask("examples", **which),
-            "words": words,
-            "called": [row["word"] for row in words.rows if row["share"] >= 0.5 and row["lift"] > 1][:3],
-            "pairs": visit.ask("pairs", **which),
+            "examples": examples,
+            "words": said,
+            "called": [row["word"] for row in said.rows if row["share"] >= 0.5 and row["lift"] > 1][:3],
+            "pairs": pairs,
+            "known": known,
             "effects": visit.ask("effects", **which),
             "near": [(other, cosine, known.get(other)) for other, cosine in near],
         }
@@ -49,7 +53,9 @@ def _nearest(visit: Visit, sae: str, feature: int) -> list[tuple[int, float]]:
     directions = visit.site.once("directions", folder.name, make=lambda: unit(load_dictionary(folder)))
     cosines = directions @ directions[feature]
     cosines[feature] = -np.inf
-    found = np.argsort(-cosines, kind="stable")[:_NEAREST]
+    least = np.partition(cosines, -_NEAREST)[-_NEAREST] if len(cosines) > _NEAREST else -np.inf
+    some = np.flatnonzero(cosines >= least)
+    found = some[np.argsort(-cosines[some], kind="stable")][:_NEAREST]
     return [(int(other), float(cosines[other])) for other in found]
 
 
