@@ -19,7 +19,11 @@ class ExitStatus:
         self.code = end.code if isinstance(end.code, int) else int(end.code is not None)
 
     def leave(self) -> None:
-        """End the process now, with everything printed."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        """End the process now, with everything printed that can be."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                if stream is not None:  # it is where the command began with it closed
+                    stream.flush()
+            except (OSError, ValueError):  # what it held has nowhere to go
+                self.code = self.code or 1
         os._exit(self.code)

@@ -135,6 +135,16 @@ def test_an_unknown_preset_names_the_known_ones() -> None:
         load_config("emo")
 
 
+def test_a_device_without_end_is_no_config():
+    with pytest.raises(ConfigError, match=r"^the config file /dev/zero has more than 16 MB; give a YAML file$"):
+        load_config(file=Path("/dev/zero"))
+
+
+def test_a_config_may_begin_with_a_mark(tmp_path):
+    (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfscoring: {seed: 7}\n")
+    assert load_config(file=tmp_path / "a.yaml").section("scoring").seed == 7
+
+
 def test_an_unreadable_file_is_named(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml cannot be read"):
         load_config(file=tmp_path / "none.yaml")

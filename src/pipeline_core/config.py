@@ -24,6 +24,9 @@ from pipeline_core.settings import Count, Section, explained
 _SEED = "seed"
 _EXAMPLE = "for example scoring.seed=1"
 _PATH = ".path"
+_LARGEST_FILE = 16 << 20
+"""Bytes that no config has: what is no file may never end."""
+
 _NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
 """What its reader raises: ValueError of dates and numbers that there are not, RecursionError of lists in lists."""
 
@@ -149,7 +152,11 @@ def _merged(values: Any, later: Any) -> Any:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)  # a device may have no end
+        if len(data) > _LARGEST_FILE:
+            raise ConfigError(f"the config file {path} has more than {_LARGEST_FILE >> 20} MB", "give a YAML file")
+        values = yaml.safe_load(data.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the config file {path} cannot be read: {error}", "give a YAML file") from None
     except _NO_YAML as error:

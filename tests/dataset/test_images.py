@@ -1,5 +1,9 @@
 import io
 import json
+import subprocess
+import sys
+from contextlib import suppress
+from struct import pack
 
 import numpy as np
 import pytest
@@ -68,6 +72,9 @@ def text_chunk(n):
         (encoded(Image.new("1", (20_000, 10_000))), "it has more than 178,956,970 pixels, the limit against bombs"),
         (encoded(Image.new("L", (1, 20_000))), "1 x 20000 pixels: longer than 300 to 1"),
         (encoded(Image.new("L", (301, 1))), "301 x 1 pixels: longer than 300 to 1"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is a page of PostScript$"),
+        (b"\xc5\xd0\xd3\xc6" + bytes(26), "it is a page of PostScript$"),
+        (b"*IMT\nheight 4y" + b"\1" * 64 + b"\n", r"it is damaged: .{1,200}$"),
         (text_chunk(2**21), "it has a text chunk that is too large"),
         (encoded(Image.new("RGB", (50, 50)))[:60], "it is damaged: "),
     ],
@@ -121,6 +128,60 @@ def test_damaged_bytes_raise_one_kind_of_error_under_any_decoder(kind):
             assert "\n" not in str(error)
             assert "0x" not in str(error), "an address differs from run to run"
     assert refused
+
+
+# How files begin whose decoders Pillow has without their encoders.
+READ_ONLY = {
+    "PSD": b"8BPS\0\1" + bytes(6) + pack(">HIIHHIII", 3, 16, 16, 8, 3, 0, 0, 0),
+    "SUN": pack(">8I", 0x59A66A95, 16, 16, 24, 768, 1, 0, 0),
+    "FTEX": b"FTEX" + pack("<9i", 0, 16, 16, 1, 1, 1, 32, 768, 0),
+    "GBR": pack(">5I", 33, 2, 4, 4, 1) + b"GIMP" + pack(">I", 1) + b"name\0",
+    "PIXAR": b"\200\350" + bytes(414) + pack("<2HI2H", 4, 4, 0, 14, 2),
+    "XVTHUMB": b"P7 332\n#END_OF_COMMENTS\n4 4 255\n",
+    "XPM": b'/* XPM */\nstatic char *x[] = {\n"2 2 2 1",\n"a c #ff0000",\n"b c #00ff00",\n"ab",\n"ba"};\n',
+    "MCIDAS": pack(">I", 0) + pack(">I", 4) + pack(">I", 1) * 62,
+    "FLI": pack("<I6HI", 400, 0xAF11, 1, 16, 16, 8, 0, 5) + bytes(108) + pack("<IH", 200, 0xF1FA),
+    "DCX": pack("<3I", 0x3ADE68B1, 16, 0) + b"\x0a\5\1\x08",
+    "CUR": b"\0\0\2\0\1\0" + bytes([16, 16, 0, 0, 0, 0, 0, 0]) + pack("<3I", 400, 22, 40),
+    "WMF": b"\xd7\xcd\xc6\x9a\0\0" + pack("<4hH", 0, 0, 100, 100, 72) + bytes(6) + b"\1\0\x09\0",
+    "MPEG": b"\0\0\1\xb3\1\0\x10",
+    "IPTC": b"\x1c\3\x0a\0\1\x01\x1c\3\x14\0\1\4\x1c\3x\0\1\1\x1c\x08\x0a\0\5",
+    "PCD": bytes(2048) + b"PCD_",
+    **{
+        kind: head + bytes(16)
+        for kind, head in {"GRIB": b"GRIB\0\0\0\1", "BUFR": b"BUFR", "HDF5": b"\x89HDF\r\n\x1a\n"}.items()
+    },
+}
+
+
+@pytest.mark.parametrize("kind", READ_ONLY)
+def test_what_pillow_only_reads_is_a_picture_or_refused(kind):
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        data = bytearray(READ_ONLY[kind] + rng.bytes(800))
+        data[rng.integers(len(READ_ONLY[kind]))] = rng.integers(256)
+        with suppress(PictureError):
+            assert decode(bytes(data[: rng.integers(8, len(data) + 1)])).mode == "RGB"
+
+
+def test_pillow_warns_nobody():
+    """Of tags that are cut short and of pictures that are large the terminal hears nothing, from any thread."""
+    code = (
+        "import io, sys\n"
+        "from PIL import Image\n"
+        "from pipeline_core.dataset.images import decode\n"
+        "Image.MAX_IMAGE_PIXELS = 10\n"
+        "decode(sys.stdin.buffer.read())\n"
+    )
+    data = encoded(Image.new("L", (4, 4)), "TIFF")
+    tag = data.index(pack("<HHII", 258, 3, 1, 8))  # bits of a pixel
+    cut = data[:tag] + pack("<HHII", 258, 3, 2**20, 8) + data[tag + 12 :]
+    done = [
+        subprocess.run([sys.executable, "-c", code], input=told, capture_output=True, check=False).stderr.decode()
+        for told in (encoded(Image.new("L", (4, 4))), cut)
+    ]
+    assert done[0] == ""
+    assert "Warning" not in done[1]
 
 
 def test_transparent_colour_of_a_palette_becomes_white():

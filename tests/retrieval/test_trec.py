@@ -149,6 +149,11 @@ def test_a_file_that_is_none(tmp_path: Path):
             read_qrels(path)
 
 
+def test_a_device_without_end_is_no_run():
+    with pytest.raises(DataError, match=r"^/dev/zero, line 1 has 100,000 characters or more; expected qid"):
+        read_run(Path("/dev/zero"))
+
+
 def files_of_a_search(folder: Path) -> tuple[Path, Path, dict[tuple[str, int], tuple[float, float, float]]]:
     """Write run and qrels of a search whose ids need encoding; return its metrics as the pipeline gives them."""
     of = pool()

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,8 +29,15 @@ _OTHER_FILES = {
     b"<!doctype html": "a web page (HTML)",
     b"<html": "a web page (HTML)",
     b"<svg": "a drawing (SVG)",
+    b"%!ps": "a page of PostScript",
+    b"\xc5\xd0\xd3\xc6": "a page of PostScript",
 }
-"""What is often found where a picture should be, by how it begins."""
+"""What is often found where a picture should be, by how it begins. PostScript is a program: Pillow has it run."""
+
+_LONGEST_REASON = 200  # characters: a decoder may quote the whole file
+
+# Of damage that it can do without, and of sizes below its limit, Pillow warns on the terminal.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class PictureError(ValueError):
@@ -89,7 +97,8 @@ def decode(data: bytes) -> Image.Image:
     except Exception as error:
         if "MAX_TEXT_CHUNK" in str(error):
             raise PictureError("it has a text chunk that is too large") from None
-        raise PictureError(f"it is damaged: {' '.join(str(error).split()) or type(error).__name__}") from None
+        reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+        raise PictureError(f"it is damaged: {reason}") from None
 
 
 def picture_digest(picture: Image.Image) -> str:

@@ -25,6 +25,9 @@ _SPACES = (
 # A byte order mark at the start of a file is no part of its first id.
 _ENCODED = {character: quote(character) for character in f"%\ufeff{_SPACES}"}
 _SEPARATOR = re.compile(r"[ \t]+")
+_LONGEST_LINE = 100_000
+"""Characters that no line has: what is no text may be one line without end."""
+
 _DIGITS, _LARGEST = re.compile(r"[+-]?[0-9]{1,10}"), 2**31 - 1
 
 
@@ -101,10 +104,12 @@ def _read(path: Path, fields: Sequence[str], form: str) -> pl.DataFrame:
     first_seen: dict[tuple[str, str], int] = {}
     try:
         with path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(iter(lambda: lines.readline(_LONGEST_LINE), ""), start=1):
                 if line.isspace():
                     continue
                 place = f"{path}, line {number}"
+                if len(line) == _LONGEST_LINE:
+                    raise DataError(f"{place} has {_LONGEST_LINE:,} characters or more", f"expected {form}")
                 row = _row(_SEPARATOR.split(line.strip(" \t\n")), place, fields, form)
                 first = first_seen.setdefault(row[:2], number)
                 if first != number:
