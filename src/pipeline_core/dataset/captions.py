@@ -25,7 +25,7 @@ _SPLIT_NAMES = {"train": "train", "support": "support", "test": "test"} | dict.f
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Caption:
     """One row: a picture and a text.
 

@@ -12,7 +12,7 @@ from pipeline_core.dataset.splits import furthest_from_training, stable_order
 from pipeline_core.dataset.tasks import PRIMARY_K, Modality
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """A query, or what can be found: a text, a picture by its path below the folder, or both.
 

@@ -38,7 +38,7 @@ def read_regular(file: Path) -> bytes:
     return file.read_bytes()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where the bytes of a picture are.
 

@@ -22,7 +22,7 @@ NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 """Further errors of the same meaning: the name is too long, or a link leads to itself."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A picture with a text, as a source gives it.
 
@@ -41,7 +41,7 @@ class Row:
     fault: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A readable picture: where it is, the digest of its bytes, its size in pixels, the digest of what is seen."""
 

@@ -2,9 +2,10 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -45,42 +46,61 @@ class Dataset:
         """Write the dataset stage's tables, and the pictures or where they are, into an artifact's folder."""
         if self.root or self.published:
             write_source(folder, self.root, published=self.published)
-        splits = {sample.sample_id: sample.split for sample in self.samples}
-        references = _references(self, folder)
-        write_rows(folder, "samples", [_sample_row(sample, references) for sample in self.samples])
-        write_rows(folder, "pairs", [(image, text, splits[image]) for image, text in self.pairs])
+        reference = _referring(self, folder)
+        samples = sorted(self.samples, key=lambda sample: sample.sample_id)
+        _write(folder, "samples", (_sample_row(sample, reference) for sample in samples))
+        splits = {sample.sample_id: sample.split for sample in self.samples if sample.picture}
+        _write(folder, "pairs", ((image, text, splits[image]) for image, text in sorted(self.pairs)))
         # Tasks that search the same share a pool, called as the first of them.
         pools: dict[tuple[tuple[str | None, tuple[str, ...]], ...], str] = {}
         pool_ids = [pools.setdefault(tuple(task.candidates.items()), task.task_id) for task in self.tasks]
         write_rows(folder, "tasks", [task_row(*pair) for pair in zip(self.tasks, pool_ids, strict=True)])
-        queries = [(task.task_id, query) for task in self.tasks for query in task.queries]
-        asked = [
-            (task.task_id, q.query_id, q.sample_id, q.split, q.prompt_id or task.query_prompt_id)
-            for task in self.tasks
-            for q in task.queries
-        ]
-        write_rows(folder, "queries", asked)
-        searched = [(pool_id, split, ids) for pool, pool_id in pools.items() for split, ids in pool]
-        write_rows(folder, "candidates", [(pool_id, split, i) for pool_id, split, ids in searched for i in ids])
-        write_rows(folder, "exclusions", [(task_id, q.query_id, i) for task_id, q in queries for i in q.excluded])
-        write_sorted(folder, "qrels", _judgements(queries))
+        tasks = sorted(self.tasks, key=lambda task: task.task_id)
+        asked = [(task, sorted(task.queries, key=lambda query: query.query_id)) for task in tasks]
+        _write(folder, "queries", (_query_row(task, query) for task, queries in asked for query in queries))
+        _write(folder, "candidates", _searched({pool_id: pool for pool, pool_id in pools.items()}))
+        excluded = (
+            (t.task_id, q.query_id, i)
+            for t, queries in asked
+            for q in queries
+            if q.excluded
+            for i in sorted(q.excluded)
+        )
+        _write(folder, "exclusions", excluded)
+        # Queries of one content share their judgements until these are written.
+        judged = (
+            (t.task_id, q.query_id, *pair)
+            for t, queries in asked
+            for q in queries
+            for pair in sorted(q.relevant.items())
+        )
+        _write(folder, "qrels", judged)
         write_rows(folder, "prompts", list(self.prompts.items()))
         write_rows(folder, "quarantine", list(self.quarantine))
 
 
-def _judgements(queries: Iterable[tuple[str, Query]]) -> Iterator[pa.RecordBatch]:
-    """Go through the table of judgements in its order: queries of one content share theirs until they are written."""
-    rows = (
-        (task_id, query.query_id, *judged)
-        for task_id, query in sorted(queries, key=lambda asked: (asked[0], asked[1].query_id))
-        for judged in sorted(query.relevant.items())
-    )
-    while batch := list(itertools.islice(rows, ROW_GROUP)):
-        columns = zip(*batch, strict=True)
-        yield pa.RecordBatch.from_arrays(
-            [pa.array(column, field.type) for column, field in zip(columns, TABLES["qrels"].arrow, strict=True)],
-            schema=TABLES["qrels"].arrow,
-        )
+def _write(folder: Path, name: str, rows: Iterator[tuple[Any, ...]]) -> None:
+    """Write a table from its rows, which come in the order of its key, and hold a batch of them at a time."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        schema = TABLES[name].arrow
+        while batch := list(itertools.islice(rows, ROW_GROUP)):
+            columns = zip(*batch, strict=True)
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    write_sorted(folder, name, batches())
+
+
+def _searched(pools: Mapping[str, Sequence[tuple[str | None, tuple[str, ...]]]]) -> Iterator[tuple[Any, ...]]:
+    """Go through the candidates in the order of their table: what every split searches comes after those of splits."""
+    for pool_id in sorted(pools):
+        for split, ids in sorted(pools[pool_id], key=lambda pool: (pool[0] is None, pool[0] or "")):
+            yield from ((pool_id, split, sample_id) for sample_id in sorted(ids))
+
+
+def _query_row(task: Task, query: Query) -> tuple[Any, ...]:
+    return task.task_id, query.query_id, query.sample_id, query.split, query.prompt_id or task.query_prompt_id
 
 
 def write_source(folder: Path, root: Path | None, *, published: bool) -> None:
@@ -89,16 +109,19 @@ def write_source(folder: Path, root: Path | None, *, published: bool) -> None:
     (folder / SOURCE_FILE).write_text(json.dumps(origin), encoding="utf-8")
 
 
-def _references(dataset: Dataset, folder: Path) -> dict[Place, str]:
+def _referring(dataset: Dataset, folder: Path) -> Callable[[Place], str]:
+    """Return what writes a picture's place as tables do; copied pictures are copied."""
+    root = dataset.root
+    if root is not None:
+        return lambda place: place.reference(root)
     places = list(dict.fromkeys(sample.picture.place for sample in dataset.samples if sample.picture))
-    if dataset.root is None:
-        return dict(zip(places, write_images(folder, [place.file for place in places]), strict=True))
-    return {place: place.reference(dataset.root) for place in places}
+    copied = write_images(folder, [place.file for place in places])
+    return dict(zip(places, copied, strict=True)).__getitem__
 
 
-def _sample_row(sample: Sample, references: dict[Place, str]) -> tuple[object, ...]:
+def _sample_row(sample: Sample, reference: Callable[[Place], str]) -> tuple[object, ...]:
     picture = sample.picture
-    shown = (references[picture.place], picture.sha256, picture.width, picture.height) if picture else (None,) * 4
+    shown = (reference(picture.place), picture.sha256, picture.width, picture.height) if picture else (None,) * 4
     return (sample.sample_id, sample.modality, sample.text, *shown, sample.group, sample.split)
 
 

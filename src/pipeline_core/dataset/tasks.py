@@ -25,7 +25,7 @@ _COMPOSED_PROMPTS: dict[Modality, str] = {
 Content = tuple[str | None, str | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """What can be embedded: a picture, a text, or both."""
 
@@ -48,7 +48,7 @@ class Sample:
         return self.text, self.picture.look if self.picture else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Query:
     """A query of a task.
 
@@ -164,7 +164,9 @@ def judge_equal_content_equally(task: Task, samples: Mapping[str, Sample], *, as
 
     def judged(query: Query) -> Query:
         searched = ids_of.get(query.split if query.split in ids_of else None, {})
-        excluded = frozenset(i for e in query.excluded for i in searched.get(samples[e].content, ()))
+        excluded = query.excluded
+        if excluded:
+            excluded = frozenset(i for e in excluded for i in searched.get(samples[e].content, ()))
         return replace(query, relevant=_Alike(answers[shown(query)], searched, excluded), excluded=excluded)
 
     asked = [*map(judged, task.queries)]

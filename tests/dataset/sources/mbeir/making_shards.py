@@ -20,25 +20,25 @@ _SHARED = 65_536
 SPELT = {"image": "image", "text": "text", "image_text": "image,text"}
 
 
-PUBLISHED: tuple[tuple[str, int, Modality, Modality, int, int], ...] = (
-    ("visualnes_task0", 0, "text", "image", 19_995, 542_246),
-    ("mscoco_task0", 9, "text", "image", 24_809, 5_000),
-    ("fashion200k_task0", 1, "text", "image", 1_719, 201_824),
-    ("webqa_task1", 2, "text", "text", 2_455, 544_457),
-    ("edis_task2", 3, "text", "image_text", 3_241, 1_047_067),
-    ("webqa_task2", 2, "text", "image_text", 2_511, 403_196),
-    ("visualnes_task3", 0, "image", "text", 20_000, 537_568),
-    ("mscoco_task3", 9, "image", "text", 5_000, 24_809),
-    ("fashion200k_task3", 1, "image", "text", 4_889, 61_707),
-    ("nights_task4", 4, "image", "image", 2_120, 40_038),
-    ("oven_task6", 5, "image_text", "text", 50_004, 676_667),
-    ("infoseek_task6", 6, "image_text", "text", 11_323, 611_651),
-    ("fashioniq_task7", 7, "image_text", "image", 6_003, 74_381),
-    ("cirr_task7", 8, "image_text", "image", 4_170, 21_551),
-    ("oven_task8", 5, "image_text", "image_text", 14_741, 335_135),
-    ("infoseek_task8", 6, "image_text", "image_text", 17_593, 481_782),
+PUBLISHED: tuple[tuple[str, int, Modality, Modality, int, int, int], ...] = (
+    ("visualnes_task0", 0, "text", "image", 19_995, 542_246, 20_000),
+    ("mscoco_task0", 9, "text", "image", 24_809, 5_000, 24_989),
+    ("fashion200k_task0", 1, "text", "image", 1_719, 201_824, 4_847),
+    ("webqa_task1", 2, "text", "text", 2_455, 544_457, 5_002),
+    ("edis_task2", 3, "text", "image_text", 3_241, 1_047_067, 8_341),
+    ("webqa_task2", 2, "text", "image_text", 2_511, 403_196, 3_627),
+    ("visualnes_task3", 0, "image", "text", 20_000, 537_568, 20_000),
+    ("mscoco_task3", 9, "image", "text", 5_000, 24_809, 24_989),
+    ("fashion200k_task3", 1, "image", "text", 4_889, 61_707, 4_889),
+    ("nights_task4", 4, "image", "image", 2_120, 40_038, 2_120),
+    ("oven_task6", 5, "image_text", "text", 50_004, 676_667, 492_654),
+    ("infoseek_task6", 6, "image_text", "text", 11_323, 611_651, 73_869),
+    ("fashioniq_task7", 7, "image_text", "image", 6_003, 74_381, 6_014),
+    ("cirr_task7", 8, "image_text", "image", 4_170, 21_551, 4_216),
+    ("oven_task8", 5, "image_text", "image_text", 14_741, 335_135, 261_258),
+    ("infoseek_task8", 6, "image_text", "image_text", 17_593, 481_782, 131_376),
 )
-"""Folder, number of the data set, what asks, what is found, queries and candidates of every task, as published."""
+"""Folder, number of the data set, what asks, what is found; how many ask, are found, and are right, as published."""
 
 
 def scaled(count: int, scale: int) -> int:
@@ -46,12 +46,13 @@ def scaled(count: int, scale: int) -> int:
     return max(3, count // scale)
 
 
-def write_benchmark(root: Path, scale: int) -> dict[str, tuple[int, int]]:
-    """Write all tasks at one part in ``scale`` of their size, and return queries and candidates by task."""
+def write_benchmark(root: Path, scale: int) -> dict[str, tuple[int, int, int]]:
+    """Write all tasks at one part in ``scale`` of their size, and return queries, candidates, judgements by task."""
     written = {}
-    for name, number, asks, finds, queries, candidates in PUBLISHED:
-        counts = (scaled(queries, scale), scaled(candidates, scale))
-        write_task(root, f"mbeir_{name}", number, asks, finds, {"test": counts[0]}, counts[1])
+    for name, number, asks, finds, *sizes in PUBLISHED:
+        queries, candidates, judgements = (scaled(size, scale) for size in sizes)
+        counts = (queries, candidates, max(queries, judgements))
+        write_task(root, f"mbeir_{name}", number, asks, finds, {"test": queries}, candidates, counts[2])
         data_set = name.partition("_")[0].replace("visualnes", "visualnews")
         written[f"{data_set}_{SHORT[asks]}2{SHORT[finds]}"] = counts
     return written
@@ -97,9 +98,16 @@ def write_collection(
 
 
 def write_task(
-    root: Path, name: str, number: int, asks: Modality, finds: Modality, counts: Mapping[str, int], n_candidates: int
+    root: Path,
+    name: str,
+    number: int,
+    asks: Modality,
+    finds: Modality,
+    counts: Mapping[str, int],
+    n_candidates: int,
+    n_judgements: int | None = None,
 ) -> Path:
-    """Write a task whose n-th query of a split is answered by one candidate; further candidates answer nothing.
+    """Write a task whose queries are each answered by one candidate, or as many more as make up the judgements.
 
     Args:
         root: folder of all tasks.
@@ -108,7 +116,8 @@ def write_task(
         asks: modality of queries.
         finds: modality of candidates.
         counts: queries of each split.
-        n_candidates: in the corpus.
+        n_candidates: in the corpus; the n-th query is answered by the n-th of them, and by every so many on from it.
+        n_judgements: of each split; None is one a query.
     """
     sides = f"{SHORT[asks]}2{SHORT[finds]}"
     starts = dict(zip(counts, (sum(list(counts.values())[:i]) for i in range(len(counts))), strict=True))
@@ -122,8 +131,9 @@ def write_task(
             yield item(f"{number}:{1_000_000 + n}{sides}", finds, n % _SHARED, f"candidate {n} of {name}")
 
     def judged(split: str) -> Iterator[tuple[str, str, int]]:
-        for n in range(starts[split], starts[split] + counts[split]):
-            yield f"{number}:{sides}{n}", f"{number}:{1_000_000 + n % n_candidates}{sides}", 1
+        for row in range(n_judgements or counts[split]):
+            n, more = starts[split] + row % counts[split], row // counts[split] * counts[split]
+            yield f"{number}:{sides}{n}", f"{number}:{1_000_000 + (n + more) % n_candidates}{sides}", 1
 
     return write_collection(
         root / name,

@@ -67,7 +67,7 @@ def _samples(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             key, parts = None, dict[str, Any]()
             while member := tar.next():
                 # It keeps every member that it met.
-                tar.members.clear()  # type: ignore[attr-defined] - it is public, and typeshed lacks it
+                tar.members.clear()  # type: ignore[attr-defined]
                 if not member.isfile():
                     continue
                 # Names of other encodings are told by their codes.
