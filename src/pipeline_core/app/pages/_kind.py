@@ -3,7 +3,7 @@
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import duckdb
 
 from pipeline_core.app.answers import Answer, ask
+from pipeline_core.app.kin import with_kin
 from pipeline_core.app.site import Site
 from pipeline_core.dataset.sources import SOURCES
 from pipeline_core.errors import LensError, QueryError
@@ -101,6 +102,7 @@ class Visit:
         found = self.site.answers.get(key)
         if found is None:
             found = ask(self.connection, self.run_id, sql, used, older)
+            found = replace(found, rows=with_kin(self.connection, self.run_id, found.rows))
             if len(found.rows) <= _KEPT_ROWS:
                 self.site.answers.put(key, found)
         return found

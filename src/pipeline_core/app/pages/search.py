@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 
 from pipeline_core.app.ablation import ABLATED, STEP, Ablated
 from pipeline_core.app.answers import Answer
+from pipeline_core.app.kin import with_kin
 from pipeline_core.app.pages import Page, Parameters, Visit
 from pipeline_core.app.pages._named import by_feature, named, of_features
 from pipeline_core.app.site import Site
@@ -188,7 +189,7 @@ def _column(visit: Visit, model: str, system: str, picture: bytes | None, dials:
     ways = _ways(space, ablated, question.group, dials)
     found = space.best(question, dict(ways.values()), given.to, given.k)
     best = found[ways[system][0]]
-    samples = best.to_dicts()
+    samples = with_kin(visit.connection, visit.run_id, best.to_dicts())
     for sample in samples:
         sample["artifact"] = run.artifact("dataset").name
     answer = _asked_again(visit, model, question, ways[system][1], samples) if samples else None
