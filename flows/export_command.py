@@ -40,15 +40,15 @@ def export(
 
     from pipeline_core.library import Run, open_store
     from pipeline_core.store.journal import completed_run
+    from pipeline_core.warehouse.query import files_told
 
     root = existing_store(store)
     made = Run(open_store(root), completed_run(root, run))
     path.parent.mkdir(parents=True, exist_ok=True)
+    with files_told():
+        hint = EXPORTS[form].write(made, path, model, sae) if form in EXPORTS else ""
     if form in FORMATS:
         made.export_sae(path, form, sae)
-        hint = ""
-    else:
-        hint = EXPORTS[form].write(made, path, model, sae)
     out.print(str(path), markup=False, highlight=False)
     if hint:
         out.print(hint, markup=False, highlight=False)

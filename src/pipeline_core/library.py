@@ -116,10 +116,10 @@ class Run:
         """
         return self._published(step).folder
 
-    def _published(self, step: str) -> Artifact:
+    def _published(self, step: str, *, read: bool = False) -> Artifact:
         for used in self.record.artifacts:
             if used.name == step:
-                return Store(self.store.root).find(used.stage, used.fingerprint)
+                return Store(self.store.root).find(used.stage, used.fingerprint, read=read)
         known = ", ".join(used.name for used in self.record.artifacts)
         raise StoreError(f"the run {self.record.run_id} had no step {step!r}", f"it had {known}")
 
@@ -177,14 +177,14 @@ class Run:
             sae_id: one of ``saes``.
 
         Raises:
-            StoreError: the run had no such autoencoder.
+            StoreError: the run had no such autoencoder, or its bytes are not those published.
             ConfigError: there is no such format.
             ModelError: the format is only read, or cannot hold an autoencoder of this kind.
         """
         from pipeline_core.sae.artifact import read_provenance, read_sae  # noqa: PLC0415 - torch
         from pipeline_core.sae.formats import FORMATS  # noqa: PLC0415
 
-        folder = self.artifact(f"sae/{self._sae_id(sae_id)}")
+        folder = self._published(f"sae/{self._sae_id(sae_id)}", read=True).folder
         FORMATS.find(form, "form").write(Path(path), read_sae(folder), read_provenance(folder))
 
     def codes(self, vectors: Matrix, sae_id: str | None = None) -> "sparse.csr_matrix":

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,15 @@ def test_what_cannot_be_written_is_told(
     assert isinstance(error, LensError)
     assert words in str(error)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_autoencoder_whose_bytes_changed_does_not_leave_the_store(inline_store: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(inline_store, tmp_path / "store"))
+    run = open_store(root).run()
+    (weights, *_) = run.artifact(f"sae/{run.saes[0]}").glob("*.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(LensError, match=r"^the artifact sae/\w+ is damaged; run lens run to build it$"):
+        run.export_sae(tmp_path / "sae", "saelens")
+    assert not (tmp_path / "sae").exists()

@@ -10,14 +10,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipeline_core.app.answers import ask as answer_of_a_page
 from pipeline_core.errors import QueryError
 from pipeline_core.schema import TABLES
+from pipeline_core.store.journal import find_run
 from pipeline_core.warehouse import query as asking
 from pipeline_core.warehouse.build import publish_runs
 from pipeline_core.warehouse.catalog import create_catalog
 from pipeline_core.warehouse.format import to_json
 from pipeline_core.warehouse.parameters import Value, told
-from pipeline_core.warehouse.query import query, schema_text, top_features
+from pipeline_core.warehouse.query import open_warehouse, query, schema_text, top_features
 from tests.warehouse.conftest import BUILT, REPEATED
 
 LATEST = ("latest_artifacts", "latest_repetitions")
@@ -270,6 +272,39 @@ def test_a_file_that_is_gone_is_told(made_store: Path, tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="embeddings"):
         query(root, "SELECT vector FROM embeddings")
     assert query(root, "SELECT count(*) FROM samples").rows == ((7,),)
+
+
+def damaged(root: Path, stage: str) -> None:
+    for file in (root / stage).rglob("*.parquet"):
+        data = file.read_bytes()
+        file.write_bytes(data[:4] + bytes(len(data) - 8) + data[-4:])
+
+
+DAMAGE = r"\.parquet.*; lens verify names what is missing or damaged; lens verify --repair, then lens run, mends it$"
+
+
+def test_a_damaged_file_is_told_as_damage(made_store: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(made_store, tmp_path / "store"))
+    query(root, "SELECT 1")  # it was moved: the warehouse is built anew, once
+    damaged(root, "activations")
+    asked = "SELECT vector FROM embeddings"
+    with pytest.raises(QueryError, match=DAMAGE):
+        query(root, asked)
+    with open_warehouse(root) as connection, pytest.raises(QueryError, match=DAMAGE):
+        answer_of_a_page(connection, find_run(root)[1].run_id, asked, {})
+
+
+def test_a_moved_store_with_a_damaged_file_is_told_as_that(made_store: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(made_store, tmp_path / "store"))
+    damaged(root, "features")
+    for ask in (lambda: query(root, "SELECT 1"), lambda: top_features(root, "energy", None, 3)):
+        with pytest.raises(QueryError, match=DAMAGE):
+            ask()
+
+
+def test_a_description_that_is_damaged_is_told_as_damage() -> None:
+    told = str(asking.refused(duckdb.Error("TProtocolException: Invalid data")))
+    assert told.startswith("a Parquet file of the store cannot be read: TProtocolException: Invalid data; lens verify")
 
 
 def test_the_schema_names_every_table_and_column() -> None:

@@ -12,10 +12,9 @@ from urllib.parse import quote, urlencode
 
 import duckdb
 
-from pipeline_core.errors import QueryError
 from pipeline_core.warehouse.current import current_warehouse
 from pipeline_core.warehouse.parameters import Value, told
-from pipeline_core.warehouse.query import open_warehouse
+from pipeline_core.warehouse.query import files_told, open_warehouse
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.~ -]+")
 
@@ -89,16 +88,12 @@ def ask(
         older: the run is not the latest, so that whoever asks again has to name it.
 
     Raises:
-        QueryError: the warehouse is of another version, so that it lacks what is asked for.
+        QueryError: the warehouse is of another version, so that it lacks what is asked for, or a file of the store is
+            gone or damaged.
     """
-    try:
+    with files_told():
         connection.execute("SET VARIABLE run = $run", {"run": run_id})
         answered = connection.execute(sql, dict(values))
-    except duckdb.Error as error:
-        reason = str(error).partition("\n")[0]
-        raise QueryError(
-            f"the warehouse does not answer: {reason}", "run lens run again, which publishes it anew"
-        ) from None
-    names = [str(column[0]) for column in answered.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in answered.fetchall()]
+        names = [str(column[0]) for column in answered.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in answered.fetchall()]
     return Answer(rows, told(sql, values), run_id if older else None)

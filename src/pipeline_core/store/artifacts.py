@@ -85,13 +85,18 @@ class Store:
         """
         return self._get(self.folder(key), digest_once)
 
-    def find(self, stage: str, fingerprint: str) -> Artifact:
+    def find(self, stage: str, fingerprint: str, *, read: bool = False) -> Artifact:
         """Return a published artifact by the names that the journal gives it.
 
+        Args:
+            stage: the stage.
+            fingerprint: as the journal has it.
+            read: its bytes are read against their digests, once a process.
+
         Raises:
-            StoreError: it is missing, or a file is missing or of another size.
+            StoreError: it is missing, or a file is missing, of another size or, where it is read, of other bytes.
         """
-        return self._get(self.root / stage / fingerprint)
+        return self._get(self.root / stage / fingerprint, digest_once if read else None)
 
     def mend(self, key: StageKey) -> Status:
         """Set an artifact aside, with a warning, if its bytes are not those published; say what is there afterwards."""

@@ -12,7 +12,7 @@ from pipeline_core.retrieval.randomness import generator
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.retrieval.significance import Groups, Values, bootstrap_intervals, corrected, permutation_p
 from pipeline_core.store.journal import RunRecord
-from pipeline_core.warehouse.query import QueryResult, open_warehouse, query
+from pipeline_core.warehouse.query import QueryResult, files_told, open_warehouse, query
 
 Metric = Literal["hit_rate", "mrr"]
 
@@ -81,7 +81,7 @@ def compare_scores(store_root: Path, a: RunRecord, b: RunRecord, metric: Metric 
     studied = list(zip(a.named("activations/")[:1], b.named("activations/")[:1], strict=True))
     differing: list[tuple[str, pl.DataFrame]] = []
     same: dict[str, list[str]] = {}
-    with open_warehouse(store_root) as connection:
+    with open_warehouse(store_root) as connection, files_told():
         for one, other in common or studied:
             model = one if one == other else f"{one} → {other}"
             values = {"a": a.run_id, "b": b.run_id, "model_a": one, "model_b": other, "metric": metric}

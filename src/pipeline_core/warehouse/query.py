@@ -22,6 +22,11 @@ LIMIT_MEMORY = "4GB"
 """What one question may take; nothing is written to a disk for want of memory."""
 
 _REMEDY = "see tables and columns with lens sql --schema"
+_DAMAGED = "lens verify names what is missing or damaged; lens verify --repair, then lens run, mends it"
+_PARQUET = ".parquet"
+_NO_TABLE = "TProtocolException"
+"""What DuckDB says, without a name, where a Parquet file's own description is damaged."""
+
 _SMALLER = "ask for less: aggregate, filter, or give a limit"
 
 
@@ -44,7 +49,8 @@ def open_warehouse(store_root: Path, run_id: str | None = None) -> duckdb.DuckDB
     Raises:
         QueryError: the store has no warehouse yet, or it cannot be opened, or does not hold the run.
     """
-    path = current_warehouse(store_root)
+    with files_told():  # of a store that was moved it is built anew
+        path = current_warehouse(store_root)
     # Attached to a database of its own, because connections to one file share settings, and these get locked.
     connection = duckdb.connect(":memory:")
     try:
@@ -63,7 +69,9 @@ def open_warehouse(store_root: Path, run_id: str | None = None) -> duckdb.DuckDB
     except duckdb.Error as error:
         connection.close()
         raise QueryError(f"the warehouse cannot be opened: {_one_line(error)}", "run lens run again") from None
-    if run_id is not None and connection.execute("SELECT run_id FROM latest_run").fetchall() != [(run_id,)]:
+    with files_told():
+        shown = connection.execute("SELECT run_id FROM latest_run").fetchall() if run_id is not None else []
+    if run_id is not None and shown != [(run_id,)]:
         connection.close()
         raise QueryError(f"the warehouse does not show the run {run_id}", "lens run publishes it anew")
     return connection
@@ -111,7 +119,34 @@ def query(
         except (duckdb.OutOfMemoryException, MemoryError):
             raise QueryError(f"the question takes more memory than {LIMIT_MEMORY}", _SMALLER) from None
         except duckdb.Error as error:
-            raise QueryError(_one_line(error), _REMEDY) from None
+            raise refused(error) from None
+
+
+def refused(error: duckdb.Error, remedy: str = _REMEDY) -> QueryError:
+    """Return in one line what the warehouse does not answer: a file of the store that is gone or damaged, or another.
+
+    Args:
+        error: what DuckDB raised.
+        remedy: what to do about others.
+    """
+    line = _one_line(error)
+    if _NO_TABLE in line:
+        return QueryError(f"a Parquet file of the store cannot be read: {line}", _DAMAGED)
+    of_files = isinstance(error, duckdb.IOException | duckdb.InvalidInputException) and _PARQUET in line
+    return QueryError(line, _DAMAGED if of_files else remedy)
+
+
+@contextmanager
+def files_told() -> Iterator[None]:
+    """Tell in one line of files that cannot be read, and of whatever else a question of ours is not answered for.
+
+    Raises:
+        QueryError: DuckDB raised an error.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        raise refused(error, "run lens run again, which publishes the warehouse anew") from None
 
 
 def top_features(
@@ -126,7 +161,7 @@ def top_features(
     Raises:
         QueryError: the run has no such SAE, or there is no warehouse yet.
     """
-    with open_warehouse(store_root, run_id) as connection:
+    with open_warehouse(store_root, run_id) as connection, files_told():
         known = [
             row[0] for row in connection.execute("SELECT DISTINCT sae_id FROM feature_summary ORDER BY 1").fetchall()
         ]
