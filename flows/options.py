@@ -28,9 +28,14 @@ def existing_store(store: Path | None) -> Path:
     """Return the store that is named, or the default one.
 
     Raises:
-        StoreError: it is not there.
+        StoreError: it is not there, or is a folder of other things.
     """
     root = (store or environment.default_store()).resolve()
+    remedy = "run lens run first, or name it with --store"
     if not root.is_dir():
-        raise StoreError(f"there is no store at {root}", "run lens run first, or name it with --store")
+        raise StoreError(f"there is no store at {root}", remedy)
+    from pipeline_core.store.artifacts import is_store  # noqa: PLC0415 - options are told without it
+
+    if not is_store(root):
+        raise StoreError(f"the folder {root} is no store", remedy)
     return root

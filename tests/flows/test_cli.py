@@ -266,3 +266,9 @@ def test_help_is_there_for_every_command() -> None:
         "models",
     ):
         assert "Usage" in answer(command, "--help")
+
+
+@pytest.mark.parametrize("command", ["verify", "runs", "report", "features"])
+def test_a_folder_of_other_things_is_no_store(command: str, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    assert refused(command, store=tmp_path).startswith(f"the folder {tmp_path} is no store; run lens run first")

@@ -18,6 +18,7 @@ from pipeline_core.errors import StoreError
 from pipeline_core.store.digests import digest_once, file_digest
 from pipeline_core.store.durable import publish_text, sync, sync_tree
 from pipeline_core.store.fingerprint import SHORT, StageKey
+from pipeline_core.store.journal import RUNS
 from pipeline_core.store.manifest import MANIFEST, Artifact, describe, read_artifact
 from pipeline_core.store.peak import forget_peak
 from pipeline_core.user_cache import user_cache
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 Status = Literal["present", "missing", "damaged"]
 Digest = Callable[[Path], str]
+
+_LOCKS = ".locks"
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,7 @@ class Store:
     @contextmanager
     def _lock(self, name: str, wait: bool = True) -> Iterator[bool]:
         # The kernel frees a flock when its holder dies, so a killed build never blocks the next one.
-        path = self.root / ".locks" / name
+        path = self.root / _LOCKS / name
         path.parent.mkdir(exist_ok=True)
         with path.open("w") as file:
             try:
@@ -274,6 +277,11 @@ def with_models(root: Path) -> list[Store]:
     """Return the store of a folder and, where there is one, that of reference models in the user's cache."""
     cache = user_cache("models")
     return [Store(root), *([Store(cache)] if cache.is_dir() else [])]
+
+
+def is_store(root: Path) -> bool:
+    """Say whether a folder is empty, or a store: one that was begun has locks, and its copy without these has runs."""
+    return any((root / own).is_dir() for own in (RUNS, _LOCKS)) or not any(root.iterdir())
 
 
 def _remove(folder: Path) -> None:
