@@ -1,6 +1,7 @@
 """What a second implementation of the paper's evaluation needs, as plain files: nothing of ours is to be read for it.
 
-``python -m tests.independent.exchange FOLDER`` runs ``protocol: paper`` on a small data set and leaves in FOLDER:
+``python -m tests.independent.exchange FOLDER`` runs ``protocol: paper`` on all queries of the demo's test split from
+names to pictures, back, and from keywords to names, and leaves in FOLDER:
 
 - ``exchange.json``: ``model``, a folder that transformers loads as AutoModelForImageTextToText with its processor, once
   ``pipeline_core.reference.vision`` is imported, which makes its picture tower known; ``dtype`` that it is to run in;
@@ -24,7 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_core.config import load_config
-from pipeline_core.dataset.sources.emoji.records import EmojiRecord, read_emoji_records
+from pipeline_core.dataset.sources.emoji import EmojiSettings
+from pipeline_core.dataset.sources.emoji.reading import read_emoji
+from pipeline_core.dataset.tables import Dataset
+from pipeline_core.dataset.tasks import Sample, Task
 from pipeline_core.planner.execution import carry_out
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.reference.names import MLLM, resolve_reference
@@ -33,25 +37,29 @@ from pipeline_core.store.artifacts import Store
 from pipeline_core.user_cache import user_cache
 from tests.dataset.sources.folder.making import write_lines, write_qrels
 
-N = 10
-"""Pictures, and as many names and lists of keywords."""
-
 SYSTEMS = {"raw": "raw", "realign": "realign-code-transductive"}
-TASKS = {"t2i": ("name", "picture"), "i2t": ("picture", "name"), "t2t": ("keywords", "name")}
-UNANSWERED, BROKEN = "keywords:unanswered", "picture:broken"
+TASKS = {"t2i": "t2i", "i2t": "i2t", "t2t": "t2t_keywords_name"}
+"""The demo's tasks by what they are called here."""
+
+UNANSWERED, BROKEN = "keywords:unanswered", "image:broken"
 DTYPE = "float32"
 """Given itself: half precision on a processor takes minutes, and its last digits are those of the machine."""
 
 HitRates = dict[str, dict[str, dict[str, float]]]
 
 
-def export(folder: Path) -> HitRates:
-    """Run the protocol, and leave the files that the module names. Returns what we found."""
-    records = _records()
-    samples, quarantined = _samples(folder, records)
-    tasks = [_task(name, records) for name in TASKS]
+def export(folder: Path, most: int | None = None) -> HitRates:
+    """Run the protocol, and leave the files that the module names. Returns what we found.
+
+    Args:
+        folder: where they are left.
+        most: takes that many emoji alone, with all that they are called.
+    """
+    demo = read_emoji(EmojiSettings())
+    tasks = [_task(name, demo, most) for name in TASKS]
+    needed = {i for task in tasks for i in (*task["queries"], *task["pool"])} - {UNANSWERED}
+    samples = _samples(folder, [sample for sample in demo.samples if sample.sample_id in needed])
     write_lines(folder / "samples.jsonl", samples)
-    tasks[1]["quarantined"] = quarantined
     (folder / "tasks.json").write_text(json.dumps(tasks, indent=1), encoding="utf-8")
     _write_data_set(folder, samples, tasks)
     found = _run(folder)
@@ -62,34 +70,48 @@ def export(folder: Path) -> HitRates:
     return found
 
 
-def _records() -> list[EmojiRecord]:
-    plain = [record for record in read_emoji_records() if record.tone is None and len(record.keywords) > 1]
-    return plain[:: len(plain) // N][:N]
-
-
-def _samples(folder: Path, records: list[EmojiRecord]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Write pictures, and return the samples that can be read, and the queries that cannot."""
+def _samples(folder: Path, shown: list[Sample]) -> list[dict[str, Any]]:
+    """Write pictures, one of them broken, and return the samples that can be read."""
     (folder / "pictures").mkdir(parents=True)
-    samples: list[dict[str, Any]] = [{"id": UNANSWERED, "text": "nothing that is here", "image": None}]
-    for record in records:
-        picture = f"pictures/{record.code}.png"
-        shutil.copy(record.picture, folder / picture)
-        samples += [
-            {"id": f"picture:{record.code}", "text": None, "image": picture},
-            {"id": f"name:{record.code}", "text": record.name, "image": None},
-            {"id": f"keywords:{record.code}", "text": ", ".join(record.keywords), "image": None},
-        ]
     (folder / "pictures" / "broken.png").write_bytes(b"no picture")
-    return sorted(samples, key=lambda sample: str(sample["id"])), [BROKEN]
+    samples: list[dict[str, Any]] = [{"id": UNANSWERED, "text": "nothing that is here", "image": None}]
+    for sample in shown:
+        picture = None
+        if sample.picture:
+            picture = f"pictures/{sample.picture.place.file.name}"
+            shutil.copy(sample.picture.place.file, folder / picture)
+        samples.append({"id": sample.sample_id, "text": sample.text, "image": picture})
+    return sorted(samples, key=lambda sample: str(sample["id"]))
 
 
-def _task(name: str, records: list[EmojiRecord]) -> dict[str, Any]:
-    asks, finds = TASKS[name]
-    codes = sorted(record.code for record in records)
-    queries = [f"{asks}:{code}" for code in codes] + [UNANSWERED] * (asks == "keywords")
-    qrels = {f"{asks}:{code}": [f"{finds}:{code}"] for code in codes}
-    pool = [f"{finds}:{code}" for code in codes]
-    return {"task": name, "queries": queries, "pool": pool, "qrels": qrels, "quarantined": []}
+def _task(name: str, demo: Dataset, most: int | None) -> dict[str, Any]:
+    """Return one of the demo's tasks on its test split; equal keywords are one sample, of several right names.
+
+    Keywords, too, search all names, also of emoji that have none: a folder's texts are one corpus.
+    """
+    task = next(task for task in demo.tasks if task.task_id == TASKS[name])
+    whole = next(task for task in demo.tasks if task.task_id == ("t2i" if name == "t2i" else "i2t"))
+    codes = _codes(next(task for task in demo.tasks if task.task_id == TASKS["t2t"]), most)
+
+    def wanted(sample_id: str) -> bool:
+        return most is None or sample_id.partition(":")[2] in codes
+
+    asked = {q.sample_id: q for q in task.queries if q.split == "test" and wanted(q.sample_id)}
+    pool = sorted(filter(wanted, whole.candidates["test"]))
+    qrels = {i: sorted(asked[i].relevant.keys() & set(pool)) for i in sorted(asked)}
+    queries = sorted(asked) + [UNANSWERED] * (name == "t2t")
+    return {
+        "task": name,
+        "queries": queries,
+        "pool": pool,
+        "qrels": {i: right for i, right in qrels.items() if right},
+        "quarantined": [BROKEN] if name == "i2t" else [],
+    }
+
+
+def _codes(task: Task, most: int | None) -> set[str]:
+    found = sorted(query.sample_id.partition(":")[2] for query in task.queries if query.split == "test")
+    return set(found[:: len(found) // most][:most]) if most else set(found)
 
 
 def _write_data_set(folder: Path, samples: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> None:
@@ -104,7 +126,7 @@ def _write_data_set(folder: Path, samples: list[dict[str, Any]], tasks: list[dic
     found = sorted({i for task in tasks for i in task["pool"]})
     write_lines(root / "corpus.jsonl", [{"_id": i, **shown[i]} for i in found])
     judged = [f"{t['task']}/{i} {answer} 1" for t, i in asked for answer in t["qrels"].get(i, ())]
-    first = found[0]
+    first = next(i for i in found if i.startswith("name:"))
     judged += [f"{t['task']}/{i} {first} {int(i == BROKEN)}" for t, i in asked if i not in t["qrels"]]
     write_qrels(root, "test", judged)
 

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.independent.exchange import BROKEN, SYSTEMS, TASKS, UNANSWERED, HitRates, N, export
+from tests.independent.exchange import BROKEN, SYSTEMS, TASKS, UNANSWERED, HitRates, export
 
 pytestmark = pytest.mark.long
+
+N = 10
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("exchange") / "made"
-    export(made)
+    export(made, most=N)
     return made
 
 

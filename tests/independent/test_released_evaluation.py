@@ -28,6 +28,9 @@ pytestmark = pytest.mark.long
 Rankings = dict[str, dict[str, dict[str, list[str]]]]
 """Ids of the pool, best first, by task, system and query."""
 
+ALIKE = 1e-5
+"""Cosines that differ by less may stand in either order: one of us embeds by batches, the other one by one."""
+
 SYSTEMS = {"raw": "reference-mllm/raw", "realign": "reference-mllm/realign-code-transductive"}
 
 
@@ -55,13 +58,14 @@ def test_hit_rates_are_those_of_the_protocol(folder: Path, scores: Scores) -> No
     assert _by_case(found) == pytest.approx(_by_case(theirs), abs=1e-12)
 
 
-@pytest.mark.parametrize("task", ["t2i", "i2t", "t2t"])
+@pytest.mark.parametrize(("task", "least"), {"t2i": 300, "i2t": 300, "t2t": 250}.items())
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_every_query_ranks_the_pool_as_the_protocol_does(folder: Path, scores: Scores, task: str, system: str) -> None:
-    theirs = _theirs(folder)[task][system]
-    ours = _ranked(_task(folder, task), scores[task][system])
-    assert len(theirs) == 10 + (task == "t2t")
-    assert {query: ours[query] for query in theirs} == theirs
+def test_every_query_of_the_demo_ranks_the_pool_as_the_protocol_does(
+    folder: Path, scores: Scores, task: str, least: int, system: str
+) -> None:
+    theirs, told = _theirs(folder)[task][system], _task(folder, task)
+    assert len(theirs) == len(told["queries"]) > least
+    assert _agree(told, scores[task][system], theirs) == len(theirs)
 
 
 def test_a_query_without_an_answer_is_part_of_the_query_statistics(folder: Path, vectors: dict[str, Any]) -> None:
@@ -70,15 +74,15 @@ def test_a_query_without_an_answer_is_part_of_the_query_statistics(folder: Path,
     task = _task(folder, "t2t")
     candidates = np.stack([vectors[i] for i in task["pool"]])
 
-    def ours(ids: Sequence[str]) -> dict[str, list[str]]:
+    def agreeing(ids: Sequence[str]) -> int:
         queries = np.stack([vectors[i] for i in ids])
-        return _ranked({**task, "queries": ids}, realign_as_released(queries, candidates, beta=0.1, eps=1e-5))
+        ours = realign_as_released(queries, candidates, beta=0.1, eps=1e-5)
+        return _agree({**task, "queries": ids}, ours, theirs)
 
     answered = [query for query in task["queries"] if query in task["qrels"]]
     assert len(theirs) == len(task["queries"]) == len(answered) + 1
-    assert ours(task["queries"]) == theirs
-    without = ours(answered)
-    assert {query: theirs[query] for query in answered} != without
+    assert agreeing(task["queries"]) == len(theirs)
+    assert agreeing(answered) < len(answered)
 
 
 def test_whitening_divides_each_axis_by_its_shrunken_deviation() -> None:
@@ -132,18 +136,23 @@ def _task(folder: Path, name: str) -> dict[str, Any]:
     return next(task for task in tasks if task["task"] == name)
 
 
-def _ranked(task: dict[str, Any], scores: Any) -> dict[str, list[str]]:
-    orders = np.argsort(-scores, axis=1, kind="stable")
-    return {query: [task["pool"][i] for i in row] for query, row in zip(task["queries"], orders, strict=True)}
+def _agree(task: dict[str, Any], scores: Any, theirs: dict[str, list[str]]) -> int:
+    """Return how many queries have in our scores the best of the pool, as many as they keep, in their order."""
+    place, agreeing = {name: n for n, name in enumerate(task["pool"])}, 0
+    for query, row in zip(task["queries"], scores, strict=True):
+        kept = row[[place[name] for name in theirs[query]]]
+        best = np.sort(row)[::-1][: len(kept)]
+        agreeing += bool((np.abs(kept - best) < ALIKE).all())
+    return agreeing
 
 
 def _theirs(folder: Path) -> Rankings:
-    """Return what the run left of its rankings: the whole pool, since it is no larger than the depth kept."""
+    """Return what the run left of its rankings: the best of the pool, fifty of them."""
     hits = pl.concat([pl.read_parquet(path) for path in folder.glob("store/retrieval/*/retrieval_hits/*.parquet")])
     rankings: Rankings = {}
     for system, theirs in SYSTEMS.items():
         rows = hits.filter(pl.col("system_id") == theirs).sort("task_id", "query_id", "rank")
         for task_id, query_id, sample_id in rows.select("task_id", "query_id", "sample_id").iter_rows():
-            queries = rankings.setdefault(task_id.partition("_")[0], {}).setdefault(system, {})
+            queries = rankings.setdefault(task_id.rpartition("_")[0], {}).setdefault(system, {})
             queries.setdefault(query_id.partition("/")[2], []).append(sample_id.partition(":")[2])
     return rankings
