@@ -1,13 +1,15 @@
-"""How many bytes vectors take in the files of tables, beside files that were written."""
+"""What files of tables take, and what becomes of rows that are no table, beside files that were written."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline_core.schema.parquet import ROW_GROUP, stored_halves, write_table
+from pipeline_core.schema.parquet import ROW_GROUP, stored_halves, write_aside, write_table
 
 
 @pytest.mark.parametrize(("rows", "width"), [(400, 64), (600, 512), (2048, 576)])
@@ -32,3 +34,15 @@ def test_what_token_states_take_is_known_before_they_are_written(tmp_path: Path)
     write_table(tmp_path, "tokens", pa.table(columns), 0)
     told = stored_halves(rows * width, min(rows, ROW_GROUP) * width)
     assert (tmp_path / "tokens" / "00000.parquet").stat().st_size == pytest.approx(told, rel=0.1)
+
+
+def test_of_a_full_disk_rows_that_are_no_table_say_so() -> None:
+    with pytest.raises(OSError) as raised:
+        write_aside(Path("/dev/full"), pl.DataFrame({"n": [1]}))
+    assert raised.value.errno == errno.ENOSPC
+
+
+def test_rows_that_are_no_table_come_back(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"n": [1, None], "text": ["é", None], "many": [[0.5], []]})
+    write_aside(tmp_path / "rows.parquet", rows)
+    assert pl.read_parquet(tmp_path / "rows.parquet").equals(rows)

@@ -22,7 +22,7 @@ from pipeline_core.errors import ModelError
 from pipeline_core.sae.architectures import Sae
 from pipeline_core.sae.artifact import read_sae, read_sae_id
 from pipeline_core.sae.sparse import SparseCodes, concatenate
-from pipeline_core.schema.parquet import read_table, write_rows, write_table
+from pipeline_core.schema.parquet import read_table, write_aside, write_rows, write_table
 from pipeline_core.store.durable import clear_unfinished, whole_files
 
 _BLOCK = 4096
@@ -98,7 +98,7 @@ def shard_encoder(sae: Path, activations: Path, dataset: Path, rep_id: str) -> C
         with whole_files(folder, f"{shard.number:05d}", str(shard.sums)) as aside:
             write_table(aside, "codes", _code_rows(codes, embeddings, sae_id), shard.number)
             (aside / _SUMS).mkdir()
-            sums.write_parquet(aside / shard.sums)
+            write_aside(aside / shard.sums, sums)
 
     return encode
 

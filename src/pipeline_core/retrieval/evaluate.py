@@ -22,7 +22,7 @@ from pipeline_core.retrieval.settings import RetrievalSettings
 from pipeline_core.retrieval.study import Bench, Rows, Scorer, Study, write_study
 from pipeline_core.retrieval.systems import comparisons, list_singles, list_systems, system_id
 from pipeline_core.retrieval.trec import write_qrels, write_run
-from pipeline_core.schema.parquet import read_table, write_table
+from pipeline_core.schema.parquet import read_table, write_aside, write_table
 from pipeline_core.store.durable import clear_unfinished, whole_files
 
 EXPORTED = ("raw", "realign")
@@ -65,7 +65,7 @@ def task_scorer(bench: Bench, settings: RetrievalSettings) -> Callable[[int], No
             for (table, _), frames in rows.items():
                 file = aside / _rows_file(number, table)
                 file.parent.mkdir(parents=True, exist_ok=True)
-                pl.concat(frames, how="vertical_relaxed").write_parquet(file)
+                write_aside(file, pl.concat(frames, how="vertical_relaxed"))
 
     return score_task
 

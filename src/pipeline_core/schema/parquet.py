@@ -95,6 +95,17 @@ def write_sorted(folder: Path, name: str, batches: Iterable[pa.RecordBatch]) -> 
             writer.write_table(conform(name, pa.Table.from_batches([batch])), row_group_size=ROW_GROUP)
 
 
+def write_aside(file: Path, rows: pl.DataFrame) -> None:
+    """Write rows that a build reads again itself, and that are no table of the schema.
+
+    By pyarrow, as all tables: of a full disk polars says that the file is damaged.
+
+    Raises:
+        OSError: there is no room.
+    """
+    pq.write_table(rows.to_arrow(compat_level=pl.CompatLevel.oldest()), file)
+
+
 def write_rows(folder: Path, name: str, rows: Sequence[Sequence[Any] | Mapping[str, Any]]) -> int:
     """Write table ``name`` from its rows, columns in the order of the schema or by name; there may be none."""
     return write_table(folder, name, pl.DataFrame(rows, schema=columns_of(name), orient="row"))
