@@ -96,3 +96,4 @@ def test_a_data_set_of_another_size_scales_what_was_built(inline_store: Path) ->
 
 def test_this_machine_is_looked_at_in_a_moment() -> None:
     assert estimates.probe_flops(1, 0.02) > 1e8
+    assert estimates.probe_flops(1, 0.0) > 1e8, "time that is over before the first product"

@@ -244,7 +244,8 @@ def probe_flops(threads: int, seconds: float = 0.3) -> float:
     matrix = np.ones((_PROBE, _PROBE), dtype=np.float32)
     best, end = float("inf"), time.perf_counter() + seconds
     with threadpool_limits(limits=threads):
-        while time.perf_counter() < end:
+        # One at least: where others take the processor, the time may be over before the first.
+        while best == float("inf") or time.perf_counter() < end:
             started = time.perf_counter()
             matrix @ matrix
             best = min(best, time.perf_counter() - started)
