@@ -17,12 +17,10 @@ from tests.small import picture_folder, small_config
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service of a store that was empty when it started."""
     store = tmp_path_factory.mktemp("service") / "store"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LENS_LOG", "json")
-        told = lens("up", "--store", str(store))
-        assert "http://127.0.0.1:" in told
-        yield Running(store)
-        lens("down", "--store", str(store))
+    told = lens("up", "--store", str(store), LENS_LOG="json")
+    assert "http://127.0.0.1:" in told
+    yield Running(store)
+    lens("down", "--store", str(store))
 
 
 @pytest.fixture(scope="session")

@@ -39,14 +39,25 @@ def until(found: Callable[[], Any], seconds: float) -> Any:
     raise AssertionError(f"nothing after {seconds} s")
 
 
-def lens(*words: str, status: int = 0) -> str:
-    """Run the command in a process of its own; return what it printed."""
+def lens(*words: str, status: int = 0, **variables: str) -> str:
+    """Run the command in a process of its own, with further variables of the environment; return what it printed."""
     command = [sys.executable, "-c", "from flows.command import main; main()", *words]
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "200"}
-    )
+    variables = os.environ | {"COLUMNS": "200"} | variables
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, env=variables)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+class _Patient(httpx.HTTPTransport):
+    """Asks again where the server says that its database is busy, as Prefect's own client does."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for seconds in (1, 2, 4, 8):
+            answer = super().handle_request(request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return answer
+            Event().wait(seconds)
+        return super().handle_request(request)
 
 
 @dataclass
@@ -62,7 +73,7 @@ class Running:
     def api(self) -> httpx.Client:
         state = self.service.read()
         assert state
-        return httpx.Client(base_url=f"{state.url}/api", timeout=30)
+        return httpx.Client(base_url=f"{state.url}/api", timeout=30, transport=_Patient())
 
     def deployment(self, name: str) -> dict[str, Any]:
         with self.api() as api:
