@@ -28,7 +28,18 @@ def edit(table: str, row: int, **changes: Any) -> Break:
 
 
 SCORED: list[Break] = [
-    add("systems", adaptation="Magic!", rep_ids=[], beta=2.0, eps=-1.0, share=2.0, rank=0, n_features=0, label=""),
+    add(
+        "systems",
+        adaptation="Magic!",
+        rep_ids=[],
+        beta=2.0,
+        eps=-1.0,
+        share=2.0,
+        rank=0,
+        n_features=0,
+        energy_ratio=-1.0,
+        label="",
+    ),
     add("systems", system_id="m/s9", method="", mask="whim", side="left"),
     add("systems", system_id="m/s1", study="whim", variant="draft", fit_on="test", selection="whim", control="luck"),
     add("systems", system_id="m/s2", adaptation="realign", fit_on=None),

@@ -14,6 +14,7 @@ from uvicorn import Config
 from flows import server
 from flows.server import check_server, new_loop, prepare_server
 from pipeline_core.errors import ConfigError
+from pipeline_core.store.journal import RUNS
 from pipeline_core.warehouse.build import build_warehouse
 from tests.shared import ends
 
@@ -115,6 +116,7 @@ def test_a_signal_ends_a_busy_run_at_once(number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("code", [LOADING, ASKING], ids=["loading", "asking"])
 def test_a_command_that_loads_or_asks_ends_in_one_line(code: str, number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / RUNS).mkdir()
     build_warehouse(tmp_path)
     with started(code.replace("STORE", repr(str(tmp_path)))) as process:
         assert process.stdout is not None

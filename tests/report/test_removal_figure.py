@@ -62,7 +62,7 @@ def test_the_share_of_the_analysis_is_stated_beside_every_control(
         f"attribution {points(np.mean(deltas('attribution')))}, energy {points(np.mean(deltas('energy')))}",
         f"random subspace {points(np.mean(random))} ({points(min(random))} to {points(max(random))})",
         f"one mean {points(np.mean(deltas('mean', '/mean')))}",
-        f"mean of each side {points(np.mean(deltas('mean', '/mean_each_side')))}.",
+        f"mean of each side {points(np.mean(deltas('mean_each_side')))}.",
     ):
         assert said in statement
     assert statement.count("Are they distractors? Not they in particular: ") == len(RECIPES)

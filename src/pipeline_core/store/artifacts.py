@@ -280,7 +280,7 @@ def with_models(root: Path) -> list[Store]:
 
 
 def is_store(root: Path) -> bool:
-    """Say whether a folder is empty, or a store: one that was begun has locks, and its copy without these has runs."""
+    """Say whether a folder is empty, or a store: one that was begun has locks, and a copy without these has runs."""
     return any((root / own).is_dir() for own in (RUNS, _LOCKS)) or not any(root.iterdir())
 
 
