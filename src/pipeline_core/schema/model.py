@@ -34,8 +34,8 @@ class Table:
 
     ``also_by`` names further stages that write it. ``volatile_rows`` names a boolean column that is true of rows which
     equal runs may differ in: ``lens diff`` leaves those out. ``contract`` is the data contract, YAML, of a table from
-    outside; those of the schema have theirs in ``data_contracts``. ``version`` is raised when key or columns change, so
-    that stages that write the table run anew and no artifact with the old columns is read.
+    outside; those of the schema have theirs in ``data_contracts``. ``version`` is raised when key or columns change,
+    above those of all tables of its stages, so that these run anew and no artifact with the old columns is read.
     """
 
     name: str

@@ -89,7 +89,7 @@ TABLES: tuple[Table, ...] = (
             column("seed", INT, "seed of what is random in it"),
         ),
         FURTHER,
-        version=9,
+        version=10,
     ),
     Table(
         "retrieval_metrics",
