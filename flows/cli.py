@@ -212,9 +212,11 @@ def doctor(
 def diff(left: str, right: str, store: StoreOption = None) -> None:
     """Compare two runs column by column: run ids, 'latest', or paths of runs/<run_id>.json in any store."""
     from pipeline_core.store.diff import diff_runs
+    from pipeline_core.store.journal import is_record
 
     _know_every_table()
-    differences = diff_runs(existing_store(store), left, right)
+    named = is_record(left) and is_record(right)
+    differences = diff_runs(Path() if named else existing_store(store), left, right)
     for difference in differences:
         out.print(f"{difference.name}: {difference.what}", markup=False, highlight=False)
     if differences:

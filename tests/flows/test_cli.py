@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from flows import environment
 from flows.cli import app, told
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.errors import LensError
@@ -272,3 +273,12 @@ def test_help_is_there_for_every_command() -> None:
 def test_a_folder_of_other_things_is_no_store(command: str, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     assert refused(command, store=tmp_path).startswith(f"the folder {tmp_path} is no store; run lens run first")
+
+
+def test_runs_that_are_named_by_their_records_need_no_store(
+    inline_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(environment.STORE, raising=False)
+    record = str(next((inline_store / "runs").glob("*.json")))
+    assert "No difference." in answer("diff", record, record)

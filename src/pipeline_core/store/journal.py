@@ -162,6 +162,11 @@ def used_artifacts(store: Path, keep_runs: int) -> set[str]:
     return {f"{artifact.stage}/{artifact.fingerprint}" for run in kept for artifact in run.artifacts}
 
 
+def is_record(name: str) -> bool:
+    """Say whether a run is named by the path of its record, so that no store has to be named."""
+    return name.endswith(".json")
+
+
 def find_run(store: Path, name: str = LATEST) -> tuple[Path, RunRecord]:
     """Find a run; return its store and it.
 
@@ -173,7 +178,7 @@ def find_run(store: Path, name: str = LATEST) -> tuple[Path, RunRecord]:
     Raises:
         StoreError: there is no such run, or several; it tells the nearest.
     """
-    if name.endswith(".json"):
+    if is_record(name):
         path = Path(name).resolve()
         return path.parent.parent, read_run(path)
     runs = read_runs(store)
