@@ -110,7 +110,8 @@ def test_a_mistake_is_one_line_once_and_every_event_tells_its_run(running: Runni
     state = running.end_of(run, 300)
     assert state["type"] == "FAILED"
     assert "none.png" in state["message"]
-    (line,) = (message for message in running.logged(run) if "none.png" in message)
+    # The server is told lines of a run in batches, the last of them after its state.
+    (line,) = until(lambda: [message for message in running.logged(run) if "none.png" in message], 30)
     assert "\n" not in line
     lines = running.service.log_of("worker").read_text().splitlines()
     events = [json.loads(line) for line in lines if run in line]
