@@ -11,14 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page
 
 from tests.browser.chromium import chromium
+from tests.command import serving
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,7 +63,7 @@ def take(steps: Steps, folder: Path, environment: Mapping[str, str]) -> None:
     steps.done("make demo: installed, two models analysed")
     run(str(lens), "search", "train", "-k", "2")
     steps.done("lens search train -k 2")
-    with served([str(lens), "serve"], clone, environment) as address, chromium() as browser:
+    with serving([str(lens), "serve"], clone, environment) as address, chromium() as browser:
         page = browser.new_page()
         page.goto(address)
         steps.done("lens serve, and its first page")
@@ -71,17 +71,6 @@ def take(steps: Steps, folder: Path, environment: Mapping[str, str]) -> None:
         steps.done("a feature: what it responds to, and where in it")
         search(page, folder)
         steps.done("a picture of one's own searched, its scores explained")
-
-
-@contextmanager
-def served(command: list[str], place: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """Serve the application; yields its address."""
-    with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().split()[0]
-        finally:
-            process.terminate()
 
 
 def understand(page: Page) -> None:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from pipeline_core.store.journal import read_runs
+from tests.command import LENS
 from tests.long.service import Running, lens
 from tests.small import picture_folder, small_config
 
@@ -72,7 +73,7 @@ def rerun(store: Path, turns: int) -> None:
 def _timed(*words: str) -> tuple[float, float]:
     """Run the command; return its wall time and what it and its processes took of processors, seconds."""
     started, before = time.monotonic(), os.times()
-    command = [sys.executable, "-c", "from flows.command import main; main()", *words]
+    command = [*LENS, *words]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - this Python
     assert done.returncode == 0, done.stderr
     after = os.times()

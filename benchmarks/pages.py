@@ -11,13 +11,14 @@ import asyncio
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from collections import defaultdict
 
 import httpx
 from playwright.sync_api import sync_playwright
+
+from tests.command import LENS, serving
 
 REPEATS, SECONDS, PAUSE = 9, 60.0, 5.0
 PAGES = {
@@ -42,16 +43,10 @@ QUESTION = sys.argv[3] if len(sys.argv) > 3 else "words=a+red+heart+{n}"
 def main() -> None:
     """Measure, and print a line a page."""
     store, visitors = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 50
-    command = [sys.executable, "-u", "-c", "from flows.command import main; main()", "serve", "--store", store]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
-        assert server.stdout is not None
-        address = server.stdout.readline().split()[0]
-        try:
-            alone = measure(address)
-            draw(address)
-            together = asyncio.run(crowd(address, visitors))
-        finally:
-            server.terminate()
+    with serving([*LENS, "serve", "--store", store]) as address:
+        alone = measure(address)
+        draw(address)
+        together = asyncio.run(crowd(address, visitors))
     for name, times in together.items():
         median = statistics.median(times)
         print(f"{visitors} visitors  {name:<30} {1000 * median:7.0f} ms  {median / alone[name]:.1f} x")

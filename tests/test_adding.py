@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline_core.registry import GROUP
+from tests.command import LENS
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "adding").glob("*.py"))
 KINDS = {
@@ -66,7 +67,7 @@ class Outside:
         (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
     def lens(self, *arguments: str) -> str:
-        command = [sys.executable, "-c", "from flows.command import main; main()", *arguments, "--store", "store"]
+        command = [*LENS, *arguments, "--store", "store"]
         done = subprocess.run(
             command,
             cwd=self.place,

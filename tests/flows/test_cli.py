@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pipeline_core.errors import LensError
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import read_runs
+from tests.command import LENS
 from tests.flows.readme import OF_A_SWEEP, OF_ANY_RUN
 from tests.small import SMALL, picture_folder
 
@@ -44,7 +44,7 @@ def refused(*arguments: str, store: Path | None = None) -> str:
 
 def process(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run ``lens`` as a person does, in a process of its own."""
-    command = [sys.executable, "-c", "from flows.command import main; main()", *arguments]
+    command = [*LENS, *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
 
 

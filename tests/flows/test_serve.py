@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.serve_command import _listen
 from pipeline_core.errors import ServiceError
+from tests.command import LENS
 
-START = [sys.executable, "-u", "-c", "from flows.command import main; main()", "serve", "--store"]
+START = [*LENS, "serve", "--store"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pipeline_core.config import AnalysisConfig
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
+from tests.command import LENS
 
 KILLS = (("flow",), ("worker",), ("flow", "worker"), ("server",), ("flow", "worker", "server"))
 """What is killed together."""
@@ -41,7 +41,7 @@ def until(found: Callable[[], Any], seconds: float) -> Any:
 
 def lens(*words: str, status: int = 0, **variables: str) -> str:
     """Run the command in a process of its own, with further variables of the environment; return what it printed."""
-    command = [sys.executable, "-c", "from flows.command import main; main()", *words]
+    command = [*LENS, *words]
     variables = os.environ | {"COLUMNS": "200"} | variables
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, env=variables)
     assert done.returncode == status, done.stdout + done.stderr

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -13,6 +12,7 @@ import pytest
 
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
+from tests.command import LENS
 from tests.shared import ends
 from tests.small import SMALL, picture_folder
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.long
 def start(pictures: Path, store: Path) -> "subprocess.Popen[str]":
     values = ("dataset.name=folder", f"dataset.path={pictures}", *SMALL, "compare_with=[]", "sae.epochs=20")
     arguments = [word for value in values for word in ("--set", value)]
-    command = [sys.executable, "-c", "from flows.command import main; main()", "run", *arguments, "--store", str(store)]
+    command = [*LENS, "run", *arguments, "--store", str(store)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

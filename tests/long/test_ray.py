@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from flows.running import run_plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
+from tests.command import LENS
 from tests.small import picture_folder, small_config
 
 pytestmark = pytest.mark.long
@@ -47,7 +47,7 @@ def start(pictures: Path, store: Path, short: str) -> "subprocess.Popen[str]":
     config = small_config(pictures, *SETTINGS, "placement.workers=2")
     given = store.with_suffix(".json")
     given.write_text(config.model_dump_json(by_alias=True))
-    command = [sys.executable, "-c", "from flows.command import main; main()", "run", "--config", str(given)]
+    command = [*LENS, "run", "--config", str(given)]
     return subprocess.Popen(
         [*command, "--runner", "ray", "--store", str(store)],
         stdout=subprocess.PIPE,

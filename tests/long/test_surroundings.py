@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,11 @@ import pytest
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.journal import read_runs
 from pipeline_core.warehouse.current import current_warehouse
+from tests.command import LENS
 from tests.shared import own_copy
 
 pytestmark = pytest.mark.long
 
-LENS = (sys.executable, "-c", "from flows.command import main; main()")
 # Where only this shell and what it starts see it, so that root, too, finds it read only.
 READ_ONLY = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; shift; exec "$@"'
 OWN_LINE = re.compile(

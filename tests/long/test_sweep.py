@@ -1,12 +1,12 @@
 """The same config gives the same tables, sweeps and repetitions included, in two stores built from nothing."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline_core.store.diff import diff_runs
+from tests.command import LENS
 from tests.small import SMALL, picture_folder
 
 pytestmark = pytest.mark.long
@@ -16,15 +16,7 @@ def sweep(pictures: Path, store: Path) -> str:
     """Run a whole small sweep in a process of its own; return the path of its record."""
     values = ("dataset.name=folder", f"dataset.path={pictures}", *SMALL)
     arguments = [word for value in values for word in ("--set", value)]
-    command = [
-        sys.executable,
-        "-c",
-        "from flows.command import main; main()",
-        "sweep",
-        *arguments,
-        "--store",
-        str(store),
-    ]
+    command = [*LENS, "sweep", *arguments, "--store", str(store)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     return str(next((store / "runs").glob("*.json")))
