@@ -24,6 +24,8 @@ def with_kin(connection: duckdb.DuckDBPyConnection, run_id: str, rows: list[dict
     Raises:
         QueryError: the warehouse is of another version.
     """
+    if not rows or not rows[0].keys() >= {"sample_id", "image_ref", "text"}:
+        return rows
     unnamed = {row["sample_id"] for row in rows if _is_unnamed(row)}
     if not unnamed:
         return rows
@@ -33,4 +35,4 @@ def with_kin(connection: duckdb.DuckDBPyConnection, run_id: str, rows: list[dict
 
 
 def _is_unnamed(row: dict[str, Any]) -> bool:
-    return "sample_id" in row and bool(row.get("image_ref")) and row.get("text", "") is None
+    return bool(row["image_ref"]) and row["text"] is None

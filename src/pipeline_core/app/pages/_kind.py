@@ -82,6 +82,11 @@ class Visit:
         return self.run_id == completed_runs(self.connection)[-1]
 
     @property
+    def older_run(self) -> str | None:
+        """The run that whoever asks again has to name; None: it was asked for as the latest."""
+        return None if self.given.run == LATEST else self.run_id
+
+    @property
     def credit(self) -> str | None:
         """What the licence of its data set wants said, if anything."""
         name = self.run.record.config.get("dataset", {}).get("name")
@@ -97,7 +102,7 @@ class Visit:
         What was asked of the same warehouse and run lately is not asked again: neither changes.
         """
         used = {name: value for name, value in values.items() if f"${name}" in sql}
-        older = self.given.run != LATEST
+        older = self.older_run is not None
         key = self._version, self.run_id, older, sql, *sorted(used.items())
         found = self.site.answers.get(key)
         if found is None:

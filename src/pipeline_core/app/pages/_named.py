@@ -8,7 +8,6 @@ from pydantic import Field
 
 from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages._kind import Parameters, Visit
-from pipeline_core.store.journal import LATEST
 from pipeline_core.warehouse.parameters import told
 
 _SQL = Path(__file__).with_suffix(".sql")
@@ -44,8 +43,7 @@ def of_features(visit: Visit, name: str, sql: str, sae: str, features: Iterable[
     every = visit.site.once(*kept, make=lambda: by_feature(visit.answer(sql, sae=sae, features=_ALL)))
     asked = [feature for feature in sorted(set(features)) if feature in every]
     values = {"sae": sae, "features": ",".join(map(str, asked)) or "none"}
-    older = visit.run_id if visit.given.run != LATEST else None
-    return Answer([every[feature] for feature in asked], told(sql, values), older)
+    return Answer([every[feature] for feature in asked], told(sql, values), visit.older_run)
 
 
 def by_feature(answer: Answer) -> dict[int, dict[str, Any]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages._kind import Visit
-from pipeline_core.store.journal import LATEST
 from pipeline_core.warehouse.parameters import told
 
 _COUNTED = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").strip()
@@ -35,8 +34,7 @@ def words(visit: Visit, sql: str, sae: str, feature: int, examples: Answer) -> A
         share, of = counted["n_with"] / n_own, of_all.get(counted["word"], 1) / n_of_all
         rows.append(counted | {"n_own": n_own, "share": share, "share_of_all": of, "lift": share / of})
     rows.sort(key=lambda row: (-row["share"] * math.log(row["lift"]), row["word"]))
-    older = visit.run_id if visit.given.run != LATEST else None
-    return Answer(rows[:_SHOWN], told(sql, {"sae": sae, "feature": feature}), older)
+    return Answer(rows[:_SHOWN], told(sql, {"sae": sae, "feature": feature}), visit.older_run)
 
 
 def _of_all(visit: Visit, sae: str) -> tuple[dict[str, int], int]:
