@@ -45,10 +45,12 @@ def export(
     root = existing_store(store)
     made = Run(open_store(root), completed_run(root, run))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with files_told():
-        hint = EXPORTS[form].write(made, path, model, sae) if form in EXPORTS else ""
+    hint = ""
     if form in FORMATS:
         made.export_sae(path, form, sae)
+    else:
+        with files_told():
+            hint = EXPORTS[form].write(made, path, model, sae)
     out.print(str(path), markup=False, highlight=False)
     if hint:
         out.print(hint, markup=False, highlight=False)

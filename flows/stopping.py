@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Thread
 from types import FrameType
 
-GOES_ON = "what was finished is in the store, and the same command goes on from there"
+_OF_A_RUN = "stopped; what was finished is in the store, and the same command goes on from there"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _OTHERS_END = 128
 """What the exit status of a process that a signal ended adds to the signal's number."""
@@ -38,7 +38,7 @@ def end_when_asked(line: str = "stopped") -> int:
 
 
 @contextmanager
-def ends_when_asked(line: str = f"stopped; {GOES_ON}") -> Iterator[None]:
+def ends_when_asked(line: str = _OF_A_RUN) -> Iterator[None]:
     """End the process as ``end_when_asked`` does while what is inside goes on, and tell of that."""
     with _as_before():
         told = end_when_asked(line)

@@ -173,9 +173,18 @@ def with_bytes_for_halves(value: Any) -> Any:
         return {name: with_bytes_for_halves(part) for name, part in value.items()}
     if isinstance(value, list):
         return [with_bytes_for_halves(part) for part in value]
-    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+    if isinstance(value, str) and _has_halves(value):
         return value.encode("utf-8", "surrogatepass")
     return value
+
+
+def _has_halves(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def name_told(name: str) -> str:
+    """Return a file's name as it can be written: bytes of another encoding are told by their codes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def identify(root: Path, files: Iterable[str], pictures: Iterable[str]) -> str:
@@ -272,9 +281,8 @@ def named_in_utf8(root: Path, files: Iterable[Path]) -> list[Path]:
     found = []
     for file in sorted(files):
         name = file.relative_to(root).as_posix()
-        if any("\ud800" <= character <= "\udfff" for character in name):
-            shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-            raise DataError(f"the name of {shown} in {root} is not UTF-8", "rename it")
+        if _has_halves(name):
+            raise DataError(f"the name of {name_told(name)} in {root} is not UTF-8", "rename it")
         if not any(part.startswith(".") for part in name.split("/")):
             found.append(file)
     return found

@@ -120,19 +120,26 @@ def _at_share(sae: Sae, share: float, seed: int) -> list[System]:
     """Remove the ceil(share * c) features of the largest attribution, and as many dimensions by each control."""
     sae_id, (n_features, width) = sae.sae_id, sae.dictionary.shape
     chosen = _ranked(sae)[: top_count(share, n_features)]
-    rank = subspace(sae.dictionary[chosen]).shape[1]
+    attributed = subspace(sae.dictionary[chosen])
+    rank = attributed.shape[1]
     if rank == width:
         raise ConfigError(
             f"adaptations.removal.share {share} removes features of {sae_id} that span all {width} dimensions",
             "choose a smaller share",
         )
     energy = sae.features.sort("feature_id")["energy"].to_numpy()
-    matched = energy_matched(energy, chosen, generator(seed, f"energy_matched/{sae_id}"))
-    drawn = random_features(n_features, chosen, generator(seed, f"random_features/{sae_id}"))
-    features = {"attribution": chosen, "energy_matched": matched, "random_features": drawn}
-    bases = {selection: subspace(sae.dictionary[own])[:, :rank] for selection, own in features.items()}
-    bases["random_subspace"] = random_subspace(width, rank, generator(seed, f"random_subspace/{sae_id}"))
-    ratios = {selection: energy_ratio(energy, own, chosen) for selection, own in features.items()}
+    drawn = {
+        "energy_matched": energy_matched(energy, chosen, generator(seed, f"energy_matched/{sae_id}")),
+        "random_features": random_features(n_features, chosen, generator(seed, f"random_features/{sae_id}")),
+    }
+    bases = {
+        "attribution": attributed,
+        **{selection: subspace(sae.dictionary[own])[:, :rank] for selection, own in drawn.items()},
+        "random_subspace": random_subspace(width, rank, generator(seed, f"random_subspace/{sae_id}")),
+    }
+    ratios = {
+        selection: energy_ratio(energy, own, chosen) for selection, own in {"attribution": chosen, **drawn}.items()
+    }
     recipe = recipe_of(sae_id)
     return [
         System(

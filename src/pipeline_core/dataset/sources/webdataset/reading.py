@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_core.dataset.captions import Caption, captioned_data, split_of
-from pipeline_core.dataset.files import PICTURE_ENDINGS, identify_files, shards_below, with_bytes_for_halves
+from pipeline_core.dataset.files import PICTURE_ENDINGS, identify_files, name_told, shards_below, with_bytes_for_halves
 from pipeline_core.dataset.places import Place
 from pipeline_core.dataset.sources.webdataset import WebDatasetSettings
 from pipeline_core.dataset.tables import Dataset
@@ -70,9 +70,7 @@ def _samples(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 tar.members.clear()  # type: ignore[attr-defined]
                 if not member.isfile():
                     continue
-                # Names of other encodings are told by their codes.
-                called = member.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-                folder, _, base = called.rpartition("/")
+                folder, _, base = name_told(member.name).rpartition("/")
                 stem, _, ending = base.partition(".")
                 this, ending = f"{folder}/{stem}" if folder else stem, ending.lower()
                 if this != key:
