@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.app.conftest import served
-from tests.browser.every_page import LOOKS, assert_it_reads_well, assert_the_keyboard_reaches_all, places
-from tests.browser.looking import Scheme, barriers, opened
+from tests.browser.every_page import EveryPage, places
+from tests.browser.looking import barriers, opened
 
 pytestmark = pytest.mark.browser
 
@@ -22,18 +22,10 @@ def own(inline_store: Path) -> Iterator[str]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def pages(own: str) -> dict[str, str]:
-    return places(own)
-
-
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_every_page_reads_well(browser: Browser, pages: dict[str, str], width: int, scheme: Scheme) -> None:
-    assert_it_reads_well(browser, pages, width, scheme)
-
-
-def test_the_keyboard_reaches_all_of_every_page(browser: Browser, pages: dict[str, str]) -> None:
-    assert_the_keyboard_reaches_all(browser, pages)
+class TestOwn(EveryPage):
+    @pytest.fixture(scope="class")
+    def pages(self, own: str) -> dict[str, str]:
+        return places(own)
 
 
 def test_two_tasks_fill_the_first_screen_of_the_report(browser: Browser, own: str) -> None:

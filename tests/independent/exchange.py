@@ -89,9 +89,9 @@ def _task(name: str, demo: Dataset, most: int | None) -> dict[str, Any]:
 
     Keywords, too, search all names, also of emoji that have none: a folder's texts are one corpus.
     """
-    task = next(task for task in demo.tasks if task.task_id == TASKS[name])
-    whole = next(task for task in demo.tasks if task.task_id == ("t2i" if name == "t2i" else "i2t"))
-    codes = _codes(next(task for task in demo.tasks if task.task_id == TASKS["t2t"]), most)
+    by_id = {task.task_id: task for task in demo.tasks}
+    task, whole = by_id[TASKS[name]], by_id["t2i" if name == "t2i" else "i2t"]
+    codes = _codes(by_id[TASKS["t2t"]], most)
 
     def wanted(sample_id: str) -> bool:
         return most is None or sample_id.partition(":")[2] in codes

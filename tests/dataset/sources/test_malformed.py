@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline_core.dataset.build import build_dataset, source_identity
+from pipeline_core.dataset.settings import DatasetSettings
 from pipeline_core.dataset.sources import SOURCES
 from pipeline_core.errors import DataError
 from pipeline_core.schema.parquet import read_table
@@ -136,6 +137,15 @@ def not_utf8(values: Sequence[Any]) -> pa.Array:
     return pa.StringArray.from_buffers(len(values), written.buffers()[1], written.buffers()[2])
 
 
+def spoilt(kind: str, spoil: Callable[[Path], object], place: Path, share: float) -> DatasetSettings:
+    """Make data of a kind and spoil them; return what reads them, with so many bad rows at most."""
+    make, told = MAKERS[kind]
+    root = make(place / "data")
+    spoil(root)
+    (place / "artifact").mkdir()
+    return SOURCES[told["name"]].settings.model_validate({**told, "path": root, "max_quarantine_share": share})
+
+
 EMPTY, HALVED = "empty text", "is no text"
 LEFT_OUT: list[tuple[str, Callable[[Path], object], str]] = [
     ("M-BEIR in Parquet", column(SHARD_QUERY, "text", first_null), "row 0: modality is text, and there is no text"),
@@ -175,11 +185,7 @@ LEFT_OUT: list[tuple[str, Callable[[Path], object], str]] = [
 def test_a_bad_row_is_left_out_with_its_reason(
     kind: str, spoil: Callable[[Path], object], words: str, tmp_path: Path
 ) -> None:
-    make, told = MAKERS[kind]
-    root = make(tmp_path / "data")
-    spoil(root)
-    (tmp_path / "artifact").mkdir()
-    settings = SOURCES[told["name"]].settings.model_validate({**told, "path": root, "max_quarantine_share": 0.5})
+    settings = spoilt(kind, spoil, tmp_path, 0.5)
     build_dataset(settings, tmp_path / "artifact")
     lines = [f"{row}: {reason}" for row, reason in read_table(tmp_path / "artifact", "quarantine").rows()]
     assert any(words in line for line in lines), lines
@@ -275,11 +281,7 @@ REFUSED: list[tuple[str, Callable[[Path], object], str]] = [
 def test_what_is_malformed_is_refused_in_one_line(
     kind: str, spoil: Callable[[Path], object], words: str, tmp_path: Path
 ) -> None:
-    make, told = MAKERS[kind]
-    root = make(tmp_path / "data")
-    spoil(root)
-    (tmp_path / "artifact").mkdir()
-    settings = SOURCES[told["name"]].settings.model_validate({**told, "path": root, "max_quarantine_share": 0.0})
+    settings = spoilt(kind, spoil, tmp_path, 0.0)
     with pytest.raises(DataError, match=re.escape(words)) as error:
         source_identity(settings)
         build_dataset(settings, tmp_path / "artifact")

@@ -4,6 +4,7 @@ Nothing here is shared with what reads them: weights are kept as each package ke
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,21 +29,21 @@ def largest(activations: Tensor, k: int) -> Tensor:
 
 
 @dataclass
-class Published:
+class Published(ABC):
     """One autoencoder; ``encode`` and ``decode`` are those of its package."""
 
     tensors: dict[str, Tensor]
     config: dict[str, Any]
     format: ClassVar[str]
 
-    def encode(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor: ...
 
-    def decode(self, f: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def decode(self, f: Tensor) -> Tensor: ...
 
-    def write(self, path: Path, **changes: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def write(self, path: Path, **changes: Any) -> None: ...
 
 
 class Overcomplete(Published):
