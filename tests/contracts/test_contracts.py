@@ -190,7 +190,7 @@ def test_a_missing_vector_is_told(tmp_path: Path) -> None:
 def test_an_expectation_that_raises_is_broken() -> None:
     about = {"kwargs": {"column": "absent"}, "meta": Meta(reason="a test")}
     kinds = ("expect_column_values_to_not_be_null", "expect_column_max_to_be_between")
-    outcomes = Judge().outcomes("t", pd.DataFrame({"there": [1]}), [Expectation(type=k, **about) for k in kinds], [])
+    outcomes = Judge().outcomes(pd.DataFrame({"there": [1]}), [Expectation(type=k, **about) for k in kinds], [])
     assert [success for success, _ in outcomes] == [False, False]
     assert all("absent" in observed["error"] for _, observed in outcomes)
 

@@ -29,17 +29,15 @@ class Judge:
         logging.getLogger(ProgressBarsConfig.__module__).setLevel(logging.WARNING)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        self._source = context.data_sources.add_pandas("artifact")
+        # One definition for every frame: each that is added writes the whole context anew as YAML, to nowhere.
+        tables = context.data_sources.add_pandas("artifact").add_dataframe_asset("table")
+        self._rows = tables.add_batch_definition_whole_dataframe("rows")
 
     def outcomes(
-        self, name: str, frame: "pd.DataFrame", expectations: Sequence[Expectation], key: Sequence[str]
+        self, frame: "pd.DataFrame", expectations: Sequence[Expectation], key: Sequence[str]
     ) -> list[tuple[bool, Any]]:
         """Return (success, observed) of each expectation, in order; rows are shown by the columns of ``key``."""
-        batch = (
-            self._source.add_dataframe_asset(name)
-            .add_batch_definition_whole_dataframe("rows")
-            .get_batch({"dataframe": frame})
-        )
+        batch = self._rows.get_batch({"dataframe": frame})
         outcomes = self._validate(batch, expectations, {"result_format": "BASIC"})
         failed = [n for n, (success, _) in enumerate(outcomes) if not success]
         if failed:

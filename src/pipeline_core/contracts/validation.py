@@ -140,7 +140,7 @@ def _check_rows(judge: Judge, connection: duckdb.DuckDBPyConnection, contract: C
         return []
     frame = connection.sql(f"FROM {contract.table}").to_arrow_table().to_pandas()
     key = list(TABLES[contract.table].key)
-    outcomes = judge.outcomes(contract.table, frame, contract.expectations, key)
+    outcomes = judge.outcomes(frame, contract.expectations, key)
     return [
         ContractResult(contract.table, e.column, e.type, success, e.severity, _to_json(observed), e.meta.reason)
         for e, (success, observed) in zip(contract.expectations, outcomes, strict=True)
@@ -156,7 +156,7 @@ def _check_violations(
     counts = ", ".join(f'(SELECT count(*) FROM ({v.sql})) AS "{v.name}"' for v in checked)  # noqa: S608
     frame = connection.sql(f"SELECT {counts}").to_arrow_table().to_pandas()
     rules = [_none_expected(violation) for violation in checked]
-    outcomes = judge.outcomes(f"{contract.table} violations", frame, rules, [])
+    outcomes = judge.outcomes(frame, rules, [])
     results = []
     for v, (success, count) in zip(checked, outcomes, strict=True):
         observed = _to_json(count if success else {"count": count, "rows": _rows(connection, v)})
