@@ -160,3 +160,13 @@ def test_a_question_that_does_has_every_repetition(claim_facts: Facts) -> None:
 
 def test_values_with_quotes_stay_values(facts: Facts) -> None:
     assert FIGURES["features"].ask(facts, "examples", sae_id="x' or '1'='1", n_examples=6).rows.height == 0
+
+
+def test_a_question_asked_again_is_not_worked_out_again_until_rows_are_added(inputs: ReportInputs) -> None:
+    counted = "select count(*) as n from latest.models"
+    with Facts(inputs) as opened:
+        first = opened.answer(counted, {})
+        assert opened.answer(counted, {}) is first
+        assert opened.answer(f"{counted} where model = $model", {"model": "none"}).rows["n"].to_list() == [0]
+        opened.add("models", model_rows(inputs))
+        assert opened.answer(counted, {}).rows["n"].to_list() == [2 * n for n in first.rows["n"]]

@@ -48,6 +48,7 @@ class Facts:
         """
         # One thread adds numbers in one order: the same artifacts give the same last digits.
         self._connection = duckdb.connect(config={"threads": 1})
+        self._answers: dict[str, Answer] = {}
         parts: dict[str, list[Part]] = defaultdict(list)
         used = {(_RUN, _RUN, 0): None}
         seen = set()
@@ -58,7 +59,7 @@ class Facts:
                 seen.add(folder)
                 for table in (table for table in tables_of(artifact.stage) if table.name not in _UNASKED):
                     parts[table.name].append(Part(folder.name, tuple(table_files(folder, table.name))))
-        create_catalog(self._connection, parts, over_parquet=parts)
+        create_catalog(self._connection, parts, over_parquet=parts, described=False)
         self._insert("runs", pl.DataFrame([{"run_id": _RUN, "flow": _RUN, "config": "{}", "state": "completed"}]))
         self._insert(
             "run_artifacts",
@@ -87,10 +88,13 @@ class Facts:
         return self.answer(question(name), values)
 
     def answer(self, sql: str, values: Mapping[str, Value]) -> Answer:
-        """Answer a question in SQL, its parameters bound to the values."""
-        rows = pl.from_arrow(self._connection.sql(sql, params=dict(values)).to_arrow_table())
-        assert isinstance(rows, pl.DataFrame)
-        return Answer(rows, told(sql, values))
+        """Answer a question in SQL, its parameters bound to the values; it is worked out once."""
+        text = told(sql, values)
+        if text not in self._answers:
+            rows = pl.from_arrow(self._connection.sql(sql, params=dict(values)).to_arrow_table())
+            assert isinstance(rows, pl.DataFrame)
+            self._answers[text] = Answer(rows, text)
+        return self._answers[text]
 
     def add(self, name: str, rows: pl.DataFrame) -> None:
         """Add rows to a table that the report itself makes: questions find them in ``latest``."""
@@ -99,12 +103,14 @@ class Facts:
     def keep(self, view: str) -> None:
         """Work out a view once: questions find its rows under the same name."""
         self._connection.execute(f"create or replace temp table {view} as from main.{view}")
+        self._answers.clear()
 
     def _insert(self, name: str, rows: pl.DataFrame, **fixed: str) -> None:
         fixed_columns = {column: pl.lit(value) for column, value in fixed.items()}
         self._connection.register("given", rows.with_columns(**fixed_columns))
         self._connection.execute(f"insert into {name} by name from given")
         self._connection.unregister("given")
+        self._answers.clear()
 
 
 def question(name: str) -> str:

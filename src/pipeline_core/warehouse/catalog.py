@@ -65,27 +65,32 @@ def create_catalog(
     connection: duckdb.DuckDBPyConnection,
     parts: Mapping[str, Sequence[Part]],
     over_parquet: Container[str] = OVER_PARQUET,
+    described: bool = True,
 ) -> None:
-    """Create every table, scope and view, with a comment on each relation and column.
+    """Create every table, scope and view.
 
     Args:
         connection: to an empty database.
         parts: what there is of each table; tables that it does not name are empty.
         over_parquet: the tables that are views over their files; the others are copied.
+        described: whether each relation and column of the schema gets a comment, which takes half of the time; a
+            catalogue that nobody looks into can do without.
     """
     connection.execute("SET enable_progress_bar = false")  # it is drawn where answers are printed
     connection.execute("BEGIN")
     for table in TABLES.values():
         viewed = table.name in over_parquet
         (_create_view if viewed else _create_table)(connection, table, parts.get(table.name, ()))
-        _describe(connection, "VIEW" if viewed else "TABLE", table.name, table.meaning, warehouse_columns(table))
+        if described:
+            _describe(connection, "VIEW" if viewed else "TABLE", table.name, table.meaning, warehouse_columns(table))
     connection.execute(LATEST.read_text(encoding="utf-8"))
     for scope in SCOPES:
         connection.execute(f"CREATE SCHEMA {scope}")
     for table in TABLES.values():
-        _create_scoped(connection, table)
+        _create_scoped(connection, table, described)
     connection.execute(VIEWS.read_text(encoding="utf-8"))
-    _comment_inherited_columns(connection)
+    if described:
+        _comment_inherited_columns(connection)
     connection.execute("COMMIT")
 
 
@@ -132,7 +137,7 @@ def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, parts: Seq
     connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(selects)}")
 
 
-def _create_scoped(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+def _create_scoped(connection: duckdb.DuckDBPyConnection, table: Table, described: bool) -> None:
     columns = warehouse_columns(table)
     names = {c.name for c in columns}
     if "artifact" not in names:
@@ -146,8 +151,9 @@ def _create_scoped(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     for scope, select in scopes.items():
         name = f"{scope}.{table.name}"
         connection.execute(f"CREATE VIEW {name} AS {select}")
-        _describe(connection, "VIEW", name, f"{table.meaning} Only {SCOPES[scope]}.", columns)
-    if "seeds" in scopes:
+        if described:
+            _describe(connection, "VIEW", name, f"{table.meaning} Only {SCOPES[scope]}.", columns)
+    if described and "seeds" in scopes:
         _comment(connection, f"seeds.{table.name}", "repetition", _REPETITION)
 
 
