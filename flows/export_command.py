@@ -31,6 +31,7 @@ def export(
         kept = ((name, "an autoencoder, as that package keeps it") for name in FORMATS)
         print_table(["format", "what is written"], [*((e.name, e.about) for e in EXPORTS.values()), *kept])
         return
+    form = form.replace("-", "_")  # embedding-atlas is called so
     if form not in EXPORTS and form not in FORMATS:
         raise ConfigError(f"there is no format {form!r}", f"lens export writes {', '.join((*EXPORTS, *FORMATS))}")
     if path is None:

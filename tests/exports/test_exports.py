@@ -36,7 +36,7 @@ def exported(form: str, path: Path, store: Path, *options: str) -> str:
 
 def test_the_atlas_has_text_a_plane_pictures_and_vectors(run: Run, inline_store: Path, tmp_path: Path) -> None:
     file = tmp_path / "deeper" / "atlas.parquet"
-    assert exported("embedding_atlas", file, inline_store).startswith(f"embedding-atlas {file} --x x --y y --text text")
+    assert exported("embedding-atlas", file, inline_store).startswith(f"embedding-atlas {file} --x x --y y --text text")
     table = pq.read_table(file)
     rows = pl.DataFrame(table.drop_columns(["vector", "picture"]))
     assert rows.null_count().sum_horizontal().item() == 0, "every picture of the run has a caption"
