@@ -5,7 +5,7 @@ step of it is about, typed by the scope; *work* is a subject with the folders to
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -333,6 +333,31 @@ class Partitioned(ABC, Generic[About, Part]):
             for part in missing:
                 build_part(part, advance)
         self.seal(work, parts)
+
+
+class Together(ABC, Generic[About]):
+    """What a stage is besides whose artifacts, made from the same inputs, can be built in one pass over these.
+
+    To be named before the stage's base class, whose ``build`` it is.
+    """
+
+    @abstractmethod
+    def company(self, subject: About) -> Hashable | None:
+        """Return what is equal for those that one pass can build; None for what is built alone."""
+
+    @abstractmethod
+    def build_together(self, works: Sequence[Work[About]]) -> Sequence[float]:
+        """Write the artifacts of one company, and return the seconds that each took.
+
+        The folder of each keeps what an interrupted build left, and may hold all of it. Progress is told to the first.
+
+        Raises:
+            LensError: a user's mistake, told in one line.
+        """
+
+    def build(self, work: Work[About]) -> None:
+        """Write one artifact."""
+        self.build_together([work])
 
 
 class DataSetStage(Stage[Subject]):

@@ -11,7 +11,7 @@ from pipeline_core.errors import DataError
 from pipeline_core.sae.architectures.topk import TopKSettings
 from pipeline_core.sae.artifact import read_sae
 from pipeline_core.sae.tokens import map_tokens
-from pipeline_core.sae.trainer import train_sae
+from pipeline_core.sae.trainer import Training, train_saes
 from pipeline_core.schema.parquet import read_table
 from tests.sae.artifacts import N_TOKENS, REPRESENTATION, WIDTH, sparse_states, write_tokens
 
@@ -32,7 +32,7 @@ def train(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     folder.mkdir(exist_ok=True)
-    train_sae(activations, settings, "tiny", folder, 1, 7, progress)
+    train_saes(activations, [Training(settings, folder)], "tiny", 1, 7, progress)
     return folder
 
 
@@ -121,7 +121,7 @@ def test_what_is_not_trained_on_of_the_data_is_measured_afterwards(activations: 
     """States of samples outside the order are of other data's validation split."""
     keys = read_table(activations, "tokens", ["sample_id", "prompt_id"]).unique(maintain_order=True)
     small = TopKSettings(name="paper", features=16, k=3, epochs=1, batch_size=400)
-    train_sae(activations, small, "tiny", tmp_path, 1, 7, lambda done, total: None, keys[:900])
+    train_saes(activations, [Training(small, tmp_path)], "tiny", 1, 7, lambda done, total: None, keys[:900])
     (row,) = read_table(tmp_path, "sae_data").to_dicts()
     states = sparse_states(N_TOKENS, seed=1)[900:].astype(np.float64)
     sae = read_sae(tmp_path)

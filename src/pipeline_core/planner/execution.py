@@ -1,8 +1,9 @@
 """How one step is carried out, whatever the runner: its stage builds, contracts are checked, the store publishes."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 from pipeline_core.errors import LensError
 from pipeline_core.models.devices import check_device
 from pipeline_core.planner.plan import Plan, Step
-from pipeline_core.stage import Progress, Used, Work
+from pipeline_core.stage import Progress, Together, Used, Work
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.manifest import Artifact
 from pipeline_core.store.space import room_told
 from pipeline_core.user_cache import user_cache
+
+log = logging.getLogger(__name__)
 
 RETRY_DELAYS = (2.0, 10.0)
 """Seconds before a step that failed is tried again."""
@@ -99,13 +102,48 @@ def carry_out(plan: Plan, name: str, store: Store, progress: Progress, spent: fl
     def validate(folder: Path) -> list[dict[str, Any]]:
         return [asdict(result) for result in validate_artifact(step.stage, folder, step.maker.limits(work_in(folder)))]
 
+    def build(folder: Path) -> None:
+        with _fellows(plan, step, store) as fellows:
+            if not (fellows and _build_together(step, work_in(folder), fellows, store)):
+                step.maker.build(work_in(folder))
+
     started = time.monotonic()
-    build: Callable[[Path], None] = lambda folder: step.maker.build(work_in(folder))  # noqa: E731
     room = room_told(store.root, name, lambda: _n_bytes(plan, name, store))
     with limited_threads(step.subject.placement.threads), room:
         placement = step.subject.placement.model_dump(mode="json")
         artifact, cached = store.materialize(step.key, build, validate, placement, step.rules, spent)
-    return Outcome(name, step.stage, artifact.fingerprint, cached, spent + time.monotonic() - started), artifact
+    seconds = time.monotonic() - started if cached else artifact.manifest.seconds
+    return Outcome(name, step.stage, artifact.fingerprint, cached, seconds), artifact
+
+
+@contextmanager
+def _fellows(plan: Plan, step: Step, store: Store) -> Iterator[list[tuple[Step, Work[Any]]]]:
+    """Keep other runs from building what one pass can build with a step, of what is neither there nor being built.
+
+    Where there are several workers there are none: each builds one.
+    """
+    with ExitStack() as claims:
+        fellows = []
+        for other in plan.fellows(step) if step.subject.placement.workers == 1 else ():
+            if claims.enter_context(store.claimed(other.key)) and store.status(other.key) == "missing":
+                fellows.append((other, _workshop(plan, other, store, _untold)(store.unfinished(other.key))))
+        yield fellows
+
+
+def _build_together(step: Step, work: Work[Any], fellows: Sequence[tuple[Step, Work[Any]]], store: Store) -> bool:
+    """Build a step and its fellows, whose own turn finds all but the publication done; say whether that went well."""
+    assert isinstance(step.maker, Together)
+    try:
+        _, *seconds = step.maker.build_together([work, *(work for _, work in fellows)])
+    except Exception as error:
+        # The fault may be a fellow's, whose own turn tells it.
+        names = ", ".join(fellow.name for fellow, _ in fellows)
+        log.warning("%s: not built together with %s (%s)", step.name, names, error)
+        return False
+    for (fellow, _), taken in zip(fellows, seconds, strict=True):
+        store.note_spent(fellow.key, taken)
+    store.note_spent(step.key, -sum(seconds))
+    return True
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """The stage ``sae``: a sparse autoencoder, trained on stored states or brought from elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from pipeline_core.sae.settings import DEFAULT_SAES, BroughtSae, Saes, SaeSettings
-from pipeline_core.stage import Input, Load, SaeStage, SaeSubject, Work
+from pipeline_core.stage import Input, Load, SaeStage, SaeSubject, Together, Work
 
 
-class Sae(SaeStage):
-    """Trains or brings one autoencoder: one element of the config's list."""
+class Sae(Together[SaeSubject], SaeStage):
+    """Trains or brings one autoencoder: one element of the config's list; those of one stream are trained together."""
 
     name = "sae"
     about = "Trains a sparse autoencoder on stored states, or brings one that was trained elsewhere."
@@ -45,21 +45,41 @@ class Sae(SaeStage):
         settings = _settings(work.subject)
         return {"epochs": settings.epochs} if isinstance(settings, SaeSettings) else {}
 
-    def build(self, work: Work[SaeSubject]) -> None:
-        """Write the autoencoder; an interrupted training goes on from its last checkpoint."""
+    def company(self, subject: SaeSubject) -> Hashable | None:
+        """Return the stream that it is trained on; what is brought reads none."""
+        from pipeline_core.sae.trainer import stream
+
+        settings = _settings(subject)
+        return stream(settings) if isinstance(settings, SaeSettings) else None
+
+    def build_together(self, works: Sequence[Work[SaeSubject]]) -> Sequence[float]:
+        """Write the autoencoders; an interrupted training goes on from its last checkpoint."""
         from pipeline_core.activations.plan import DatasetTables, training_order
         from pipeline_core.sae.bring import bring_sae
-        from pipeline_core.sae.trainer import train_sae
+        from pipeline_core.sae.trainer import Training, train_saes
 
-        activations, model, placement = work.input("activations"), work.subject.model.name, work.subject.placement
+        work = works[0]
+        activations, model, placement = work.input("activations"), work.subject.model, work.subject.placement
         settings = _settings(work.subject)
         if isinstance(settings, BroughtSae):
-            bring_sae(settings, activations, model, work.folder, work.progress)
-        else:
-            threads, steps = placement.threads, placement.checkpoint_steps
-            order = training_order(DatasetTables.read(work.input("dataset")), work.subject.model.prompts)
-            device = placement.training_device
-            train_sae(activations, settings, model, work.folder, threads, steps, work.progress, order, device)
+            bring_sae(settings, activations, model.name, work.folder, work.progress)
+            return [0.0]
+        trainings = [
+            Training(settings, own.folder)
+            for own in works
+            if isinstance(settings := _settings(own.subject), SaeSettings)
+        ]
+        return train_saes(
+            activations,
+            trainings,
+            model.name,
+            placement.threads,
+            placement.checkpoint_steps,
+            work.progress,
+            training_order(DatasetTables.read(work.input("dataset")), model.prompts),
+            placement.training_device,
+            placement.memory_bytes,
+        )
 
 
 def _settings(subject: SaeSubject) -> SaeSettings | BroughtSae:

@@ -1,9 +1,10 @@
 """Training of an autoencoder on stored token states: seeded, resumable, equal however often it was interrupted."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +24,48 @@ from pipeline_core.schema.parquet import write_table
 from pipeline_core.threads import limited_threads
 
 STATES = "states.npy"
+_BYTES = 16
+"""A number that learns is kept four times over in float32: itself, its gradient and Adam's two means."""
 
 
-def train_sae(
+@dataclass(frozen=True)
+class Training:
+    """An autoencoder to be trained.
+
+    Attributes:
+        settings: architecture, sizes and learning.
+        folder: where to write. It may hold what an interrupted run left (the memory map, the last checkpoint, or the
+            whole result).
+    """
+
+    settings: SaeSettings
+    folder: Path
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its folder holds the whole result: the last checkpoint goes after everything else was written."""
+        return (self.folder / TABLES["sae_training"].file_name).is_file() and not (self.folder / CHECKPOINT).is_file()
+
+
+def stream(settings: SaeSettings) -> Hashable:
+    """Return what autoencoders must share to be trained on one stream: which states of an artifact, in which batches.
+
+    Widths, k, epochs, architectures and recipes may differ; the seed may not, as the order of states is drawn from it.
+    """
+    return settings.leave_out, settings.batch_size, settings.seed
+
+
+def train_saes(
     activations: Path,
-    settings: SaeSettings,
+    trainings: Sequence[Training],
     model_name: str,
-    folder: Path,
     threads: int,
     checkpoint_steps: int,
     progress: Callable[[int, int], None],
     order: pl.DataFrame | None = None,
     device: str = "cpu",
-) -> None:
+    memory: int | None = None,
+) -> list[float]:
     """Train on the token states of an activations artifact; write weights, cfg.json and the tables of the stage.
 
     Loss: mean squared error over all n D entries + penalty * mean |z| over all n S codes. Adam at a constant learning
@@ -43,47 +73,51 @@ def train_sae(
     batches of at most ``batch_size`` whose sizes differ by one at most, so that no tail is dropped and none is noisy.
     States are taken as they are stored: no input scaling, hence none to fold away.
 
-    On a CUDA device products are bfloat16, everything else is float32, and the host waits for it at checkpoints alone.
+    Several learn from each batch in turn: states are decoded and read once for all. What comes out of each equals a
+    training alone and uninterrupted bit for bit with the same ``threads``, the log's volatile columns apart.
 
-    ``folder`` may hold what an interrupted run left (the memory map, the last checkpoint, or the whole result); what
-    comes out equals an uninterrupted run bit for bit with the same ``threads``, the log's volatile columns apart.
+    On a CUDA device products are bfloat16, everything else is float32, and the host waits for it at checkpoints alone.
 
     Args:
         activations: an activations artifact.
-        settings: architecture, sizes and learning.
+        trainings: autoencoders of one ``stream``.
         model_name: the model; with the settings' name it makes the sae_id.
-        folder: where to write.
         threads: of torch's arithmetic.
         checkpoint_steps: steps between checkpoints: what a kill can lose.
-        progress: called with (steps done, steps in all) after every step.
+        progress: called with (steps done, steps in all), of all together, after every step.
         order: of the samples whose states are trained on, before each epoch draws its own; see ``map_tokens``.
         device: where the arithmetic is done.
+        memory: bytes that those which learn at once may take, or one alone if it takes more; by default any.
+
+    Returns:
+        The seconds that each took.
 
     Raises:
         DataError: there are too few token states.
         StoreError: the artifact has none.
     """
-    if _finished(folder):
-        return
+    assert len({stream(training.settings) for training in trainings}) == 1, "one stream"
+    learners = [_Learner(training, f"{model_name}/{training.settings.name}") for training in trainings]
+    unfinished = [learner for learner in learners if not learner.training.is_finished]
+    if not unfinished:
+        return [0.0] * len(learners)
+    leave_out, folders = trainings[0].settings.leave_out, [learner.training.folder for learner in unfinished]
+    decoded = next((folder for folder in folders if (folder / STATES).is_file()), folders[0])
     with limited_threads(threads):
-        tokens = map_tokens(activations, folder / STATES, order, settings.leave_out)
+        tokens = map_tokens(activations, decoded / STATES, order, leave_out)
         mean = tokens.mean()
-        state = start_training(mean, settings, device)
-        state.restore(folder)
-        _train(state, tokens, mean, settings, folder, checkpoint_steps, progress)
-        state.move("cpu")
-        sae_id = f"{model_name}/{settings.name}"
-        rows = TokenRows.read(activations, order, settings.leave_out)
-        write_origin(state.sae, sae_id, settings, activations, rows, folder)
-    MEMBER.write(folder, state.sae, Provenance(sae_id, model_name, hook_name(activations)))
-    write_table(folder, "sae_training", pl.DataFrame(state.log).with_columns(pl.lit(sae_id).alias("sae_id")))
+        rows = TokenRows.read(activations, order, leave_out)
+        told = _Told(progress, sum(learner.total(tokens) for learner in unfinished))
+        for learning in _rounds(unfinished, len(mean), memory):
+            for learner in learning:
+                learner.start(mean, device)
+            _train(learning, tokens, mean.to(device), checkpoint_steps, told)
+            for learner in learning:
+                learner.finish(activations, rows, model_name)
     for leftover in (STATES, CHECKPOINT):
-        (folder / leftover).unlink()
-
-
-def _finished(folder: Path) -> bool:
-    # The last checkpoint goes only after everything else has been written.
-    return (folder / TABLES["sae_training"].file_name).is_file() and not (folder / CHECKPOINT).is_file()
+        for folder in folders:
+            (folder / leftover).unlink(missing_ok=True)
+    return [learner.seconds for learner in learners]
 
 
 def start_training(mean: torch.Tensor, settings: SaeSettings, device: str = "cpu") -> TrainingState:
@@ -97,43 +131,111 @@ def start_training(mean: torch.Tensor, settings: SaeSettings, device: str = "cpu
     return state
 
 
+@dataclass
+class _Told:
+    """Progress of several trainings as of one."""
+
+    progress: Callable[[int, int], None]
+    total: int
+    done: int = 0
+
+    def advance(self, steps: int = 1) -> None:
+        self.done += steps
+        self.progress(self.done, self.total)
+
+
+@dataclass
+class _Learner:
+    """An autoencoder while it learns; its tensors are there from ``start`` to ``finish``."""
+
+    training: Training
+    sae_id: str
+    seconds: float = 0.0
+    state: TrainingState = field(init=False)
+
+    @property
+    def settings(self) -> SaeSettings:
+        return self.training.settings
+
+    def total(self, tokens: TokenMap) -> int:
+        return self.settings.epochs * -(-len(tokens) // self.settings.batch_size)
+
+    def start(self, mean: torch.Tensor, device: str) -> None:
+        self.state = start_training(mean, self.settings, device)
+        self.state.restore(self.training.folder)
+
+    def learn(self, vectors: torch.Tensor, mean: torch.Tensor, epoch_steps: int, started: float) -> float:
+        """Take a step, log it, and return when it ended; ``started`` is when its batch was asked for."""
+        state = self.state
+        epoch = state.step // epoch_steps + 1
+        measured = train_step(state, vectors, mean, self.settings)
+        # Nothing can be called dead before every state has been seen once.
+        dead = (state.step - state.last_positive >= epoch_steps).double().mean()
+        now = time.perf_counter()
+        self.seconds += now - started
+        state.log.append(
+            {
+                "step": state.step,
+                "epoch": epoch,
+                **measured,
+                "dead_share": dead,
+                "learning_rate": self.settings.learning_rate,
+                "tokens_per_second": len(vectors) / (now - started),
+            }
+        )
+        return now
+
+    def finish(self, activations: Path, rows: TokenRows, model_name: str) -> None:
+        started, folder = time.perf_counter(), self.training.folder
+        self.state.move("cpu")
+        sae, log = self.state.sae, pl.DataFrame(self.state.log)
+        write_origin(sae, self.sae_id, self.settings, activations, rows, folder)
+        MEMBER.write(folder, sae, Provenance(self.sae_id, model_name, hook_name(activations)))
+        write_table(folder, "sae_training", log.with_columns(pl.lit(self.sae_id).alias("sae_id")))
+        del self.state
+        self.seconds += time.perf_counter() - started
+
+
+def _rounds(learners: Sequence[_Learner], width: int, memory: int | None) -> Iterator[list[_Learner]]:
+    """Yield those that learn at once: as many as the memory holds, at least one."""
+    room = float("inf") if memory is None else memory
+    learning: list[_Learner] = []
+    taken = 0
+    for learner in learners:
+        size = _BYTES * learner.settings.features * (2 * width + 1)
+        if learning and taken + size > room:
+            yield learning
+            learning, taken = [], 0
+        learning.append(learner)
+        taken += size
+    yield learning
+
+
 def _train(
-    state: TrainingState,
-    tokens: TokenMap,
-    mean: torch.Tensor,
-    settings: SaeSettings,
-    folder: Path,
-    checkpoint_steps: int,
-    progress: Callable[[int, int], None],
+    learning: Sequence[_Learner], tokens: TokenMap, mean: torch.Tensor, checkpoint_steps: int, told: _Told
 ) -> None:
-    device = state.last_positive.device
-    mean = mean.to(device)
+    settings = learning[0].settings
     epoch_steps = -(-len(tokens) // settings.batch_size)
-    total = epoch_steps * settings.epochs
-    first_epoch, first_batch = divmod(state.step, epoch_steps)
-    for epoch in range(first_epoch, settings.epochs):
-        batches = _batches(len(tokens), epoch_steps, settings.seed, epoch)
-        with closing(read_ahead(tokens, batches[first_batch if epoch == first_epoch else 0 :], device)) as ahead:
+    totals = [learner.total(tokens) for learner in learning]
+    told.done += sum(learner.state.step for learner in learning)
+    behind = [learner.state.step for learner, total in zip(learning, totals, strict=True) if learner.state.step < total]
+    if not behind:
+        return
+    first_epoch, first_batch = divmod(min(behind), epoch_steps)
+    for epoch in range(first_epoch, max(learner.settings.epochs for learner in learning)):
+        first = first_batch if epoch == first_epoch else 0
+        batches = _batches(len(tokens), epoch_steps, settings.seed, epoch)[first:]
+        with closing(read_ahead(tokens, batches, mean.device)) as ahead:
             started = time.perf_counter()
-            for vectors in ahead:
-                measured = train_step(state, vectors, mean, settings)
-                # Nothing can be called dead before every state has been seen once.
-                dead = (state.step - state.last_positive >= epoch_steps).double().mean()
-                now = time.perf_counter()
-                state.log.append(
-                    {
-                        "step": state.step,
-                        "epoch": epoch + 1,
-                        **measured,
-                        "dead_share": dead,
-                        "learning_rate": settings.learning_rate,
-                        "tokens_per_second": len(vectors) / (now - started),
-                    }
-                )
-                started = now
-                if state.step % checkpoint_steps == 0 or state.step == total:
-                    state.save(folder)
-                progress(state.step, total)
+            for step, vectors in enumerate(ahead, epoch * epoch_steps + first):
+                for learner, total in zip(learning, totals, strict=True):
+                    # One that was saved further on waits for the others, one of fewer epochs is done.
+                    if not learner.state.step == step < total:
+                        continue
+                    started = learner.learn(vectors, mean, epoch_steps, started)
+                    if learner.state.step % checkpoint_steps == 0 or learner.state.step == total:
+                        learner.state.save(learner.training.folder)
+                    told.advance()
 
 
 def _batches(n_tokens: int, n_batches: int, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:

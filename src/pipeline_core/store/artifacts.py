@@ -29,6 +29,8 @@ Status = Literal["present", "missing", "damaged"]
 Digest = Callable[[Path], str]
 
 _LOCKS = ".locks"
+_SPENT = ".spent"
+"""In a folder that an artifact is built in: the seconds that it took, or spared, elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,8 @@ class Store:
             started = time.monotonic()
             build(partial)
             contracts = tuple(validate(partial)) if validate else ()
-            seconds = spent + time.monotonic() - started
+            seconds = spent + _noted(partial) + time.monotonic() - started
+            (partial / _SPENT).unlink(missing_ok=True)
             manifest = describe(key, partial, seconds, contracts, placement or {}, rules)
             (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
             sync_tree(partial)
@@ -158,6 +161,11 @@ class Store:
             sync(folder.parent)
             sync(self.root)
             return Artifact(folder, manifest), False
+
+    def note_spent(self, key: StageKey, seconds: float) -> None:
+        """Add to the seconds that an artifact's manifest will tell: what other steps did for it, less what it did."""
+        partial = self.unfinished(key)
+        (partial / _SPENT).write_text(str(_noted(partial) + seconds), encoding="utf-8")
 
     @contextmanager
     def claimed(self, key: StageKey) -> Iterator[bool]:
@@ -282,6 +290,11 @@ def with_models(root: Path) -> list[Store]:
 def is_store(root: Path) -> bool:
     """Say whether a folder is empty, or a store: one that was begun has locks, and a copy without these has runs."""
     return any((root / own).is_dir() for own in (RUNS, _LOCKS)) or not any(root.iterdir())
+
+
+def _noted(partial: Path) -> float:
+    note = partial / _SPENT
+    return float(note.read_text(encoding="utf-8")) if note.is_file() else 0.0
 
 
 def _remove(folder: Path) -> None:

@@ -17,7 +17,7 @@ from pipeline_core.sae.architectures import ARCHITECTURES
 from pipeline_core.sae.artifact import code_limits, load_dictionary, read_sae
 from pipeline_core.sae.bring import bring_sae
 from pipeline_core.sae.settings import BroughtSae, Saes
-from pipeline_core.sae.trainer import train_sae
+from pipeline_core.sae.trainer import Training, train_saes
 from pipeline_core.schema.parquet import read_table
 from tests.codes.encoding import encode_embeddings
 from tests.sae.artifacts import REPRESENTATION
@@ -45,7 +45,7 @@ def train(activations: Path, folder: Path, stop: int | None = None) -> Path:
         if done == stop:
             raise InterruptedError
 
-    train_sae(activations, settings(learning_rate=5e-3), "tiny", folder, 1, 4, progress)
+    train_saes(activations, [Training(settings(learning_rate=5e-3), folder)], "tiny", 1, 4, progress)
     return folder
 
 
