@@ -1,9 +1,9 @@
 """What does a part of a step cost beside its work? Run: python -m benchmarks.partitions [parts].
 
-A step of 1,000 parts, each of which draws and writes vectors as a shard of an extraction has them (1,000 of width 576 in
-float16) and does nothing else, is planned, built and sealed: part after part in this process, by two threads, by tasks
-of Prefect on two threads and, where Ray is installed, on a cluster of two processes, a server's and a cluster's start
-and end among their time. A plain loop that writes the same files comes first and last. Printed are seconds,
+A step of 1,000 parts, each of which draws and writes vectors as a shard of an extraction has them (1,000 of width 576
+in float16) and does nothing else, is planned, built and sealed: part after part in this process, by two threads, by
+tasks of Prefect on two threads and, where Ray is installed, on a cluster of two processes, a server's and a cluster's
+start and end among their time. A plain loop that writes the same files comes first and last. Printed are seconds,
 milliseconds a part, and those beyond the loop's.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from flows import environment
+from flows.inline import InlineRunner
 from pipeline_core.config import load_config
 from pipeline_core.pipeline import STAGES
 from pipeline_core.planner.plan import Plan, Step
@@ -84,9 +85,6 @@ def _loop(folder: Path) -> float:
 
 
 def _run(root: Path, runner: str, workers: int) -> float:
-    from flows.inline import InlineRunner
-    from flows.prefect_runner import submit_steps
-
     wanted = (f"placement.runner={runner}", f"placement.workers={workers}", "placement.threads=1")
     config = load_config(settings=wanted)
     subject = Subject(sections={}, placement=config.placement)
@@ -97,7 +95,9 @@ def _run(root: Path, runner: str, workers: int) -> float:
         if runner == "inline":
             failure = InlineRunner()(plan, root, run)
         else:
-            from prefect import flow
+            from prefect import flow  # noqa: PLC0415 - after its settings
+
+            from flows.prefect_runner import submit_steps  # noqa: PLC0415 - after its settings
 
             failure = flow(lambda: submit_steps(plan, root, run), name="parts")()
     assert failure is None, failure
@@ -106,8 +106,9 @@ def _run(root: Path, runner: str, workers: int) -> float:
 
 def main() -> None:
     """Measure, and print a line a way."""
+    environment.prepare()
     Stub.parts = int(sys.argv[1]) if len(sys.argv) > 1 else PARTS
-    STAGES["stub"] = Stub()  # type: ignore[index]
+    STAGES["stub"] = Stub()
     ways = [("inline", 1), ("inline", 2), ("prefect", 2), *([("ray", 2)] if find_spec("prefect_ray") else [])]
     with tempfile.TemporaryDirectory() as folder:
         first = _loop(Path(folder) / "first")
@@ -121,5 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    environment.prepare()
     main()
