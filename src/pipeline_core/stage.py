@@ -335,7 +335,7 @@ class Partitioned(ABC, Generic[About, Part]):
         self.seal(work, parts)
 
 
-class Together(ABC, Generic[About]):
+class BuiltTogether(ABC, Generic[About]):
     """What a stage is besides whose artifacts, made from the same inputs, can be built in one pass over these.
 
     To be named before the stage's base class, whose ``build`` it is.

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline_core.errors import LensError
 from pipeline_core.models.devices import check_device
 from pipeline_core.planner.plan import Plan, Step
-from pipeline_core.stage import Progress, Together, Used, Work
+from pipeline_core.stage import BuiltTogether, Progress, Used, Work
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.manifest import Artifact
 from pipeline_core.store.space import room_told
@@ -132,7 +132,7 @@ def _fellows(plan: Plan, step: Step, store: Store) -> Iterator[list[tuple[Step, 
 
 def _build_together(step: Step, work: Work[Any], fellows: Sequence[tuple[Step, Work[Any]]], store: Store) -> bool:
     """Build a step and its fellows, whose own turn finds all but the publication done; say whether that went well."""
-    assert isinstance(step.maker, Together)
+    assert isinstance(step.maker, BuiltTogether)
     try:
         _, *seconds = step.maker.build_together([work, *(work for _, work in fellows)])
     except Exception as error:

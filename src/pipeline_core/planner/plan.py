@@ -11,7 +11,7 @@ from pipeline_core.config import RunConfig
 from pipeline_core.contracts.suites import written_contract
 from pipeline_core.model_facts import ModelFacts
 from pipeline_core.schema import tables_of
-from pipeline_core.stage import ModelSubject, Partitioned, Stage, Subject, Together
+from pipeline_core.stage import BuiltTogether, ModelSubject, Partitioned, Stage, Subject
 from pipeline_core.store.artifacts import Status, Store
 from pipeline_core.store.fingerprint import StageKey
 from pipeline_core.store.journal import RunArtifact
@@ -85,7 +85,7 @@ class Plan:
     def fellows(self, step: Step) -> list[Step]:
         """Return the other steps that one pass over the same inputs can build with a step."""
         maker = step.maker
-        if not isinstance(maker, Together) or (company := maker.company(step.subject)) is None:
+        if not isinstance(maker, BuiltTogether) or (company := maker.company(step.subject)) is None:
             return []
         return [
             other

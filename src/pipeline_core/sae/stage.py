@@ -4,10 +4,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from pipeline_core.sae.settings import DEFAULT_SAES, BroughtSae, Saes, SaeSettings
-from pipeline_core.stage import Input, Load, SaeStage, SaeSubject, Together, Work
+from pipeline_core.stage import BuiltTogether, Input, Load, SaeStage, SaeSubject, Work
 
 
-class Sae(Together[SaeSubject], SaeStage):
+class Sae(BuiltTogether[SaeSubject], SaeStage):
     """Trains or brings one autoencoder: one element of the config's list; those of one stream are trained together."""
 
     name = "sae"
