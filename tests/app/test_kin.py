@@ -9,11 +9,12 @@ SAMPLES = (
     ("image:1-dark", "swimming", None),
     ("image:alone", None, None),
     ("image:mute", "mute", None),
+    ("name:1-man", "swimming", "man swimming"),
     ("name:1", "swimming", "person swimming"),
     ("keywords:1", "swimming", "person, swim, swimming"),
     ("edit:1", "swimming", "as a man"),
 )
-PAIRS = (("image:1", "name:1"), ("image:1", "keywords:1"))
+PAIRS = (("image:1", "name:1"), ("image:1", "keywords:1"), ("image:1-man", "name:1-man"))
 
 
 def test_pictures_without_a_text_are_variants_of_what_their_group_is_called() -> None:
@@ -30,7 +31,7 @@ def test_pictures_without_a_text_are_variants_of_what_their_group_is_called() ->
         ]
         rows[0]["text"] = "its own caption"
         found = with_kin(connection, "run", rows)
-        assert [row.get("kin") for row in found] == [None, "variant of person swimming", None, None, None, None, None]
+        assert [row.get("kin") for row in found] == [None, "variant of person swimming", *[None] * 6]
         assert [row["text"] for row in found] == [row["text"] for row in rows]
         counts = [{"n": 3}]
         assert with_kin(connection, "run", counts) is counts

@@ -1,4 +1,4 @@
-"""What pictures without a text of their own are called: variants of what the shortest caption of their group names."""
+"""What pictures without a text of their own are called: variants of what a caption of their group names."""
 
 import json
 from pathlib import Path
