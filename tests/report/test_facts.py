@@ -170,3 +170,17 @@ def test_a_question_asked_again_is_not_worked_out_again_until_rows_are_added(inp
         assert opened.answer(f"{counted} where model = $model", {"model": "none"}).rows["n"].to_list() == [0]
         opened.add("models", model_rows(inputs))
         assert opened.answer(counted, {}).rows["n"].to_list() == [2 * n for n in first.rows["n"]]
+
+
+def test_large_tables_stay_in_their_files_and_answer_alike(
+    swept: ReportInputs, swept_facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_COPIED", 0)
+    counted = (
+        "select table_type, count(*) as n from information_schema.tables where table_name = 'systems' group by all"
+    )
+    with Facts(swept) as opened:
+        assert opened.answer(f"{counted} order by all", {}).rows["table_type"].to_list() == ["VIEW"]
+        for name in ("recall", "limited", "dataset"):
+            assert_frame_equal(opened.ask(name).rows, swept_facts.ask(name).rows)
+    assert "BASE TABLE" in swept_facts.answer(counted, {}).rows["table_type"].to_list()

@@ -25,6 +25,9 @@ _SQL = resources.files("pipeline_core.report") / "sql"
 _UNASKED = frozenset({"embeddings", "tokens", "codes"})
 """Tables that no question of the report is about."""
 
+_COPIED = 16 << 20
+"""Bytes of a table's files up to which they are read once; a larger table is read anew by every question about it."""
+
 _RUN = "report"
 """What stands for the run, and for the artifact of the report that is being made."""
 
@@ -38,7 +41,7 @@ class Answer:
 
 
 class Facts:
-    """The tables of one report, open to SQL. A context manager: it keeps Parquet files open."""
+    """The tables of one report, open to SQL: small ones are held, large ones stay in their files. A context manager."""
 
     def __init__(self, inputs: ReportInputs) -> None:
         """Create every relation of the warehouse; a table that no artifact holds is empty.
@@ -59,7 +62,8 @@ class Facts:
                 seen.add(folder)
                 for table in (table for table in tables_of(artifact.stage) if table.name not in _UNASKED):
                     parts[table.name].append(Part(folder.name, tuple(table_files(folder, table.name))))
-        create_catalog(self._connection, parts, over_parquet=parts, described=False)
+        large = {name for name, own in parts.items() if sum(f.stat().st_size for p in own for f in p.files) > _COPIED}
+        create_catalog(self._connection, parts, over_parquet=large, described=False)
         self._insert("runs", pl.DataFrame([{"run_id": _RUN, "flow": _RUN, "config": "{}", "state": "completed"}]))
         self._insert(
             "run_artifacts",
