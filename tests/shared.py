@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
@@ -36,6 +38,23 @@ def swell(file: Path, n_bytes: int = 20_000_000) -> None:
     data = file.read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
     file.write_bytes((end - 8 + n_bytes).to_bytes(8, "little") + data[8:end] + b" " * n_bytes + data[end:])
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open no file more while what is inside goes on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    held: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for number in held:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def ends(pid: int) -> bool:

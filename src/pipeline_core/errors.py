@@ -1,5 +1,7 @@
 """Errors that a user can mend: one line that says what is wrong, where, and what to do."""
 
+import errno
+import os
 import re
 from typing import Any
 
@@ -14,6 +16,16 @@ def reason_of(error: Exception) -> str:
     words = " ".join(str(error).split())[:_LONGEST]
     speaks = words and isinstance(error, OSError | ValueError | RuntimeError | ImportError)
     return words if speaks else f"{type(error).__name__}: {words}".removesuffix(": ")
+
+
+def see_to_files(error: Exception) -> None:
+    """See that a file which some library could not read is not one too many for this process: that is no damage.
+
+    Raises:
+        OSError: it is.
+    """
+    if "too many open files" in str(error).lower():
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
 
 
 class LensError(Exception):

@@ -228,3 +228,14 @@ def test_a_broken_contract_publishes_nothing(tmp_path: Path) -> None:
         )
     assert store.status(key) == "missing"
     assert store.artifacts() == []
+
+
+def test_a_table_that_is_one_file_too_many_breaks_no_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tables(tmp_path, good_tables("codes"))
+
+    def refuse(file: Path) -> None:
+        raise OSError(f"[Errno 24] Failed to open local file '{file}'. Detail: [errno 24] Too many open files")
+
+    monkeypatch.setattr("pipeline_core.contracts.validation.pq.read_schema", refuse)
+    with pytest.raises(OSError, match=r"^\[Errno 24\] Too many open files$"):
+        validate_artifact("codes", tmp_path)

@@ -64,6 +64,16 @@ def test_a_port_that_is_taken_is_told_and_the_usual_one_is_not_insisted_on() -> 
             _listen("127.0.0.1", taken)
 
 
+def test_too_few_open_files_are_told_before_anything_is_served(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *START, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert done.stderr == (
+        "lens: no more than 64 files may be open at once here, and pages may need 256; "
+        "raise the limit of open files (ulimit -n 1024)\n"
+    )
+
+
 def test_only_this_machine_reaches_it_by_default() -> None:
     with _listen("127.0.0.1", None) as listening:
         assert listening.family == socket.AF_INET

@@ -17,6 +17,7 @@ from pipeline_core.store import digests
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.fingerprint import StageKey, canonical_json
 from pipeline_core.store.manifest import read_artifact
+from tests.shared import no_more_files
 
 KEY = StageKey("sae", 1, {"k": 32})
 
@@ -117,6 +118,16 @@ def test_damage_is_seen_set_aside_and_mended(tmp_path, damage: str, caplog) -> N
     assert "set aside" in caplog.text
     assert len(list((tmp_path / ".damaged").iterdir())) == 1
     assert store.verify() == []
+
+
+def test_that_no_more_files_may_be_opened_is_no_damage(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.materialize(KEY, write("contents"))
+    for ask in (store.status, store.mend, store.get):
+        with no_more_files(), pytest.raises(OSError, match="Too many open files"):
+            ask(KEY)
+    assert store.status(KEY) == "present"
+    assert not (tmp_path / ".damaged").exists()
 
 
 def test_verify_finds_altered_bytes_of_the_same_size(tmp_path) -> None:

@@ -20,6 +20,7 @@ from pipeline_core.warehouse.catalog import create_catalog
 from pipeline_core.warehouse.format import to_json
 from pipeline_core.warehouse.parameters import Value, told
 from pipeline_core.warehouse.query import open_warehouse, query, schema_text, top_features
+from tests.shared import no_more_files
 from tests.warehouse.conftest import BUILT, REPEATED
 
 LATEST = ("latest_artifacts", "latest_repetitions")
@@ -292,6 +293,14 @@ def test_a_damaged_file_is_told_as_damage(made_store: Path, tmp_path: Path) -> N
         query(root, asked)
     with open_warehouse(root) as connection, pytest.raises(QueryError, match=DAMAGE):
         answer_of_a_page(connection, find_run(root)[1].run_id, asked, {})
+
+
+def test_a_file_too_many_is_no_damage(made_store: Path) -> None:
+    told = pytest.raises(OSError, match="Too many open files")
+    with open_warehouse(made_store) as connection, no_more_files(), told:
+        answer_of_a_page(connection, find_run(made_store)[1].run_id, "SELECT vector FROM embeddings", {})
+    with no_more_files(), told:
+        query(made_store, "SELECT 1")
 
 
 def test_a_moved_store_with_a_damaged_file_is_told_as_that(made_store: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from pipeline_core.contracts.judge import SHOWN, Judge
 from pipeline_core.contracts.suites import Contract, Expectation, Meta, Violation, load_contract, scalar_columns
-from pipeline_core.errors import ContractError, StoreError
+from pipeline_core.errors import ContractError, StoreError, see_to_files
 from pipeline_core.schema import TABLES, tables_of
 from pipeline_core.schema.parquet import stored_schema, table_files
 
@@ -132,6 +132,7 @@ def _load_scalars(connection: duckdb.DuckDBPyConnection, contract: Contract, fil
 
 
 def _unreadable(contract: Contract, error: Exception) -> ContractError:
+    see_to_files(error)
     return ContractError(f"table {contract.table} cannot be read: {str(error).splitlines()[0]}", _WRITE)
 
 

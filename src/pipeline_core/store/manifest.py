@@ -1,5 +1,6 @@
 """What is noted of an artifact when it is published, beside its files: ``manifest.json``, and how it is read."""
 
+import errno
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from pipeline_core.store.fingerprint import SHORT, StageKey
 from pipeline_core.store.peak import peak_memory
 
 MANIFEST = "manifest.json"
+_LOST = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EIO}
 LIBRARIES = ("torch", "transformers", "numpy", "pyarrow", "duckdb", "lancedb", "polars", "great-expectations")
 
 
@@ -93,10 +95,13 @@ def read_artifact(folder: Path) -> Artifact:
 
     Raises:
         StoreError: there is no manifest, or it cannot be read.
+        OSError: this process may not read it, or open no more files, which is no damage.
     """
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-    except OSError:
+    except OSError as error:
+        if error.errno not in _LOST:
+            raise
         raise StoreError(
             f"the artifact {folder.parent.name}/{folder.name} has no manifest", "run lens verify"
         ) from None

@@ -32,12 +32,16 @@ class Pointer:
 
 
 def read_pointer(root: Path) -> Pointer | None:
-    """Return what the pointer file of a store says; None if there is none that can be read."""
+    """Return what the pointer file of a store says; None if there is none, or it says nothing that can be understood.
+
+    Raises:
+        OSError: this process may not read it, or open no more files.
+    """
     try:
         pointer = Pointer(**json.loads((root / FOLDER / POINTER).read_bytes()))
         # An edited pointer must not lead out of the store.
         return pointer if NUMBERED.fullmatch(pointer.file) else None
-    except (OSError, ValueError, TypeError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, TypeError):
         return None
 
 

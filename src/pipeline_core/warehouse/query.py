@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from pipeline_core.errors import QueryError
+from pipeline_core.errors import QueryError, see_to_files
 from pipeline_core.warehouse.current import current_warehouse
 from pipeline_core.warehouse.parameters import Value, given, literal
 
@@ -68,6 +68,7 @@ def open_warehouse(store_root: Path, run_id: str | None = None) -> duckdb.DuckDB
         connection.execute("SET lock_configuration = true")
     except duckdb.Error as error:
         connection.close()
+        see_to_files(error)
         raise QueryError(f"the warehouse cannot be opened: {_one_line(error)}", "run lens run again") from None
     with files_told():
         shown = connection.execute("SELECT run_id FROM latest_run").fetchall() if run_id is not None else []
@@ -128,7 +129,11 @@ def refused(error: duckdb.Error, remedy: str = _REMEDY) -> QueryError:
     Args:
         error: what DuckDB raised.
         remedy: what to do about others.
+
+    Raises:
+        OSError: this process may open no more files.
     """
+    see_to_files(error)
     line = _one_line(error)
     if _NO_TABLE in line:
         return QueryError(f"a Parquet file of the store cannot be read: {line}", _DAMAGED)
