@@ -122,7 +122,7 @@ class Service:
         return self.folder / f"{name}.log"
 
     def up(self, port: int | None, tell: Tell) -> State:
-        """Start what does not run yet, and deploy what has changed.
+        """Start what does not run yet, and deploy what has changed; interrupted, it ends what it has started.
 
         Args:
             port: where the server is to listen; None: where it did before, 4200, or any free port.
@@ -131,7 +131,7 @@ class Service:
         Raises:
             ServiceError: the port or the pool is somebody else's, or a process did not start; its last line says why.
         """
-        with self._alone():
+        with self._alone(), self._as_it_was():
             state = self._with_server(port, tell)
             with httpx.Client(base_url=f"{state.url}/api", timeout=30) as api:
                 known = own_pool(api, tell)
@@ -173,6 +173,21 @@ class Service:
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    @contextmanager
+    def _as_it_was(self) -> Iterator[None]:
+        """Leave nothing behind of what is interrupted inside: all children of this process are of it."""
+        before = self.read()
+        try:
+            yield
+        except KeyboardInterrupt:
+            for child in psutil.Process().children():
+                _end(child)
+            if before:
+                self._write(before)
+            else:
+                self._file.unlink(missing_ok=True)
+            raise
 
     def _write(self, state: State) -> None:
         publish_text(self._file, json.dumps(asdict(state), indent=1))

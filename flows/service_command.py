@@ -8,7 +8,7 @@ import typer
 
 from flows import environment
 from flows.options import JsonOption, StoreOption
-from flows.stopping import ends_when_asked
+from flows.stopping import ends_in_order
 from flows.terminal import err, out, print_table
 
 
@@ -25,8 +25,7 @@ def up(
     service = Service(store or environment.default_store())
     before = service.read()
     ran = before is not None and all(before.runs.values())
-    stopped = "stopped; lens up goes on from there, lens down ends what was started"
-    with ends_when_asked(stopped), err.status("service") as status:
+    with ends_in_order("stopped; what was started is ended"), err.status("service") as status:
         state = service.up(port, status.update)
     if ran:
         out.print(f"The service of {service.store} runs already.", markup=False, highlight=False)

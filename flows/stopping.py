@@ -50,6 +50,32 @@ def ends_when_asked(line: str = _OF_A_RUN) -> Iterator[None]:
 
 
 @contextmanager
+def ends_in_order(line: str) -> Iterator[None]:
+    """End the process as others end, but let what is inside end first what it has started; for the main thread.
+
+    It hears of the first signal by ``KeyboardInterrupt`` and of no other: what it waits for is Python's own.
+
+    Args:
+        line: what is told then.
+    """
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if not asked:
+            asked.append(number)
+            raise KeyboardInterrupt
+
+    with _as_before():
+        signal.set_wakeup_fd(-1)
+        for number in _SIGNALS:
+            signal.signal(number, ask)
+        try:
+            yield
+        except KeyboardInterrupt:
+            _leave(asked[0], line)
+
+
+@contextmanager
 def ends_by_itself() -> Iterator[None]:
     """Leave signals to what is inside: a server answers what was asked before it ends."""
     with _as_before():
@@ -78,12 +104,16 @@ def _left_to_the_thread(number: int, frame: FrameType | None) -> None:
 def _leave_when_told(heard: int, line: str) -> None:
     while told := os.read(heard, 1):
         if told[0] in _SIGNALS:
-            # What tells lines brings libraries: it is loaded when there is one to tell.
-            from flows.terminal import complain, err  # noqa: PLC0415
-
-            err.show_cursor()
-            if err.is_terminal:
-                err.print()
-            complain(line, style=None)
-            os._exit(_OTHERS_END + told[0])
+            _leave(told[0], line)
     os.close(heard)
+
+
+def _leave(number: int, line: str) -> None:
+    # What tells lines brings libraries: it is loaded when there is one to tell.
+    from flows.terminal import complain, err  # noqa: PLC0415
+
+    err.show_cursor()
+    if err.is_terminal:
+        err.print()
+    complain(line, style=None)
+    os._exit(_OTHERS_END + number)

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import signal
 import socket
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,9 +13,11 @@ import pytest
 
 from flows.inline import InlineRunner
 from flows.running import run_plan
+from flows.service import Service
 from pipeline_core.config import AnalysisConfig
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.journal import read_runs
+from tests.command import LENS
 from tests.long.service import KILLS, Running, differences, lens, until
 from tests.small import small_config
 
@@ -166,3 +170,28 @@ def test_stopped_it_leaves_no_process_and_starts_again_with_its_history(tmp_path
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
     assert "No service" in lens("down", "--store", str(store))
     lens("status", "--store", str(store), status=1)
+
+
+@pytest.mark.parametrize(
+    ("number", "reached"),
+    [
+        (signal.SIGINT, "-m prefect server"),
+        (signal.SIGTERM, "-m prefect --no-prompt deploy"),
+        (signal.SIGINT, "-m prefect worker"),
+    ],
+)
+def test_stopped_while_it_starts_it_leaves_no_process(tmp_path: Path, number: signal.Signals, reached: str) -> None:
+    store, family = tmp_path / "store", list[psutil.Process]()
+    command = [*LENS, "up", "--store", str(store)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+
+        def begun() -> bool:
+            family[:] = psutil.Process(process.pid).children(recursive=True)
+            return any(reached in " ".join(child.cmdline()) for child in family)
+
+        until(begun, 200)
+        process.send_signal(number)
+        assert process.communicate(timeout=60) == ("", "lens: stopped; what was started is ended\n")
+        assert process.returncode == 128 + number
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family)
+    assert Service(store).read() is None
