@@ -2,16 +2,23 @@
 
 import json
 import re
+import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from pipeline_core.config import AnalysisConfig
+from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.artifacts import Store
+from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
 from pipeline_core.warehouse.current import current_warehouse
 from tests.command import LENS
-from tests.shared import own_copy
+from tests.shared import ends, own_copy
 
 pytestmark = pytest.mark.long
 
@@ -22,6 +29,7 @@ OWN_LINE = re.compile(
     r"|\.\d+ \| INFO +\| (prefect|Flow run|Task run) )"
     r"|See https://docs\.prefect\.io/\S+ for more information"
 )
+STOPPED = "lens: stopped; what was finished is in the store, and the same command goes on from there"
 FEW_FILES = 'ulimit -n "$1"; shift; exec "$@"'
 
 
@@ -107,3 +115,31 @@ def test_a_run_without_a_home_or_a_cache_ends_well_and_prints_its_own_lines_alon
     assert [line for line in done.stderr.splitlines() if not OWN_LINE.match(line)] == []
     assert [line for line in done.stdout.splitlines() if not line.startswith(("• ", "Report: "))] == []
     assert Store(store).verify() == []
+
+
+@pytest.mark.parametrize("runner", ["inline", "prefect"])
+@pytest.mark.parametrize("stage", ["activations", "report"])
+def test_a_stop_while_a_model_loads_or_a_report_is_written_is_one_line(
+    inline_store: Path, tmp_path: Path, stage: str, runner: str
+) -> None:
+    root = Path(shutil.copytree(inline_store, tmp_path / "store"))
+    store, plan = Store(root), plan_analysis(AnalysisConfig.model_validate(read_runs(root)[-1].config))
+    (step,) = plan.of_stage(stage)
+    shutil.rmtree(store.folder(step.key))
+    partial, config = root / stage / f".partial-{step.key.short}", written(tmp_path, dict(read_runs(root)[-1].config))
+    command = [*LENS, "run", "--runner", runner, "--config", config, "--store", root]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not partial.is_dir():
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.02)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        told = process.communicate(timeout=20)[1]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert [line for line in told.splitlines() if not OWN_LINE.match(line)] == [STOPPED]
+    assert len(family) == (runner == "prefect")
+    assert all(ends(one.pid) for one in family)
+    assert (store.status(step.key), store.verify(), read_runs(root)[-1].state) == ("missing", [], "failed")
+    done = ask(*command)
+    assert done.returncode == 0, done.stderr
+    assert diff_runs(root, read_runs(root)[-1].run_id, read_runs(root)[0].run_id) == []
