@@ -74,10 +74,34 @@ def test_a_store_that_is_read_only_is_read_and_a_run_is_refused(
     assert Store(store).verify() == []
 
 
-@pytest.mark.parametrize("n", [16, 32, 64])
-def test_few_open_files_are_one_line_or_enough(store: Path, config: dict[str, object], tmp_path: Path, n: int) -> None:
+def test_a_folder_of_reports_that_is_read_only_refuses_a_report_in_one_line(
+    store: Path, config: dict[str, object], tmp_path: Path
+) -> None:
+    report = AnalysisConfig.model_validate(config).report.model_dump() | {"features_shown": 1}
+    run = (*LENS, "run", "--runner", "inline", "--config", written(tmp_path, config | {"report": report}))
+    shell = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh")
+    done = ask(*shell, store / "report", *run, "--store", store)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("lens: "))
+    assert line.startswith("lens: [Errno 30] Read-only file system: ")
+    assert line.endswith("; make it writable, or name another store with --store")
+    assert (read_runs(store)[-1].state, Store(store).verify()) == ("failed", [])
+    done = ask(*shell, store / "report", *LENS, "report", "--store", store)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = ask(*shell, tmp_path, *LENS, "export", "embedding_atlas", tmp_path / "atlas.parquet", "--store", store)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lens: [Errno 30] ")
+    done = ask(*run, "--store", store)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("runner", "n"), [("inline", 16), ("inline", 32), ("inline", 64), ("prefect", 40)])
+def test_few_open_files_are_one_line_or_enough(
+    store: Path, config: dict[str, object], tmp_path: Path, runner: str, n: int
+) -> None:
     other = written(tmp_path, config | {"features": {"share": 0.2, "examples": n}})
-    command = (*LENS, "run", "--runner", "inline", "--config", other, "--store", store)
+    command = (*LENS, "run", "--runner", runner, "--config", other, "--store", store)
     done = ask("sh", "-c", FEW_FILES, "sh", str(n), *command)
     assert "Traceback" not in done.stderr
     if done.returncode:
