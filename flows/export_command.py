@@ -46,6 +46,8 @@ def export(
     root = existing_store(store)
     made = Run(open_store(root), completed_run(root, run))
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()  # libraries tell in words of their own, or of themselves, where nothing can be written
+    path.unlink()
     hint = ""
     if form in FORMATS:
         made.export_sae(path, form, sae)

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 from flows.cli import app
 from pipeline_core import open_store
 from pipeline_core.errors import LensError
+from pipeline_core.exports import EXPORTS
 from pipeline_core.exports.mteb import _board_name
 from pipeline_core.library import Run
+from pipeline_core.sae.formats import FORMATS
 
 MODEL = "reference-contrastive"
 
@@ -112,6 +114,13 @@ def test_an_autoencoder_is_written_with_whose_it_is(inline_store: Path, tmp_path
     metadata = json.loads((tmp_path / "sae" / "cfg.json").read_text())["metadata"]
     assert (metadata["model_name"], metadata["hook_name"]) == (MODEL, "L-1/model")
     assert int(metadata["sae_lens_version"].split(".")[0]) >= 6, "SAELens drops what older versions say"
+
+
+@pytest.mark.parametrize("form", [*EXPORTS, *FORMATS])
+def test_a_place_where_nothing_can_be_written_is_the_system_s_to_tell_of(form: str, inline_store: Path) -> None:
+    done = CliRunner().invoke(app, ["export", form, "/proc/none", "--store", str(inline_store)])
+    assert isinstance(done.exception, OSError), done.exception
+    assert str(done.exception).endswith("'/proc/none'")
 
 
 def test_formats_are_listed_with_what_they_hold() -> None:
