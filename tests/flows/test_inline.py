@@ -7,7 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,8 +22,9 @@ from pipeline_core.errors import LensError
 from pipeline_core.planner import execution
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis
+from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
-from pipeline_core.store.journal import read_runs
+from pipeline_core.store.journal import find_run, read_runs
 from tasks.events import write_as_asked
 from tests.small import picture_folder, small_config
 
@@ -72,6 +76,31 @@ def plan(tmp_path: Path) -> Plan:
     """A plan of the data set alone."""
     whole = plan_analysis(small_config(picture_folder(tmp_path / "pictures", 24)))
     return replace(whole, steps={"dataset": whole.steps["dataset"]})
+
+
+def test_a_clock_that_is_set_back_while_a_run_goes_on_changes_nothing(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day back, each time that anything asks for the time."""
+    root, real, days = tmp_path / "store", datetime.now(UTC), count(1)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return real - timedelta(days=next(days))
+
+    first = run_plan("analyze", plan, root, InlineRunner())
+    shutil.rmtree(Store(root).folder(plan.steps["dataset"].key))
+    for module in ("journal", "manifest"):
+        monkeypatch.setattr(f"pipeline_core.store.{module}.datetime", Clock)
+    monkeypatch.setattr(time, "time", lambda: Clock.now().timestamp())
+    second = run_plan("analyze", plan, root, InlineRunner())
+    assert next(days) > 3
+    assert [run.run_id for run in read_runs(root)] == [first.run_id, second.run_id]
+    assert find_run(root, "latest")[1].run_id == second.run_id
+    assert second.state == "completed" and 0 <= second.seconds < 60
+    assert (Store(root).verify(), plan.is_settled(Store(root))) == ([], True)
+    assert diff_runs(root, first.run_id, second.run_id) == []
 
 
 def test_an_input_output_error_is_tried_again(plan: Plan, tmp_path: Path, monkeypatch, caplog) -> None:
