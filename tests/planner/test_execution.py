@@ -21,6 +21,7 @@ from pipeline_core.planner.execution import build_part, carry_out, check_machine
 from pipeline_core.planner.plan import Plan
 from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.artifacts import Store
+from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.digests import file_digest
 from pipeline_core.store.journal import read_runs
 from pipeline_core.store.space import NoRoomError
@@ -223,3 +224,25 @@ def test_one_altered_byte_of_any_file_of_any_artifact_is_found_by_who_builds_upo
                 n_flips += 1
         assert store.mend(step.key) == "present"
     assert n_flips > 70
+
+
+@pytest.mark.long
+def test_a_rerun_after_a_flipped_byte_in_every_artifact_builds_each_anew_and_nothing_differs(
+    inline_store: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(inline_store, tmp_path / "store"))
+    (first,) = read_runs(root)
+    plan, store = plan_analysis(AnalysisConfig.model_validate(first.config)), Store(root)
+    (report,) = plan.of_stage("report")
+    for step in plan.steps.values():
+        largest = max(store.get(step.key).manifest.files, key=lambda file: file.size)
+        file = store.folder(step.key) / largest.path
+        contents = bytearray(file.read_bytes())
+        contents[len(contents) // 2] ^= 1
+        file.write_bytes(contents)
+    shutil.rmtree(store.folder(report.key))  # a run that finds everything builds upon nothing
+    again = run_plan("analyze", plan, root, InlineRunner())
+    assert {artifact.cached for artifact in again.artifacts} == {False}
+    assert len(list((root / ".damaged").iterdir())) == len(plan.steps) - 1
+    assert store.verify() == []
+    assert diff_runs(root, first.run_id, again.run_id) == []
