@@ -22,7 +22,7 @@ from flows.serve_command import serve
 from flows.service_command import down, status, up
 from flows.stopping import ends_when_asked
 from flows.terminal import complain, err, out, print_table, progress_line, speak_any_locale
-from pipeline_core.errors import LensError, StoreError
+from pipeline_core.errors import LensError, StoreError, see_to_files
 
 if TYPE_CHECKING:
     from flows.running import FlowName
@@ -348,8 +348,12 @@ def _run(flow: "FlowName", plan: "Plan", root: Path) -> None:
             flows[flow](plan.config, store=str(root))
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """Return one line for an exception that nothing foresaw: what it says, and what can be done."""
+    try:
+        see_to_files(error)
+    except OSError as limit:
+        error = limit
     reason = " ".join(str(error).split())[:_LONGEST] or "no reason given"
     if isinstance(error, OSError):
         usual = "see that this can be read, and that there is room to write (lens doctor)"
@@ -374,8 +378,8 @@ def main() -> None:
             raise
         complain(str(error))
         status.code = 2
-    except Exception as error:
-        if _debug:
+    except BaseException as error:  # what libraries in Rust panic with is no Exception
+        if _debug or isinstance(error, KeyboardInterrupt):
             raise
         complain(told(error))
         status.code = 1

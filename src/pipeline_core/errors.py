@@ -18,7 +18,7 @@ def reason_of(error: Exception) -> str:
     return words if speaks else f"{type(error).__name__}: {words}".removesuffix(": ")
 
 
-def see_to_files(error: Exception) -> None:
+def see_to_files(error: BaseException) -> None:
     """See that a file which some library could not read is not one too many for this process: that is no damage.
 
     Raises:

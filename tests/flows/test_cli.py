@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -231,6 +232,18 @@ def test_a_mistake_inside_a_step_prints_no_trace(tmp_path: Path) -> None:
 )
 def test_what_nothing_foresaw_is_one_line_with_a_remedy(error: Exception, line: str) -> None:
     assert told(error).startswith(line)
+
+
+def test_what_a_library_panics_with_is_one_line_too() -> None:
+    code = (
+        "import flows.cli\n"
+        "def panic(): raise type('PanicException', (BaseException,), {})('no UnixStream: Too many open files')\n"
+        "flows.cli.app = panic\n"
+        "flows.cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    line = "lens: [Errno 24] Too many open files; raise the limit of open files (ulimit -n 1024)\n"
+    assert (done.returncode, done.stderr) == (1, line)
 
 
 def test_a_home_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,15 @@ def plan(tmp_path: Path) -> Plan:
     return replace(whole, steps={"dataset": whole.steps["dataset"]})
 
 
+def test_a_store_inside_the_data_folder_makes_no_run_new(plan: Plan) -> None:
+    inside = plan.config.section("dataset.path") / "results" / "store"
+    store = Store(inside)
+    run_plan("analyze", plan, inside, InlineRunner())
+    again = plan_analysis(plan.config)
+    assert again.steps["dataset"].key == plan.steps["dataset"].key
+    assert store.status(again.steps["dataset"].key) == "present"
+
+
 def test_a_clock_that_is_set_back_while_a_run_goes_on_changes_nothing(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
