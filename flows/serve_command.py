@@ -1,7 +1,6 @@
 """The command ``lens serve``: the pages of a store, on this machine."""
 
 import os
-import resource
 import signal
 import socket
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Annotated
 
 import typer
 
+from flows.open_files import allow_files
 from flows.options import StoreOption, existing_store
 from flows.stopping import ends_by_itself
 from flows.terminal import out
 from pipeline_core.errors import ServiceError
 
 USUAL_PORT = 8642
-_FILES = 256
-"""Files that the process must be allowed to open: visits at once have a connection each and read several files."""
 
 
 def serve(
@@ -49,7 +47,7 @@ def serve_pages(root: Path, host: str = "127.0.0.1", port: int | None = None, op
     Raises:
         ServiceError: it cannot listen there, or open as many files as it may need.
     """
-    _see_to_files()
+    allow_files()
     listening = _listen(host, port)
     import uvicorn
 
@@ -78,22 +76,6 @@ def open_page(address: str) -> None:
 
     if not webbrowser.open(address):
         out.print("There is no browser here: open it where there is one.", markup=False, highlight=False)
-
-
-def _see_to_files() -> None:
-    """Let this process open as many files as it may.
-
-    Raises:
-        ServiceError: these are too few: no page would be answered while each of some visits waits for another file.
-    """
-    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most != resource.RLIM_INFINITY and most < _FILES:
-        raise ServiceError(
-            f"no more than {most} files may be open at once here, and pages may need {_FILES}",
-            "raise the limit of open files (ulimit -n 1024)",
-        )
-    if least != most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from flows import environment
+from flows.open_files import allow_files
 from flows.service_api import (
     HEARTBEAT,
     LOST,
@@ -129,11 +130,13 @@ class Service:
             tell: is told each thing that is done.
 
         Raises:
-            ServiceError: the port or the pool is somebody else's, or a process did not start; its last line says why.
+            ServiceError: the port or the pool is somebody else's, too few files may be open, or a process did not
+                start; its last line says why.
         """
+        allow_files()
         with self._alone(), self._as_it_was():
             state = self._with_server(port, tell)
-            with httpx.Client(base_url=f"{state.url}/api", timeout=30) as api:
+            with self._api(state) as api:
                 known = own_pool(api, tell)
                 state = self._deployed(state if known else replace(state, deployed=""), api, tell)
                 if not state.runs["worker"]:
@@ -163,8 +166,24 @@ class Service:
 
     def deployments(self, state: State) -> list[dict[str, Any]]:
         """Return name, schedule, next and last run of each deployment, as the server of a running service has them."""
-        with httpx.Client(base_url=f"{state.url}/api", timeout=30) as api:
+        with self._api(state) as api:
             return find_deployments(api)
+
+    @contextmanager
+    def _api(self, state: State) -> Iterator[httpx.Client]:
+        """Ask the server; it may still be starting, or be gone without having ended.
+
+        Raises:
+            ServiceError: it does not answer.
+        """
+        try:
+            with httpx.Client(base_url=f"{state.url}/api", timeout=30) as api:
+                yield api
+        except httpx.TransportError as error:
+            raise ServiceError(
+                f"the server at {state.url} does not answer ({error})",
+                f"ask again when it has started; {self.log_of('server')} has what it says",
+            ) from None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.serve_command import _listen
+from flows.service import Runner, Service, State
 from pipeline_core.errors import ServiceError
 from tests.command import LENS
 
@@ -64,14 +65,29 @@ def test_a_port_that_is_taken_is_told_and_the_usual_one_is_not_insisted_on() -> 
             _listen("127.0.0.1", taken)
 
 
-def test_too_few_open_files_are_told_before_anything_is_served(tmp_path: Path) -> None:
-    command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *START, str(tmp_path)]
+@pytest.mark.parametrize("word", ["serve", "up"])
+def test_too_few_open_files_are_told_before_anything_is_served(tmp_path: Path, word: str) -> None:
+    command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *LENS, word, "--store", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, done.returncode) == ("", 2)
     assert done.stderr == (
-        "lens: no more than 64 files may be open at once here, and pages may need 256; "
+        "lens: no more than 64 files may be open at once here, and serving may need 256; "
         "raise the limit of open files (ulimit -n 1024)\n"
     )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("word", ["status", "up"])
+def test_a_service_whose_server_does_not_answer_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    with _listen("127.0.0.1", None) as listening:
+        port = listening.getsockname()[1]
+    state = State(port, Runner.of(os.getpid()))
+    monkeypatch.setattr(Service, "read", lambda _: state)
+    done = CliRunner().invoke(app, [word, "--store", str(tmp_path)])
+    assert isinstance(done.exception, ServiceError)
+    assert str(done.exception).startswith(f"the server at http://127.0.0.1:{port} does not answer ([Errno 111]")
 
 
 def test_only_this_machine_reaches_it_by_default() -> None:
