@@ -17,6 +17,7 @@ from pipeline_core.retrieval.adaptations.realign import RealignSettings
 from pipeline_core.retrieval.settings import ScoringSettings
 from pipeline_core.schema.parquet import read_table, write_table
 from tests.index.conftest import Artifacts
+from tests.shared import no_more_files
 
 SCORING = ScoringSettings(), RealignSettings()
 SETTINGS = IndexSettings(queries=10), *SCORING
@@ -135,6 +136,13 @@ def test_a_damaged_index_is_told_in_one_line(
     ) as caught:
         search(copy, _query(artifacts, "text:00004"), "image", 5, TEXTS)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_too_many_is_no_damage_of_an_index(built: tuple[Artifacts, Path]) -> None:
+    artifacts, folder = built
+    query = _query(artifacts, "text:00004")
+    with no_more_files(), pytest.raises(OSError, match="Too many open files"):
+        search(folder, query, "image", 5, TEXTS)
 
 
 def test_a_question_of_a_kind_that_was_never_fitted_is_answered_by_raw_embeddings(

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline_core.schema.parquet import ROW_GROUP, stored_halves, write_aside, write_table
+from pipeline_core.schema.parquet import ROW_GROUP, read_table, scan_table, stored_halves, write_aside, write_table
+from tests.shared import no_more_files
 
 
 @pytest.mark.parametrize(("rows", "width"), [(400, 64), (600, 512), (2048, 576)])
@@ -48,3 +49,11 @@ def test_rows_that_are_no_table_come_back(tmp_path: Path) -> None:
     rows = pl.DataFrame({"n": [1, None], "text": ["é", None], "many": [[0.5], []]})
     write_aside(tmp_path / "rows.parquet", rows)
     assert pl.read_parquet(tmp_path / "rows.parquet").equals(rows)
+
+
+def test_a_file_too_many_is_no_damage_of_a_table(tmp_path: Path) -> None:
+    write_table(tmp_path, "prompts", pl.DataFrame({"prompt_id": ["p"], "text": ["Look."]}))
+    for read in (read_table, scan_table):
+        read(tmp_path, "prompts")  # libraries start threads the first time
+        with no_more_files(), pytest.raises(OSError, match="Too many open files"):
+            read(tmp_path, "prompts")

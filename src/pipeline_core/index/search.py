@@ -10,7 +10,7 @@ import lancedb
 import polars as pl
 
 from pipeline_core.activations.vectors import PLAIN_PROMPT, Matrix
-from pipeline_core.errors import QueryError, StoreError
+from pipeline_core.errors import QueryError, StoreError, see_to_files
 from pipeline_core.index.items import group_name
 from pipeline_core.retrieval.maps import Identity, Map, load_maps
 
@@ -118,6 +118,7 @@ def _readable(variant: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, RuntimeError) as error:
+        see_to_files(error)
         reason = str(error).partition("\n")[0][:120]
         raise StoreError(
             f"the index's table {variant} cannot be read: {reason}", "run lens verify --repair, then lens run"

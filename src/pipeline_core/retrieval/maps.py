@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipeline_core.activations.vectors import Matrix, Rows, Selection, Vectors
-from pipeline_core.errors import StoreError
+from pipeline_core.errors import StoreError, see_to_files
 from pipeline_core.retrieval.parts import by_parts
 from pipeline_core.retrieval.spectrum import BLOCK, Vector64
 
@@ -195,6 +195,7 @@ def load_maps(path: Path) -> dict[str, Map]:
         StoreError: the file is missing, truncated, or holds something else.
     """
     try:
+        path.open("rb").close()  # the library calls a file that cannot be opened one that is not there
         with safe_open(path, framework="numpy") as file:
             described = json.loads((file.metadata() or {})[_METADATA])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -209,6 +210,7 @@ def load_maps(path: Path) -> dict[str, Map]:
                 for name, fitted in described.items()
             }
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        see_to_files(error)
         raise StoreError(f"the adaptations in {path.name} cannot be read: {error}", "run lens verify") from None
 
 

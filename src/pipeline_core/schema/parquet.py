@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_core.errors import StoreError
+from pipeline_core.errors import StoreError, see_to_files
 from pipeline_core.schema import SHARDED, TABLES
 
 ROW_GROUP = 8192
@@ -175,5 +175,6 @@ def _told(folder: Path, name: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, pl.exceptions.ComputeError, OSError) as error:
+        see_to_files(error)
         place = f"{folder.parent.name}/{folder.name}"
         raise StoreError(f"table {name} of the artifact {place} cannot be read: {error}", "run lens verify") from None
