@@ -13,9 +13,10 @@ def bench(settings: SetOption = None, store: StoreOption = None) -> None:
     """
     from pipeline_core.config import load_config
     from pipeline_core.planner.bench import measure_rates
-    from pipeline_core.planner.rates import keep_rates
+    from pipeline_core.planner.rates import check_kept, keep_rates
 
     placement = load_config(settings=(*(settings or ()),)).placement
+    check_kept(placement)
     with err.status("product") as status:
         rates = measure_rates(placement, store or environment.default_store(), tell=status.update)
     print_table(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.bench_command import bench
 from pipeline_core.placement import Placement
 from pipeline_core.planner.bench import measure_rates
 from pipeline_core.planner.estimates import MEASURED, REFERENCE, estimate
@@ -27,6 +28,14 @@ def test_rates_are_kept_for_a_device_and_a_number_of_threads(placement: Placemen
     assert kept_rates(Placement(threads=2)) is None
     kept_at(placement).write_text('{"flops": 1}')
     assert kept_rates(placement) is None
+
+
+def test_where_nothing_can_be_kept_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("pipeline_core.planner.bench.measure_rates", lambda *given, **named: pytest.fail("measured"))
+    with pytest.raises(NotADirectoryError):
+        bench()
 
 
 def test_times_and_memory_come_from_what_was_measured(inline_store: Path, tmp_path: Path) -> None:

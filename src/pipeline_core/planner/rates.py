@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from pipeline_core.placement import Placement
 from pipeline_core.user_cache import user_cache
@@ -34,10 +35,19 @@ def kept_at(placement: Placement) -> Path:
     return user_cache("rates") / f"{placement.device.replace(':', '-')}-{placement.threads}.json"
 
 
+def check_kept(placement: Placement) -> None:
+    """See that what will be measured can be kept.
+
+    Raises:
+        OSError: it cannot.
+    """
+    with TemporaryFile(dir=_folder(placement)):
+        pass
+
+
 def keep_rates(rates: Rates, placement: Placement) -> Path:
     """Keep what was measured in place of what was before; return where."""
-    path = kept_at(placement)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = _folder(placement) / kept_at(placement).name
     unfinished = path.with_suffix(".partial")
     unfinished.write_text(json.dumps(asdict(rates), indent=1) + "\n", encoding="utf-8")
     return unfinished.replace(path)
@@ -49,3 +59,9 @@ def kept_rates(placement: Placement) -> Rates | None:
         return Rates(**json.loads(kept_at(placement).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _folder(placement: Placement) -> Path:
+    folder = kept_at(placement).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
