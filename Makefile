@@ -65,7 +65,7 @@ test-browser: $(VENV)/.installed-dev ## the report in a real Chromium
 	$(RUN)/python -m pytest -n 2 --dist loadfile -m browser
 
 test-published: $(VENV)/.installed-dev ## families under published models' own templates and settings (RETRIEVAL_LENS_PUBLISHED)
-	$(RUN)/python -m pytest -m published
+	$(RUN)/python -m pytest -n 2 --dist loadfile -m published
 
 test-gpu: $(VENV)/.installed-dev ## families in bfloat16 and a Qwen2-VL of two billion weights on a GPU
 	$(RUN)/python -m pytest -m gpu
