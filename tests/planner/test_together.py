@@ -1,5 +1,6 @@
 """Steps that one pass over their inputs builds together: each is published in its own turn."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,10 @@ pytestmark = pytest.mark.slow
 
 def silent(done: int, total: int) -> None:
     """Take progress and say nothing."""
+
+
+def fails(*_: object) -> None:
+    raise OSError(5, "not judged")
 
 
 def planned(inline_store: Path, workers: int = 1) -> Plan:
@@ -89,13 +94,30 @@ def test_a_fellow_is_there_in_its_own_turn(plan: Plan, store: Store, monkeypatch
 
 def test_the_seconds_are_those_that_each_took(plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Sae.build_together
-    monkeypatch.setattr(
-        Sae, "build_together", lambda self, works: [1000.0] * len(works) if real(self, works) else pytest.fail()
-    )
+    told: list[float] = []
+
+    def build(self: Sae, works: Sequence[Work[SaeSubject]]) -> Sequence[float]:
+        started, seconds = time.monotonic(), real(self, works)
+        told.append(time.monotonic() - started)
+        return [*seconds[:1], *(1000.0 for _ in works[1:])]
+
+    monkeypatch.setattr(Sae, "build_together", build)
     first, _ = carry_out(plan, PAPER, store, silent)
     second, _ = carry_out(plan, WIDE, store, silent)
-    assert -1000 < first.seconds < -900
-    assert 1000 < second.seconds < 1100
+    assert first.seconds == pytest.approx(told[0] - 1000, abs=60)
+    assert 1000 < second.seconds < 1060
+
+
+def test_a_build_that_failed_after_its_fellow_was_built_counts_nothing_twice(
+    plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="not judged"):
+        patched.setattr(Sae, "limits", fails)
+        carry_out(plan, PAPER, store, silent)
+    first, _ = carry_out(plan, PAPER, store, silent)
+    second, _ = carry_out(plan, WIDE, store, silent)
+    assert first.seconds > 0
+    assert second.seconds > 0
 
 
 def test_one_that_another_run_builds_is_left_to_it(plan: Plan, store: Store) -> None:

@@ -102,16 +102,18 @@ def carry_out(plan: Plan, name: str, store: Store, progress: Progress, spent: fl
     def validate(folder: Path) -> list[dict[str, Any]]:
         return [asdict(result) for result in validate_artifact(step.stage, folder, step.maker.limits(work_in(folder)))]
 
+    elsewhere = spent
+
     def build(folder: Path) -> None:
+        nonlocal elsewhere
         with _fellows(plan, step, store) as fellows:
-            if not (fellows and _build_together(step, work_in(folder), fellows, store)):
-                step.maker.build(work_in(folder))
+            elsewhere = spent - _build(step, work_in(folder), fellows, store)
 
     started = time.monotonic()
     room = room_told(store.root, name, lambda: _n_bytes(plan, name, store))
     with limited_threads(step.subject.placement.threads), room:
         placement = step.subject.placement.model_dump(mode="json")
-        artifact, cached = store.materialize(step.key, build, validate, placement, step.rules, spent)
+        artifact, cached = store.materialize(step.key, build, validate, placement, step.rules, lambda: elsewhere)
     seconds = time.monotonic() - started if cached else artifact.manifest.seconds
     return Outcome(name, step.stage, artifact.fingerprint, cached, seconds), artifact
 
@@ -130,20 +132,26 @@ def _fellows(plan: Plan, step: Step, store: Store) -> Iterator[list[tuple[Step, 
         yield fellows
 
 
-def _build_together(step: Step, work: Work[Any], fellows: Sequence[tuple[Step, Work[Any]]], store: Store) -> bool:
-    """Build a step and its fellows, whose own turn finds all but the publication done; say whether that went well."""
-    assert isinstance(step.maker, BuiltTogether)
-    try:
-        _, *seconds = step.maker.build_together([work, *(work for _, work in fellows)])
-    except Exception as error:
-        # The fault may be a fellow's, whose own turn tells it.
-        names = ", ".join(fellow.name for fellow, _ in fellows)
-        log.warning("%s: not built together with %s (%s)", step.name, names, error)
-        return False
-    for (fellow, _), taken in zip(fellows, seconds, strict=True):
-        store.note_spent(fellow.key, taken)
-    store.note_spent(step.key, -sum(seconds))
-    return True
+def _build(step: Step, work: Work[Any], fellows: Sequence[tuple[Step, Work[Any]]], store: Store) -> float:
+    """Build a step, and its fellows with it: their own turn finds all but the publication done.
+
+    Returns:
+        The seconds that the fellows took.
+    """
+    if fellows and isinstance(step.maker, BuiltTogether):
+        try:
+            _, *seconds = step.maker.build_together([work, *(work for _, work in fellows)])
+        except Exception as error:
+            # It may be a fellow's fault, whose own turn tells it.
+            if not isinstance(error, LensError):
+                names = ", ".join(fellow.name for fellow, _ in fellows)
+                log.warning("%s: not built together with %s (%s)", step.name, names, error)
+        else:
+            for (fellow, _), taken in zip(fellows, seconds, strict=True):
+                store.note_spent(fellow.key, taken)
+            return sum(seconds)
+    step.maker.build(work)
+    return 0.0
 
 
 @contextmanager

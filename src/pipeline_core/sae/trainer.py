@@ -87,7 +87,7 @@ def train_saes(
         progress: called with (steps done, steps in all), of all together, after every step.
         order: of the samples whose states are trained on, before each epoch draws its own; see ``map_tokens``.
         device: where the arithmetic is done.
-        memory: bytes that those which learn at once may take, or one alone if it takes more; by default any.
+        memory: bytes of the host that those which learn at once may take, or one that takes more; by default any.
 
     Returns:
         The seconds that each took.
@@ -108,7 +108,7 @@ def train_saes(
         mean = tokens.mean()
         rows = TokenRows.read(activations, order, leave_out)
         told = _Told(progress, sum(learner.total(tokens) for learner in unfinished))
-        for learning in _rounds(unfinished, len(mean), memory):
+        for learning in _rounds(unfinished, len(mean), _room(memory, device)):
             for learner in learning:
                 learner.start(mean, device)
             _train(learning, tokens, mean.to(device), checkpoint_steps, told)
@@ -194,6 +194,14 @@ class _Learner:
         write_table(folder, "sae_training", log.with_columns(pl.lit(self.sae_id).alias("sae_id")))
         del self.state
         self.seconds += time.perf_counter() - started
+
+
+def _room(memory: int | None, device: str) -> int | None:
+    """Return the bytes that those which learn at once may take: of a GPU's memory three quarters of what is free."""
+    if not device.startswith("cuda"):
+        return memory
+    free, _ = torch.cuda.mem_get_info(device)
+    return free * 3 // 4
 
 
 def _rounds(learners: Sequence[_Learner], width: int, memory: int | None) -> Iterator[list[_Learner]]:

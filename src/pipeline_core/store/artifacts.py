@@ -30,7 +30,7 @@ Digest = Callable[[Path], str]
 
 _LOCKS = ".locks"
 _SPENT = ".spent"
-"""In a folder that an artifact is built in: the seconds that it took, or spared, elsewhere."""
+"""In a folder that an artifact is built in: the seconds that others took for it."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Store:
         validate: Callable[[Path], Iterable[dict[str, Any]]] | None = None,
         placement: Mapping[str, Any] | None = None,
         rules: str | None = None,
-        spent: float = 0.0,
+        spent: Callable[[], float] = lambda: 0.0,
     ) -> tuple[Artifact, bool]:
         """Return the artifact of ``key`` and whether it was there already; build, validate and publish it otherwise.
 
@@ -133,7 +133,8 @@ class Store:
             placement: how it is carried out, for the manifest.
             rules: digest of what ``validate`` judges by. An artifact that was accepted by others is judged anew, and
                 its manifest tells the outcomes; it is not built again.
-            spent: seconds that the build took before, for the manifest.
+            spent: asked after the build, for the manifest: the seconds that others took for the artifact, less those
+                that its build took for others.
         """
         folder = self.folder(key)
         with self._lock(f"{key.stage}-{key.short}"):
@@ -152,7 +153,7 @@ class Store:
             started = time.monotonic()
             build(partial)
             contracts = tuple(validate(partial)) if validate else ()
-            seconds = spent + _noted(partial) + time.monotonic() - started
+            seconds = spent() + _noted(partial) + time.monotonic() - started
             (partial / _SPENT).unlink(missing_ok=True)
             manifest = describe(key, partial, seconds, contracts, placement or {}, rules)
             (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
@@ -163,7 +164,7 @@ class Store:
             return Artifact(folder, manifest), False
 
     def note_spent(self, key: StageKey, seconds: float) -> None:
-        """Add to the seconds that an artifact's manifest will tell: what other steps did for it, less what it did."""
+        """Add the seconds that another build took for an artifact to those that its manifest will tell."""
         partial = self.unfinished(key)
         (partial / _SPENT).write_text(str(_noted(partial) + seconds), encoding="utf-8")
 
