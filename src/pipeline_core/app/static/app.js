@@ -65,8 +65,10 @@
     const { x, y, tone, label, link } = told;
     said.textContent = idle;
     const margin = 10;
-    const height = (n) => (tone[n] === 3 ? -1 : tone[n]); // what is in none of it lies below the rest
-    const order = Uint32Array.from(x.keys()).sort((a, b) => height(a) - height(b));
+    const order = new Uint32Array(x.length);
+    let ordered = 0;
+    // What is in none of it lies below the rest.
+    for (const height of [3, 0, 1, 2, 4, 5, 6, 7]) for (let n = 0; n < x.length; n++) if (tone[n] === height) order[ordered++] = n;
     const view = { left: 0, bottom: 0, zoom: 1 };
     let from, to, held, scale, tones, ground;
     const place = (n) => [
@@ -197,16 +199,16 @@
       holder.dispatchEvent(new CustomEvent("chosen", { bubbles: true, detail: { chosen, inside, label, link } }));
     });
     // By keyboard, beside moving and zooming: page keys go from left to right through the points, faster with Shift.
-    const across = [...x.keys()].sort((a, b) => x[a] - x[b]);
-    let step = -1;
+    let across, step = -1;
     canvas.tabIndex = 0;
     canvas.setAttribute("aria-keyshortcuts", "PageDown PageUp Enter");
     said.setAttribute("role", "status");
     canvas.addEventListener("keydown", (event) => {
       const way = { PageDown: 1, PageUp: -1 }[event.key];
       if (event.key === "Enter" && step >= 0) location.assign(link[across[step]]);
-      if (!way || !across.length) return;
+      if (!way || !x.length) return;
       event.preventDefault();
+      across ??= [...x.keys()].sort((a, b) => x[a] - x[b]);
       step = Math.max(0, Math.min(across.length - 1, step + way * (event.shiftKey ? Math.ceil(across.length / 50) : 1)));
       draw();
       const [dense, [left, top]] = [devicePixelRatio || 1, place(across[step])];
