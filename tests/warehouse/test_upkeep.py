@@ -86,6 +86,18 @@ def test_runs_are_not_published_over_other_artifacts(grown: Path) -> None:
     assert query(grown, "SELECT count(DISTINCT artifact) FROM embeddings").rows == ((3,),)
 
 
+def test_an_artifact_that_was_built_anew_is_in_the_warehouse_as_it_is_now(grown: Path) -> None:
+    """Times differ from build to build, and the key does not tell."""
+    store, tables = Store(grown), good_tables("efficiency")
+    (built,) = (artifact for artifact in store.artifacts() if artifact.manifest.stage == "efficiency")
+    store.set_aside(built.folder)
+    for row in tables["efficiency"]:
+        row["seconds"] = 1234.0
+    assert publish(store, "efficiency", tables).fingerprint == built.fingerprint
+    publish_runs(grown)
+    assert query(grown, "SELECT DISTINCT seconds FROM efficiency").rows == ((1234.0,),)
+
+
 @pytest.mark.parametrize("damage", ["gone", "damaged"])
 def test_runs_mend_a_warehouse_that_cannot_be_read(grown: Path, damage: str) -> None:
     kept = contents(grown)

@@ -101,7 +101,8 @@ def _made_of(artifacts: Sequence[Artifact]) -> str:
         "tables": {table.name: [table.version, *(c.name for c in table.columns)] for table in TABLES.values()},
         "sql": [file.read_text(encoding="utf-8") for file in SQL],
         "fixed": {name: rows().to_dicts() for name, rows in FIXED.items()},
-        "artifacts": sorted(artifact.fingerprint for artifact in artifacts),
+        # What was damaged and built anew has times of its own.
+        "artifacts": sorted((a.fingerprint, a.manifest.created.isoformat()) for a in artifacts),
     }
     return hashlib.sha256(canonical_json(values).encode()).hexdigest()
 
