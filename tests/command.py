@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 LENS = (sys.executable, "-c", "from flows.command import main; main()")
 
@@ -20,3 +21,11 @@ def serving(
             yield process.stdout.readline().split()[0]
         finally:
             process.terminate()
+
+
+def wait_for(process: "subprocess.Popen[str]", reached: Callable[[], bool]) -> None:
+    """Wait until ``reached`` says so, while a run goes on."""
+    tick = Event()
+    while not reached():
+        assert process.poll() is None, f"the run ended before it could be stopped: {process.communicate()}"
+        tick.wait(0.02)

@@ -6,7 +6,7 @@
 import json
 import random
 import subprocess
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
 from pipeline_core.store.manifest import MANIFEST
-from tests.command import LENS
+from tests.command import LENS, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -39,10 +39,9 @@ def test_a_run_that_is_killed_again_and_again_ends_like_any_other(inline_store: 
     there: dict[Path, bytes] = {}
     for kill in range(KILLS):
         process = started(config, store)
-        while not (store / "runs").is_dir() or len(read_runs(store)) <= kill:
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.02)
-        time.sleep(drawn.uniform(0.0, LONGEST))
+        wait_for(process, lambda: (store / "runs").is_dir() and len(read_runs(store)) > kill)  # noqa: B023
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=drawn.uniform(0.0, LONGEST))
         process.kill()
         process.communicate()
         found = finished(store)

@@ -6,13 +6,12 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 
 import pytest
 
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
-from tests.command import LENS
+from tests.command import LENS, wait_for
 from tests.shared import ends
 from tests.small import SMALL, picture_folder
 
@@ -32,14 +31,6 @@ def finish(process: "subprocess.Popen[str]") -> str:
     out = process.communicate(timeout=900)[0]
     assert process.returncode == 0, out
     return out
-
-
-def wait_for(process: "subprocess.Popen[str]", reached: Callable[[], bool]) -> None:
-    """Wait until ``reached`` says so, while a run goes on."""
-    tick = Event()
-    while not reached():
-        assert process.poll() is None, "the run ended before it could be stopped"
-        tick.wait(0.02)
 
 
 def server_of(process: "subprocess.Popen[str]") -> int:

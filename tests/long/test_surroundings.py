@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
@@ -17,7 +16,7 @@ from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
 from pipeline_core.warehouse.current import current_warehouse
-from tests.command import LENS
+from tests.command import LENS, wait_for
 from tests.shared import ends, own_copy
 
 pytestmark = pytest.mark.long
@@ -153,9 +152,7 @@ def test_a_stop_while_a_model_loads_or_a_report_is_written_is_one_line(
     partial, config = root / stage / f".partial-{step.key.short}", written(tmp_path, dict(read_runs(root)[-1].config))
     command = [*LENS, "run", "--runner", runner, "--config", config, "--store", root]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not partial.is_dir():
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.02)
+        wait_for(process, partial.is_dir)
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)
         told = process.communicate(timeout=20)[1]

@@ -41,13 +41,13 @@ def check_kept(placement: Placement) -> None:
     Raises:
         OSError: it cannot.
     """
-    with TemporaryFile(dir=_folder(placement)):
+    with TemporaryFile(dir=_place(placement).parent):
         pass
 
 
 def keep_rates(rates: Rates, placement: Placement) -> Path:
     """Keep what was measured in place of what was before; return where."""
-    path = _folder(placement) / kept_at(placement).name
+    path = _place(placement)
     unfinished = path.with_suffix(".partial")
     unfinished.write_text(json.dumps(asdict(rates), indent=1) + "\n", encoding="utf-8")
     return unfinished.replace(path)
@@ -61,7 +61,7 @@ def kept_rates(placement: Placement) -> Rates | None:
         return None
 
 
-def _folder(placement: Placement) -> Path:
-    folder = kept_at(placement).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _place(placement: Placement) -> Path:
+    path = kept_at(placement)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

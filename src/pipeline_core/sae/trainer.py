@@ -106,12 +106,12 @@ def train_saes(
     with limited_threads(threads):
         tokens = map_tokens(activations, decoded / STATES, order, leave_out)
         mean = tokens.mean()
-        rows = TokenRows.read(activations, order, leave_out)
         told = _Told(progress, sum(learner.total(tokens) for learner in unfinished))
         for learning in _rounds(unfinished, len(mean), _room(memory, device)):
             for learner in learning:
                 learner.start(mean, device)
             _train(learning, tokens, mean.to(device), checkpoint_steps, told)
+            rows = TokenRows.read(activations, order, leave_out)
             for learner in learning:
                 learner.finish(activations, rows, model_name)
     for leftover in (STATES, CHECKPOINT):
