@@ -1,7 +1,7 @@
 """Data contracts as read from ``data_contracts/<table>.yaml``, joined with what the schema already promises.
 
 The YAML holds what is specific to a table. That columns which may not be NULL are not, and that keys are unique,
-follows from the schema, so it is generated here instead of being repeated in every file.
+follows from the schema, so these rules are generated here instead of being repeated in every file.
 """
 
 import importlib.util
@@ -69,14 +69,12 @@ class Contract(_Part):
 
     Attributes:
         table: the table's name.
-        heavy: too many rows for a data frame: every rule is a query, none an expectation on rows.
         derive: SQL expressions over one row, computed once in DuckDB; list columns are seen only through them.
-        expectations: on rows.
-        violations: by query.
+        expectations: on rows, which become a data frame: a table too large for one has none.
+        violations: by query; those that follow from the schema come first.
     """
 
     table: str
-    heavy: bool = False
     derive: dict[str, str] = Field(default_factory=dict)
     expectations: tuple[Expectation, ...] = ()
     violations: tuple[Violation, ...] = ()
@@ -86,10 +84,7 @@ class Contract(_Part):
 def load_contract(table: str) -> Contract:
     """Read the contract of a table and add what the schema promises."""
     contract = Contract.model_validate({"table": table, **(yaml.safe_load(written_contract(table)) or {})})
-    if contract.heavy:
-        generated = _promised_by_query(TABLES[table])
-        return contract.model_copy(update={"violations": (*generated, *contract.violations)})
-    return contract.model_copy(update={"expectations": (*_promised_on_rows(TABLES[table]), *contract.expectations)})
+    return contract.model_copy(update={"violations": (*_promised(TABLES[table]), *contract.violations)})
 
 
 def written_contract(table: str) -> str:
@@ -116,36 +111,24 @@ def required_columns(table: Table) -> list[str]:
     return [c.name for c in table.columns if not c.nullable and c.name in scalar]
 
 
-def _promised_on_rows(table: Table) -> list[Expectation]:
-    promise = "the schema does not mark it nullable"
-    required = [
-        _expect("expect_column_values_to_not_be_null", {"column": name}, promise) for name in required_columns(table)
-    ]
-    reason = f"({', '.join(table.key)}) is the key of the table"
-    if len(table.key) == 1:
-        return [*required, _expect("expect_column_values_to_be_unique", {"column": table.key[0]}, reason)]
-    return [*required, _expect("expect_compound_columns_to_be_unique", {"column_list": list(table.key)}, reason)]
-
-
-def _expect(kind: str, kwargs: dict[str, Any], reason: str) -> Expectation:
-    return Expectation(type=kind, kwargs=kwargs, meta=Meta(reason=reason))
-
-
-def _promised_by_query(table: Table) -> list[Violation]:
+def _promised(table: Table) -> list[Violation]:
     key = ", ".join(f'"{name}"' for name in table.key)
     duplicate = Violation(
         name="duplicate_key",
-        column="",
+        column=table.key[0] if len(table.key) == 1 else "",
         sql=f'SELECT {key}, count(*) AS "rows" FROM {table.name} GROUP BY {key} HAVING count(*) > 1',  # noqa: S608
         reason=f"({', '.join(table.key)}) is the key of the table",
     )
-    required = [
-        Violation(
-            name=f"{name}_is_null",
-            column=name,
-            sql=f'SELECT {key} FROM {table.name} WHERE "{name}" IS NULL',  # noqa: S608
-            reason="the schema does not mark it nullable",
-        )
-        for name in required_columns(table)
-    ]
-    return [duplicate, *required]
+    return [duplicate, *(_no_value(table, name) for name in required_columns(table))]
+
+
+def _no_value(table: Table, name: str) -> Violation:
+    floating = any(c.name == name and pa.types.is_floating(c.type) for c in table.columns)
+    missing = f'"{name}" IS NULL' + (f' OR isnan("{name}")' if floating else "")
+    shown = ", ".join(f'"{column}"' for column in dict.fromkeys([*table.key, name]))
+    return Violation(
+        name=f"{name}_is_missing",
+        column=name,
+        sql=f"SELECT {shown} FROM {table.name} WHERE {missing}",  # noqa: S608
+        reason="the schema does not mark it nullable" + (", and NaN is no value" if floating else ""),
+    )
