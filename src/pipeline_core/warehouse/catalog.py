@@ -127,8 +127,8 @@ def _create_table(connection: duckdb.DuckDBPyConnection, table: Table, parts: Se
         f'"{c.name}" {_sql_type(c.type)}{"" if c.nullable else " NOT NULL"}' for c in warehouse_columns(table)
     )
     connection.execute(f"CREATE TABLE {table.name} ({columns})")
-    for part in parts:
-        connection.execute(f"INSERT INTO {table.name} BY NAME {_select(table, part)}")
+    if parts:
+        connection.execute(f"INSERT INTO {table.name} BY NAME {_copied(table, parts)}")
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, parts: Sequence[Part]) -> None:
@@ -159,9 +159,22 @@ def _create_scoped(connection: duckdb.DuckDBPyConnection, table: Table, describe
 
 def _select(table: Table, part: Part) -> str:
     artifact = "" if table.stage == STAGE else f"{literal(part.artifact)} AS artifact, "
-    columns = ", ".join(f'"{c.name}"::{_sql_type(c.type)} AS "{c.name}"' for c in table.columns)
     files = ", ".join(literal(str(file)) for file in part.files)
-    return f"SELECT {artifact}{columns} FROM read_parquet([{files}])"  # noqa: S608
+    return f"SELECT {artifact}{_columns(table)} FROM read_parquet([{files}])"  # noqa: S608
+
+
+def _copied(table: Table, parts: Sequence[Part]) -> str:
+    """Return what reads all parts at once, in their order: a third of the time of a statement for each."""
+    if table.stage == STAGE:
+        return _select(table, Part("", tuple(file for part in parts for file in part.files)))
+    files = [(literal(str(file)), literal(part.artifact)) for part in parts for file in part.files]
+    artifact = f"[{', '.join(artifact for _, artifact in files)}][file_index::BIGINT + 1] AS artifact"
+    # file_index is DuckDB's own column; a join on the name would mix the rows of files.
+    return f"SELECT {artifact}, {_columns(table)} FROM read_parquet([{', '.join(file for file, _ in files)}])"  # noqa: S608
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(f'"{c.name}"::{_sql_type(c.type)} AS "{c.name}"' for c in table.columns)
 
 
 def _comment_inherited_columns(connection: duckdb.DuckDBPyConnection) -> None:
