@@ -107,10 +107,10 @@ class World:
 
     def _score(self, stage: str, own: str, repetition: int, model: str, systems: Any) -> Path:
         tables: dict[str, list[dict[str, Any]]] = {}
-        rows, ranks = list(systems), []
+        rows, answered = list(systems), []
         for system in rows:
             for task, (_, _, k, _) in TASKS.items():
-                ranks.append(self._ranks(repetition, system["system_id"], task, k))
+                answered.append((system["system_id"], task, self._answer(repetition, system["system_id"], task)))
                 tables.setdefault("retrieval_metrics", []).extend(
                     self._metrics(repetition, system["system_id"], task, k)
                 )
@@ -124,24 +124,15 @@ class World:
                 tables.setdefault("removal_effects", []).extend(
                     place | effect for effect in (measure, measure | self._effect() | {"feature_id": 3})
                 )
-        return self._write(stage, f"{stage}-{own}", tables | {"systems": rows}, retrieval_ranks=ranks)
+        frames = {"retrieval_ranks": _ranks(answered)} if answered else {}
+        return self._write(stage, f"{stage}-{own}", tables | {"systems": rows}, **frames)
 
-    def _ranks(self, repetition: int, system: str, task: str, primary: int) -> pl.DataFrame:
-        """Return the ranks of all splits, and keep the hits of the test split, which claims are about."""
+    def _answer(self, repetition: int, system: str, task: str) -> np.ndarray:
+        """Return which queries of the test split a system answers, and keep its hits, which claims are about."""
         hit = self._found(system, task)
         self.hits[repetition, system, task] = {"value": float(hit.mean())}
         self.families[repetition, system, task] = hit.reshape(-1, 2).sum(axis=1).astype(np.float64)
-        n = np.arange(len(hit))
-        test = pl.DataFrame({"query": n, "found": hit, "split": "test"})
-        return pl.concat([test, test.head(1).with_columns(split=pl.lit("validation"))]).select(
-            pl.lit(system).alias("system_id"),
-            pl.lit(task).alias("task_id"),
-            "split",
-            pl.format("q{}", "query").alias("query_id"),
-            pl.format("f{}", pl.col("query") // 2).alias("family"),
-            pl.when("found").then(primary).otherwise(primary + 1).cast(pl.Int64).alias("first_relevant_rank"),
-            pl.lit(1, pl.Int32).alias("n_relevant"),
-        )
+        return hit
 
     def _found(self, system: str, task: str) -> np.ndarray:
         """Return which queries, two a family, a system answers."""
@@ -254,16 +245,13 @@ class World:
             self.quadrants = rows
         return self._write("attention", f"attention-{own}", {"attention_quadrants": rows})
 
-    def _write(
-        self, stage: str, name: str, rows: dict[str, list[dict[str, Any]]], **frames: list[pl.DataFrame]
-    ) -> Path:
+    def _write(self, stage: str, name: str, rows: dict[str, list[dict[str, Any]]], **frames: pl.DataFrame) -> Path:
         folder = self.root / stage / name
         folder.mkdir(parents=True, exist_ok=True)
         for table in tables_of(stage):
             schema = pl.DataFrame(TABLES[table.name].arrow.empty_table()).schema
             shard = 0 if table.name in SHARDED else None
-            own = frames.get(table.name)
-            found = pl.concat(own) if own else pl.DataFrame(rows.get(table.name, []), schema=schema)
+            found = frames.get(table.name, pl.DataFrame(rows.get(table.name, []), schema=schema))
             write_table(folder, table.name, found, shard)
         return folder
 
@@ -280,6 +268,27 @@ def _compared(systems: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
         alike = system["study"] != "removal" or all(system[name] == baseline[name] for name in ("sae_id", "share"))
         if system != baseline and alike and any(mark in system["system_id"] for mark in marks):
             yield system["system_id"], baseline["system_id"]
+
+
+def _ranks(answered: list[tuple[str, str, np.ndarray]]) -> pl.DataFrame:
+    """Return the ranks of all splits: every query of the test split, and the first of them again as validation."""
+    of_test = len(answered[0][-1])
+    queries = [*range(of_test), 0]
+    splits = ["test"] * of_test + ["validation"]
+    primary = np.array([TASKS[task][2] for _, task, _ in answered])
+    found = np.array([hit for *_, hit in answered])[:, queries]
+    systems, tasks = ([answer[n] for answer in answered for _ in queries] for n in (0, 1))
+    return pl.DataFrame(
+        {
+            "system_id": systems,
+            "task_id": tasks,
+            "split": splits * len(answered),
+            "query_id": [f"q{query}" for query in queries] * len(answered),
+            "family": [f"f{query // 2}" for query in queries] * len(answered),
+            "first_relevant_rank": np.where(found, primary[:, None], primary[:, None] + 1).astype(np.int64).ravel(),
+            "n_relevant": np.ones(found.size, np.int32),
+        }
+    )
 
 
 def _tasks() -> Iterator[dict[str, Any]]:

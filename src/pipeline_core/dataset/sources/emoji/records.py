@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -180,10 +181,15 @@ def _families(stems: dict[tuple[str, ...], str], pictures: dict[tuple[str, ...],
     families = DisjointSet(stems.values())
     seen: dict[str, str] = {}
     for points, stem in stems.items():
-        picture = decode(pictures[points].read_bytes())
-        look = min(picture_digest(picture), picture_digest(ImageOps.mirror(picture)))
-        families.merge(seen.setdefault(look, stem), stem)
+        families.merge(seen.setdefault(_look(pictures[points]), stem), stem)
     return {stem: min(subset) for subset in families.subsets() for stem in subset}
+
+
+@cache
+def _look(picture: Path) -> str:
+    """Return a digest that a picture shares with its mirrored one; a process decodes each once, whatever the seeds."""
+    decoded = decode(picture.read_bytes())
+    return min(picture_digest(decoded), picture_digest(ImageOps.mirror(decoded)))
 
 
 def _inherited_keywords(
