@@ -11,6 +11,7 @@ import pytest
 
 from flows import environment
 from flows.exits import ExitStatus
+from pipeline_core.user_cache import user_cache
 
 environment.prepare()
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -43,6 +44,14 @@ SLOW = {
 """Rooms whose tests run models and servers, or write whole data sets and pages."""
 
 SLOW_FILES = {"test_adding.py", "test_library.py"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep assembled reference models from one run of tests to the next: their folders are content-addressed."""
+    models = user_cache("models")
+    if not models.exists():
+        models.parent.mkdir(parents=True, exist_ok=True)
+        models.symlink_to(config.cache.mkdir("reference-models"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

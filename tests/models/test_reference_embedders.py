@@ -16,6 +16,7 @@ from pipeline_core.models.prefix import shared_prefix
 from pipeline_core.models.samples import IMAGE, PROMPT, SYSTEM, TEMPLATE, TEXT, SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.models.tokens import TokenBatch
+from pipeline_core.user_cache import user_cache
 
 INSTRUCTION = "Summarize the above image with the question in one word:"
 
@@ -37,20 +38,20 @@ def samples() -> list[SampleInput]:
     ]
 
 
-def load(settings: ModelSettings, request: pytest.FixtureRequest) -> Embedder:
-    return load_embedder(settings, describe_model(settings), "cpu", request.config.cache.mkdir("reference-models"))
+def load(settings: ModelSettings) -> Embedder:
+    return load_embedder(settings, describe_model(settings), "cpu", user_cache("models"))
 
 
 @pytest.fixture(scope="module")
-def mllm(request: pytest.FixtureRequest) -> GenerativeEmbedder:
-    embedder = load(ModelSettings(), request)
+def mllm() -> GenerativeEmbedder:
+    embedder = load(ModelSettings())
     assert isinstance(embedder, GenerativeEmbedder)
     return embedder
 
 
 @pytest.fixture(scope="module")
-def dual(request: pytest.FixtureRequest) -> ContrastiveEmbedder:
-    embedder = load(ModelSettings(name="reference-contrastive"), request)
+def dual() -> ContrastiveEmbedder:
+    embedder = load(ModelSettings(name="reference-contrastive"))
     assert isinstance(embedder, ContrastiveEmbedder)
     return embedder
 

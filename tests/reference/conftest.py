@@ -1,4 +1,4 @@
-"""The assembled reference models, kept between test runs in pytest's cache: their folders are content-addressed."""
+"""The assembled reference models, loaded once."""
 
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,12 @@ from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from pipeline_core.embedded import embedded_file
 from pipeline_core.reference import resolve_reference
+from pipeline_core.user_cache import user_cache
 
 
 @pytest.fixture(scope="session")
-def model_cache(request: pytest.FixtureRequest) -> Path:
-    return request.config.cache.mkdir("reference-models")
-
-
-@pytest.fixture(scope="session")
-def mllm_folder(model_cache: Path) -> Path:
-    return resolve_reference("reference-mllm", model_cache)
+def mllm_folder() -> Path:
+    return resolve_reference("reference-mllm", user_cache("models"))
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +28,8 @@ def mllm_processor(mllm_folder: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def dual_folder(model_cache: Path) -> Path:
-    return resolve_reference("reference-contrastive", model_cache)
+def dual_folder() -> Path:
+    return resolve_reference("reference-contrastive", user_cache("models"))
 
 
 @pytest.fixture(scope="session")
