@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
+import psutil
 import pytest
 
 
@@ -69,3 +70,10 @@ def ends(pid: int) -> bool:
             return True
         tick.wait(0.1)
     return False
+
+
+def command_line(process: psutil.Process) -> str:
+    """Return what a process was started with; '' where it has ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""

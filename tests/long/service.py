@@ -22,6 +22,7 @@ from pipeline_core.store.artifacts import Store
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
 from tests.command import LENS
+from tests.shared import command_line
 
 KILLS = (("flow",), ("worker",), ("flow", "worker"), ("server",), ("flow", "worker", "server"))
 """What is killed together."""
@@ -168,7 +169,7 @@ class Running:
 
         def found() -> psutil.Process | None:
             for child in worker.children(recursive=True):
-                if "flows.engine" in child.cmdline():
+                if "flows.engine" in command_line(child):
                     return child
             return None
 

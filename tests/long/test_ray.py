@@ -16,6 +16,7 @@ from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.diff import diff_runs
 from pipeline_core.store.journal import read_runs
 from tests.command import LENS
+from tests.shared import command_line
 from tests.small import picture_folder, small_config
 
 pytestmark = pytest.mark.long
@@ -59,14 +60,7 @@ def start(pictures: Path, store: Path, short: str) -> "subprocess.Popen[str]":
 
 def working_at(run: psutil.Process, task: str) -> list[psutil.Process]:
     """Return the processes of a run's cluster that are at a task: Ray has them called so."""
-    found = []
-    for process in run.children(recursive=True):
-        try:
-            if " ".join(process.cmdline()).startswith(f"ray::{task}"):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
-    return found
+    return [child for child in run.children(recursive=True) if command_line(child).startswith(f"ray::{task}")]
 
 
 def kill_one(process: "subprocess.Popen[str]", task: str) -> None:

@@ -19,6 +19,7 @@ from pipeline_core.planner.planning import plan_analysis
 from pipeline_core.store.journal import read_runs
 from tests.command import LENS
 from tests.long.service import KILLS, Running, differences, lens, until
+from tests.shared import command_line
 from tests.small import small_config
 
 pytestmark = pytest.mark.long
@@ -187,7 +188,7 @@ def test_stopped_while_it_starts_it_leaves_no_process(tmp_path: Path, number: si
 
         def begun() -> bool:
             family[:] = psutil.Process(process.pid).children(recursive=True)
-            return any(reached in " ".join(child.cmdline()) for child in family)
+            return any(reached in command_line(child) for child in family)
 
         until(begun, 200)
         process.send_signal(number)
