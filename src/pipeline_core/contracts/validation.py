@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
@@ -22,6 +23,9 @@ from pipeline_core.schema import TABLES, tables_of
 from pipeline_core.schema.parquet import stored_schema, table_files
 
 _WRITE = "write the table with pipeline_core.schema.parquet.write_table"
+
+_MEMORY = "1GB"
+"""What DuckDB may hold of an artifact's tables, however many rows they have; the rest it puts aside on the disk."""
 
 _one_at_a_time = Lock()
 
@@ -75,11 +79,13 @@ def check_artifact(
     if not contracts:
         return results
     # Great Expectations keeps the current context in a global, and stages may run in threads.
-    with _one_at_a_time, duckdb.connect() as connection:
+    with _one_at_a_time, TemporaryDirectory() as aside, duckdb.connect() as connection:
+        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        connection.execute("SET temp_directory = ?", [aside])
         for contract in contracts:
             files = _files(folder, contract)
             results.append(_check_structure(contract, files))
-            _load_scalars(connection, contract, files)
+            _open_scalars(connection, contract, files)
         for name, value in given.items():
             connection.execute(f"SET VARIABLE {name} = ?", [value])
         judge = Judge() if any(contract.expectations for contract in contracts) else None
@@ -120,14 +126,15 @@ def _check_structure(contract: Contract, files: Sequence[Path]) -> ContractResul
     return ContractResult(contract.table, "", "columns_match_schema", True, "critical", None, promise)
 
 
-def _load_scalars(connection: duckdb.DuckDBPyConnection, contract: Contract, files: Sequence[Path]) -> None:
+def _open_scalars(connection: duckdb.DuckDBPyConnection, contract: Contract, files: Sequence[Path]) -> None:
     columns = [f'"{name}"' for name in scalar_columns(TABLES[contract.table])]
     derived = [f'{expression} AS "{name}"' for name, expression in contract.derive.items()]
     try:
-        connection.execute(
-            f"CREATE TABLE {contract.table} AS SELECT {', '.join(columns + derived)} FROM read_parquet(?)",  # noqa: S608
-            [[str(file) for file in files]],
-        )
+        rows = connection.read_parquet([str(file) for file in files]).project(", ".join(columns + derived))
+        # What is derived from lists is worked out once. What may be NaN is copied, as the statistics of a Parquet file
+        # leave NaN out and DuckDB believes them. All else, the largest tables, is read where it lies.
+        copied = derived or any(pa.types.is_floating(column.type) for column in TABLES[contract.table].columns)
+        (rows.create if copied else rows.create_view)(contract.table)
     except duckdb.Error as error:
         raise _unreadable(contract, error) from None
 
