@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 PROBE = Path(__file__).with_name("probe.js").read_text(encoding="utf-8")
 Scheme = Literal["light", "dark"]
@@ -27,9 +27,15 @@ def opened(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda r: None if r.url.startswith((own, "data:")) else complaints.append(r.url))
+    waiting: set[Request] = set()
+    page.on("request", lambda request: waiting.update((request,)))
+    page.on("requestfinished", lambda request: waiting.difference_update((request,)))
+    page.on("requestfailed", lambda request: waiting.difference_update((request,)))
     page.goto(address)
-    if not address.startswith("file:"):
-        page.wait_for_load_state("networkidle")
+    quiet = 0
+    while quiet < 3:  # three times with nothing left to do and nothing asked for
+        page.evaluate("new Promise((idle) => requestIdleCallback(idle))")
+        quiet = 0 if waiting else quiet + 1
     yield page, complaints
     context.close()
 
