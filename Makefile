@@ -7,6 +7,8 @@ RUN    := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
+# Empty is off: containers have it on, and every process of the tests would compile the project anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-full serve stop sweep install test test-fast test-browser test-gpu test-long test-published lint types imports format docs results stage-hashes table-hashes train-reference lock clean

@@ -34,6 +34,7 @@ SLOW = {
     "attention",
     "contracts",
     "dataset",
+    "exports",
     "flows",
     "models",
     "redraw",
@@ -52,6 +53,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if not models.exists():
         models.parent.mkdir(parents=True, exist_ok=True)
         models.symlink_to(config.cache.mkdir("reference-models"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave rooms whose tests are all slow unread where no slow test is asked for: half of the time would go there."""
+    if "not slow" not in config.option.markexpr:
+        return None
+    room = collection_path.relative_to(config.rootpath).parts[1:2]
+    return True if {*room} & (SLOW | {"browser", "independent", "long"}) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -139,6 +139,7 @@ def test_every_adaptation_names_its_statistics_and_settings(results: Path):
     assert systems["label"].is_unique().all()
 
 
+@pytest.mark.slow
 def test_each_system_ranks_as_when_fitted_alone(study: Study, results: Path):
     """Betas share one decomposition, tasks share spectra and layers are added up; none of it may change a rank."""
     alone = [system for system in listed(study) if system.study == "adaptations" or system.short.startswith("L1/")]
