@@ -7,7 +7,7 @@ RUN    := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export OMP_WAIT_POLICY := passive
-# Empty is off: containers have it on, and every process of the tests would compile the project anew.
+# Empty is off: containers have it on, and every process would compile the project anew.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help

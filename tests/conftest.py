@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave rooms whose tests are all slow unread where no slow test is asked for: half of the time would go there."""
+    """Leave rooms whose tests are all slow unread where no slow test is asked for: others need not import so much."""
     if "not slow" not in config.option.markexpr:
         return None
     room = collection_path.relative_to(config.rootpath).parts[1:2]

@@ -41,7 +41,19 @@ def message(stage: str, folder: Path, **parameters: int) -> str:
         ("codes", "codes", {"values": [0.0, 1.0]}, ["column values", "value_not_positive", "0.0", "image:new"]),
         ("codes", "codes", {"features": [3, 9]}, ["column features", "feature_beyond_dictionary", "9", "image:new"]),
         ("features", "features", {"feature_id": 3, "frequency": 1.5}, ["column frequency", "between", "1.5"]),
-        ("retrieval", "retrieval_hits", {"rank": 3, "score": float("nan")}, ["score_is_missing", "NaN"]),
+        (
+            "retrieval",
+            "retrieval_hits",
+            {"rank": 3, "score": float("nan")},
+            ["column score", "score_is_missing", "NaN"],
+        ),
+        (
+            "retrieval",
+            "retrieval_hits",
+            {"rank": 3, "score": float("inf")},
+            ["column score", "score_no_cosine", "Infinity"],
+        ),
+        ("dataset", "samples", {"image_ref": "file:a\nb"}, ["column image_ref", "image_ref_of_no_form"]),
         (
             "retrieval",
             "systems",
