@@ -1,6 +1,6 @@
 """What does a sweep over 11 values of beta cost, against one value? Fit and transform; search left out.
 
-Run: python benchmarks/beta_sweep.py
+Run: python -m benchmarks.beta_sweep
 """
 
 import time

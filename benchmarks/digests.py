@@ -1,4 +1,4 @@
-"""What does reading a store against its digests cost, beside only reading it? Run: python benchmarks/digests.py STORE.
+"""What does reading a store against its digests cost, beside only reading it? Run: python -m benchmarks.digests STORE.
 
 Both read every file of every artifact, as many at once as there are cores, in turns: the ratio is the price of
 checking. Then what a run pays that builds upon all of it: the first look of a process, and every further one.

@@ -1,4 +1,4 @@
-"""What do the statistics of a wide dictionary take, in time and memory? Run: python benchmarks/features.py FOLDER.
+"""What do the statistics of a wide dictionary take, in time and memory? Run: python -m benchmarks.features FOLDER.
 
 FOLDER has room for the codes (about 0.4 GB). They are generated: pictures and texts in pairs, of features that differ
 in how often they are on. Measured is the stage as it is, in a process of its own, from codes on the disk to tables;

@@ -1,6 +1,6 @@
 """A store of a declared size, drawn from one seed: what pages are measured on where no model made so much.
 
-``python benchmarks/generated.py STORE [FEATURES] [SAMPLES] [RUNS]`` writes 32,768 features, 1,000,000 samples (pictures
+``python -m benchmarks.generated STORE [FEATURES] [SAMPLES] [RUNS]`` writes 32,768 features, 1,000,000 samples (pictures
 and texts in pairs) and 10 runs by default: 10 GB. Runs share data, embeddings and codes; features and scores are their
 own. Pictures are 64, again and again.
 """

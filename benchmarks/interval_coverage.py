@@ -1,4 +1,4 @@
-"""How often 95% intervals hold the truth, with few families and many: `python benchmarks/interval_coverage.py`.
+"""How often 95% intervals hold the truth, with few families and many: `python -m benchmarks.interval_coverage`.
 
 Families have the sizes that the demo's have; the hits of a family hang together (intra-class correlation 0.2 or 0.5). A
 case is a hit rate, or the difference of two systems on the same queries whose families' rates correlate by 0.7.

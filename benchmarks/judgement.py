@@ -1,6 +1,6 @@
 """What do scores, intervals and tests of many queries and systems take, beside a plain pass of numpy over the scores?
 
-Run: python benchmarks/judgement.py [queries [systems]]. Every query is a group of its own, the most work that there is.
+Run: python -m benchmarks.judgement [queries [systems]]. Every query is a group of its own, the most work that there is.
 
 The plain pass is the mean of every score of every system. The parts are those of a task in retrieval: scores of ranks,
 and of lists, expectation of chance, bootstrap intervals of every mean, permutation tests of each system against one.

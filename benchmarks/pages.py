@@ -1,6 +1,6 @@
 """Pages of the application on a store: the median time of each, and what 50 visitors at once make of it.
 
-``python benchmarks/pages.py STORE [VISITORS] [QUESTION]`` serves the store in a process of its own, asks each page
+``python -m benchmarks.pages STORE [VISITORS] [QUESTION]`` serves the store in a process of its own, asks each page
 several times after a first time, prints medians and sizes as they travel, draws a map in Chromium, and then has
 visitors act every five seconds for a minute: their medians are told as multiples of those of one visitor alone. Needs a
 run with a search index. The store that ``generated.py`` draws has no model that reads words: ask it

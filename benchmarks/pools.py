@@ -1,6 +1,6 @@
 """What does retrieval take on large pools, beside its products, and in how much memory?
 
-Run: python benchmarks/pools.py FOLDER [CANDIDATESxWIDTHxQUERIES ...], a folder with room for the pool twice.
+Run: python -m benchmarks.pools FOLDER [CANDIDATESxWIDTHxQUERIES ...], a folder with room for the pool twice.
 
 Raw, mean removed, ReAlign as in the paper's text and as released, and a subspace removed: fitted, applied and searched
 in one pass from embeddings on the disk, at 2 GiB for a step, each size in a process of its own. The products are those

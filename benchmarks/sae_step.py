@@ -1,6 +1,6 @@
 """How near is a training step to the encoder's product, and what is the rest made of?
 
-Run: python benchmarks/sae_step.py [rounds]. It trains on states from a map on the disk; in each round the product, a
+Run: python -m benchmarks.sae_step [rounds]. It trains on states from a map on the disk; in each round the product, a
 whole step, each of its parts, and at the smaller size a plain dense step, in turn; printed are medians, ratios to the
 product within rounds, and what the parts would take at the product's rate or at the speed of copying memory. The dense
 step keeps the n x S matrix of codes in the graph, as a plain loop does, and must end at the same loss.

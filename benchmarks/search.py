@@ -1,4 +1,4 @@
-"""How near is exact search to the matrix product that it needs? Run: python benchmarks/search.py [candidates].
+"""How near is exact search to the matrix product that it needs? Run: python -m benchmarks.search [candidates].
 
 Both score the same queries and candidates, one after the other in each round; printed are medians, and the ratio within
 rounds, of seconds and of processor time, which others on the machine disturb less. The product alone is done by blocks
@@ -18,7 +18,7 @@ import torch
 from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.search import search
 
-QUERIES, WIDTH, DEPTHS, ROUNDS = 1_000, 576, (50, 1_000), 5
+QUERIES, WIDTH, DEPTHS, ROUNDS = 1_000, 576, (50, 1_000), 9
 SIZES = (100_000, 1_000_000)
 PRODUCT = 8_192
 

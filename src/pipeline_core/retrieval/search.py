@@ -5,7 +5,7 @@ candidate is a count: nothing is sorted but what is listed, and the scores of on
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -17,13 +17,10 @@ from torch import Tensor
 
 from pipeline_core.activations.spilled import SpilledVectors
 from pipeline_core.activations.vectors import Matrix, Vectors
-from pipeline_core.retrieval.tiles import Scores, Tiles, tiles_on
+from pipeline_core.retrieval.tiles import EMPTY, Keys, Lists, Scores, Tiles, candidates_of, keys_of, scores_of, tiles_on
 
 Pairs = npt.NDArray[np.int64]
 """Rows (query, candidate) [m, 2], ascending."""
-
-Keys = npt.NDArray[np.int64]
-"""What orders as ranks do, (score descending, candidate ascending): the float's bits above the candidate's."""
 
 Fill = Callable[[slice, Tensor], object]
 """Writes the scores of some queries and a block of candidates into a tile [m, width]."""
@@ -34,8 +31,6 @@ BLOCK = 8192
 NEVER = int(np.iinfo(np.int64).max)
 """Rank of the first relevant candidate where no list can hold one."""
 
-_LAST = 0xFFFFFFFF
-_EMPTY = int(np.iinfo(np.int64).max)
 _ROOM = 256
 """Places of a query for candidates that have not been held against its best yet, but at least two for each listed."""
 
@@ -105,10 +100,11 @@ def search_all(
         Ranking((len(own), n), relevant, excluded, depth, tiles, scores)
         for own, scores in zip(asked, known, strict=True)
     ]
-    for start in range(0, n, BLOCK):
-        block = candidates[start : start + BLOCK]
-        for ranking, rows, own in zip(rankings, asked, mapped(block), strict=True):
-            ranking.add(start, len(block), _products(rows, _tensor(own, tiles)))
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        for start in range(0, n, BLOCK):
+            block = candidates[start : start + BLOCK]
+            for ranking, rows, own in zip(rankings, asked, mapped(block), strict=True):
+                ranking.add(start, len(block), _products(rows, _tensor(own, tiles)), threads)
     return [ranking.result() for ranking in rankings]
 
 
@@ -121,7 +117,8 @@ def rank(scores: Scores | SpilledVectors, relevant: Pairs, excluded: Pairs, dept
     """Rank all candidates for each query by given scores [q, n], float32; the rest is as in ``search``."""
     n, width = scores.shape
     ranking = Ranking((n, width), relevant, excluded, depth, tiles_on("cpu"))
-    ranking.add(0, width, lambda rows, tile: tile.copy_(torch.from_numpy(scores[rows])))
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        ranking.add(0, width, lambda rows, tile: tile.copy_(torch.from_numpy(scores[rows])), threads)
     return ranking.result()
 
 
@@ -171,32 +168,28 @@ class Ranking:
     ) -> None:
         """Start for as many queries and candidates as ``shape`` tells; the rest is as in ``search``."""
         self._shape, self._depth, self._known, self._tiles = shape, min(depth, shape[1]), known, tiles
-        # A query's best, then its candidates that have not been held against them yet.
-        self._keys: Keys = np.full((shape[0], ranking_bytes(1, self._depth) // 8), _EMPTY)
-        self._used = np.zeros(shape[0], dtype=np.int64)
-        self._worst: Scores = np.full(shape[0], -np.inf, dtype=np.float32)
+        self._lists = Lists.empty(shape[0], self._depth, ranking_bytes(1, self._depth) // 8)
         self._above = np.zeros(shape[0], dtype=np.int64)
-        self._best = np.full(shape[0], _EMPTY)
+        self._best = np.full(shape[0], EMPTY)
         barred = np.isin(_numbers(relevant, shape), _numbers(excluded, shape))
         self._relevant, self._excluded = _ByBlock(relevant), _ByBlock(excluded)
         self._counted = ~barred
         if known is not None:
             self._learn(relevant, known, self._counted)
 
-    def add(self, start: int, width: int, fill: Fill) -> None:
+    def add(self, start: int, width: int, fill: Fill, threads: Executor) -> None:
         """Rank candidates ``start`` to ``start + width`` too, by the scores filled in; they come in ascending order."""
         step = min(max(1, self._tiles.size // width), self._shape[0])
-        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            for first in range(0, self._shape[0], step):
-                rows = slice(first, min(first + step, self._shape[0]))
-                tile = self._tiles.tile(rows.stop - first, width)
-                fill(rows, tile)
-                self._mark(start, rows, tile)
-                share = max(1, self._tiles.part // width)
-                parts = [slice(at, min(at + share, rows.stop)) for at in range(first, rows.stop, share)]
-                tiles = [tile[part.start - first : part.stop - first] for part in parts]
-                look = partial(self._look, start)
-                list(threads.map(look, parts, tiles) if len(parts) > 1 else map(look, parts, tiles))
+        for first in range(0, self._shape[0], step):
+            rows = slice(first, min(first + step, self._shape[0]))
+            tile = self._tiles.tile(rows.stop - first, width)
+            fill(rows, tile)
+            self._mark(start, rows, tile)
+            share = max(1, self._tiles.part // width)
+            parts = [slice(at, min(at + share, rows.stop)) for at in range(first, rows.stop, share)]
+            tiles = [tile[part.start - first : part.stop - first] for part in parts]
+            look = partial(self._look, start)
+            list(threads.map(look, parts, tiles) if len(parts) > 1 else map(look, parts, tiles))
 
     def _mark(self, start: int, rows: slice, tile: Tensor) -> None:
         """Learn or write in the scores of relevant pairs, and bar those that are excluded."""
@@ -215,45 +208,24 @@ class Ranking:
         found, cosines = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
         for first in range(0, shape[0], BLOCK):
             rows = slice(first, first + BLOCK)
-            self._keep_best(rows)
-            best = np.sort(self._keys[rows, : self._depth], axis=1)
-            missing = best == _EMPTY
-            found[rows] = np.where(missing, -1, best & _LAST)
-            cosines[rows] = np.where(missing, np.float32(np.nan), _scores(best))
-        return SearchResult(found, cosines, np.where(self._best == _EMPTY, 0, 1 + self._above))
+            lists = self._lists.of(rows)
+            lists.keep_best()
+            best = np.sort(lists.keys[:, : self._depth], axis=1)
+            missing = best == EMPTY
+            found[rows] = np.where(missing, -1, candidates_of(best))
+            cosines[rows] = np.where(missing, np.float32(np.nan), scores_of(best))
+        return SearchResult(found, cosines, np.where(self._best == EMPTY, 0, 1 + self._above))
 
     def _learn(self, pairs: Pairs, scores: Scores, counted: npt.NDArray[np.bool_]) -> None:
         """Take the best of each query's relevant candidates, those that are excluded left out."""
-        np.minimum.at(self._best, pairs[counted, 0], _keys(scores[counted], pairs[counted, 1]))
+        np.minimum.at(self._best, pairs[counted, 0], keys_of(scores[counted], pairs[counted, 1]))
 
     def _look(self, start: int, rows: slice, tile: Tensor) -> None:
-        """Count and list what some queries find in a block."""
-        self._count(rows, start, tile)
+        """Count what ranks above the first relevant candidate of some queries, and list what they find in a block."""
+        lists = self._lists.of(rows)
         if start == 0:
-            self._worst[rows] = self._guessed(tile)
-        self._list(rows, start, tile)
-
-    def _count(self, rows: slice, start: int, tile: Tensor) -> None:
-        """Count what ranks above the first relevant candidate: better ones, and its equals of a lower row."""
-        best = self._best[rows]
-        some = best != _EMPTY
-        if not some.any():
-            return
-        width = tile.shape[1]
-        score, candidate = _scores(best), best & _LAST
-        # Equals in a block that lies before it count: all from the next lower number on.
-        least = np.where(candidate >= start + width, np.nextafter(score, np.float32(-np.inf)), score)
-        above = self._tiles.above(tile, np.where(some, least, np.float32(np.inf)))
-        self._above[rows] += above
-        inside = np.flatnonzero(some & (candidate >= start) & (candidate < start + width))
-        if len(inside):
-            own, level = tile[torch.from_numpy(inside)], score[inside]
-            equal = self._tiles.above(own, np.nextafter(level, np.float32(-np.inf))) - above[inside]
-            # One is the relevant candidate itself.
-            tied = np.flatnonzero(equal > 1)
-            inside, equals = inside[tied], own[torch.from_numpy(tied)].cpu().numpy() == level[tied, None]
-            before = np.arange(start, start + width) < candidate[inside, None]
-            self._above[rows.start + inside] += (equals & before).sum(axis=1)
+            lists.worst[:] = self._guessed(tile)
+        self._above[rows] += self._tiles.look(tile, start, self._best[rows], lists)
 
     def _guessed(self, tile: Tensor) -> Scores:
         """Return scores [m] above which each row of the first block has as many as are listed: its best lie there.
@@ -269,35 +241,6 @@ class Ranking:
         sample.partition(place, axis=1)
         guess = np.ascontiguousarray(sample[:, place])
         return np.where(self._tiles.above(tile, guess) >= self._depth, guess, np.float32(-np.inf))
-
-    def _list(self, rows: slice, start: int, tile: Tensor) -> None:
-        """Put aside what is better than the worst that is listed; of equals the first added stay."""
-        n, width = tile.shape
-        places, scores = self._tiles.better(tile, self._worst[rows])
-        own, room = np.arange(n), self._keys.shape[1]
-        bounds = np.searchsorted(places, np.arange(n + 1) * width)
-        if (self._used[rows] + np.diff(bounds)).max() > room:
-            self._keep_best(rows)
-            still = scores > np.repeat(self._worst[rows], np.diff(bounds))
-            places, scores = places[still], scores[still]
-            bounds = np.searchsorted(places, np.arange(n + 1) * width)
-        counts, used = np.diff(bounds), self._used[rows]
-        if (used + counts).max() > room:
-            half = width // 2
-            self._list(rows, start, tile[:, :half])
-            self._list(rows, start + half, tile[:, half:])
-            return
-        free = np.repeat((rows.start + own) * room + used - bounds[:-1], counts) + np.arange(len(places))
-        candidates = places + np.repeat(start - own * width, counts)
-        self._keys.reshape(-1)[free] = _keys(scores, candidates)
-        self._used[rows] += counts
-
-    def _keep_best(self, rows: slice) -> None:
-        """Hold those put aside against the best: what loses stays in a place that is free again."""
-        self._keys[rows, : max(self._depth, self._used[rows].max())].partition(self._depth - 1, axis=1)
-        worst = self._keys[rows, self._depth - 1]
-        self._worst[rows] = np.where(worst == _EMPTY, self._worst[rows], _scores(worst))
-        self._used[rows] = np.minimum(self._used[rows], self._depth)
 
 
 class _ByBlock:
@@ -318,17 +261,3 @@ class _ByBlock:
 def _numbers(pairs: Pairs, shape: tuple[int, int]) -> Keys:
     """Number pairs in the table of all queries by all candidates, which is too large to hold."""
     return pairs[:, 0] * shape[1] + pairs[:, 1]
-
-
-def _keys(scores: Scores, candidates: Keys) -> Keys:
-    bits = (scores + np.float32(0.0)).view(np.int32)
-    return (~_flipped(bits)).astype(np.int64) << 32 | candidates
-
-
-def _scores(keys: Keys) -> Scores:
-    return _flipped(~(keys >> 32).astype(np.int32)).view(np.float32)
-
-
-def _flipped(bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Turn the bits of floats into numbers in the same order, and back: those of negative ones run the other way."""
-    return bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))

@@ -1,14 +1,62 @@
-"""Tiles of scores, looked through where they lie: by numpy in the processor's memory, by torch on another device."""
+"""Tiles of scores, looked through where they lie: in the processor's memory, or by torch on another device."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipeline_core.compiled import compiled
+
 Scores = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
+Bits = npt.NDArray[np.int32]
+
+Keys = npt.NDArray[np.int64]
+"""What orders as ranks do, (score descending, candidate ascending): the float's bits above the candidate's."""
+
+EMPTY = int(np.iinfo(np.int64).max)
+"""The key of a place that holds no candidate."""
+
+_LAST = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The best candidates of some queries, and those that have not been held against them yet.
+
+    Attributes:
+        depth: how many are listed of each query.
+        keys: [q, room]; the first ``depth`` are the best after ``keep_best``.
+        used: places of each that are taken [q].
+        worst: the score that one must exceed to be listed [q].
+    """
+
+    depth: int
+    keys: Keys
+    used: Numbers
+    worst: Scores
+
+    @staticmethod
+    def empty(queries: int, depth: int, room: int) -> "Lists":
+        """Return lists that hold nothing."""
+        worst = np.full(queries, -np.inf, dtype=np.float32)
+        return Lists(depth, np.full((queries, room), EMPTY), np.zeros(queries, dtype=np.int64), worst)
+
+    def of(self, rows: slice) -> "Lists":
+        """Return those of some queries, in the same memory."""
+        return Lists(self.depth, self.keys[rows], self.used[rows], self.worst[rows])
+
+    def keep_best(self, rows: npt.NDArray[np.bool_] | None = None) -> None:
+        """Hold those put aside against the best, of some queries [q] or all: what loses leaves its place."""
+        some = np.flatnonzero(rows) if rows is not None else np.arange(len(self.keys))
+        taken = max(self.depth, self.used[some].max(initial=0))
+        self.keys[some, :taken] = np.partition(self.keys[some, :taken], self.depth - 1, axis=1)
+        worst = self.keys[some, self.depth - 1]
+        self.worst[some] = np.where(worst == EMPTY, self.worst[some], scores_of(worst))
+        self.used[some] = np.minimum(self.used[some], self.depth)
 
 
 class Tiles(ABC):
@@ -39,26 +87,43 @@ class Tiles(ABC):
         """Return how many scores of each row lie above its limit [m]."""
 
     @abstractmethod
-    def better(self, tile: Tensor, worst: Scores) -> tuple[Numbers, Scores]:
-        """Return the places, counted through all rows, of the scores above their row's limit [m], and these scores."""
+    def look(self, tile: Tensor, start: int, first: Keys, lists: Lists) -> Numbers:
+        """Count and list in one pass.
+
+        Args:
+            tile: scores of candidates ``start``, ``start + 1``, ...
+            start: as told.
+            first: the key of each row's first relevant candidate [m], which may lie elsewhere, or ``EMPTY``.
+            lists: those of the tile's rows. What is better than the worst listed is put aside; of equals those added
+                first stay.
+
+        Returns:
+            How many candidates of the tile rank above each row's first relevant one [m].
+        """
 
 
 class InMemory(Tiles):
     """In the processor's memory."""
 
     size = 1 << 23
-    part = 1 << 20  # in a processor's own cache
+    part = 1 << 20
 
     def above(self, tile: Tensor, least: Scores) -> Numbers:
-        """Count bits: eight scores at a time."""
-        found = np.packbits(tile.numpy() > least[:, None], axis=1)
-        return np.asarray(np.bitwise_count(found).sum(axis=1, dtype=np.int64))
-
-    def better(self, tile: Tensor, worst: Scores) -> tuple[Numbers, Scores]:
         """Look at every score once."""
-        scores = tile.numpy()
-        places = np.flatnonzero(scores > worst[:, None])
-        return places, np.take(scores, places)
+        found = np.zeros(len(least), dtype=np.int64)
+        _count_above(tile.numpy(), least, found)
+        return found
+
+    def look(self, tile: Tensor, start: int, first: Keys, lists: Lists) -> Numbers:
+        """Read every score once."""
+        scores, found, at = tile.numpy(), np.zeros(len(first), dtype=np.int64), np.zeros(len(first), dtype=np.int64)
+        level, before = _levels(first), np.clip(candidates_of(first) - start, 0, scores.shape[1])
+        while True:
+            _look(scores, start, level, before, found, lists.worst, lists.keys, lists.used, at)
+            full = at < scores.shape[1]
+            if not full.any():
+                return found
+            lists.keep_best(full)
 
 
 class OnDevice(Tiles):
@@ -70,10 +135,29 @@ class OnDevice(Tiles):
         """Count on the device."""
         return np.asarray((tile > self._limits(least)).sum(dim=1).cpu().numpy())
 
-    def better(self, tile: Tensor, worst: Scores) -> tuple[Numbers, Scores]:
-        """Find on the device."""
-        places = (tile > self._limits(worst)).flatten().nonzero().flatten()
-        return places.cpu().numpy(), tile.flatten()[places].cpu().numpy()
+    def look(self, tile: Tensor, start: int, first: Keys, lists: Lists) -> Numbers:
+        """Count and find on the device."""
+        n, width = tile.shape
+        places = (tile > self._limits(lists.worst)).flatten().nonzero().flatten()
+        scores, found = tile.flatten()[places].cpu().numpy(), places.cpu().numpy()
+        bounds = np.searchsorted(found, np.arange(n + 1) * width)
+        at, candidates = bounds[:-1].copy(), found % width + start
+        while True:
+            _take(scores, candidates, bounds[1:], lists.worst, lists.keys, lists.used, at)
+            full = at < bounds[1:]
+            if not full.any():
+                return self._ranked_above(tile, start, first)
+            lists.keep_best(full)
+
+    def _ranked_above(self, tile: Tensor, start: int, first: Keys) -> Numbers:
+        """Count better scores, and equals of a lower row."""
+        level, before = _levels(first), np.clip(candidates_of(first) - start, 0, tile.shape[1])
+        found = self.above(tile, level)
+        equals = self.above(tile, np.nextafter(level, np.float32(-np.inf))) - found
+        some = np.flatnonzero((equals > 0) & (before > 0))
+        own = tile[torch.from_numpy(some).to(tile.device)].cpu().numpy() == level[some, None]
+        found[some] += (own & (np.arange(tile.shape[1]) < before[some, None])).sum(axis=1)
+        return found
 
     def _limits(self, limits: Scores) -> Tensor:
         return torch.from_numpy(limits).to(self.device)[:, None]
@@ -82,3 +166,133 @@ class OnDevice(Tiles):
 def tiles_on(device: str) -> Tiles:
     """Return how tiles on a device (cpu, cuda, cuda:1, ...) are looked through."""
     return InMemory() if device == "cpu" else OnDevice(device)
+
+
+def keys_of(scores: Scores, candidates: Numbers) -> Keys:
+    """Return the keys [m] of candidates."""
+    bits = (scores + np.float32(0.0)).view(np.int32)
+    return (~_flipped(bits)).astype(np.int64) << 32 | candidates
+
+
+def scores_of(keys: Keys) -> Scores:
+    """Return the scores [m] of keys."""
+    return _flipped(~(keys >> 32).astype(np.int32)).view(np.float32)
+
+
+def candidates_of(keys: Keys) -> Numbers:
+    """Return the candidates [m] of keys."""
+    return keys & _LAST
+
+
+def _levels(first: Keys) -> Scores:
+    """Return the scores [m] of first relevant candidates, infinite where there is none."""
+    return np.where(first == EMPTY, np.float32(np.inf), scores_of(first))
+
+
+def _flipped(bits: Bits) -> Bits:
+    """Turn the bits of floats into numbers in the same order, and back: those of negative ones run the other way."""
+    return bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
+
+
+_CHUNK, _FEW = 256, 32
+"""Scores among which none is looked at alone unless one is good enough: at first, and where one is."""
+
+
+@compiled
+def _above(scores: Scores, limit: np.float32) -> np.int64:
+    # A number of 32 bits and a branch: what the compiler makes eight comparisons at a time of.
+    count = np.uint32(0)
+    for i in range(len(scores)):
+        if scores[i] > limit:
+            count = np.uint32(count + np.uint32(1))
+    return np.int64(count)
+
+
+@compiled
+def _above_both(scores: Scores, limit: np.float32, level: np.float32) -> tuple[np.int64, np.int64]:
+    one, other = np.uint32(0), np.uint32(0)
+    for i in range(len(scores)):
+        if scores[i] > limit:
+            one = np.uint32(one + np.uint32(1))
+        if scores[i] > level:
+            other = np.uint32(other + np.uint32(1))
+    return np.int64(one), np.int64(other)
+
+
+@compiled
+def _count_above(scores: Scores, least: Scores, found: Numbers) -> None:
+    for row in range(len(scores)):
+        found[row] = _above(scores[row], least[row])
+
+
+@compiled
+def _key(bits: np.int32, candidate: int) -> np.int64:
+    # Minus zero is zero.
+    plain = np.int32(0) if bits == np.int32(-2147483648) else bits
+    return np.int64(~(plain ^ ((plain >> 31) & np.int32(0x7FFFFFFF)))) << 32 | candidate
+
+
+@compiled
+def _put(
+    own: Scores, bits: Bits, start: int, limit: np.float32, place: int, end: int, keys: Keys, free: int
+) -> tuple[int, int]:
+    """Put aside what is good among some of a row's scores; return where it stopped, and the places taken."""
+    for few in range(place, end, _FEW):
+        last = min(few + _FEW, end)
+        if _above(own[few:last], limit) > 0:
+            for i in range(few, last):
+                if own[i] > limit:
+                    if free == len(keys):
+                        return i, free
+                    keys[free] = _key(bits[i], start + i)
+                    free += 1
+    return end, free
+
+
+@compiled
+def _look(
+    scores: Scores,
+    start: int,
+    level: Scores,
+    before: Numbers,
+    found: Numbers,
+    worst: Scores,
+    keys: Keys,
+    used: Numbers,
+    at: Numbers,
+) -> None:
+    """Go on in each row where it stopped, ``at``: at its end, or where its list is full."""
+    room, width = keys.shape[1], scores.shape[1]
+    for row in range(len(scores)):
+        own, bits, limit, place, free = scores[row], scores[row].view(np.int32), worst[row], at[row], used[row]
+        equal = np.nextafter(level[row], np.float32(-np.inf))
+        while place < width and free < room:
+            counted = place % _CHUNK > 0
+            chunk = own[place : min(place - place % _CHUNK + _CHUNK, width)]
+            end = place + len(chunk)
+            good, above = _above_both(chunk, limit, equal if end <= before[row] else level[row])
+            if not counted:
+                found[row] += above
+                if place < before[row] < end:
+                    found[row] += _above(chunk[: before[row] - place], equal)
+                    found[row] -= _above(chunk[: before[row] - place], level[row])
+            if good > 0:
+                end, free = _put(own, bits, start, limit, place, end, keys[row], free)
+            place = end
+        at[row], used[row] = place, free
+
+
+@compiled
+def _take(
+    scores: Scores, candidates: Numbers, ends: Numbers, worst: Scores, keys: Keys, used: Numbers, at: Numbers
+) -> None:
+    """Go on in each row where it stopped, ``at``: at its end, or where its list is full."""
+    bits, room = scores.view(np.int32), keys.shape[1]
+    for row in range(len(ends)):
+        place, free = at[row], used[row]
+        while place < ends[row] and free < room:
+            if scores[place] > worst[row]:
+                keys[row, free] = _key(bits[place], candidates[place])
+                free += 1
+            place += 1
+        at[row], used[row] = place, free

@@ -1,0 +1,22 @@
+"""Loops that no library makes fast: Python that numba compiles for this processor, with no other compiler."""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+from numba import njit
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(loop: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function of arrays and numbers when it is first called; it lets other threads run, and is one itself.
+
+    What is compiled is kept beside the module, or in the user's cache; where neither can be written, each process
+    compiles for itself.
+    """
+    try:
+        made = njit(nogil=True, cache=True)(loop)
+    except RuntimeError:  # "no locator available": there is no folder for it
+        made = njit(nogil=True)(loop)
+    return cast(Callable[P, R], made)
