@@ -15,6 +15,7 @@ from flows.ask_command import features, sql
 from flows.bench_command import bench
 from flows.exits import ExitStatus
 from flows.export_command import export
+from flows.open_files import allow_files
 from flows.options import ConfigOption, PresetOption, SetOption, StoreOption, existing_store
 from flows.runs_command import compare, open_in_browser, report, runs
 from flows.search_command import search
@@ -370,6 +371,7 @@ def main() -> None:
     status = ExitStatus()
     atexit.register(status.leave)
     try:
+        allow_files()
         app()
     except SystemExit as end:
         status.take(end)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows.open_files import allow_files
+from flows.open_files import SERVING, allow_files
 from flows.options import StoreOption, existing_store
 from flows.stopping import ends_by_itself
 from flows.terminal import out
@@ -47,7 +47,7 @@ def serve_pages(root: Path, host: str = "127.0.0.1", port: int | None = None, op
     Raises:
         ServiceError: it cannot listen there, or open as many files as it may need.
     """
-    allow_files()
+    allow_files(SERVING, "serving")
     listening = _listen(host, port)
     import uvicorn
 

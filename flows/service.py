@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from flows import environment
-from flows.open_files import allow_files
+from flows.open_files import SERVING, allow_files
 from flows.service_api import (
     HEARTBEAT,
     LOST,
@@ -133,7 +133,7 @@ class Service:
             ServiceError: the port or the pool is somebody else's, too few files may be open, or a process did not
                 start; its last line says why.
         """
-        allow_files()
+        allow_files(SERVING, "serving")
         with self._alone(), self._as_it_was():
             state = self._with_server(port, tell)
             with self._api(state) as api:
