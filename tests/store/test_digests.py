@@ -1,7 +1,10 @@
 """Digests are remembered while a file stays as it is, and never longer."""
 
-import json
 import os
+import sqlite3
+import time
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -21,9 +24,14 @@ def digest(path: Path, memo: Path) -> str:
         return digests.of(path)
 
 
+def remembered(memo: Path) -> list[str]:
+    with closing(sqlite3.connect(memo)) as database:
+        return [digest for (digest,) in database.execute("SELECT digest FROM files ORDER BY path")]
+
+
 @pytest.fixture
 def memo(tmp_path: Path) -> Path:
-    return tmp_path / "cache" / "digests.json"
+    return tmp_path / "cache" / "digests.sqlite"
 
 
 @pytest.fixture
@@ -36,9 +44,45 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_remembered_is_not_read_again(tmp_path: Path, memo: Path) -> None:
     file = written(tmp_path / "a", "one")
     assert digest(file, memo) == file_digest(file)
-    (key,) = json.loads(memo.read_text())
-    memo.write_text(json.dumps({key: "remembered"}))
+    with closing(sqlite3.connect(memo)) as database, database:
+        assert database.execute("UPDATE files SET digest = 'remembered'").rowcount == 1
     assert digest(file, memo) == "remembered"
+
+
+@pytest.mark.usefixtures("settled")
+def test_one_that_changes_again_and_again_takes_one_row(tmp_path: Path, memo: Path) -> None:
+    for text in ("one", "other", "another"):
+        assert digest(written(tmp_path / "a", text), memo) == sha256(text.encode()).hexdigest()
+    assert remembered(memo) == [sha256(b"another").hexdigest()]
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_another_remembers_meanwhile_stays(tmp_path: Path, memo: Path) -> None:
+    one, two = written(tmp_path / "one", "1"), written(tmp_path / "two", "2")
+    with Digests(memo) as first:
+        assert (first.of(one), digest(two, memo)) == (file_digest(one), file_digest(two))
+    assert remembered(memo) == [file_digest(one), file_digest(two)]
+
+
+@pytest.mark.usefixtures("settled")
+def test_one_that_never_ends_to_write_is_waited_for_once(
+    tmp_path: Path, memo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest(written(tmp_path / "a", "one"), memo)
+    monkeypatch.setattr("pipeline_core.store.digests._PATIENCE_SECONDS", 0.5)
+    files = [written(tmp_path / f"{n}", f"{n}") for n in range(20)]
+    with closing(sqlite3.connect(memo, isolation_level=None)) as other, Digests(memo) as digests:
+        other.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        assert [digests.of(file) for file in files] == [file_digest(file) for file in files]
+        assert time.monotonic() - started < 5.0
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_name_that_is_no_text_is_read_each_time(tmp_path: Path, memo: Path) -> None:
+    file = written(tmp_path / "\udcff", "one")
+    assert digest(file, memo) == digest(file, memo) == file_digest(file)
+    assert remembered(memo) == []
 
 
 @pytest.mark.usefixtures("settled")
@@ -52,7 +96,7 @@ def test_a_change_that_keeps_size_and_time_is_seen(tmp_path: Path, memo: Path) -
 
 def test_a_file_that_just_changed_is_not_remembered(tmp_path: Path, memo: Path) -> None:
     assert digest(written(tmp_path / "a", "one"), memo)
-    assert not memo.exists()
+    assert remembered(memo) == []
 
 
 @pytest.mark.usefixtures("settled")
@@ -68,19 +112,19 @@ def test_a_link_is_what_it_leads_to(tmp_path: Path, memo: Path) -> None:
     assert (first, digest(link, memo)) == (file_digest(one), file_digest(two))
 
 
-@pytest.mark.parametrize("content", ["", "no json", "[]", "\xff"])
+@pytest.mark.parametrize("content", ["", "no database", "\xff" * 5000])
 @pytest.mark.usefixtures("settled")
 def test_a_damaged_memo_is_made_anew(tmp_path: Path, memo: Path, content: str) -> None:
     written(memo, "").write_bytes(content.encode("latin-1"))
     file = written(tmp_path / "a", "one")
     assert digest(file, memo) == file_digest(file)
-    assert list(json.loads(memo.read_text()).values()) == [file_digest(file)]
+    assert remembered(memo) == [file_digest(file)]
 
 
 @pytest.mark.usefixtures("settled")
 def test_a_memo_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
     file = written(tmp_path / "a", "one")
-    assert digest(file, file / "below a file" / "digests.json") == file_digest(file)
+    assert digest(file, file / "below a file" / "digests.sqlite") == file_digest(file)
 
 
 def test_a_missing_file_is_told(tmp_path: Path, memo: Path) -> None:
@@ -139,6 +183,6 @@ def test_a_file_that_changes_while_it_is_read_is_not_remembered(
     monkeypatch.setattr("pipeline_core.store.digests.time.time", lambda: clock[0])
     monkeypatch.setattr("pipeline_core.store.digests.file_digest", slowly)
     digest(file, memo)
-    assert not memo.exists()
+    assert remembered(memo) == []
     digest(file, memo)
     assert memo.exists()

@@ -128,7 +128,7 @@ def test_pictures_are_read_once(filled: Path, cache: Path, monkeypatch: pytest.M
     draw(filled, "05.png", 600)
     assert identity(filled) != first
     assert read == ["05.png"]
-    assert (cache / "retrieval-lens" / "digests.json").is_file()
+    assert (cache / "retrieval-lens" / "digests.sqlite").is_file()
 
 
 def test_linked_and_hidden_pictures_are_read(filled: Path, read: Read) -> None:
