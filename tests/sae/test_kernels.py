@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
-from pipeline_core.sae import kernels
+from pipeline_core.sae import loops
 from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
 from pipeline_core.sae.kernels import combine, top_codes
 from pipeline_core.sae.trainer import start_training, train_step
@@ -44,10 +44,33 @@ def test_a_reconstruction_and_its_gradients_equal_torchs_bag_bit_for_bit() -> No
 def test_rows_are_scored_by_blocks_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sae = start()
     whole = sae.encode(states(1))
-    monkeypatch.setattr(kernels, "_SCORES", 20 * FEATURES)
-    monkeypatch.setattr(kernels, "_ROWS", 20)
+    monkeypatch.setattr(loops, "_SCORES", 20 * FEATURES)
+    monkeypatch.setattr(loops, "_ROWS", 20)
     for one, other in zip(sae.encode(states(1)), whole, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(("features", "k"), [(1, 1), (7, 7), (63, 5), (64, 8), (700, 50), (1200, 6)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_largest_scores_are_those_of_a_sort(features: int, k: int, dtype: torch.dtype) -> None:
+    random = torch.Generator().manual_seed(features)
+    # Whole numbers: products are exact, and many are equal, of which the first come first.
+    x, rows = (torch.randint(-3, 4, (n, 3), generator=random).to(dtype) for n in (33, features))
+    bias = torch.randint(-2, 3, (features,), generator=random).to(dtype)
+    expected = torch.sort(x @ rows.T + bias, dim=1, descending=True, stable=True)
+    values, ids = loops.largest(x, rows, bias, k)
+    assert torch.equal(values, expected.values[:, :k]) and torch.equal(ids, expected.indices[:, :k])
+
+
+def test_a_row_that_is_no_number_stays_none_and_touches_no_other() -> None:
+    sae = start()
+    x = states(1)
+    values, ids = loops.largest(x, sae.encoder.detach(), sae.encoder_bias.detach(), SETTINGS.k)
+    x[3] = torch.nan
+    found, whose = loops.largest(x, sae.encoder.detach(), sae.encoder_bias.detach(), SETTINGS.k)
+    others = torch.arange(len(x)) != 3
+    assert bool(found[3].isnan().all()) and torch.equal(found[others], values[others])
+    assert torch.equal(whose[others], ids[others])
 
 
 def test_features_are_turned_by_blocks_as_if_at_once() -> None:

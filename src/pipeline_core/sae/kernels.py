@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from pipeline_core.sae.loops import largest
 from pipeline_core.sae.sparse import SparseCodes
 
 
@@ -24,11 +25,6 @@ def combine(codes: SparseCodes, dictionary_sd: Tensor) -> Tensor:
     """Return z D [n, d]; differentiable in the codes' values and the dictionary."""
     combined: Tensor = _Combination.apply(*codes, dictionary_sd)  # type: ignore[no-untyped-call]
     return combined
-
-
-_SCORES, _ROWS = 6 << 20, 1024
-"""Scores that are held at a time on a CPU, fewer than the allocator asks the system for anew each time; and the fewest
-rows of a product, below which reading the encoder again costs more than that."""
 
 
 class _TopCodes(torch.autograd.Function):
@@ -74,11 +70,11 @@ class _Combination(torch.autograd.Function):
 
 
 def _largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k largest scores W x + b of each row and whose they are [n, k], a block of rows after the other."""
-    blocks = 1 if inputs.is_cuda else min(-(-len(inputs) * len(encoder) // _SCORES), len(inputs) // _ROWS)
-    found = [torch.addmm(bias, rows, encoder.T).topk(k, dim=1) for rows in inputs.chunk(max(blocks, 1))]
-    values, ids = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return values, ids
+    """Return the k largest scores W x + b of each row and whose they are [n, k]."""
+    if inputs.is_cuda or torch.is_autocast_enabled("cpu"):
+        values, ids = torch.addmm(bias, inputs, encoder.T).topk(k, dim=1)
+        return values, ids
+    return largest(inputs, encoder.detach(), bias.detach(), k)
 
 
 def _owners(ids: Tensor) -> Tensor:
