@@ -1,7 +1,7 @@
 """Loops that no library makes fast: Python that numba compiles for this processor, with no other compiler."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import njit
 
@@ -20,3 +20,11 @@ def compiled(loop: Callable[P, R]) -> Callable[P, R]:
     except RuntimeError:  # "no locator available": there is no folder for it
         made = njit(nogil=True)(loop)
     return cast(Callable[P, R], made)
+
+
+def inlined(part: Callable[P, R]) -> Callable[P, R]:
+    """Have a part written into each compiled loop that calls it: a call with an array costs some thirty comparisons."""
+    return cast(Callable[P, R], _inline(part))
+
+
+_inline: Any = njit(nogil=True, inline="always")

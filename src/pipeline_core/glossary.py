@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+from pipeline_core.program_yaml import read_program_yaml
 
 WORDS = Path(__file__).with_suffix(".yaml")
 
@@ -28,7 +28,7 @@ class Term:
 
 def terms() -> tuple[Term, ...]:
     """Return all words, in alphabetical order."""
-    return tuple(Term(**told) for told in yaml.safe_load(WORDS.read_text(encoding="utf-8")))
+    return tuple(Term(**told) for told in read_program_yaml(WORDS.read_text(encoding="utf-8")))
 
 
 def page() -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline_core.program_yaml import read_program_yaml
 from pipeline_core.schema import TABLES, Table
 
 PACKAGE = "data_contracts"
@@ -83,7 +83,7 @@ class Contract(_Part):
 @cache
 def load_contract(table: str) -> Contract:
     """Read the contract of a table and add what the schema promises."""
-    contract = Contract.model_validate({"table": table, **(yaml.safe_load(written_contract(table)) or {})})
+    contract = Contract.model_validate({"table": table, **(read_program_yaml(written_contract(table)) or {})})
     return contract.model_copy(update={"violations": (*_promised(TABLES[table]), *contract.violations)})
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import yaml
 
 from pipeline_core.activations.plan import DatasetTables, needed_requests
 from pipeline_core.activations.vectors import PLAIN_PROMPT
@@ -27,6 +26,7 @@ from pipeline_core.models.representations import count_representations
 from pipeline_core.models.size import ModelSize
 from pipeline_core.planner.plan import Plan, Step
 from pipeline_core.planner.rates import Rates
+from pipeline_core.program_yaml import read_program_yaml
 from pipeline_core.stage import Load, ModelSubject, SaeSubject
 from pipeline_core.store.artifacts import Store
 from pipeline_core.store.manifest import Manifest
@@ -139,7 +139,7 @@ def estimate(
         probe: tells, given threads, how many operations a second a matrix product reaches; a look at this machine.
         kept: what was measured here, which spares the look; see ``kept_rates``.
     """
-    rates: dict[str, Any] = yaml.safe_load(_RATES.read_text(encoding="utf-8"))
+    rates: dict[str, Any] = read_program_yaml(_RATES.read_text(encoding="utf-8"))
     builds = [artifact.manifest for artifact in store.artifacts()]
     sources = {step.subject.data: step.key for step in plan.steps.values() if not step.inputs}
     built = {data: store.folder(key) for data, key in sources.items() if store.status(key) == "present"}

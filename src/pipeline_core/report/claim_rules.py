@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Literal
 
-import yaml
-
+from pipeline_core.program_yaml import read_program_yaml
 from pipeline_core.report import text
 from pipeline_core.settings import Section
 
@@ -112,4 +111,4 @@ class Claim(Section):
 @functools.cache
 def load_claims() -> tuple[Claim, ...]:
     """Return the claims of the paper with their rules, in its order."""
-    return tuple(Claim.model_validate(rule) for rule in yaml.safe_load(_RULES.read_text(encoding="utf-8")))
+    return tuple(Claim.model_validate(rule) for rule in read_program_yaml(_RULES.read_text(encoding="utf-8")))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipeline_core.compiled import compiled
+from pipeline_core.compiled import compiled, inlined
 
 Scores = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -198,7 +198,7 @@ _CHUNK, _FEW = 256, 32
 """Scores among which none is looked at alone unless one is good enough: at first, and where one is."""
 
 
-@compiled
+@inlined
 def _above(scores: Scores, limit: np.float32) -> np.int64:
     # A number of 32 bits and a branch: what the compiler makes eight comparisons at a time of.
     count = np.uint32(0)
@@ -208,7 +208,7 @@ def _above(scores: Scores, limit: np.float32) -> np.int64:
     return np.int64(count)
 
 
-@compiled
+@inlined
 def _above_both(scores: Scores, limit: np.float32, level: np.float32) -> tuple[np.int64, np.int64]:
     one, other = np.uint32(0), np.uint32(0)
     for i in range(len(scores)):
@@ -225,7 +225,7 @@ def _count_above(scores: Scores, least: Scores, found: Numbers) -> None:
         found[row] = _above(scores[row], least[row])
 
 
-@compiled
+@inlined
 def _key(bits: np.int32, candidate: int) -> np.int64:
     # Minus zero is zero.
     plain = np.int32(0) if bits == np.int32(-2147483648) else bits

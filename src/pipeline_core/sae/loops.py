@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipeline_core.compiled import compiled
+from pipeline_core.compiled import compiled, inlined
 
 Floats = npt.NDArray[np.floating]
 Numbers = npt.NDArray[np.int64]
@@ -25,8 +25,8 @@ def largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tens
     n, step = len(inputs), min(max(1, len(inputs)), max(_ROWS, _SCORES // len(encoder)))
     values, ids = inputs.new_full((n, k), torch.nan), torch.zeros((n, k), dtype=torch.int64)
     scores = inputs.new_empty((step, len(encoder)))
-    # As many groups as make the k-th of their largest a good guess, a whole number of the compiler's at a time.
-    groups, shares = min(-(-8 * k // 64) * 64, len(encoder)), torch.get_num_threads()
+    # Twice as many groups as are kept, a whole number of the compiler's at a time.
+    groups, shares = min(-(-2 * k // 64) * 64, len(encoder)), torch.get_num_threads()
     with ThreadPoolExecutor(shares) as threads:
         for start in range(0, n, step):
             rows = inputs[start : start + step]
@@ -43,35 +43,37 @@ def largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tens
 def _largest(bias: Floats, groups: int, scores: Floats, values: Floats, ids: Numbers) -> None:
     """Take the bias into scores [n, S], and their k largest [n, k] out of them; a row of NaN leaves its ``values``."""
     k, width = values.shape[1], scores.shape[1]
-    best, of_groups = np.empty(k, scores.dtype), np.empty(groups, scores.dtype)
+    best, whose, of_groups = np.empty(k, scores.dtype), np.empty(k, np.int64), np.empty(groups, scores.dtype)
+    good = np.empty(_FEW, np.int64)
     for row in range(len(scores)):
-        own, found, whose = scores[row], values[row], ids[row]
-        for i in range(width):
-            own[i] += bias[i]
+        own = scores[row]
+        of_groups[:] = -np.inf
+        for start in range(0, width, groups):
+            one, more = own[start : start + groups], bias[start : start + groups]
+            for i in range(len(one)):
+                one[i] += more[i]
+                # max() is compiled to one comparison at a time.
+                of_groups[i] = one[i] if one[i] > of_groups[i] else of_groups[i]
         # The k-th largest of the groups' largest scores is no more than the k-th of all, and little less.
-        for i in range(groups):
-            of_groups[i] = own[i]
-        for start in range(groups, width - groups + 1, groups):
-            one = own[start : start + groups]
-            for i in range(groups):
-                if one[i] > of_groups[i]:  # noqa: PLR1730 - max() is compiled to one comparison at a time
-                    of_groups[i] = one[i]
         taken = 0
         for i in range(groups):
             taken = _insert(of_groups[i], i, best, whose, taken)
-        if taken < k:
-            continue
-        least = best[k - 1]
-        taken = 0
+        least, taken = best[k - 1], 0
         for start in range(0, width, _FEW):
             few = own[start : start + _FEW]
             if _reach(few, least):
+                # Without a branch: which ones are good cannot be foreseen.
+                n_good = 0
                 for i in range(len(few)):
-                    if few[i] >= least:
-                        taken = _insert(few[i], start + i, found, whose, taken)
+                    good[n_good] = i
+                    n_good += few[i] >= least
+                for place in good[:n_good]:
+                    taken = _insert(few[place], start + place, best, whose, taken)
+        if taken == k:
+            values[row], ids[row] = best, whose
 
 
-@compiled
+@inlined
 def _reach(scores: Floats, least: float) -> bool:
     # A number of 32 bits and a branch: what the compiler makes eight comparisons at a time of.
     count = np.uint32(0)
@@ -81,15 +83,13 @@ def _reach(scores: Floats, least: float) -> bool:
     return bool(count > 0)
 
 
-@compiled
+@inlined
 def _insert(score: float, number: int, best: Floats, whose: Numbers, taken: int) -> int:
     """Put a score into its place among the best, behind its equals; return how many there are."""
     k = len(best)
-    if taken == k and not score > best[k - 1]:
+    if taken == k and score <= best[k - 1]:
         return taken
     place = min(taken, k - 1)
-    if np.isnan(score):
-        return taken
     while place > 0 and best[place - 1] < score:
         best[place], whose[place] = best[place - 1], whose[place - 1]
         place -= 1
