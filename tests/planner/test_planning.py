@@ -247,7 +247,8 @@ def test_every_data_file_of_the_package_decides_a_stage_or_is_read_by_commands_a
     left = {
         file.relative_to(CORE).as_posix()
         for file in CORE.rglob("*")
-        if file.is_file() and file.suffix not in (".py", ".pyc", ".typed") and file not in deciding
+        if file.is_file() and "__pycache__" not in file.parts and file.suffix not in (".py", ".typed")
+        if file not in deciding
         if file.relative_to(CORE).parts[0] not in commands and file.name not in others
     }
     assert left == set()
