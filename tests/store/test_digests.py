@@ -79,6 +79,33 @@ def test_one_that_never_ends_to_write_is_waited_for_once(
 
 
 @pytest.mark.usefixtures("settled")
+def test_one_that_is_locked_from_the_start_stays(tmp_path: Path, memo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = written(tmp_path / "one", "1"), written(tmp_path / "two", "2")
+    digest(one, memo)
+    monkeypatch.setattr("pipeline_core.store.digests._PATIENCE_SECONDS", 0.01)
+    with closing(sqlite3.connect(memo, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert digest(two, memo) == file_digest(two)
+    assert remembered(memo) == [file_digest(one)]
+
+
+@pytest.mark.usefixtures("settled")
+def test_one_whose_pages_are_damaged_is_made_anew(tmp_path: Path, memo: Path) -> None:
+    files = [written(tmp_path / f"{n}", f"{n}") for n in range(200)]
+
+    def read() -> None:
+        with Digests(memo) as digests:
+            assert [digests.of(file) for file in files] == [file_digest(file) for file in files]
+
+    read()
+    pages = memo.read_bytes()
+    memo.write_bytes(pages[:4096] + b"\xff" * (len(pages) - 4096))
+    read()
+    read()
+    assert len(remembered(memo)) == len(files)
+
+
+@pytest.mark.usefixtures("settled")
 def test_a_name_that_is_no_text_is_read_each_time(tmp_path: Path, memo: Path) -> None:
     file = written(tmp_path / "\udcff", "one")
     assert digest(file, memo) == digest(file, memo) == file_digest(file)

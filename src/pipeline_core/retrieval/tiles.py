@@ -151,12 +151,18 @@ class OnDevice(Tiles):
 
     def _ranked_above(self, tile: Tensor, start: int, first: Keys) -> Numbers:
         """Count better scores, and equals of a lower row."""
-        level, before = _levels(first), np.clip(candidates_of(first) - start, 0, tile.shape[1])
-        found = self.above(tile, level)
-        equals = self.above(tile, np.nextafter(level, np.float32(-np.inf))) - found
-        some = np.flatnonzero((equals > 0) & (before > 0))
-        own = tile[torch.from_numpy(some).to(tile.device)].cpu().numpy() == level[some, None]
-        found[some] += (own & (np.arange(tile.shape[1]) < before[some, None])).sum(axis=1)
+        width = tile.shape[1]
+        level, before = _levels(first), np.clip(candidates_of(first) - start, 0, width)
+        # Above the next lower number are better scores and equals.
+        lower = np.nextafter(level, np.float32(-np.inf))
+        found = self.above(tile, np.where(before == width, lower, level))
+        inside = np.flatnonzero((before > 0) & (before < width))
+        own = tile[torch.from_numpy(inside).to(tile.device)]
+        # Of a row with its relevant candidate inside, that is an equal, too.
+        tied = np.flatnonzero(self.above(own, lower[inside]) - found[inside] > 1)
+        rows = inside[tied]
+        equals = own[torch.from_numpy(tied).to(tile.device)].cpu().numpy() == level[rows, None]
+        found[rows] += (equals & (np.arange(width) < before[rows, None])).sum(axis=1)
         return found
 
     def _limits(self, limits: Scores) -> Tensor:

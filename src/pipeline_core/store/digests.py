@@ -63,12 +63,16 @@ class Digests:
     def __enter__(self) -> "Digests":
         with suppress(OSError):
             self._memo.parent.mkdir(parents=True, exist_ok=True)
-        self._database = self._opened() or self._opened(anew=True)
+            # What is no database is out of the way after the first try.
+            self._open()
+            if not self._database:
+                self._open()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._database:
             self._database.close()
+            self._database = None
 
     def of(self, path: Path) -> str:
         """Return the digest of a file, or of what a link leads to.
@@ -89,33 +93,38 @@ class Digests:
             self._remember(path, state, digest)
         return digest
 
-    def _opened(self, anew: bool = False) -> sqlite3.Connection | None:
-        """Return the file, or None if there can be none, or something else is there, which is put out of the way."""
+    def _open(self) -> None:
         try:
-            if anew:
-                self._memo.unlink(missing_ok=True)
             # Each row is written at once, so that no other process waits for long; one lost is read again.
-            database = sqlite3.connect(self._memo, timeout=_PATIENCE_SECONDS, isolation_level=None)
-            database.execute("PRAGMA synchronous = OFF")
-            database.execute("PRAGMA journal_mode = TRUNCATE")
-            database.execute(_TABLE)
-        except (sqlite3.Error, OSError):
-            return None
-        return database
+            self._database = sqlite3.connect(self._memo, timeout=_PATIENCE_SECONDS, isolation_level=None)
+            self._database.execute("PRAGMA synchronous = OFF")
+            self._database.execute("PRAGMA journal_mode = TRUNCATE")
+            self._database.execute(_TABLE)
+        except sqlite3.Error as error:
+            self._do_without(error)
 
     def _remembered(self, path: Path, state: tuple[int, int, int]) -> str | None:
-        if self._database:
-            with suppress(sqlite3.Error, UnicodeError):
-                found = self._database.execute(_FIND, (str(path), *state)).fetchone()
-                return str(found[0]) if found else None
-        return None
+        try:
+            found = self._database.execute(_FIND, (str(path), *state)).fetchone() if self._database else None
+        except sqlite3.Error as error:
+            self._do_without(error)
+            return None
+        except UnicodeError:  # a name that is no text
+            return None
+        return str(found[0]) if found else None
 
     def _remember(self, path: Path, state: tuple[int, int, int], digest: str) -> None:
-        """Keep a digest; a cache that cannot be written costs time, never the result."""
         try:
             if self._database:
                 self._database.execute(_KEEP, (str(path), *state, digest))
-        except sqlite3.Error:
-            self._database = None
+        except sqlite3.Error as error:
+            self._do_without(error)
         except UnicodeError:
-            pass  # a name that is no text
+            pass
+
+    def _do_without(self, error: sqlite3.Error) -> None:
+        """Remember nothing from here on: that costs time, never the result. A damaged file is no more there."""
+        self.__exit__()
+        if not isinstance(error, sqlite3.OperationalError):  # which are locks, rights and full disks
+            with suppress(OSError):
+                self._memo.unlink(missing_ok=True)
