@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
-from flows import environment
 from pipeline_core.dataset.images import decode
 from pipeline_core.dataset.sources.emoji.records import read_emoji_records
 from pipeline_core.model_facts import ModelFacts
@@ -148,7 +147,6 @@ def measure(name: str, facts: ModelFacts, place: str, device: str, count: int) -
 def main() -> None:
     """Measure the reference model, then the random Qwen2-VL."""
     device = "cuda" if "cuda" in sys.argv else "cpu"
-    environment.prepare()
     if device == "cpu":
         torch.set_num_threads(2)
     dtype = "bfloat16" if device == "cuda" else "float32"

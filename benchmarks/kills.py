@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess as Process
 from pathlib import Path
 
-from flows import environment
 from flows.inline import InlineRunner
 from flows.running import run_plan
 from pipeline_core.config import AnalysisConfig
@@ -60,7 +59,6 @@ def small_sweep(place: Path) -> AnalysisConfig:
 
 def kills(place: Path, n: int, seed: int) -> Iterator[Kill]:
     """Kill ``n`` runs, in a folder that may be filled; each is told when what followed it was looked at."""
-    environment.prepare()
     # Processes are forked from one that has loaded all libraries and started no thread.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *LOADED])

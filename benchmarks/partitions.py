@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from flows import environment
 from flows.inline import InlineRunner
 from pipeline_core.config import load_config
 from pipeline_core.pipeline import STAGES
@@ -106,7 +105,6 @@ def _run(root: Path, runner: str, workers: int) -> float:
 
 def main() -> None:
     """Measure, and print a line a way."""
-    environment.prepare()
     Stub.parts = int(sys.argv[1]) if len(sys.argv) > 1 else PARTS
     STAGES["stub"] = Stub()
     ways = [("inline", 1), ("inline", 2), ("prefect", 2), *([("ray", 2)] if find_spec("prefect_ray") else [])]

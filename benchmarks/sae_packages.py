@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.sae_step import in_turn
-from flows import environment
 from pipeline_core.sae.architectures.topk import TopKSettings
 from pipeline_core.sae.trainer import start_training, train_step
 from pipeline_core.threads import limited_threads
@@ -80,7 +79,6 @@ def saelens(x: Tensor) -> Step:
 
 def main() -> None:
     """Print a table."""
-    environment.prepare()
     rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
     with limited_threads(2):
         x = 2 * torch.randn(N, D, generator=torch.Generator().manual_seed(0))

@@ -20,7 +20,6 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from flows import environment
 from pipeline_core.sae import kernels
 from pipeline_core.sae.architectures.topk import TopKSae, TopKSettings
 from pipeline_core.sae.resume import TrainingState
@@ -60,7 +59,6 @@ def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
     assert isinstance(sae, TopKSae)
     encoder, bias, rows = (tensor.detach().clone() for tensor in (sae.encoder, sae.encoder_bias, sae.dictionary))
     (n, d), s = x.shape, len(rows)
-    scores = torch.addmm(bias, x, encoder.T)
     codes = kernels.top_codes(x, encoder, bias, k)
     owners = torch.arange(n).repeat_interleave(k)
     learned = [tensor.detach().clone().requires_grad_() for tensor in (encoder, rows)]
@@ -73,7 +71,6 @@ def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
     transposed = lambda: kernels._transposed_product(codes.values, codes.ids, owners, x, s, stable=True)  # noqa: E731
     return {
         "product and top k": (lambda: kernels._largest(x, encoder, bias, k), 2.0 * n * s * d, 8.0 * n * s),
-        "of these, top k": (lambda: scores.topk(k, dim=1), 0.0, 4.0 * n * s),
         "sparse decode": (lambda: kernels.combine(codes, rows), 2.0 * n * k * d, touched),
         "error": (lambda: (x - x).square().sum(), 0.0, 4 * read),
         "gradient of codes": (
@@ -159,7 +156,6 @@ def measure(folder: Path, size: tuple[int, int, int, int], rounds: int) -> None:
 def main() -> None:
     """Print a table for each size."""
     rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
-    environment.prepare()
     with limited_threads(2), TemporaryDirectory() as folder:
         for size in SIZES:
             measure(Path(folder), size, rounds)

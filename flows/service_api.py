@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from pipeline_core.errors import ServiceError
+from pipeline_core.program_yaml import read_program_yaml
 
 POOL = "lens"
 
@@ -38,7 +38,7 @@ def own_pool(api: httpx.Client, tell: Tell) -> bool:
 
 def forget_others(api: httpx.Client) -> None:
     """Remove deployments of the pool that prefect.yaml names no more."""
-    named = yaml.safe_load(PREFECT_YAML.read_text(encoding="utf-8"))["deployments"]
+    named = read_program_yaml(PREFECT_YAML.read_text(encoding="utf-8"))["deployments"]
     wanted = {(one["entrypoint"].rpartition(":")[2], one["name"]) for one in named}
     flows = _flows(api)
     for known in _posted(api, "/deployments/filter", {}):

@@ -114,6 +114,7 @@ def test_few_open_files_are_one_line_or_enough(
     done = ask("sh", "-c", FEW_FILES, "sh", str(FEWEST), *command)
     assert done.returncode == 0, done.stderr
     assert Store(store).verify() == []
+    assert "running" not in {run.state for run in read_runs(store)}
 
 
 def test_a_named_server_that_is_not_there_is_one_line_and_nothing_runs(
