@@ -15,16 +15,28 @@ def compiled(loop: Callable[P, R]) -> Callable[P, R]:
     What is compiled is kept beside the module, or in the user's cache; where neither can be written, each process
     compiles for itself.
     """
-    try:
-        made = njit(nogil=True, cache=True)(loop)
-    except RuntimeError:  # "no locator available": there is no folder for it
-        made = njit(nogil=True)(loop)
-    return cast(Callable[P, R], made)
+    return _compiled(loop)
+
+
+def in_any_order(loop: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function whose sums may be made in another order than it says, several numbers at a time.
+
+    The order is the compiler's, one for all calls of the function itself; another that calls it may get another order.
+    """
+    return _compiled(loop, fastmath={"reassoc", "contract"})
 
 
 def inlined(part: Callable[P, R]) -> Callable[P, R]:
     """Have a part written into each compiled loop that calls it: a call with an array costs some thirty comparisons."""
     return cast(Callable[P, R], _inline(part))
+
+
+def _compiled(loop: Callable[P, R], **how: Any) -> Callable[P, R]:
+    try:
+        made = njit(nogil=True, cache=True, **how)(loop)
+    except RuntimeError:  # "no locator available": there is no folder for it
+        made = njit(nogil=True, **how)(loop)
+    return cast(Callable[P, R], made)
 
 
 _inline: Any = njit(nogil=True, inline="always")

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from pipeline_core.sae.loops import largest
+from pipeline_core.sae.grouping import grouped
+from pipeline_core.sae.largest import largest
 from pipeline_core.sae.sparse import SparseCodes
 
 
@@ -46,7 +47,7 @@ class _TopCodes(torch.autograd.Function):
         centred = ctx.needs_input_grad[0]
         to_inputs = embedding_bag(ids, encoder, per_sample_weights=gradient, mode="sum") if centred else None
         flat = gradient.flatten(), ids.flatten(), _owners(ids)
-        to_encoder = _transposed_product(*flat, inputs, len(encoder), stable=True)
+        to_encoder = _transposed_product(*flat, inputs, len(encoder))
         to_bias = torch.zeros_like(encoder[:, 0]).index_add_(0, flat[1], flat[0])
         return to_inputs, to_encoder, to_bias, None
 
@@ -64,8 +65,7 @@ class _Combination(torch.autograd.Function):
         rows = torch.arange(len(offsets) - 1, device=ids.device)
         owners = rows.repeat_interleave(offsets.diff(), output_size=len(ids))
         to_values = _dots(gradient, dictionary, ids, offsets[:-1], owners)
-        # Not stable: torch's own backward pass of a bag sorts so, and adds what a feature gets in that order.
-        to_dictionary = _transposed_product(values, ids, owners, gradient, len(dictionary), stable=False)
+        to_dictionary = _transposed_product(values, ids, owners, gradient, len(dictionary))
         return to_values, None, None, to_dictionary
 
 
@@ -88,10 +88,12 @@ def _dots(rows: Tensor, features: Tensor, ids: Tensor, starts: Tensor, owners: T
     return products
 
 
-def _transposed_product(
-    values: Tensor, ids: Tensor, owners: Tensor, rows: Tensor, n_features: int, *, stable: bool
-) -> Tensor:
-    # G^T X for sparse G [n, S]: each feature is a bag of the rows that it was selected for.
-    features, order = ids.sort(stable=stable)
-    starts = torch.searchsorted(features, torch.arange(n_features, device=ids.device))
-    return embedding_bag(owners[order], rows, starts, per_sample_weights=values[order], mode="sum")
+def _transposed_product(values: Tensor, ids: Tensor, owners: Tensor, rows: Tensor, n_features: int) -> Tensor:
+    # G^T X for sparse G [n, S]: each feature is a bag of the rows that it was selected for, in their order.
+    if ids.is_cuda:
+        features, order = ids.sort(stable=True)
+        starts = torch.searchsorted(features, torch.arange(n_features, device=ids.device))
+        owners, values = owners[order], values[order]
+    else:
+        starts, owners, values = grouped(ids, n_features, owners, values)
+    return embedding_bag(owners, rows, starts, per_sample_weights=values, mode="sum")

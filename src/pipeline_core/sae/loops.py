@@ -1,46 +1,30 @@
-"""The largest scores of each row on a CPU: a product and a compiled loop that reads what it gives once."""
+"""The compiled loops behind the largest scores of each row."""
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from pipeline_core.compiled import compiled, inlined
+from pipeline_core.compiled import compiled, in_any_order, inlined
+from pipeline_core.sae.screening import Bits
 
 Floats = npt.NDArray[np.floating]
 Numbers = npt.NDArray[np.int64]
-
-_SCORES, _ROWS = 6 << 20, 1024
-"""Scores that are held at a time, and the fewest rows of a product: below, reading the encoder again costs more."""
+Places = npt.NDArray[np.int32]
 
 _FEW = 32
 """Scores among which none is looked at alone unless one is good enough."""
 
+_CACHE = 1 << 18
+"""Numbers of features that are looked at for several rows in turn, which have half as many."""
 
-def largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k largest scores W x + b of each row, descending, and whose they are [n, k]; of equals the first."""
-    n, step = len(inputs), min(max(1, len(inputs)), max(_ROWS, _SCORES // len(encoder)))
-    values, ids = inputs.new_full((n, k), torch.nan), torch.zeros((n, k), dtype=torch.int64)
-    scores = inputs.new_empty((step, len(encoder)))
-    # Twice as many groups as are kept, a whole number of the compiler's at a time.
-    groups, shares = min(-(-2 * k // 64) * 64, len(encoder)), torch.get_num_threads()
-    with ThreadPoolExecutor(shares) as threads:
-        for start in range(0, n, step):
-            rows = inputs[start : start + step]
-            block = torch.mm(rows, encoder.T, out=scores[: len(rows)])
-            parts = (
-                [part.numpy() for part in whole.tensor_split(shares)]
-                for whole in (block, values[start : start + step], ids[start : start + step])
-            )
-            list(threads.map(partial(_largest, bias.numpy(), groups), *parts))
-    return values, ids
+_OFF = np.float32(1 / 255)
+
+_LAST, _INFINITY = 0xFFFFFFFF, 0x7F800000
 
 
 @compiled
-def _largest(bias: Floats, groups: int, scores: Floats, values: Floats, ids: Numbers) -> None:
+def largest_of_rows(bias: Floats, groups: int, scores: Floats, values: Floats, ids: Numbers) -> None:
     """Take the bias into scores [n, S], and their k largest [n, k] out of them; a row of NaN leaves its ``values``."""
     k, width = values.shape[1], scores.shape[1]
     best, whose, of_groups = np.empty(k, scores.dtype), np.empty(k, np.int64), np.empty(groups, scores.dtype)
@@ -54,11 +38,7 @@ def _largest(bias: Floats, groups: int, scores: Floats, values: Floats, ids: Num
                 one[i] += more[i]
                 # max() is compiled to one comparison at a time.
                 of_groups[i] = one[i] if one[i] > of_groups[i] else of_groups[i]
-        # The k-th largest of the groups' largest scores is no more than the k-th of all, and little less.
-        taken = 0
-        for i in range(groups):
-            taken = _insert(of_groups[i], i, best, whose, taken)
-        least, taken = best[k - 1], 0
+        least, taken = _least(of_groups, best), 0
         for start in range(0, width, _FEW):
             few = own[start : start + _FEW]
             if _reach(few, least):
@@ -68,9 +48,148 @@ def _largest(bias: Floats, groups: int, scores: Floats, values: Floats, ids: Num
                     good[n_good] = i
                     n_good += few[i] >= least
                 for place in good[:n_good]:
-                    taken = _insert(few[place], start + place, best, whose, taken)
+                    taken = _insert_with(few[place], start + place, best, whose, taken)
         if taken == k:
             values[row], ids[row] = best, whose
+
+
+@compiled
+def largest_screened(
+    encoder: Floats,
+    bias: Floats,
+    offset: Floats,
+    groups: int,
+    screen: Bits,
+    rows: Floats,
+    near: Floats,
+    values: Floats,
+    ids: Numbers,
+) -> int:
+    """Find the k largest scores [n, k] of rows [n, d] by what bfloat16 numbers tell of them.
+
+    Args:
+        encoder: features [S, d].
+        bias: of each feature [S].
+        offset: what each rounded product leaves out [S].
+        groups: as many groups of scores as tell how good the best are.
+        screen: bits of the rounded products [n, S].
+        rows: as told.
+        near: how far a rounded product of each row may be off before it is written as a bfloat16 number [n].
+        values: of NaN, as they stay for rows that are no numbers.
+        ids: as told.
+
+    Returns:
+        How many scores were made.
+    """
+    (n, k), (width, d) = values.shape, encoder.shape
+    at_once, some = max(1, _CACHE // (2 * d)), max(1, _CACHE // d)
+    at_most, of_groups, best, made = np.empty(width, np.float32), np.empty(groups, np.float32), np.empty(k, np.int64), 0
+    places, bounds = np.empty(min(at_once, n) * width, np.int32), np.zeros(at_once + 1, np.int64)
+    exact, at = np.empty(len(places), np.float32), np.empty(at_once, np.int64)
+    for first in range(0, n, at_once):
+        last = min(first + at_once, n)
+        for row in range(first, last):
+            least = _bound(screen[row], offset, at_most, of_groups, k) - 2 * near[row]
+            bounds[row - first + 1] = _note(at_most, least, places, bounds[row - first])
+        at[:] = bounds[:-1]
+        # What a cache holds of features, for all rows: most are wanted by several.
+        for feature in range(0, width, some):
+            for row in range(last - first):
+                end = bounds[row + 1]
+                while at[row] < end and places[at[row]] < feature + some:
+                    feature_wanted = places[at[row]]
+                    exact[at[row]] = _dot(rows[first + row], encoder[feature_wanted]) + bias[feature_wanted]
+                    at[row] += 1
+        for row in range(last - first):
+            noted = slice(bounds[row], bounds[row + 1])
+            _keep(exact[noted], places[noted], best, values[first + row], ids[first + row])
+        made += bounds[last - first]
+    return made
+
+
+@compiled
+def _bound(screen: Bits, offset: Floats, at_most: Floats, of_groups: Floats, k: int) -> float:
+    """Write what a row's scores can be at most [S], but for ``near``; return what k of them are at least."""
+    of_groups[:] = -np.inf
+    for start in range(0, len(screen), len(of_groups)):
+        end = start + len(of_groups)
+        bits, more, most = screen[start:end], offset[start:end], at_most[start:end]
+        for i in range(len(bits)):
+            score = np.uint32(np.uint32(np.uint16(bits[i])) << np.uint32(16)).view(np.float32)
+            # As a bfloat16 number it is off by a 256th of itself at most.
+            off = np.abs(score) * _OFF
+            score += more[i]
+            most[i] = score + off
+            score -= off
+            of_groups[i] = score if score > of_groups[i] else of_groups[i]
+    return _least(of_groups, np.empty(k, np.float32))
+
+
+@compiled
+def _note(at_most: Floats, least: float, places: Places, n: int) -> int:
+    """Note which scores reach a level, behind n others; return how many there are then."""
+    for start in range(0, len(at_most), _FEW):
+        few, reached = at_most[start : start + _FEW], np.uint32(0)
+        for i in range(len(few)):
+            reached = np.uint32(reached | np.uint32(np.uint32(few[i] >= least) << np.uint32(i)))
+        while reached:
+            lowest = np.uint32(reached & np.uint32(-reached))
+            # The exponent of a power of two.
+            places[n] = start + (np.float32(lowest).view(np.uint32) >> np.uint32(23)) - 127
+            n += 1
+            reached = np.uint32(reached ^ lowest)
+    return n
+
+
+@compiled
+def _keep(scores: Floats, features: Places, best: Numbers, values: Floats, ids: Numbers) -> None:
+    """Write the largest scores and whose they are, unless there are too few or one is no number."""
+    taken, k = 0, len(best)
+    for score, feature in zip(scores, features):  # noqa: B905 -- numba knows no strict
+        # Of equals the first feature is the largest. Minus zero is zero.
+        order = _ordered(np.float32(score + np.float32(0.0)).view(np.int32)) << 32 | (_LAST - feature)
+        taken = _insert(order, best, taken)
+    if taken == k and best[0] >> 32 <= _INFINITY:
+        for i in range(k):
+            values[i] = np.int32(_ordered(np.int32(best[i] >> 32))).view(np.float32)
+            ids[i] = _LAST - (best[i] & _LAST)
+
+
+@in_any_order
+def _dot(one: Floats, other: Floats) -> np.float32:
+    total = np.float32(0.0)
+    for i in range(len(one)):
+        total += one[i] * other[i]
+    return total
+
+
+@inlined
+def _least(of_groups: Floats, best: Floats) -> float:
+    # The k-th largest of the groups' largest scores is no more than the k-th of all, and little less.
+    taken = 0
+    for score in of_groups:
+        taken = _insert(score, best, taken)
+    return float(best[len(best) - 1])
+
+
+@inlined
+def _insert(one: Any, best: Any, taken: int) -> int:
+    """Put one into its place among the best, behind its equals; return how many there are."""
+    k = len(best)
+    if taken == k and one <= best[k - 1]:
+        return taken
+    place = min(taken, k - 1)
+    while place > 0 and best[place - 1] < one:
+        best[place] = best[place - 1]
+        place -= 1
+    best[place] = one
+    return min(taken + 1, k)
+
+
+@inlined
+def _ordered(bits: np.int32) -> np.int64:
+    # In the order of the numbers: those of negative ones run the other way; and back.
+    return np.int64(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
 
 
 @inlined
@@ -84,7 +203,7 @@ def _reach(scores: Floats, least: float) -> bool:
 
 
 @inlined
-def _insert(score: float, number: int, best: Floats, whose: Numbers, taken: int) -> int:
+def _insert_with(score: float, number: int, best: Floats, whose: Numbers, taken: int) -> int:
     """Put a score into its place among the best, behind its equals; return how many there are."""
     k = len(best)
     if taken == k and score <= best[k - 1]:

@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.functional import mse_loss
+from torch.nn.utils import clip_grads_with_norm_
 
 from pipeline_core.sae.architectures import SaeSettings, trained
 from pipeline_core.sae.formats import Provenance
 from pipeline_core.sae.formats.saelens import MEMBER
 from pipeline_core.sae.origin import write_origin
 from pipeline_core.sae.resume import CHECKPOINT, TrainingState
+from pipeline_core.sae.rows import whole_norm
 from pipeline_core.sae.tokens import TokenMap, TokenRows, hook_name, map_tokens
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
@@ -276,7 +278,7 @@ def train_step(
     sae = state.sae
     with torch.autocast(vectors.device.type, torch.bfloat16, enabled=vectors.is_cuda):
         codes, reconstruction = sae.forward(vectors)
-    squared_error = (vectors - reconstruction).square().sum()
+    squared_error = mse_loss(reconstruction, vectors, reduction="sum")
     n_codes = len(vectors) * settings.features
     loss = squared_error / vectors.numel() + settings.penalty * codes.values.sum() / n_codes
     state.optimizer.zero_grad(set_to_none=True)
@@ -288,7 +290,7 @@ def train_step(
     state.step += 1
     positive = codes.values.detach() > 0
     state.last_positive.scatter_reduce_(0, codes.ids, positive * state.step, "amax")
-    variation = (vectors - mean).square().sum()
+    variation = mse_loss(vectors, mean.expand_as(vectors), reduction="sum")
     return {
         "loss": loss.detach(),
         "fvu": squared_error.detach().double() / variation.double(),
@@ -297,7 +299,7 @@ def train_step(
 
 
 def _clip(learned: list[torch.Tensor], largest: float) -> None:
-    norm = get_total_norm([tensor.grad for tensor in learned if tensor.grad is not None])
+    norm = whole_norm([tensor.grad for tensor in learned if tensor.grad is not None])
     # On a CPU a look costs nothing, and what needs no clipping is not multiplied by one.
     if norm.is_cuda or bool(largest / (norm + 1e-6) < 1):
         clip_grads_with_norm_(learned, largest, norm)

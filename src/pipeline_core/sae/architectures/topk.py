@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from pipeline_core.sae.sparse import SparseCodes
 
-_ROWS = 1024
-"""Features at a time whose rows are turned or brought to unit norm: what fits a cache is read from memory once."""
-
 
 class TopKSettings(SaeSettings):
     """A TopK autoencoder that is trained here."""
@@ -97,23 +94,17 @@ class TopKSae(Sae):
 
     def before_step(self) -> None:
         """Leave of the dictionary's gradient only what turns its rows, if it is to: their length is fixed."""
-        if not self.turns:
-            return
-        whole, dictionary = self.dictionary.grad, self.dictionary.detach()
-        assert whole is not None
-        for gradient, rows in zip(_blocks(whole), _blocks(dictionary), strict=True):
-            gradient.sub_((gradient * rows).sum(1, keepdim=True) * rows)
+        from pipeline_core.sae.rows import turn_only
+
+        if self.turns:
+            assert self.dictionary.grad is not None
+            turn_only(self.dictionary.grad, self.dictionary.detach())
 
     def after_step(self) -> None:
         """Bring the dictionary's rows back to unit norm."""
-        from torch.nn.functional import normalize
+        from pipeline_core.sae.rows import to_unit_norm
 
-        for rows in _blocks(self.dictionary.detach()):
-            rows.copy_(normalize(rows))
-
-
-def _blocks(tensor: Tensor) -> list[Tensor]:
-    return [tensor[start : start + _ROWS] for start in range(0, len(tensor), _ROWS)]
+        to_unit_norm(self.dictionary.detach())
 
 
 class TopK(TrainedArchitecture):

@@ -1,0 +1,111 @@
+"""The largest scores of each row on a CPU: a product, and a compiled loop that reads what it gives once."""
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pipeline_core.sae.loops import largest_of_rows, largest_screened
+from pipeline_core.sae.screening import error, rounded, screens
+
+_SCORES, _ROWS = 6 << 20, 1024
+"""Scores that are held at a time, and the fewest rows of a product: below, reading the encoder again costs more."""
+
+_WIDE, _OPEN = 32, 1 / 8
+"""Features for each one kept from which on scores are screened, and the share of them that may be made once more."""
+
+
+def largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest scores W x + b of each row, descending, and whose they are [n, k]; of equals the first.
+
+    Where the processor's tiles make products of rounded numbers cheap, those tell which scores can be among the largest
+    (``screening``), and only they are made in float32; where too many can, as among rows of very different lengths, all
+    are.
+    """
+    n, width = len(inputs), len(encoder)
+    values, ids = inputs.new_full((n, k), torch.nan), torch.zeros((n, k), dtype=torch.int64)
+    screened = screens() and inputs.dtype == torch.float32 and width >= _WIDE * k
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        task = _Task(inputs, encoder, bias, k, threads)
+        way: _All | _Screened = _Screened(task) if screened else _All(task)
+        start = 0
+        while start < n:
+            some = slice(start, min(start + way.step, n))
+            made = way.find(some, values[some], ids[some])
+            if isinstance(way, _Screened) and made > _OPEN * width * len(values[some]):
+                way = _All(task)
+            start = some.stop
+    return values, ids
+
+
+@dataclass(frozen=True)
+class _Task:
+    inputs: Tensor
+    encoder: Tensor
+    bias: Tensor
+    k: int
+    threads: Executor
+
+    @property
+    def groups(self) -> int:
+        # Four times as many as are kept, a whole number of the compiler's at a time.
+        return min(-(-4 * self.k // 64) * 64, len(self.encoder))
+
+    @property
+    def shares(self) -> int:
+        return torch.get_num_threads()
+
+    def rows(self, scores: int) -> int:
+        """Return how many rows have as many scores, within what is sensible."""
+        return min(max(1, len(self.inputs)), max(_ROWS, scores // len(self.encoder)))
+
+    def split(self, *wholes: Tensor) -> list[list[npt.NDArray[Any]]]:
+        """Return what each thread takes of arrays with as many rows each."""
+        return [[part.numpy() for part in whole.tensor_split(self.shares)] for whole in wholes]
+
+
+class _All:
+    """All scores are made."""
+
+    def __init__(self, task: _Task) -> None:
+        self._task, self.step = task, task.rows(_SCORES)
+        self._space = task.inputs.new_empty((self.step, len(task.encoder)))
+
+    def find(self, some: slice, values: Tensor, ids: Tensor) -> int:
+        """Find those of some rows; return how many scores were made."""
+        task = self._task
+        block = torch.mm(task.inputs[some], task.encoder.T, out=self._space[: len(values)])
+        find = partial(largest_of_rows, task.bias.numpy(), task.groups)
+        list(task.threads.map(find, *task.split(block, values, ids)))
+        return block.numel()
+
+
+class _Screened:
+    """Those are made that can be among the largest. Rows are rounded less their mean, which has its scores apart."""
+
+    def __init__(self, task: _Task) -> None:
+        self._task, self.step = task, task.rows(4 * _SCORES)
+        self._space = torch.empty((self.step, len(task.encoder)), dtype=torch.bfloat16)
+        mean = task.inputs.mean(dim=0)
+        # Any centre will do; a row that is no number must not make others so.
+        mean = mean if bool(mean.isfinite().all()) else torch.zeros_like(mean)
+        centre = mean.numpy()
+        self._offset = torch.addmv(task.bias, task.encoder, mean)
+        self._encoder = task.encoder.contiguous().numpy()
+        nothing, split = np.zeros(len(centre), dtype=np.float32), (task.threads.map, task.shares)
+        self._features = rounded(self._encoder, nothing, *split)
+        self._rows = rounded(task.inputs.contiguous().numpy(), centre, *split)
+        self._near = torch.from_numpy(error(self._rows, self._features, centre).astype(np.float32))
+
+    def find(self, some: slice, values: Tensor, ids: Tensor) -> int:
+        """Find those of some rows; return how many scores were made in float32."""
+        task = self._task
+        block = torch.mm(self._rows.vectors[some], self._features.vectors.T, out=self._space[: len(values)])
+        parts = task.split(block.view(torch.int16), task.inputs[some].contiguous(), self._near[some], values, ids)
+        find = partial(largest_screened, self._encoder, task.bias.numpy(), self._offset.numpy(), task.groups)
+        return sum(task.threads.map(find, *parts))
