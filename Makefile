@@ -64,7 +64,7 @@ test-fast: $(VENV)/.installed-dev ## the inner loop: no models, servers or other
 
 test-browser: $(VENV)/.installed-dev ## the report in a real Chromium
 	@command -v chromium >/dev/null || { echo "make test-browser needs chromium: apt-get install chromium"; exit 2; }
-	$(RUN)/python -m pytest -n 2 --dist loadfile -m browser
+	$(RUN)/python -m pytest -n 2 --dist worksteal -m browser
 
 test-published: $(VENV)/.installed-dev ## families under published models' own templates and settings (RETRIEVAL_LENS_PUBLISHED)
 	$(RUN)/python -m pytest -n 2 --dist loadfile -m published

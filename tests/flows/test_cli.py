@@ -208,10 +208,11 @@ def test_a_mistake_ends_the_process_with_2_and_one_line(tmp_path: Path) -> None:
     assert "Traceback" in process("--debug", "sql", "select 1", "--store", str(tmp_path / "none")).stderr
 
 
-def test_a_mistake_inside_a_step_prints_no_trace(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runner", ["inline", pytest.param("prefect", marks=pytest.mark.long)])
+def test_a_mistake_inside_a_step_prints_no_trace(tmp_path: Path, runner: str) -> None:
     (tmp_path / "few").mkdir()
     (tmp_path / "few" / "metadata.csv").write_text("file_name,text\nnone.png,a picture that is not there\n")
-    done = process("run", *settings(tmp_path / "few"), "--store", str(tmp_path / "store"))
+    done = process("run", *settings(tmp_path / "few"), "--runner", runner, "--store", str(tmp_path / "store"))
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     (line,) = (line for line in done.stderr.splitlines() if "none.png" in line)

@@ -141,6 +141,7 @@ def test_a_deleted_file_is_built_anew_and_nothing_differs(store: Path, config: A
     assert diff_runs(store, first.run_id, "latest") == []
 
 
+@pytest.mark.long  # test_inline compares the tables of two runs, too, one by each runner
 def test_the_same_config_gives_the_same_tables(analysed: Path, store: Path, config: AnalysisConfig) -> None:
     # All is built anew but what takes most of the time: that an extraction repeats is held by its own tests.
     slow, steps = "activations/reference-mllm", plan_analysis(config).steps

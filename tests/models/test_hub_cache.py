@@ -141,7 +141,9 @@ def test_a_run_of_a_hub_model_gets_to_its_report_and_planning_it_again_loads_no_
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     other = f"[{{name: {NAME}, revision: v2, dtype: bfloat16, alias: newer}}]"
-    config = small_config(picture_folder(tmp_path / "pictures"), f"model.name={NAME}", f"compare_with={other}", *BRIEF)
+    config = small_config(
+        picture_folder(tmp_path / "pictures", 24), f"model.name={NAME}", f"compare_with={other}", *BRIEF
+    )
     record = run_plan("analyze", plan_analysis(config), tmp_path / "store", InlineRunner())
     assert record.state == "completed" and record.config["model"]["revision"] == FIRST
     (page,) = (tmp_path / "store" / "report").glob("*/report.html")

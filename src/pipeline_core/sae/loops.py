@@ -16,11 +16,13 @@ _FEW = 32
 """Scores among which none is looked at alone unless one is good enough."""
 
 _CACHE = 1 << 18
-"""Numbers of features that are looked at for several rows in turn, which have half as many."""
+"""Numbers of the features that are multiplied by several rows in turn, which have half as many."""
 
 _OFF = np.float32(1 / 255)
+"""Share of itself that a number may be off by once it is written in bfloat16, a 256th, and a little more."""
 
 _LAST, _INFINITY = 0xFFFFFFFF, 0x7F800000
+"""The largest number of a feature, and what orders infinity among float32 numbers."""
 
 
 @compiled
@@ -97,8 +99,8 @@ def largest_screened(
             for row in range(last - first):
                 end = bounds[row + 1]
                 while at[row] < end and places[at[row]] < feature + some:
-                    feature_wanted = places[at[row]]
-                    exact[at[row]] = _dot(rows[first + row], encoder[feature_wanted]) + bias[feature_wanted]
+                    wanted = places[at[row]]
+                    exact[at[row]] = _dot(rows[first + row], encoder[wanted]) + bias[wanted]
                     at[row] += 1
         for row in range(last - first):
             noted = slice(bounds[row], bounds[row + 1])
@@ -116,7 +118,6 @@ def _bound(screen: Bits, offset: Floats, at_most: Floats, of_groups: Floats, k: 
         bits, more, most = screen[start:end], offset[start:end], at_most[start:end]
         for i in range(len(bits)):
             score = np.uint32(np.uint32(np.uint16(bits[i])) << np.uint32(16)).view(np.float32)
-            # As a bfloat16 number it is off by a 256th of itself at most.
             off = np.abs(score) * _OFF
             score += more[i]
             most[i] = score + off

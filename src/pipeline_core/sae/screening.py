@@ -75,9 +75,9 @@ def error(rows: Rounded, columns: Rounded, centre: Floats) -> npt.NDArray[np.flo
     """Return how far a product of rounded vectors may be from that of the vectors as they were.
 
     Args:
-        rows: rounded, nothing taken from them [n, d].
-        columns: rounded, less a centre [m, d].
-        centre: its product with a row is no part of the rounded product [d].
+        rows: rounded, less a centre [n, d].
+        columns: rounded, nothing taken from them [m, d].
+        centre: its product with a column is no part of the rounded product, and made in float32 [d].
 
     Returns:
         The largest difference of each row [n], the errors of sums in float32, in either product, among it.
@@ -88,8 +88,9 @@ def error(rows: Rounded, columns: Rounded, centre: Floats) -> npt.NDArray[np.flo
     each = rows.lost.astype(np.float64) * (length + lost) + rows.lengths.astype(np.float64) * lost
     likely = np.hypot(rows.lost_4.astype(np.float64) * (length_4 + lost_4), rows.lengths_4.astype(np.float64) * lost_4)
     d = len(centre)
-    sums = 2 * min(d + 8.0, _DEVIATIONS * math.sqrt(d)) * _UNIT * (length + float(np.linalg.norm(centre)))
-    near: npt.NDArray[np.float64] = np.minimum(each, _DEVIATIONS * likely) + rows.lengths * sums
+    sums = 2 * min(d + 8.0, _DEVIATIONS * math.sqrt(d)) * _UNIT * length
+    near: npt.NDArray[np.float64] = np.minimum(each, _DEVIATIONS * likely)
+    near += sums * (rows.lengths + float(np.linalg.norm(centre)))
     return _SPARE * near + d * float(_SMALLEST)
 
 
