@@ -57,7 +57,7 @@ $(VENV)/.installed-ray: $(VENV)/.installed-dev
 	@touch $@
 
 test: $(VENV)/.installed-dev ## all tests that need neither a browser nor a cluster (10 minutes at most)
-	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.installed-dev ## the inner loop: no models, servers or other processes (90 seconds at most)
 	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not browser and not long and not published and not gpu'
