@@ -44,7 +44,7 @@ SLOW = {
 }
 """Rooms whose tests run models and servers, or write whole data sets and pages."""
 
-SLOW_FILES = {"test_adding.py", "test_library.py"}
+SLOW_FILES = {"test_adding.py", "test_estimates.py", "test_library.py"}
 
 
 def pytest_configure(config: pytest.Config) -> None:

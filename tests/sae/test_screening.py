@@ -51,16 +51,20 @@ def test_norms_are_those_of_what_is_rounded_and_of_what_is_lost(shares: int) -> 
 
 
 @pytest.mark.parametrize("left", KINDS)
-@pytest.mark.parametrize("right", KINDS)
 @pytest.mark.parametrize("width", [1, 20, 576])
-def test_no_product_is_further_off_than_is_said(left: str, right: str, width: int) -> None:
+def test_no_product_is_further_off_than_is_said(left: str, width: int) -> None:
+    for right in KINDS:
+        holds(left, right, width)
+
+
+def holds(left: str, right: str, width: int) -> None:
     rows, columns = drawn(left, (30, width), 1), drawn(right, (40, width), 2)
     centre = rows.mean(axis=0)
     one, other = rounded(rows, centre), rounded(columns, nothing(width))
     products = one.vectors.double() @ other.vectors.double().T + torch.from_numpy(columns @ centre)
     exact = rows.astype(np.float64) @ columns.astype(np.float64).T
     off = np.abs(products.numpy() - exact).max(axis=1)
-    assert (off <= error(one, other, centre)).all()
+    assert (off <= error(one, other, centre)).all(), right
 
 
 def test_the_bound_is_of_use() -> None:
