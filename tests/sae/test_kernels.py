@@ -7,6 +7,7 @@ from torch.nn.functional import embedding_bag, normalize
 
 from pipeline_core.sae import largest as module
 from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
+from pipeline_core.sae.grouping import grouped
 from pipeline_core.sae.kernels import combine, top_codes
 from pipeline_core.sae.trainer import start_training, train_step
 
@@ -36,8 +37,20 @@ def test_a_reconstruction_and_its_gradients_are_those_of_torchs_bag() -> None:
         )
         (states(1) - rebuilt).square().sum().backward()
         found.append((rebuilt, learned.grad, rows.grad))
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other)
+    (rebuilt, of_values, of_rows), (expected, *gradients) = found
+    assert torch.equal(rebuilt, expected) and torch.equal(of_values, gradients[0])
+    # What a feature gets is added in the order of rows; torch's own pass adds it in none.
+    torch.testing.assert_close(of_rows, gradients[1])
+
+
+def test_codes_are_grouped_as_a_stable_sort_would() -> None:
+    random = torch.Generator().manual_seed(2)
+    ids = torch.randint(0, 50, (400,), generator=random) * 2
+    owners, values = torch.randint(0, 9, (400,), generator=random), torch.randn(400, generator=random)
+    features, order = ids.sort(stable=True)
+    starts, *by_feature = grouped(ids, 101, owners, values)
+    assert torch.equal(starts, torch.searchsorted(features, torch.arange(101)))
+    assert torch.equal(by_feature[0], owners[order]) and torch.equal(by_feature[1], values[order])
 
 
 def test_rows_are_scored_by_blocks_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +74,11 @@ def test_the_largest_scores_are_those_of_a_sort(features: int, k: int, dtype: to
     assert torch.equal(values, expected.values[:, :k]) and torch.equal(ids, expected.indices[:, :k])
 
 
-def test_a_row_that_is_no_number_stays_none_and_touches_no_other() -> None:
+@pytest.mark.parametrize("screened", [True, False])
+def test_a_row_that_is_no_number_stays_none_and_touches_no_other(
+    screened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "screens", lambda: screened)
     sae = start()
     x = states(1)
     values, ids = module.largest(x, sae.encoder.detach(), sae.encoder_bias.detach(), SETTINGS.k)

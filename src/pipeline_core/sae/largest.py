@@ -36,8 +36,8 @@ def largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tens
         start = 0
         while start < n:
             some = slice(start, min(start + way.step, n))
-            made = way.find(some, values[some], ids[some])
-            if isinstance(way, _Screened) and made > _OPEN * width * len(values[some]):
+            again = way.find(some, values[some], ids[some])
+            if again > _OPEN * width * len(values[some]):
                 way = _All(task)
             start = some.stop
     return values, ids
@@ -77,12 +77,12 @@ class _All:
         self._space = task.inputs.new_empty((self.step, len(task.encoder)))
 
     def find(self, some: slice, values: Tensor, ids: Tensor) -> int:
-        """Find those of some rows; return how many scores were made."""
+        """Find those of some rows; return how many scores were made once more: none."""
         task = self._task
         block = torch.mm(task.inputs[some], task.encoder.T, out=self._space[: len(values)])
         find = partial(largest_of_rows, task.bias.numpy(), task.groups)
         list(task.threads.map(find, *task.split(block, values, ids)))
-        return block.numel()
+        return 0
 
 
 class _Screened:
@@ -96,16 +96,16 @@ class _Screened:
         mean = mean if bool(mean.isfinite().all()) else torch.zeros_like(mean)
         centre = mean.numpy()
         self._offset = torch.addmv(task.bias, task.encoder, mean)
-        self._encoder = task.encoder.contiguous().numpy()
+        self._encoder, self._inputs = task.encoder.contiguous().numpy(), task.inputs.contiguous()
         nothing, split = np.zeros(len(centre), dtype=np.float32), (task.threads.map, task.shares)
         self._features = rounded(self._encoder, nothing, *split)
-        self._rows = rounded(task.inputs.contiguous().numpy(), centre, *split)
+        self._rows = rounded(self._inputs.numpy(), centre, *split)
         self._near = torch.from_numpy(error(self._rows, self._features, centre).astype(np.float32))
 
     def find(self, some: slice, values: Tensor, ids: Tensor) -> int:
-        """Find those of some rows; return how many scores were made in float32."""
+        """Find those of some rows; return how many scores were made once more, in float32."""
         task = self._task
         block = torch.mm(self._rows.vectors[some], self._features.vectors.T, out=self._space[: len(values)])
-        parts = task.split(block.view(torch.int16), task.inputs[some].contiguous(), self._near[some], values, ids)
+        parts = task.split(block.view(torch.int16), self._inputs[some], self._near[some], values, ids)
         find = partial(largest_screened, self._encoder, task.bias.numpy(), self._offset.numpy(), task.groups)
         return sum(task.threads.map(find, *parts))

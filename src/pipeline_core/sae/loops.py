@@ -30,7 +30,7 @@ def largest_of_rows(bias: Floats, groups: int, scores: Floats, values: Floats, i
     """Take the bias into scores [n, S], and their k largest [n, k] out of them; a row of NaN leaves its ``values``."""
     k, width = values.shape[1], scores.shape[1]
     best, whose, of_groups = np.empty(k, scores.dtype), np.empty(k, np.int64), np.empty(groups, scores.dtype)
-    good = np.empty(_FEW, np.int64)
+    places = np.empty(width, np.int32)
     for row in range(len(scores)):
         own = scores[row]
         of_groups[:] = -np.inf
@@ -41,16 +41,8 @@ def largest_of_rows(bias: Floats, groups: int, scores: Floats, values: Floats, i
                 # max() is compiled to one comparison at a time.
                 of_groups[i] = one[i] if one[i] > of_groups[i] else of_groups[i]
         least, taken = _least(of_groups, best), 0
-        for start in range(0, width, _FEW):
-            few = own[start : start + _FEW]
-            if _reach(few, least):
-                # Without a branch: which ones are good cannot be foreseen.
-                n_good = 0
-                for i in range(len(few)):
-                    good[n_good] = i
-                    n_good += few[i] >= least
-                for place in good[:n_good]:
-                    taken = _insert_with(few[place], start + place, best, whose, taken)
+        for place in places[: _note(own, least, places, 0)]:
+            taken = _insert_with(own[place], place, best, whose, taken)
         if taken == k:
             values[row], ids[row] = best, whose
 
@@ -191,16 +183,6 @@ def _insert(one: Any, best: Any, taken: int) -> int:
 def _ordered(bits: np.int32) -> np.int64:
     # In the order of the numbers: those of negative ones run the other way; and back.
     return np.int64(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
-
-
-@inlined
-def _reach(scores: Floats, least: float) -> bool:
-    # A number of 32 bits and a branch: what the compiler makes eight comparisons at a time of.
-    count = np.uint32(0)
-    for i in range(len(scores)):
-        if scores[i] >= least:
-            count = np.uint32(count + np.uint32(1))
-    return bool(count > 0)
 
 
 @inlined
