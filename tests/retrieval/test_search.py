@@ -72,11 +72,11 @@ def test_an_excluded_candidate_is_neither_listed_nor_counted_in_ranks():
 @pytest.fixture
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks, tiles, parts of a tile, and little room for what is put aside."""
-    for name, size in {"BLOCK": 24, "_ROOM": 4}.items():
+    for name, size in {"BLOCK": 72, "_ROOM": 4}.items():
         monkeypatch.setattr(module, name, size)
     for where in (tiles.InMemory, tiles.OnDevice):
-        monkeypatch.setattr(where, "size", 24 * 7)
-        monkeypatch.setattr(where, "part", 24 * 3)
+        monkeypatch.setattr(where, "size", 72 * 7)
+        monkeypatch.setattr(where, "part", 72 * 3)
 
 
 def sorted_whole(scores, relevant, excluded, depth):
@@ -115,8 +115,8 @@ def test_lists_and_ranks_are_those_of_sorting_every_score(
     rng = np.random.default_rng(depth)
     # Quarters of whole numbers: products are exact, in blocks of any size.
     entries = min(different, 9)
-    queries, candidates = (rng.integers(-entries, entries, (n, 6)).astype(np.float32) / 4 for n in (23, 181))
-    drawn = rng.random((23, 181))
+    queries, candidates = (rng.integers(-entries, entries, (n, 6)).astype(np.float32) / 4 for n in (23, 350))
+    drawn = rng.random((23, 350))
     drawn[5] = 0.5
     relevant, excluded = np.argwhere(drawn < 0.02), np.argwhere((drawn > 0.9) | (drawn < 0.005))
     expected = sorted_whole(queries @ candidates.T, relevant, excluded, depth)
@@ -151,7 +151,7 @@ def test_every_eighth_score_may_mislead(eighth: float, best: list[int]):
 def test_systems_in_one_pass_find_what_each_finds_alone(small_portions: None):
     """Each block of candidates is read once, and mapped by each system."""
     rng, read = np.random.default_rng(3), []
-    queries, candidates = (rng.integers(-9, 9, (n, 4)).astype(np.float32) for n in (11, 130))
+    queries, candidates = (rng.integers(-9, 9, (n, 4)).astype(np.float32) for n in (11, 400))
     turns = [np.eye(4, dtype=np.float32), np.ones((4, 2), dtype=np.float32)]
     relevant, excluded = pairs({(q, 7 * q) for q in range(11)}), pairs({(q, 7 * q + 1) for q in range(11)})
 
@@ -160,7 +160,7 @@ def test_systems_in_one_pass_find_what_each_finds_alone(small_portions: None):
         return (block @ turn for turn in turns)
 
     found = search_all([queries @ turn for turn in turns], mapped, candidates, relevant, excluded, 5)
-    assert read[1:] == [24, 24, 24, 24, 24, 10], "the first are of the relevant pairs"
+    assert read[1:] == [72, 72, 72, 72, 72, 40], "the first are of the relevant pairs"
     for own, turn in zip(found, turns, strict=True):
         alone = search(queries @ turn, candidates @ turn, relevant, excluded, 5)
         np.testing.assert_array_equal(own.candidates, alone.candidates)

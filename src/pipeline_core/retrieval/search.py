@@ -36,6 +36,9 @@ _ROOM = 256
 
 _PAIRS = 256
 
+_SORTED = 64
+"""Queries whose lists are sorted at a time."""
+
 _EVERY = 8
 """One score of so many is looked at to guess how good the best are."""
 
@@ -105,7 +108,7 @@ def search_all(
             block = candidates[start : start + BLOCK]
             for ranking, rows, own in zip(rankings, asked, mapped(block), strict=True):
                 ranking.add(start, len(block), _products(rows, _tensor(own, tiles)), threads)
-    return [ranking.result() for ranking in rankings]
+        return [ranking.result(threads) for ranking in rankings]
 
 
 def ranking_bytes(queries: int, depth: int) -> int:
@@ -119,7 +122,7 @@ def rank(scores: Scores | SpilledVectors, relevant: Pairs, excluded: Pairs, dept
     ranking = Ranking((n, width), relevant, excluded, depth, tiles_on("cpu"))
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         ranking.add(0, width, lambda rows, tile: tile.copy_(torch.from_numpy(scores[rows])), threads)
-    return ranking.result()
+        return ranking.result(threads)
 
 
 def _products(queries: Tensor, candidates: Tensor) -> Fill:
@@ -202,19 +205,26 @@ class Ranking:
         _, (query, candidate) = self._excluded.within(rows, start, tile.shape[1])
         tile[torch.from_numpy(query - rows.start), torch.from_numpy(candidate - start)] = -torch.inf
 
-    def result(self) -> SearchResult:
+    def result(self, threads: Executor) -> SearchResult:
         """Return the lists, once all candidates are added."""
         shape = self._shape[0], self._depth
-        found, cosines = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
-        for first in range(0, shape[0], BLOCK):
-            rows = slice(first, first + BLOCK)
-            lists = self._lists.of(rows)
-            lists.keep_best()
-            best = np.sort(lists.keys[:, : self._depth], axis=1)
-            missing = best == EMPTY
-            found[rows] = np.where(missing, -1, candidates_of(best))
-            cosines[rows] = np.where(missing, np.float32(np.nan), scores_of(best))
-        return SearchResult(found, cosines, np.where(self._best == EMPTY, 0, 1 + self._above))
+        result = SearchResult(
+            np.empty(shape, dtype=np.int64),
+            np.empty(shape, dtype=np.float32),
+            np.where(self._best == EMPTY, 0, 1 + self._above),
+        )
+        list(threads.map(partial(self._write, result), range(0, shape[0], _SORTED)))
+        return result
+
+    def _write(self, result: SearchResult, first: int) -> None:
+        """Write the lists of some queries."""
+        rows = slice(first, first + _SORTED)
+        lists = self._lists.of(rows)
+        lists.keep_best()
+        best = np.sort(lists.keys[:, : self._depth], axis=1)
+        missing = best == EMPTY
+        result.candidates[rows] = np.where(missing, -1, candidates_of(best))
+        result.scores[rows] = np.where(missing, np.float32(np.nan), scores_of(best))
 
     def _learn(self, pairs: Pairs, scores: Scores, counted: npt.NDArray[np.bool_]) -> None:
         """Take the best of each query's relevant candidates, those that are excluded left out."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline_core.compiled import compiled, inlined
+from pipeline_core.masks import LANES, above, count, lowest
 
 Scores = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -41,9 +42,9 @@ class Lists:
 
     @staticmethod
     def empty(queries: int, depth: int, room: int) -> "Lists":
-        """Return lists that hold nothing."""
-        worst = np.full(queries, -np.inf, dtype=np.float32)
-        return Lists(depth, np.full((queries, room), EMPTY), np.zeros(queries, dtype=np.int64), worst)
+        """Return lists that hold nothing, with room for what is listed and a whole mask of others at least."""
+        keys = np.full((queries, max(room, depth + LANES)), EMPTY)
+        return Lists(depth, keys, np.zeros(queries, dtype=np.int64), np.full(queries, -np.inf, dtype=np.float32))
 
     def of(self, rows: slice) -> "Lists":
         """Return those of some queries, in the same memory."""
@@ -52,8 +53,8 @@ class Lists:
     def keep_best(self, rows: npt.NDArray[np.bool_] | None = None) -> None:
         """Hold those put aside against the best, of some queries [q] or all: what loses leaves its place."""
         some = np.flatnonzero(rows) if rows is not None else np.arange(len(self.keys))
-        taken = max(self.depth, self.used[some].max(initial=0))
-        self.keys[some, :taken] = np.partition(self.keys[some, :taken], self.depth - 1, axis=1)
+        for row in some[self.used[some] >= self.depth]:
+            self.keys[row, : self.used[row]].partition(self.depth - 1)
         worst = self.keys[some, self.depth - 1]
         self.worst[some] = np.where(worst == EMPTY, self.worst[some], scores_of(worst))
         self.used[some] = np.minimum(self.used[some], self.depth)
@@ -200,35 +201,11 @@ def _flipped(bits: Bits) -> Bits:
     return bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
 
 
-_CHUNK, _FEW = 256, 32
-"""Scores among which none is looked at alone unless one is good enough: at first, and where one is."""
-
-
-@inlined
-def _above(scores: Scores, limit: np.float32) -> np.int64:
-    # A number of 32 bits and a branch: what the compiler makes eight comparisons at a time of.
-    count = np.uint32(0)
-    for i in range(len(scores)):
-        if scores[i] > limit:
-            count = np.uint32(count + np.uint32(1))
-    return np.int64(count)
-
-
-@inlined
-def _above_both(scores: Scores, limit: np.float32, level: np.float32) -> tuple[np.int64, np.int64]:
-    one, other = np.uint32(0), np.uint32(0)
-    for i in range(len(scores)):
-        if scores[i] > limit:
-            one = np.uint32(one + np.uint32(1))
-        if scores[i] > level:
-            other = np.uint32(other + np.uint32(1))
-    return np.int64(one), np.int64(other)
-
-
 @compiled
 def _count_above(scores: Scores, least: Scores, found: Numbers) -> None:
     for row in range(len(scores)):
-        found[row] = _above(scores[row], least[row])
+        for start in range(0, scores.shape[1], LANES):
+            found[row] += count(above(scores[row], start, least[row]))
 
 
 @inlined
@@ -236,23 +213,6 @@ def _key(bits: np.int32, candidate: int) -> np.int64:
     # Minus zero is zero.
     plain = np.int32(0) if bits == np.int32(-2147483648) else bits
     return np.int64(~(plain ^ ((plain >> 31) & np.int32(0x7FFFFFFF)))) << 32 | candidate
-
-
-@compiled
-def _put(
-    own: Scores, bits: Bits, start: int, limit: np.float32, place: int, end: int, keys: Keys, free: int
-) -> tuple[int, int]:
-    """Put aside what is good among some of a row's scores; return where it stopped, and the places taken."""
-    for few in range(place, end, _FEW):
-        last = min(few + _FEW, end)
-        if _above(own[few:last], limit) > 0:
-            for i in range(few, last):
-                if own[i] > limit:
-                    if free == len(keys):
-                        return i, free
-                    keys[free] = _key(bits[i], start + i)
-                    free += 1
-    return end, free
 
 
 @compiled
@@ -267,25 +227,27 @@ def _look(
     used: Numbers,
     at: Numbers,
 ) -> None:
-    """Go on in each row where it stopped, ``at``: at its end, or where its list is full."""
+    """Go on in each row where it stopped, ``at``: at its end, or where its list has no room for a whole mask."""
     room, width = keys.shape[1], scores.shape[1]
     for row in range(len(scores)):
-        own, bits, limit, place, free = scores[row], scores[row].view(np.int32), worst[row], at[row], used[row]
-        equal = np.nextafter(level[row], np.float32(-np.inf))
-        while place < width and free < room:
-            counted = place % _CHUNK > 0
-            chunk = own[place : min(place - place % _CHUNK + _CHUNK, width)]
-            end = place + len(chunk)
-            good, above = _above_both(chunk, limit, equal if end <= before[row] else level[row])
-            if not counted:
-                found[row] += above
-                if place < before[row] < end:
-                    found[row] += _above(chunk[: before[row] - place], equal)
-                    found[row] -= _above(chunk[: before[row] - place], level[row])
-            if good > 0:
-                end, free = _put(own, bits, start, limit, place, end, keys[row], free)
-            place = end
+        own, bits, listed = scores[row], scores[row].view(np.int32), keys[row]
+        limit, line, place, free, ranked = worst[row], before[row], at[row], used[row], 0
+        equal, better = np.nextafter(level[row], np.float32(-np.inf)), level[row]
+        while place < width and free <= room - LANES:
+            higher = above(own, place, equal if place < line else better)
+            if place < line < place + LANES:
+                earlier = np.uint32((1 << (line - place)) - 1)
+                higher = np.uint32(higher & earlier) | np.uint32(above(own, place, better) & ~earlier)
+            ranked += count(higher)
+            good = above(own, place, limit)
+            while good:
+                one = place + lowest(good)
+                listed[free] = _key(bits[one], start + one)
+                free += 1
+                good = np.uint32(good & np.uint32(good - np.uint32(1)))
+            place += LANES
         at[row], used[row] = place, free
+        found[row] += ranked
 
 
 @compiled

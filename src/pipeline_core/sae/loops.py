@@ -6,14 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.compiled import compiled, in_any_order, inlined
+from pipeline_core.masks import LANES, lowest, reaching
 from pipeline_core.sae.screening import Bits
 
 Floats = npt.NDArray[np.floating]
 Numbers = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int32]
-
-_FEW = 32
-"""Scores among which none is looked at alone unless one is good enough."""
 
 _CACHE = 1 << 18
 """Numbers of the features that are multiplied by several rows in turn, which have half as many."""
@@ -83,7 +81,9 @@ def largest_screened(
     for first in range(0, n, at_once):
         last = min(first + at_once, n)
         for row in range(first, last):
-            least = _bound(screen[row], offset, at_most, of_groups, k) - 2 * near[row]
+            least = np.float32(_bound(screen[row], offset, at_most, of_groups, k) - 2 * near[row])
+            # Not above what was rounded.
+            least = np.nextafter(least, np.float32(-np.inf))
             bounds[row - first + 1] = _note(at_most, least, places, bounds[row - first])
         at[:] = bounds[:-1]
         # What a cache holds of features, for all rows: most are wanted by several.
@@ -121,16 +121,12 @@ def _bound(screen: Bits, offset: Floats, at_most: Floats, of_groups: Floats, k: 
 @compiled
 def _note(at_most: Floats, least: float, places: Places, n: int) -> int:
     """Note which scores reach a level, behind n others; return how many there are then."""
-    for start in range(0, len(at_most), _FEW):
-        few, reached = at_most[start : start + _FEW], np.uint32(0)
-        for i in range(len(few)):
-            reached = np.uint32(reached | np.uint32(np.uint32(few[i] >= least) << np.uint32(i)))
+    for start in range(0, len(at_most), LANES):
+        reached = reaching(at_most, start, least)
         while reached:
-            lowest = np.uint32(reached & np.uint32(-reached))
-            # The exponent of a power of two.
-            places[n] = start + (np.float32(lowest).view(np.uint32) >> np.uint32(23)) - 127
+            places[n] = start + lowest(reached)
             n += 1
-            reached = np.uint32(reached ^ lowest)
+            reached = np.uint32(reached & np.uint32(reached - np.uint32(1)))
     return n
 
 

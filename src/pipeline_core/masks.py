@@ -1,0 +1,88 @@
+"""Comparisons of 32 neighbouring numbers at once, as bits, for compiled loops: the compiler makes them of no loop.
+
+A processor compares them in two to four instructions, and a loop that then looks at the bits set reads no number that
+does not matter.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from pipeline_core.compiled import inlined
+
+LANES = 32
+"""Numbers compared at once."""
+
+Numbers = npt.NDArray[np.floating]
+
+_BITS = ir.IntType(LANES)
+
+
+def _compared(sign: str) -> Callable[[Numbers, int, Any], np.uint32]:
+    def typed(_: Any, numbers: Any, start: Any, limit: Any) -> Any:
+        def written(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            array = context.make_array(numbers)(context, builder, given[0])
+            kind = ir.VectorType(context.get_value_type(numbers.dtype), LANES)
+            place = builder.bitcast(builder.gep(array.data, [given[1]]), kind.as_pointer())
+            vector = builder.load(place, align=numbers.dtype.bitwidth // 8)
+            alone = builder.insert_element(ir.Constant(kind, ir.Undefined), given[2], ir.Constant(_BITS, 0))
+            firsts = ir.Constant(ir.VectorType(_BITS, LANES), [0] * LANES)
+            limits = builder.shuffle_vector(alone, alone, firsts)
+            return builder.bitcast(builder.fcmp_ordered(sign, vector, limits), _BITS)
+
+        return types.uint32(numbers, types.intp, numbers.dtype), written
+
+    return cast(Callable[[Numbers, int, Any], np.uint32], intrinsic(typed))
+
+
+_above, _reaching = _compared(">"), _compared(">=")
+
+
+@inlined
+def above(numbers: Numbers, start: int, limit: Any) -> np.uint32:
+    """Return which of the next 32 numbers, or of as many as are left, lie above a limit; NaN does not.
+
+    Args:
+        numbers: float32 or float64 [n], one after another in memory.
+        start: whose place is the mask's lowest bit, 0 to n - 1.
+        limit: of the same kind.
+    """
+    if start + LANES <= len(numbers):
+        return _above(numbers, start, limit)
+    mask = np.uint32(0)
+    for i in range(start, len(numbers)):
+        mask |= np.uint32(numbers[i] > limit) << np.uint32(i - start)
+    return mask
+
+
+@inlined
+def reaching(numbers: Numbers, start: int, limit: Any) -> np.uint32:
+    """Return which of the next numbers lie above a limit or are equal to it; the rest is as in ``above``."""
+    if start + LANES <= len(numbers):
+        return _reaching(numbers, start, limit)
+    mask = np.uint32(0)
+    for i in range(start, len(numbers)):
+        mask |= np.uint32(numbers[i] >= limit) << np.uint32(i - start)
+    return mask
+
+
+@cast(Callable[..., Callable[[Any], int]], intrinsic)
+def count(_: Any, bits: Any) -> Any:
+    """Return how many bits of a mask are set."""
+    return types.int64(types.uint32), lambda _, builder, __, given: builder.zext(
+        builder.ctpop(given[0]), ir.IntType(64)
+    )
+
+
+@cast(Callable[..., Callable[[Any], int]], intrinsic)
+def lowest(_: Any, bits: Any) -> Any:
+    """Return which is the lowest bit set; there must be one."""
+    sure = ir.Constant(ir.IntType(1), 1)
+    return types.int64(types.uint32), lambda _, builder, __, given: builder.zext(
+        builder.cttz(given[0], sure), ir.IntType(64)
+    )

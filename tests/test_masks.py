@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import njit
+
+from pipeline_core.masks import LANES, above, count, lowest, reaching
+
+
+@njit
+def every_mask(numbers, limit):
+    starts = range(0, len(numbers), LANES)
+    return [(above(numbers, start, limit), reaching(numbers, start, limit)) for start in starts]
+
+
+@njit
+def places(mask):
+    found = []
+    while mask:
+        found.append(lowest(mask))
+        mask = np.uint32(mask & np.uint32(mask - np.uint32(1)))
+    return found
+
+
+@njit
+def how_many(mask):
+    return count(mask)
+
+
+NUMBERS = st.floats(width=32) | st.sampled_from([0.0, -0.0, 1.0])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@given(st.lists(NUMBERS, min_size=1, max_size=3 * LANES + 5), NUMBERS)
+def test_a_mask_tells_what_comparisons_one_at_a_time_tell(kind: type[np.floating], numbers: list[float], limit: float):
+    given_numbers, given_limit = np.array(numbers, dtype=kind), kind(limit)
+    found = every_mask(given_numbers, given_limit)
+    for which, compared in enumerate((given_numbers > given_limit, given_numbers >= given_limit)):
+        bits = [bool(int(masks[which]) >> i & 1) for masks in found for i in range(LANES)]
+        assert bits[: len(numbers)] == compared.tolist()
+        assert not any(bits[len(numbers) :])
+
+
+@pytest.mark.parametrize("mask", [1, 0b1010, 1 << 31, 0xFFFFFFFF, 0x80000001])
+def test_bits_are_counted_and_found_lowest_first(mask: int):
+    expected = [i for i in range(LANES) if mask >> i & 1]
+    assert places(np.uint32(mask)) == expected
+    assert how_many(np.uint32(mask)) == len(expected)
+    assert how_many(np.uint32(0)) == 0
