@@ -18,12 +18,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
 from pipeline_core.sae import kernels
 from pipeline_core.sae.architectures.topk import TopKSae, TopKSettings
+from pipeline_core.sae.reconstruction import compare
 from pipeline_core.sae.resume import TrainingState
-from pipeline_core.sae.rows import whole_norm
+from pipeline_core.sae.rows import squared_distance, whole_norm
 from pipeline_core.sae.tokens import TokenMap
 from pipeline_core.sae.trainer import read_ahead, start_training, train_step
 from pipeline_core.threads import limited_threads
@@ -72,15 +72,14 @@ def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
     transposed = lambda: kernels._transposed_product(codes.values, codes.ids, owners, x, s)  # noqa: E731
     return {
         "product and top k": (lambda: kernels._largest(x, encoder, bias, k), 2.0 * n * s * d, 8.0 * n * s),
-        "sparse decode": (lambda: kernels.combine(codes, rows), 2.0 * n * k * d, touched),
-        "error": (lambda: mse_loss(x, x, reduction="sum"), 0.0, 2 * read),
-        "gradient of codes": (
-            lambda: kernels._dots(x, rows, codes.ids, codes.offsets[:-1], owners),
-            2.0 * n * k * d,
+        "decode, error, gradient of codes": (
+            lambda: compare(codes, rows, sae.decoder_bias, x),
+            4.0 * n * k * d,
             touched,
         ),
         "gradient of encoder": (transposed, 2.0 * n * k * d, read + whole),
         "gradient of dictionary": (transposed, 2.0 * n * k * d, read + whole),
+        "spread of states": (lambda: squared_distance(x, sae.decoder_bias), 0.0, read),
         "turn, unit rows": (lambda: (again.before_step(), again.after_step()), 0.0, 5 * whole),
         "norm of gradients": (lambda: whole_norm(gradients), 0.0, 2 * whole),
         "Adam": (optimizer.step, 0.0, 14 * whole),

@@ -6,9 +6,12 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
 from pipeline_core.sae import largest as module
+from pipeline_core.sae.architectures import Sae
 from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
 from pipeline_core.sae.grouping import grouped
-from pipeline_core.sae.kernels import combine, top_codes
+from pipeline_core.sae.kernels import combine, squared_error, top_codes
+from pipeline_core.sae.rows import squared_distance
+from pipeline_core.sae.sparse import SparseCodes
 from pipeline_core.sae.trainer import start_training, train_step
 
 WIDTH, FEATURES, BATCH = 40, 1200, 96
@@ -41,6 +44,40 @@ def test_a_reconstruction_and_its_gradients_are_those_of_torchs_bag() -> None:
     assert torch.equal(rebuilt, expected) and torch.equal(of_values, gradients[0])
     # What a feature gets is added in the order of rows; torch's own pass adds it in none.
     torch.testing.assert_close(of_rows, gradients[1])
+
+
+@pytest.mark.parametrize("counts", [[6] * BATCH, [i % 11 for i in range(BATCH)]], ids=["k a row", "ragged"])
+def test_an_error_and_its_gradients_are_those_of_the_dense_sum(counts: list[int]) -> None:
+    random = torch.Generator().manual_seed(7)
+    ids = torch.cat([torch.randperm(FEATURES, generator=random)[:count] for count in counts])
+    offsets = torch.nn.functional.pad(torch.tensor(counts).cumsum(0), (1, 0))
+    values, bias = torch.rand(len(ids), generator=random), torch.randn(WIDTH, generator=random)
+    rows = start().dictionary.detach()
+    learned = [tensor.clone().requires_grad_() for tensor in (values, rows, bias)]
+    error = squared_error(SparseCodes(learned[0], ids, offsets), learned[1], learned[2], states(1))
+    (0.25 * error).backward()
+    exact = [tensor.double().requires_grad_() for tensor in (values, rows, bias)]
+    owners = torch.arange(BATCH).repeat_interleave(torch.tensor(counts))
+    dense = torch.zeros(BATCH, FEATURES, dtype=torch.float64).index_put((owners, ids), exact[0])
+    expected = (dense @ exact[1] + exact[2] - states(1)).square().sum()
+    (0.25 * expected).backward()
+    torch.testing.assert_close(error.double(), expected, rtol=1e-6, atol=0)
+    for ours, theirs in zip(learned, exact, strict=True):
+        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-5, atol=1e-4)
+
+
+def test_the_error_of_any_architecture_is_that_of_what_it_decodes() -> None:
+    sae = start()
+    codes, error = sae.squared_error(states(1))
+    expected, general = Sae.squared_error(sae, states(1))
+    assert torch.equal(codes.values, expected.values)
+    torch.testing.assert_close(error, general)
+
+
+def test_states_spread_about_a_centre() -> None:
+    x, centre = states(1), torch.linspace(-1.0, 1.0, WIDTH)
+    expected = (x.double() - centre).square().sum()
+    torch.testing.assert_close(squared_distance(x, centre), expected, rtol=1e-6, atol=0)
 
 
 def test_codes_are_grouped_as_a_stable_sort_would() -> None:
@@ -91,7 +128,7 @@ def test_a_row_that_is_no_number_stays_none_and_touches_no_other(
 
 def test_features_are_turned_and_brought_to_unit_norm() -> None:
     sae = start()
-    sae.forward(states(1))[1].square().sum().backward()
+    sae.decode(sae.encode(states(1))).square().sum().backward()
     before, rows = sae.dictionary.grad.clone(), sae.dictionary.detach().clone()
     sae.before_step()
     expected = before - (before * rows).sum(1, keepdim=True) * rows
@@ -130,15 +167,15 @@ def test_losses_of_50_steps_are_those_of_the_plain_loop(clip: float) -> None:
 def test_products_in_half_precision_choose_features_and_nothing_else() -> None:
     sae = start()
     with torch.autocast("cpu", torch.bfloat16):
-        codes, rebuilt = sae.forward(states(1))
-    assert codes.values.dtype == rebuilt.dtype == torch.float32
+        codes, error = sae.squared_error(states(1))
+    assert codes.values.dtype == error.dtype == torch.float32
     owners = torch.arange(BATCH).repeat_interleave(SETTINGS.k)
     exact = (states(1)[owners] * sae.encoder[codes.ids]).sum(1).relu()
     torch.testing.assert_close(codes.values, exact)
     whole = sae.encode(states(1))
     chosen, exactly = (one.ids.view(BATCH, SETTINGS.k) for one in (codes, whole))
     assert (chosen[:, :, None] == exactly[:, None]).any(2).double().mean() > 0.95
-    rebuilt.square().sum().backward()
+    error.backward()
     assert sae.encoder.grad is not None and sae.encoder.grad.dtype == torch.float32
 
 

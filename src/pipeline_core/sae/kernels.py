@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, mse_loss
 
 from pipeline_core.sae.grouping import grouped
 from pipeline_core.sae.largest import largest
+from pipeline_core.sae.reconstruction import compare
 from pipeline_core.sae.sparse import SparseCodes
 
 
@@ -28,13 +29,21 @@ def combine(codes: SparseCodes, dictionary_sd: Tensor) -> Tensor:
     return combined
 
 
+def squared_error(codes: SparseCodes, dictionary_sd: Tensor, bias_d: Tensor, vectors_nd: Tensor) -> Tensor:
+    """Return the sum of (z D + b - h)^2, a scalar; differentiable in the codes' values, the dictionary and the bias."""
+    if vectors_nd.is_cuda or torch.is_autocast_enabled("cpu"):
+        return mse_loss(combine(codes, dictionary_sd) + bias_d, vectors_nd, reduction="sum")
+    error: Tensor = _SquaredError.apply(*codes, dictionary_sd, bias_d, vectors_nd)  # type: ignore[no-untyped-call]
+    return error
+
+
 class _TopCodes(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
         values, ids = _largest(inputs, encoder, bias, k)
         if values.dtype != encoder.dtype:
             starts = torch.arange(0, ids.numel(), k, device=ids.device)
-            values = _dots(inputs, encoder, ids.flatten(), starts, _owners(ids)).view_as(ids) + bias[ids]
+            values = _dots(inputs, encoder, ids.flatten(), starts, _owners_of_k(ids)).view_as(ids) + bias[ids]
         values = values.relu_()
         ctx.save_for_backward(inputs, encoder, values, ids)
         ctx.mark_non_differentiable(ids)
@@ -46,7 +55,7 @@ class _TopCodes(torch.autograd.Function):
         gradient = torch.where(values > 0, gradients[0], 0.0)
         centred = ctx.needs_input_grad[0]
         to_inputs = embedding_bag(ids, encoder, per_sample_weights=gradient, mode="sum") if centred else None
-        flat = gradient.flatten(), ids.flatten(), _owners(ids)
+        flat = gradient.flatten(), ids.flatten(), _owners_of_k(ids)
         to_encoder = _transposed_product(*flat, inputs, len(encoder))
         to_bias = torch.zeros_like(encoder[:, 0]).index_add_(0, flat[1], flat[0])
         return to_inputs, to_encoder, to_bias, None
@@ -61,12 +70,28 @@ class _Combination(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor]:
         values, ids, offsets, dictionary = ctx.saved_tensors
-        gradient = gradients[0].contiguous()
-        rows = torch.arange(len(offsets) - 1, device=ids.device)
-        owners = rows.repeat_interleave(offsets.diff(), output_size=len(ids))
+        gradient, owners = gradients[0].contiguous(), _owners(offsets, ids)
         to_values = _dots(gradient, dictionary, ids, offsets[:-1], owners)
         to_dictionary = _transposed_product(values, ids, owners, gradient, len(dictionary))
         return to_values, None, None, to_dictionary
+
+
+class _SquaredError(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *given: Tensor) -> Tensor:
+        codes, (dictionary, bias, vectors) = SparseCodes(*given[:3]), given[3:]
+        error, differences, products = compare(codes, dictionary, bias, vectors)
+        ctx.n_features = len(dictionary)
+        ctx.save_for_backward(*codes, differences, products)
+        return vectors.new_tensor(error)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        values, ids, offsets, differences, products = ctx.saved_tensors
+        twice, owners = 2 * gradients[0], _owners(offsets, ids)
+        to_dictionary = _transposed_product(twice * values, ids, owners, differences, ctx.n_features)
+        to_bias = twice * differences.sum(dim=0) if ctx.needs_input_grad[4] else None
+        return twice * products, None, None, to_dictionary, to_bias, None
 
 
 def _largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -77,9 +102,15 @@ def _largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Ten
     return largest(inputs, encoder.detach(), bias.detach(), k)
 
 
-def _owners(ids: Tensor) -> Tensor:
+def _owners_of_k(ids: Tensor) -> Tensor:
     """Return the row [n k] of each of k entries a row."""
     return torch.arange(len(ids), device=ids.device).repeat_interleave(ids.shape[1])
+
+
+def _owners(offsets: Tensor, ids: Tensor) -> Tensor:
+    """Return the row [m] of each entry."""
+    rows = torch.arange(len(offsets) - 1, device=ids.device)
+    return rows.repeat_interleave(offsets.diff(), output_size=len(ids))
 
 
 def _dots(rows: Tensor, features: Tensor, ids: Tensor, starts: Tensor, owners: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ _SCORES, _ROWS = 6 << 20, 1024
 
 _WIDE, _OPEN = 32, 1 / 8
 """Features for each one kept from which on scores are screened, and the share of them that may be made once more."""
+
+
+_kept = local()
+"""What a thread's last scores were held in, and its next will be: new memory at every step costs a tenth of it."""
 
 
 def largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -74,7 +79,7 @@ class _All:
 
     def __init__(self, task: _Task) -> None:
         self._task, self.step = task, task.rows(_SCORES)
-        self._space = task.inputs.new_empty((self.step, len(task.encoder)))
+        self._space = _space(self.step, len(task.encoder), task.inputs.dtype)
 
     def find(self, some: slice, values: Tensor, ids: Tensor) -> int:
         """Find those of some rows; return how many scores were made once more: none."""
@@ -90,7 +95,7 @@ class _Screened:
 
     def __init__(self, task: _Task) -> None:
         self._task, self.step = task, task.rows(4 * _SCORES)
-        self._space = torch.empty((self.step, len(task.encoder)), dtype=torch.bfloat16)
+        self._space = _space(self.step, len(task.encoder), torch.bfloat16)
         mean = task.inputs.mean(dim=0)
         # Any centre will do; a row that is no number must not make others so.
         mean = mean if bool(mean.isfinite().all()) else torch.zeros_like(mean)
@@ -109,3 +114,12 @@ class _Screened:
         parts = task.split(block.view(torch.int16), self._inputs[some], self._near[some], values, ids)
         find = partial(largest_screened, self._encoder, task.bias.numpy(), self._offset.numpy(), task.groups)
         return sum(task.threads.map(find, *parts))
+
+
+def _space(rows: int, width: int, dtype: torch.dtype) -> Tensor:
+    """Return room for scores [rows, width], in the place of the last."""
+    size = rows * width * dtype.itemsize
+    if not hasattr(_kept, "space") or len(_kept.space) < size:
+        _kept.space = torch.empty(size, dtype=torch.uint8)
+    space: Tensor = _kept.space[:size].view(dtype).view(rows, width)
+    return space

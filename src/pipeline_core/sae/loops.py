@@ -6,15 +6,21 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.compiled import compiled, in_any_order, inlined
-from pipeline_core.masks import LANES, lowest, reaching
+from pipeline_core.masks import LANES, count, lowest, reaching
 from pipeline_core.sae.screening import Bits
 
 Floats = npt.NDArray[np.floating]
 Numbers = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int32]
 
-_CACHE = 1 << 18
-"""Numbers of the features that are multiplied by several rows in turn, which have half as many."""
+_CACHE = 1 << 19
+"""Numbers of the features that are multiplied by all rows in turn."""
+
+_NOTED = 1 << 18
+"""Scores noted before they are made, or as many as one row has."""
+
+_HALVINGS = 10
+"""Times that the scores among which the least wanted lies are halved: by a thousandth of them it may be too low."""
 
 _OFF = np.float32(1 / 255)
 """Share of itself that a number may be off by once it is written in bfloat16, a 256th, and a little more."""
@@ -38,7 +44,7 @@ def largest_of_rows(bias: Floats, groups: int, scores: Floats, values: Floats, i
                 one[i] += more[i]
                 # max() is compiled to one comparison at a time.
                 of_groups[i] = one[i] if one[i] > of_groups[i] else of_groups[i]
-        least, taken = _least(of_groups, best), 0
+        least, taken = _least(of_groups, k), 0
         for place in places[: _note(own, least, places, 0)]:
             taken = _insert_with(own[place], place, best, whose, taken)
         if taken == k:
@@ -74,30 +80,31 @@ def largest_screened(
         How many scores were made.
     """
     (n, k), (width, d) = values.shape, encoder.shape
-    at_once, some = max(1, _CACHE // (2 * d)), max(1, _CACHE // d)
+    some = max(1, _CACHE // d)
     at_most, of_groups, best, made = np.empty(width, np.float32), np.empty(groups, np.float32), np.empty(k, np.int64), 0
-    places, bounds = np.empty(min(at_once, n) * width, np.int32), np.zeros(at_once + 1, np.int64)
-    exact, at = np.empty(len(places), np.float32), np.empty(at_once, np.int64)
-    for first in range(0, n, at_once):
-        last = min(first + at_once, n)
-        for row in range(first, last):
-            least = np.float32(_bound(screen[row], offset, at_most, of_groups, k) - 2 * near[row])
+    places, bounds, at = np.empty(max(_NOTED, width), np.int32), np.zeros(n + 1, np.int64), np.empty(n, np.int64)
+    exact, last = np.empty(len(places), np.float32), 0
+    while last < n:
+        first, noted = last, 0
+        while last < n and noted + width <= len(places):
+            at[last] = noted
+            least = np.float32(_bound(screen[last], offset, at_most, of_groups, k) - 2 * near[last])
             # Not above what was rounded.
-            least = np.nextafter(least, np.float32(-np.inf))
-            bounds[row - first + 1] = _note(at_most, least, places, bounds[row - first])
-        at[:] = bounds[:-1]
+            noted = _note(at_most, np.nextafter(least, np.float32(-np.inf)), places, noted)
+            last += 1
+            bounds[last] = noted
+        bounds[first] = 0
         # What a cache holds of features, for all rows: most are wanted by several.
         for feature in range(0, width, some):
-            for row in range(last - first):
-                end = bounds[row + 1]
-                while at[row] < end and places[at[row]] < feature + some:
+            for row in range(first, last):
+                while at[row] < bounds[row + 1] and places[at[row]] < feature + some:
                     wanted = places[at[row]]
-                    exact[at[row]] = _dot(rows[first + row], encoder[wanted]) + bias[wanted]
+                    exact[at[row]] = _dot(rows[row], encoder[wanted]) + bias[wanted]
                     at[row] += 1
-        for row in range(last - first):
-            noted = slice(bounds[row], bounds[row + 1])
-            _keep(exact[noted], places[noted], best, values[first + row], ids[first + row])
-        made += bounds[last - first]
+        for row in range(first, last):
+            own = slice(bounds[row], bounds[row + 1])
+            _keep(exact[own], places[own], best, values[row], ids[row])
+        made += noted
     return made
 
 
@@ -115,7 +122,7 @@ def _bound(screen: Bits, offset: Floats, at_most: Floats, of_groups: Floats, k: 
             most[i] = score + off
             score -= off
             of_groups[i] = score if score > of_groups[i] else of_groups[i]
-    return _least(of_groups, np.empty(k, np.float32))
+    return _least(of_groups, k)
 
 
 @compiled
@@ -153,12 +160,20 @@ def _dot(one: Floats, other: Floats) -> np.float32:
 
 
 @inlined
-def _least(of_groups: Floats, best: Floats) -> float:
-    # The k-th largest of the groups' largest scores is no more than the k-th of all, and little less.
-    taken = 0
+def _least(of_groups: Floats, k: int) -> float:
+    """Return a number that k scores reach, and little less than the k-th largest of the groups' largest scores."""
+    low, high = of_groups[0], of_groups[0]
     for score in of_groups:
-        taken = _insert(score, best, taken)
-    return float(best[len(best) - 1])
+        low, high = min(low, score), max(high, score)
+    for _ in range(_HALVINGS):
+        middle, reached = of_groups.dtype.type(low / 2 + high / 2), 0
+        for start in range(0, len(of_groups), LANES):
+            reached += count(reaching(of_groups, start, middle))
+        if reached >= k:
+            low = middle
+        else:
+            high = middle
+    return float(low)
 
 
 @inlined

@@ -1,18 +1,18 @@
-"""What a training step does to rows of features [S, D], in place and in one pass over memory where that is a CPU's."""
+"""What a training step does to rows of features [S, D] or of states: in one pass over memory where that is a CPU's."""
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import mse_loss, normalize
 from torch.nn.utils import get_total_norm
 
 from pipeline_core.compiled import in_any_order
+from pipeline_core.sae.shares import by_shares
 
 Floats = npt.NDArray[np.floating]
 
@@ -25,7 +25,7 @@ def turn_only(gradient: Tensor, rows: Tensor) -> None:
     if rows.is_cuda:
         gradient.sub_((gradient * rows).sum(1, keepdim=True) * rows)
     else:
-        _by_shares(_turn_only, gradient, rows)
+        by_shares(_turn_only, gradient, rows)
 
 
 def to_unit_norm(rows: Tensor) -> None:
@@ -33,7 +33,7 @@ def to_unit_norm(rows: Tensor) -> None:
     if rows.is_cuda:
         rows.copy_(normalize(rows))
     else:
-        _by_shares(_to_unit_norm, rows)
+        by_shares(_to_unit_norm, rows)
 
 
 def whole_norm(tensors: Sequence[Tensor]) -> Tensor:
@@ -41,14 +41,14 @@ def whole_norm(tensors: Sequence[Tensor]) -> Tensor:
     if tensors[0].is_cuda:
         return get_total_norm(tensors)
     matrices = [tensor.view(1, -1) if tensor.ndim == 1 else tensor for tensor in tensors]
-    return torch.tensor(math.sqrt(sum(sum(_by_shares(_squares, matrix)) for matrix in matrices)))
+    return torch.tensor(math.sqrt(sum(sum(by_shares(_squares, matrix)) for matrix in matrices)))
 
 
-def _by_shares(loop: Callable[..., Any], *matrices: Tensor) -> list[Any]:
-    """Run a loop over as many shares of the rows as torch has threads."""
-    shares = torch.get_num_threads()
-    with ThreadPoolExecutor(shares) as threads:
-        return list(threads.map(loop, *([part.numpy() for part in one.tensor_split(shares)] for one in matrices)))
+def squared_distance(rows: Tensor, centre: Tensor) -> Tensor:
+    """Return the sum of squared distances of rows [n, D] from a centre [D], a scalar on their device, float64."""
+    if rows.is_cuda:
+        return mse_loss(rows, centre.expand_as(rows), reduction="sum").double()
+    return torch.tensor(sum(by_shares(partial(_squared_distance, centre.numpy()), rows)), dtype=torch.float64)
 
 
 @in_any_order
@@ -82,5 +82,18 @@ def _squares(matrix: Floats) -> np.float64:
         square = np.float32(0.0)
         for i in range(d):
             square += matrix[row, i] * matrix[row, i]
+        total += square
+    return total
+
+
+@in_any_order
+def _squared_distance(centre: Floats, rows: Floats) -> np.float64:
+    total = np.float64(0.0)
+    n, d = rows.shape
+    for row in range(n):
+        square = np.float32(0.0)
+        for i in range(d):
+            away = rows[row, i] - centre[i]
+            square += away * away
         total += square
     return total

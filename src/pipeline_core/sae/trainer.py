@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from torch.nn.functional import mse_loss
 from torch.nn.utils import clip_grads_with_norm_
 
 from pipeline_core.sae.architectures import SaeSettings, trained
@@ -19,7 +18,7 @@ from pipeline_core.sae.formats import Provenance
 from pipeline_core.sae.formats.saelens import MEMBER
 from pipeline_core.sae.origin import write_origin
 from pipeline_core.sae.resume import CHECKPOINT, TrainingState
-from pipeline_core.sae.rows import whole_norm
+from pipeline_core.sae.rows import squared_distance, whole_norm
 from pipeline_core.sae.tokens import TokenMap, TokenRows, hook_name, map_tokens
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
@@ -277,8 +276,7 @@ def train_step(
     """Take one step on states [n, d]; return what the log tells of it, as numbers that the device may still owe."""
     sae = state.sae
     with torch.autocast(vectors.device.type, torch.bfloat16, enabled=vectors.is_cuda):
-        codes, reconstruction = sae.forward(vectors)
-    squared_error = mse_loss(reconstruction, vectors, reduction="sum")
+        codes, squared_error = sae.squared_error(vectors)
     n_codes = len(vectors) * settings.features
     loss = squared_error / vectors.numel() + settings.penalty * codes.values.sum() / n_codes
     state.optimizer.zero_grad(set_to_none=True)
@@ -290,10 +288,9 @@ def train_step(
     state.step += 1
     positive = codes.values.detach() > 0
     state.last_positive.scatter_reduce_(0, codes.ids, positive * state.step, "amax")
-    variation = mse_loss(vectors, mean.expand_as(vectors), reduction="sum")
     return {
         "loss": loss.detach(),
-        "fvu": squared_error.detach().double() / variation.double(),
+        "fvu": squared_error.detach().double() / squared_distance(vectors, mean),
         "l0": positive.sum().double() / len(vectors),
     }
 

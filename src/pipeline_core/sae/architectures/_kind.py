@@ -85,10 +85,15 @@ class Sae(ABC):
     def tensors(self) -> dict[str, Tensor]:
         """Return its tensors by SAELens's names, in SAELens's shapes; W_dec is the dictionary."""
 
-    def forward(self, vectors_nd: Tensor) -> tuple[SparseCodes, Tensor]:
-        """Return codes and reconstructions [n, D] while learning, differentiable in what learns."""
+    def squared_error(self, vectors_nd: Tensor) -> tuple[SparseCodes, Tensor]:
+        """Return the codes of vectors and the squared error of what is rebuilt of them, a scalar, while learning.
+
+        The error is the sum over all n D entries; both are differentiable in what learns.
+        """
+        from torch.nn.functional import mse_loss
+
         codes = self.encode(vectors_nd)
-        return codes, self.decode(codes)
+        return codes, mse_loss(self.decode(codes), vectors_nd, reduction="sum")
 
     def before_step(self) -> None:  # noqa: B027 - most have nothing to do
         """Change the gradients before they are clipped and the optimiser takes its step."""

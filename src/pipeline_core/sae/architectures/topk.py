@@ -79,6 +79,13 @@ class TopKSae(Sae):
 
         return combine(codes, self.dictionary) + self.decoder_bias
 
+    def squared_error(self, vectors_nd: Tensor) -> tuple[SparseCodes, Tensor]:
+        """Return codes and error, by one pass over the features that each vector uses."""
+        from pipeline_core.sae.kernels import squared_error
+
+        codes = self.encode(vectors_nd)
+        return codes, squared_error(codes, self.dictionary, self.decoder_bias, vectors_nd)
+
     def config(self) -> dict[str, Any]:
         """Return its part of cfg.json."""
         return {"k": self.k, "apply_b_dec_to_input": self.centred, "rescale_acts_by_decoder_norm": False}
