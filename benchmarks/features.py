@@ -5,7 +5,6 @@ in how often they are on. Measured is the stage as it is, in a process of its ow
 first a cut is compared with the dense formulas. Further arguments: samples, features, width.
 """
 
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from pipeline_core.features.compute import compute_features
 from pipeline_core.features.settings import FeatureSettings
 from pipeline_core.sae.artifact import load_dictionary
 from pipeline_core.schema.parquet import read_table, write_sorted, write_table
+from pipeline_core.store.peak import peak_memory
 from pipeline_core.threads import limited_threads
 
 WHOLE, ACTIVE = (1_000_000, 32_768, 576), 50
@@ -107,7 +107,7 @@ def measure(folder: Path) -> None:
         start = time.perf_counter()
         compute_features(folder, folder, folder, FeatureSettings(), folder)
         seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_memory() / 2**30
     pairs = read_table(folder, "feature_pairs").height
     print(f"{seconds:.1f} s, peak {peak:.2f} GiB, {pairs:,} pairs of features kept", flush=True)
 

@@ -6,7 +6,6 @@ The plain pass is the mean of every score of every system. The parts are those o
 and of lists, expectation of chance, bootstrap intervals of every mean, permutation tests of each system against one.
 """
 
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.scoring import Scored, comparison_rows, metric_rows, rank_rows, score
 from pipeline_core.retrieval.search import SearchResult
 from pipeline_core.retrieval.settings import ScoringSettings
+from pipeline_core.store.peak import peak_memory
 from pipeline_core.threads import limited_threads
 
 QUERIES, SYSTEMS, CANDIDATES, KS = 100_000, 100, 1_000_000, (1, 5, 10)
@@ -57,7 +57,7 @@ def main() -> None:
         made = way()
         seconds = time.perf_counter() - start
         before = before or seconds
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        peak = peak_memory() / 2**30
         print(f"{name:<28}{seconds:>9.2f} s{seconds / before:>9.1f}{peak:>8.2f} GiB", flush=True)
         return made
 

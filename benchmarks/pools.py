@@ -9,7 +9,6 @@ timed on blocks of the same width before and after, and scaled. Decompositions, 
 told apart.
 """
 
-import resource
 import subprocess
 import sys
 import time
@@ -26,11 +25,12 @@ import torch
 from pipeline_core.activations.spilled import Room
 from pipeline_core.activations.vectors import load_embeddings
 from pipeline_core.retrieval.adaptations import RAW, System
-from pipeline_core.retrieval.fitting import TaskVectors
+from pipeline_core.retrieval.fitting import SpectrumCache, TaskVectors
 from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.running import run_systems
 from pipeline_core.retrieval.spectrum import BLOCK
 from pipeline_core.schema.parquet import write_table
+from pipeline_core.store.peak import peak_memory
 from pipeline_core.threads import limited_threads
 
 RANK, DEPTH, SHARD, MEMORY = 48, 50, 50_000, 2 << 30
@@ -123,19 +123,18 @@ def decompositions(width: int) -> float:
     return 4 * (time.perf_counter() - start)
 
 
-def measure(folder: Path, size: Size) -> None:
-    """Print one row of the table."""
+def measure(folder: Path, size: Size, before: float, apart: float) -> None:
+    """Print one row of the table; ``before`` and ``apart`` are what products and decompositions took before."""
     with limited_threads(2):
-        apart = decompositions(size.width)
-        before = products(size)
         start = time.perf_counter()
-        asked = pools(size)
-        vectors = TaskVectors(load_embeddings(folder, "rep", Room(MEMORY, folder)), asked, "none")
+        asked, room = pools(size), Room(MEMORY, folder)
+        embeddings = load_embeddings(folder, "rep", room)
+        vectors = TaskVectors(embeddings, asked, "none", SpectrumCache(embeddings, room))
         opened = time.perf_counter() - start
-        run_systems("model", systems(size.width), vectors, asked["test"], DEPTH, Room(MEMORY, folder))
+        run_systems("model", systems(size.width), vectors, asked["test"], DEPTH, room)
         seconds = time.perf_counter() - start - opened
+        peak = peak_memory() / 2**30
         needed = (before + products(size)) / 2
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     ratio = (seconds - apart) / needed
     told = f"{opened:>9.1f}{seconds:>9.1f}{apart:>9.1f}{needed:>10.1f}{ratio:>8.2f}{peak:>10.2f}"
     print(f"{size.candidates:>12,}{size.width:>7,}{size.queries:>9,}{told}", flush=True)
@@ -143,16 +142,19 @@ def measure(folder: Path, size: Size) -> None:
 
 def main() -> None:
     """Print a table, a row a size."""
-    folder, *sizes = sys.argv[1:]
+    folder, *given = sys.argv[1:]
     if folder == MEASURE:
-        measure(Path(sizes[0]), Size.of(sizes[1]))
+        measure(Path(given[0]), Size.of(given[1]), *map(float, given[2:]))
         return
     heads = f"{'open s':>9}{'run s':>9}{'decomp.':>9}{'products':>10}{'ratio':>8}{'peak GiB':>10}"
     print(f"{'candidates':>12}{'width':>7}{'queries':>9}{heads}", flush=True)
-    for size in sizes or SIZES:
-        with TemporaryDirectory(dir=folder) as pool:
-            write_pool(Path(pool), Size.of(size))
-            subprocess.run([sys.executable, __file__, MEASURE, pool, size], check=True)  # noqa: S603
+    for told in given or SIZES:
+        size = Size.of(told)
+        with TemporaryDirectory(dir=folder) as pool, limited_threads(2):
+            write_pool(Path(pool), size)
+            # Not in the process whose memory is measured.
+            before = str(products(size)), str(decompositions(size.width))
+            subprocess.run([sys.executable, __file__, MEASURE, pool, told, *before], check=True)  # noqa: S603
 
 
 if __name__ == "__main__":

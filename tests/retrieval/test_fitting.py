@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline_core.activations.spilled import Room
 from pipeline_core.activations.vectors import VectorBlocks, load_embeddings
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations import System
@@ -153,9 +155,9 @@ def test_a_sample_that_is_twice_in_a_set_counts_twice(embeddings: VectorBlocks):
     assert doubled is not spectra.of(np.array([0, 1]), False)
 
 
-def test_the_longest_unused_spectrum_makes_room(embeddings: VectorBlocks):
-    width = embeddings.width
-    spectra = SpectrumCache(embeddings, limit_bytes=2 * 12 * width**2)
+def test_the_longest_unused_spectrum_makes_room(embeddings: VectorBlocks, tmp_path: Path):
+    two = Room(4 * 2 * 12 * embeddings.width**2, tmp_path)  # of which they may take a quarter
+    spectra = SpectrumCache(embeddings, two)
     sets = [np.array([n, n + 1]) for n in range(3)]
     first, second = (spectra.of(rows, False) for rows in sets[:2])
     assert spectra.of(sets[0], False) is first

@@ -167,6 +167,22 @@ def test_systems_in_one_pass_find_what_each_finds_alone(small_portions: None):
         np.testing.assert_array_equal(own.first_relevant_rank, alone.first_relevant_rank)
 
 
+def test_wide_candidates_are_read_few_at_a_time():
+    rng, read = np.random.default_rng(9), []
+    queries, candidates = (rng.integers(-3, 4, (n, 7_000)).astype(np.float32) for n in (5, 2_300))
+    relevant = pairs({(0, 5), (1, 2_200), (3, 1_024)})
+
+    def mapped(block):
+        read.append(block.nbytes)
+        return (block,)
+
+    (found,) = search_all([queries], mapped, candidates, relevant, NONE, 50)
+    assert max(read) <= 4 * 1_024 * 7_000
+    expected = sorted_whole(queries @ candidates.T, relevant, NONE, 50)
+    for ours, theirs in zip((found.candidates, found.scores, found.first_relevant_rank), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("order", [1, -1], ids=["ascending", "descending"])
 def test_candidates_that_get_better_and_better_are_listed_none_the_less(small_portions: None, order: int):
     candidates = np.arange(200, dtype=np.float32)[::order, None].copy()

@@ -11,11 +11,12 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from pipeline_core.activations.spilled import Room, SpilledVectors, space_for
 from pipeline_core.errors import StoreError
-from pipeline_core.schema.parquet import read_table, table_files
+from pipeline_core.schema.parquet import EMBEDDING_ROW_GROUP, read_table, table_files
 
 Matrix = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -153,13 +154,20 @@ def load_embeddings(activations: Path, rep_id: str | None = None, room: Room | N
     rows[ordered["place"].to_numpy()] = np.arange(len(rows))
     vectors, start = space_for((len(rows), embedding_width(activations)), room), 0
     for file in files:
-        table = pq.read_table(file, columns=["vector"], filters=own)
-        places, start = rows[start : start + table.num_rows], start + table.num_rows
-        for batch in table.to_batches():
-            here, places = places[: len(batch)], places[len(batch) :]
-            vectors[here] = batch.column("vector").flatten().to_numpy().reshape(len(batch), -1)
+        for batch in _vector_batches(file, own):
+            here, start = rows[start : start + len(batch)], start + len(batch)
+            vectors[here] = batch.column("vector").flatten().to_numpy().reshape(len(batch), vectors.shape[1])
     numbered = ordered.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "sample_id", "prompt_id")
     return VectorBlocks(wanted, numbered, vectors)
+
+
+def _vector_batches(file: Path, own: pc.Expression) -> Iterator[pa.RecordBatch]:
+    """Yield the vectors of a file in order, a group of rows at a time: a shard of a wide model may take 700 MB."""
+    # By default all that will be read of a file is fetched at once.
+    apart = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False))
+    yield from ds.dataset(file, format=apart).to_batches(
+        columns=["vector"], filter=own, batch_size=EMBEDDING_ROW_GROUP, batch_readahead=1, fragment_readahead=1
+    )
 
 
 def shard_files(activations: Path) -> dict[int, Path]:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.activations.spilled import Room
 from pipeline_core.activations.vectors import Selection, VectorBlocks
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval.adaptations import ADAPTATIONS, System
@@ -23,20 +24,25 @@ Part = tuple[str, Side]
 SUPPORT: tuple[Part, Part] = (("support", "queries"), ("support", "candidates"))
 
 
+_SPECTRA = 1 << 30
+"""Bytes that the spectra of a representation take at most."""
+
+
 class SpectrumCache:
     """The spectra of sets of rows of one representation's vectors, so that tasks that share samples share them.
 
     The longest unused make room for others, because a task uses few and a wide model's take 100 MB each.
     """
 
-    def __init__(self, vectors: VectorBlocks, limit_bytes: int = 1 << 30, matched: Matched | None = None) -> None:
-        """Keep spectra of rows of ``vectors`` up to ``limit_bytes``, but always the last.
+    def __init__(self, vectors: VectorBlocks, room: Room | None = None, matched: Matched | None = None) -> None:
+        """Keep spectra of rows of ``vectors``: what a share of ``room`` holds, a gigabyte at most, but always the last.
 
         ``matched`` are pairs of their train split, for what is trained.
         """
         self.vectors, self.matched = vectors, matched
         self._spectra: dict[tuple[bytes, bool], Spectrum] = {}
-        self._most = max(1, limit_bytes // (12 * vectors.width**2))  # eigenvectors in float64 and in float32
+        limit = _SPECTRA if room is None else min(_SPECTRA, room.share)
+        self._most = max(1, limit // (12 * vectors.width**2))  # eigenvectors in float64 and in float32
 
     def of(self, rows: npt.NDArray[np.int64], unit_input: bool) -> Spectrum:
         """Return the spectrum of rows, in whatever order, normalised first if ``unit_input``.

@@ -13,6 +13,7 @@ from pipeline_core.activations.vectors import Matrix
 from pipeline_core.retrieval.adaptations import System
 from pipeline_core.retrieval.fitting import SIDES, TaskVectors
 from pipeline_core.retrieval.judgements import Pool
+from pipeline_core.retrieval.parts import rows_at_once
 from pipeline_core.retrieval.problems import Problem
 from pipeline_core.retrieval.running import adapted, kin, together
 from pipeline_core.retrieval.search import BLOCK, SearchResult
@@ -40,8 +41,9 @@ class LayerAverages:
         asked, mapped = together([adapted(family, vectors, pool.split, np.asarray(queries)) for family in families])
         members = [system for family in families for system in family]
         means = [self._mean(system, pool) for system in members]
-        for start in range(0, len(candidates) if members else 0, BLOCK):
-            block = mapped(candidates[start : start + BLOCK])
+        step = rows_at_once(candidates.shape[1], BLOCK)
+        for start in range(0, len(candidates) if members else 0, step):
+            block = mapped(candidates[start : start + step])
             for system, mean, own, found in zip(members, means, asked, block, strict=True):
                 cosines = own @ found.T
                 cosines /= np.float32(len(system.rep_ids))

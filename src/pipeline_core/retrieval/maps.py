@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from pipeline_core.activations.vectors import Matrix, Rows, Selection, Vectors
 from pipeline_core.errors import StoreError, see_to_files
-from pipeline_core.retrieval.parts import by_parts
+from pipeline_core.retrieval.parts import by_parts, rows_at_once
 from pipeline_core.retrieval.spectrum import BLOCK, Vector64
 
 TINY = np.float32(np.finfo(np.float32).tiny)
@@ -55,11 +55,12 @@ class Mapped:
 
 def by_blocks(vectors: Vectors, width: int, transform: Callable[[Matrix], Matrix]) -> Matrix:
     """Apply a map of rows, [m, d] to [m, width], to vectors [n, d] block by block; float32."""
-    if len(vectors) <= BLOCK:
+    block = rows_at_once(width, BLOCK)
+    if len(vectors) <= block:
         return transform(vectors[:])
     mapped = np.empty((len(vectors), width), dtype=np.float32)
-    for start in range(0, len(vectors), BLOCK):
-        mapped[start : start + BLOCK] = transform(vectors[start : start + BLOCK])
+    for start in range(0, len(vectors), block):
+        mapped[start : start + block] = transform(vectors[start : start + block])
     return mapped
 
 

@@ -6,6 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 PART = 1 << 17
 """Numbers of a part."""
 
+BLOCK_NUMBERS, _FEWEST = 8192 * 768, 1024
+"""Numbers of a block, and rows below which products take longer."""
+
 
 def by_parts(shape: tuple[int, ...], work: Callable[[slice], object]) -> None:
     """Call ``work`` with slices that make up all rows of an array [n, width]; several threads may call it."""
@@ -17,3 +20,11 @@ def by_parts(shape: tuple[int, ...], work: Callable[[slice], object]) -> None:
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         # The threads start with the first call that is handed to them.
         list(threads.map(work, parts) if len(parts) > 1 else map(work, parts))
+
+
+def rows_at_once(width: int, most: int) -> int:
+    """Return how many rows of a width make up a block: ``most``, and of wide ones fewer, a power of two.
+
+    Several blocks are held at a time, as they were read and as each step left them.
+    """
+    return min(most, max(_FEWEST, 1 << (BLOCK_NUMBERS // width).bit_length() - 1))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pipeline_core.activations.spilled import SpilledVectors
 from pipeline_core.activations.vectors import Matrix, Vectors
+from pipeline_core.retrieval.parts import rows_at_once
 from pipeline_core.retrieval.tiles import EMPTY, Keys, Lists, Scores, Tiles, candidates_of, keys_of, scores_of, tiles_on
 
 Pairs = npt.NDArray[np.int64]
@@ -26,7 +27,7 @@ Fill = Callable[[slice, Tensor], object]
 """Writes the scores of some queries and a block of candidates into a tile [m, width]."""
 
 BLOCK = 8192
-"""Candidates scored at a time."""
+"""Candidates scored at a time, at most."""
 
 NEVER = int(np.iinfo(np.int64).max)
 """Rank of the first relevant candidate where no list can hold one."""
@@ -97,15 +98,16 @@ def search_all(
     """
     n, tiles = len(candidates), tiles_on(device)
     asked = [_tensor(own, tiles) for own in queries]
+    step = rows_at_once(max(own.shape[1] for own in queries), BLOCK)
     known: Sequence[Scores | None]
-    known = _pair_scores(asked, candidates, mapped, relevant, tiles) if n > BLOCK else [None] * len(asked)
+    known = _pair_scores(asked, candidates, mapped, relevant, tiles) if n > step else [None] * len(asked)
     rankings = [
         Ranking((len(own), n), relevant, excluded, depth, tiles, scores)
         for own, scores in zip(asked, known, strict=True)
     ]
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        for start in range(0, n, BLOCK):
-            block = candidates[start : start + BLOCK]
+        for start in range(0, n, step):
+            block = candidates[start : start + step]
             for ranking, rows, own in zip(rankings, asked, mapped(block), strict=True):
                 ranking.add(start, len(block), _products(rows, _tensor(own, tiles)), threads)
         return [ranking.result(threads) for ranking in rankings]

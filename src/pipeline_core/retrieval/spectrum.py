@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.errors import DataError
-from pipeline_core.retrieval.parts import by_parts
+from pipeline_core.retrieval.parts import by_parts, rows_at_once
 
 Vector64 = npt.NDArray[np.float64]
 Matrix64 = npt.NDArray[np.float64]
 
 BLOCK = 8192
-"""Vectors brought to float64 at a time."""
+"""Vectors brought to float64 at a time, at most."""
 
 RELATIVE_EPS = 1e-5
 """Added to shrunk eigenvalues, in units of tr(S)/d: an absolute eps may outweigh the shrinkage, or vanish beside it."""
@@ -96,13 +96,14 @@ def moments(vectors: Vectors) -> Moments:
     n = len(vectors)
     if n < 2:
         raise DataError(f"{n} vectors are too few for a covariance", "give at least two")
-    origin = vectors[:BLOCK].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
-    d = len(origin)
+    d = vectors[:1].shape[1]
+    block = rows_at_once(d, BLOCK)
+    origin = vectors[:block].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
     total, outer = np.zeros(d), np.zeros((d, d))
     squares, fourths, cubes = 0.0, 0.0, np.zeros(d)
-    space, squared = np.empty((min(n, BLOCK), d)), np.empty(min(n, BLOCK))
-    for start in range(0, n, BLOCK):
-        size = min(BLOCK, n - start)
+    space, squared = np.empty((min(n, block), d)), np.empty(min(n, block))
+    for start in range(0, n, block):
+        size = min(block, n - start)
         shifted, norms = space[:size], squared[:size]
         _shift(vectors[start : start + size], origin, shifted, norms)
         total += shifted.sum(axis=0)

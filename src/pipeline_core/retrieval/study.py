@@ -254,7 +254,7 @@ class Scorer:
             if name not in self._spectra:
                 vectors = self._study.load(name)
                 matched = Matched(vectors, self._pairs, self._study.bench.scoring.seed)
-                self._spectra[name] = SpectrumCache(vectors, matched=matched)
+                self._spectra[name] = SpectrumCache(vectors, self._study.bench.room, matched)
 
 
 class _Run:
