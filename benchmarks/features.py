@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 from pipeline_core.features.compute import compute_features
 from pipeline_core.features.settings import FeatureSettings
 from pipeline_core.sae.artifact import load_dictionary
-from pipeline_core.schema.parquet import read_table, write_sorted, write_table
+from pipeline_core.schema.parquet import read_table, write_table
 from pipeline_core.store.peak import peak_memory
 from pipeline_core.threads import limited_threads
 
@@ -55,7 +55,7 @@ def write_inputs(folder: Path, samples: int, features: int, width: int) -> None:
     rows = rng.standard_normal((features, width)).astype(np.float32)
     save_file({"W_dec": rows / np.linalg.norm(rows, axis=1, keepdims=True)}, folder / "sae_weights.safetensors")
 
-    def batch(start: int) -> pa.RecordBatch:
+    def block(start: int) -> pa.Table:
         own = names[start : start + BLOCK]
         ids, values = draw(rng, len(own), features)
         kept = ids < features
@@ -69,9 +69,10 @@ def write_inputs(folder: Path, samples: int, features: int, width: int) -> None:
             "features": pa.ListArray.from_arrays(starts, pa.array(ids[kept].astype(np.uint32))),
             "values": pa.ListArray.from_arrays(starts, pa.array(values[kept])),
         }
-        return pa.RecordBatch.from_pydict(columns)
+        return pa.table(columns)
 
-    write_sorted(folder, "codes", (batch(start) for start in range(0, samples, BLOCK)))
+    for shard, start in enumerate(range(0, samples, BLOCK)):
+        write_table(folder, "codes", block(start), shard)
 
 
 def compare(folder: Path, samples: int, features: int) -> float:
