@@ -18,12 +18,12 @@ from pipeline_core.compiled import inlined
 LANES = 32
 """Numbers compared at once."""
 
-Numbers = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.floating]
 
 _BITS = ir.IntType(LANES)
 
 
-def _compared(sign: str) -> Callable[[Numbers, int, Any], np.uint32]:
+def _compared(sign: str) -> Callable[[Floats, int, Any], np.uint32]:
     def typed(_: Any, numbers: Any, start: Any, limit: Any) -> Any:
         def written(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             array = context.make_array(numbers)(context, builder, given[0])
@@ -37,14 +37,14 @@ def _compared(sign: str) -> Callable[[Numbers, int, Any], np.uint32]:
 
         return types.uint32(numbers, types.intp, numbers.dtype), written
 
-    return cast(Callable[[Numbers, int, Any], np.uint32], intrinsic(typed))
+    return cast(Callable[[Floats, int, Any], np.uint32], intrinsic(typed))
 
 
 _above, _reaching = _compared(">"), _compared(">=")
 
 
 @inlined
-def above(numbers: Numbers, start: int, limit: Any) -> np.uint32:
+def above(numbers: Floats, start: int, limit: Any) -> np.uint32:
     """Return which of the next 32 numbers, or of as many as are left, lie above a limit; NaN does not.
 
     Args:
@@ -61,7 +61,7 @@ def above(numbers: Numbers, start: int, limit: Any) -> np.uint32:
 
 
 @inlined
-def reaching(numbers: Numbers, start: int, limit: Any) -> np.uint32:
+def reaching(numbers: Floats, start: int, limit: Any) -> np.uint32:
     """Return which of the next numbers lie above a limit or are equal to it; the rest is as in ``above``."""
     if start + LANES <= len(numbers):
         return _reaching(numbers, start, limit)

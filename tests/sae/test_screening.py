@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pipeline_core.sae import largest as module
+from pipeline_core.sae import loops
 from pipeline_core.sae.screening import error, rounded
 
 KINDS = {
@@ -102,6 +103,17 @@ def test_the_largest_scores_are_those_of_a_sort(
     own = np.take_along_axis(inputs @ encoder.T + bias, ids.numpy(), axis=1)
     np.testing.assert_allclose(values.numpy(), own, rtol=1e-5, atol=scale)
     assert all(len(set(row)) == k for row in ids.tolist())
+
+
+def test_more_scores_may_be_open_than_are_noted_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All features are alike, so that every score of every row is: those of equals are the first."""
+    monkeypatch.setattr(module, "screens", lambda: True)
+    inputs, features, k = drawn("whole numbers", (700, 8), 8), 1200, 6
+    assert len(inputs) * features > 2 * loops._NOTED
+    encoder, bias = np.ones((features, 8), dtype=np.float32), nothing(features)
+    values, ids = module.largest(*(torch.from_numpy(part) for part in (inputs, encoder, bias)), k)
+    np.testing.assert_array_equal(values.numpy(), inputs.sum(axis=1, keepdims=True).repeat(k, axis=1))
+    assert ids.tolist() == [list(range(k))] * len(inputs)
 
 
 def test_screening_is_given_up_where_it_leaves_too_much_open(monkeypatch: pytest.MonkeyPatch) -> None:

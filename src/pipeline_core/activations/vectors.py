@@ -11,7 +11,6 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from pipeline_core.activations.spilled import Room, SpilledVectors, space_for
@@ -163,6 +162,8 @@ def load_embeddings(activations: Path, rep_id: str | None = None, room: Room | N
 
 def _vector_batches(file: Path, own: pc.Expression) -> Iterator[pa.RecordBatch]:
     """Yield the vectors of a file in order, a group of rows at a time: a shard of a wide model may take 700 MB."""
+    import pyarrow.dataset as ds  # noqa: PLC0415 - it loads pandas, which plans do without
+
     # By default all that will be read of a file is fetched at once.
     apart = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False))
     yield from ds.dataset(file, format=apart).to_batches(

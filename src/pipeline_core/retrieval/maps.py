@@ -55,7 +55,7 @@ class Mapped:
 
 def by_blocks(vectors: Vectors, width: int, transform: Callable[[Matrix], Matrix]) -> Matrix:
     """Apply a map of rows, [m, d] to [m, width], to vectors [n, d] block by block; float32."""
-    block = rows_at_once(width, BLOCK)
+    block = rows_at_once(max(width, vectors[:1].shape[1]), BLOCK)
     if len(vectors) <= block:
         return transform(vectors[:])
     mapped = np.empty((len(vectors), width), dtype=np.float32)

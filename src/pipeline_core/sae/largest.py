@@ -22,7 +22,7 @@ _WIDE, _OPEN = 32, 1 / 8
 
 
 _kept = local()
-"""What a thread's last scores were held in, and its next will be: new memory at every step costs a tenth of it."""
+"""What a thread's last scores were held in, and its next will be: the system would clear new memory at every step."""
 
 
 def largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
