@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.compute as pc
 import pytest
 
+from pipeline_core.activations import vectors as module
 from pipeline_core.activations.spilled import Room
 from pipeline_core.activations.vectors import Selection, VectorBlocks, load_embeddings
 from pipeline_core.errors import StoreError
@@ -39,6 +41,15 @@ def test_rows_are_numbered_in_order_of_their_labels(vectors: VectorBlocks) -> No
     assert whole.dtype == np.float32
     assert whole[:, 0].tolist() == [KEYS.index(key) for key in sorted(KEYS)]
     assert set(whole[:, 1]) == {2.0}
+
+
+def test_a_shard_is_read_a_group_of_rows_at_a_time(tmp_path: Path) -> None:
+    """One of a wide model takes more than there may be memory for."""
+    whole = write(tmp_path, [(f"{n:05d}", "text") for n in range(5_000)])
+    file, own = tmp_path / "embeddings" / "00000.parquet", pc.field("rep_id") == "other"
+    read = [len(batch) for batch in module._vector_batches(file, own)]
+    assert max(read) <= 1_024 < sum(read) == 2_500
+    assert whole.take(np.arange(5_000))[:, 0].tolist() == list(range(5_000))
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 9])
