@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from pipeline_core.masks import LANES, above, count, lowest, reaching
+from pipeline_core.masks import LANES, above, count, lowest, reaching, without_lowest
 
 
 @njit
@@ -18,7 +18,7 @@ def places(mask):
     found = []
     while mask:
         found.append(lowest(mask))
-        mask = np.uint32(mask & np.uint32(mask - np.uint32(1)))
+        mask = without_lowest(mask)
     return found
 
 

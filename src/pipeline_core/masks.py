@@ -86,3 +86,9 @@ def lowest(_: Any, bits: Any) -> Any:
     return types.int64(types.uint32), lambda _, builder, __, given: builder.zext(
         builder.cttz(given[0], sure), ir.IntType(64)
     )
+
+
+@inlined
+def without_lowest(bits: np.uint32) -> np.uint32:
+    """Return a mask less its lowest bit set."""
+    return np.uint32(bits & np.uint32(bits - np.uint32(1)))

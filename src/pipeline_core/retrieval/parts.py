@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 PART = 1 << 17
 """Numbers of a part."""
 
-BLOCK_NUMBERS, _FEWEST = 8192 * 768, 1024
+_BLOCK_NUMBERS, _FEWEST = 8192 * 768, 1024
 """Numbers of a block, and rows below which products take longer."""
 
 
@@ -27,4 +27,4 @@ def rows_at_once(width: int, most: int) -> int:
 
     Several blocks are held at a time, as they were read and as each step left them.
     """
-    return min(most, max(_FEWEST, 1 << (BLOCK_NUMBERS // width).bit_length() - 1))
+    return min(most, max(_FEWEST, 1 << (_BLOCK_NUMBERS // width).bit_length() - 1))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline_core.compiled import compiled, inlined
-from pipeline_core.masks import LANES, above, count, lowest
+from pipeline_core.masks import LANES, above, count, lowest, without_lowest
 
 Scores = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -244,7 +244,7 @@ def _look(
                 one = place + lowest(good)
                 listed[free] = _key(bits[one], start + one)
                 free += 1
-                good = np.uint32(good & np.uint32(good - np.uint32(1)))
+                good = without_lowest(good)
             place += LANES
         at[row], used[row] = place, free
         found[row] += ranked

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.compiled import compiled, in_any_order, inlined
-from pipeline_core.masks import LANES, count, lowest, reaching
+from pipeline_core.masks import LANES, count, lowest, reaching, without_lowest
 from pipeline_core.sae.screening import Bits
 
 Floats = npt.NDArray[np.floating]
@@ -133,7 +133,7 @@ def _note(at_most: Floats, least: float, places: Places, n: int) -> int:
         while reached:
             places[n] = start + lowest(reached)
             n += 1
-            reached = np.uint32(reached & np.uint32(reached - np.uint32(1)))
+            reached = without_lowest(reached)
     return n
 
 
