@@ -1,11 +1,12 @@
 """The number of threads holds for as long as anybody computes with it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import torch
 from threadpoolctl import threadpool_info
 
-from pipeline_core.threads import limited_threads
+from pipeline_core.threads import limited_threads, workers
 
 
 def numbers() -> set[int]:
@@ -35,3 +36,15 @@ def test_of_several_at_once_the_last_brings_back_what_there_was() -> None:
     assert torch.get_num_threads() == before + 1
     second.__exit__(None, None, None)
     assert torch.get_num_threads() == before
+
+
+def test_each_of_several_workers_computes_alone_and_nobody_else_does() -> None:
+    with limited_threads(3):
+        with workers() as threads:
+            started = Barrier(3)
+            told = threads.map(lambda _: (started.wait(), torch.get_num_threads())[1], range(3))
+            assert list(told) == [1, 1, 1]
+            assert torch.get_num_threads() == 3
+            with ThreadPoolExecutor(1) as others:
+                assert others.submit(torch.get_num_threads).result() == 3
+        assert torch.get_num_threads() == 3

@@ -1,8 +1,9 @@
 """The number of threads of all arithmetic, set for a while: results depend on it, so it is configured, not found."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock
+from threading import Barrier, Lock
 
 import torch
 from threadpoolctl import OpenBLASController, threadpool_limits
@@ -42,3 +43,26 @@ def _limit(count: int) -> Callable[[], object]:
         torch.set_num_threads(before)
 
     return undo
+
+
+@contextmanager
+def workers() -> Iterator[Executor]:
+    """Give as many threads as torch has in this one; in each of them it computes with that one alone.
+
+    Pieces of work that are shared among them wait for each other once, at their end; a product that takes all threads
+    makes them wait before and behind it.
+    """
+    count = torch.get_num_threads()
+    started = Barrier(count)
+
+    def begin(_: int) -> None:
+        # Whoever asks for the first time, or computes, is given the process's number.
+        torch.get_num_threads()
+        torch.set_num_threads(1)
+        started.wait()
+
+    with ThreadPoolExecutor(count) as threads:
+        list(threads.map(begin, range(count)))
+        # What one thread asks for is given to those that have not computed yet, too.
+        torch.set_num_threads(count)
+        yield threads

@@ -9,7 +9,7 @@ class Doses(ModelStage):
 
     name = "doses"
     about = "Removes features by share, rank, one at a time and cumulatively, and every control as far."
-    version = 3
+    version = 4
     settings = DoseSettings
     shared = ("representation", "scoring", "adaptations")
     kinds = ("adaptation",)

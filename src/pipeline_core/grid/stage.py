@@ -11,7 +11,7 @@ class Grid(ModelStage):
 
     name = "grid"
     about = "Scores every layer, pooling and mask, and every adaptation of the analysed representation; runs no model."
-    version = 4
+    version = 5
     settings = GridSettings
     shared = ("representation", "scoring", "adaptations", "activations")
     kinds = ("adaptation",)

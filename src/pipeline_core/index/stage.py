@@ -12,7 +12,7 @@ class Index(ModelStage):
 
     name = "index"
     about = "Indexes the embeddings, raw and realigned, and measures the index against exact search."
-    version = 2
+    version = 3
     settings = IndexSettings
     shared = ("representation", "scoring", "adaptations.realign")
     inputs = (Input("dataset"), Input("activations"))

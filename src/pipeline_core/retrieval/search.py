@@ -5,7 +5,7 @@ candidate is a count: nothing is sorted but what is listed, and the scores of on
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -19,6 +19,7 @@ from pipeline_core.activations.spilled import SpilledVectors
 from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.retrieval.parts import rows_at_once
 from pipeline_core.retrieval.tiles import EMPTY, Keys, Lists, Scores, Tiles, candidates_of, keys_of, scores_of, tiles_on
+from pipeline_core.threads import workers
 
 Pairs = npt.NDArray[np.int64]
 """Rows (query, candidate) [m, 2], ascending."""
@@ -105,7 +106,7 @@ def search_all(
         Ranking((len(own), n), relevant, excluded, depth, tiles, scores)
         for own, scores in zip(asked, known, strict=True)
     ]
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+    with workers() as threads:
         for start in range(0, n, step):
             block = candidates[start : start + step]
             for ranking, rows, own in zip(rankings, asked, mapped(block), strict=True):
@@ -122,7 +123,7 @@ def rank(scores: Scores | SpilledVectors, relevant: Pairs, excluded: Pairs, dept
     """Rank all candidates for each query by given scores [q, n], float32; the rest is as in ``search``."""
     n, width = scores.shape
     ranking = Ranking((n, width), relevant, excluded, depth, tiles_on("cpu"))
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+    with workers() as threads:
         ranking.add(0, width, lambda rows, tile: tile.copy_(torch.from_numpy(scores[rows])), threads)
         return ranking.result(threads)
 
@@ -184,17 +185,16 @@ class Ranking:
 
     def add(self, start: int, width: int, fill: Fill, threads: Executor) -> None:
         """Rank candidates ``start`` to ``start + width`` too, by the scores filled in; they come in ascending order."""
-        step = min(max(1, self._tiles.size // width), self._shape[0])
-        for first in range(0, self._shape[0], step):
-            rows = slice(first, min(first + step, self._shape[0]))
-            tile = self._tiles.tile(rows.stop - first, width)
-            fill(rows, tile)
-            self._mark(start, rows, tile)
-            share = max(1, self._tiles.part // width)
-            parts = [slice(at, min(at + share, rows.stop)) for at in range(first, rows.stop, share)]
-            tiles = [tile[part.start - first : part.stop - first] for part in parts]
-            look = partial(self._look, start)
-            list(threads.map(look, parts, tiles) if len(parts) > 1 else map(look, parts, tiles))
+        shares = self._tiles.shares(self._shape[0], width)
+        add = partial(self._add, start, width, fill)
+        list(threads.map(add, shares) if len(shares) > 1 else map(add, shares))
+
+    def _add(self, start: int, width: int, fill: Fill, rows: slice) -> None:
+        """Rank a block's candidates for some queries."""
+        tile = self._tiles.tile(rows.stop - rows.start, width)
+        fill(rows, tile)
+        self._mark(start, rows, tile)
+        self._look(start, rows, tile)
 
     def _mark(self, start: int, rows: slice, tile: Tensor) -> None:
         """Learn or write in the scores of relevant pairs, and bar those that are excluded."""

@@ -11,7 +11,7 @@ class Retrieval(Partitioned[ModelSubject, int], ModelStage):
 
     name = "retrieval"
     about = "Scores every task by raw, adapted and ablated embeddings, with intervals, tests and controls."
-    version = 3
+    version = 4
     settings = RetrievalSettings
     shared = ("representation", "scoring", "adaptations")
     kinds = ("adaptation",)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from threading import local
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ Keys = npt.NDArray[np.int64]
 
 EMPTY = int(np.iinfo(np.int64).max)
 """The key of a place that holds no candidate."""
+
+FEW = 128
+"""Queries of one tile, whose product all threads make: shared, each of them would read all candidates."""
 
 _LAST = 0xFFFFFFFF
 
@@ -52,36 +56,46 @@ class Lists:
 
     def keep_best(self, rows: npt.NDArray[np.bool_] | None = None) -> None:
         """Hold those put aside against the best, of some queries [q] or all: what loses leaves its place."""
-        some = np.flatnonzero(rows) if rows is not None else np.arange(len(self.keys))
-        for row in some[self.used[some] >= self.depth]:
-            self.keys[row, : self.used[row]].partition(self.depth - 1)
-        worst = self.keys[some, self.depth - 1]
-        self.worst[some] = np.where(worst == EMPTY, self.worst[some], scores_of(worst))
-        self.used[some] = np.minimum(self.used[some], self.depth)
+        some = np.flatnonzero(self.used >= self.depth if rows is None else rows & (self.used >= self.depth))
+        # In one call: between two, threads that do the same hand each other the interpreter. Places that are not taken
+        # hold what lost before, or nothing.
+        if len(some) == len(self.keys):
+            self.keys.partition(self.depth - 1, axis=1)
+        else:
+            own = self.keys[some]
+            own.partition(self.depth - 1, axis=1)
+            self.keys[some] = own
+        self.worst[some] = scores_of(self.keys[some, self.depth - 1])
+        self.used[some] = self.depth
 
 
 class Tiles(ABC):
-    """How tiles [m, width] of float32 scores are looked through, one at a time.
+    """How tiles [m, width] of float32 scores are looked through, one at a time by each thread.
 
     Attributes:
-        size: scores held at a time.
-        part: scores looked through at a time by one thread.
+        size: scores that threads hold at a time, together, unless one row has more.
     """
 
     size: int
-    part: int
 
     def __init__(self, device: str = "cpu") -> None:
         """Make tiles on a device."""
         self.device = device
-        self._space = torch.empty(0, device=device)
+        self._kept = local()
 
     def tile(self, rows: int, width: int) -> Tensor:
-        """Return a tile, in the place of the last."""
-        if self._space.numel() < rows * width:
-            # Kept: to be given new memory each time costs as much as to look through it.
-            self._space = torch.empty(rows * width, device=self.device)
-        return self._space[: rows * width].view(rows, width)
+        """Return a tile, in the place of the last of the same thread."""
+        # Kept: to be given new memory each time costs as much as to look through it.
+        if not hasattr(self._kept, "space") or len(self._kept.space) < rows * width:
+            self._kept.space = torch.empty(rows * width, device=self.device)
+        space: Tensor = self._kept.space[: rows * width]
+        return space.view(rows, width)
+
+    def shares(self, queries: int, width: int) -> list[slice]:
+        """Return which queries have a tile of a width at a time: one for all threads, or as many for one as another."""
+        threads = torch.get_num_threads() if queries > FEW else 1
+        rows = -(-queries // (threads * -(-queries // max(threads, self.size // width))))
+        return [slice(start, min(start + rows, queries)) for start in range(0, queries, rows)]
 
     @abstractmethod
     def above(self, tile: Tensor, least: Scores) -> Numbers:
@@ -107,7 +121,6 @@ class InMemory(Tiles):
     """In the processor's memory."""
 
     size = 1 << 23
-    part = 1 << 20
 
     def above(self, tile: Tensor, least: Scores) -> Numbers:
         """Look at every score once."""
@@ -130,7 +143,7 @@ class InMemory(Tiles):
 class OnDevice(Tiles):
     """On a device of torch's; what is found is brought to the processor, the rest stays."""
 
-    size = part = 1 << 27
+    size = 1 << 27
 
     def above(self, tile: Tensor, least: Scores) -> Numbers:
         """Count on the device."""
