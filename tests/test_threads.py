@@ -1,12 +1,15 @@
 """The number of threads holds for as long as anybody computes with it."""
 
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from pipeline_core.threads import limited_threads, workers
+from pipeline_core.threads import Workers, alone, limited_threads, workers
 
 
 def numbers() -> set[int]:
@@ -38,13 +41,80 @@ def test_of_several_at_once_the_last_brings_back_what_there_was() -> None:
     assert torch.get_num_threads() == before
 
 
+def on_each(threads: Workers, tell: Callable[[], object]) -> list[object]:
+    """Return what each of three says, all at the same time."""
+    together = Barrier(3)
+    return threads.map(lambda _: (together.wait(), tell())[1], range(3))
+
+
 def test_each_of_several_workers_computes_alone_and_nobody_else_does() -> None:
     with limited_threads(3):
         with workers() as threads:
-            started = Barrier(3)
-            told = threads.map(lambda _: (started.wait(), torch.get_num_threads())[1], range(3))
-            assert list(told) == [1, 1, 1]
+            assert on_each(threads, torch.get_num_threads) == [1, 1, 1]
             assert torch.get_num_threads() == 3
             with ThreadPoolExecutor(1) as others:
                 assert others.submit(torch.get_num_threads).result() == 3
+        assert torch.get_num_threads() == 3
+
+
+def test_workers_are_the_same_inside_a_context_and_end_with_it() -> None:
+    before = set(threading.enumerate())
+    with limited_threads(3):
+        with workers() as first:
+            asked = on_each(first, threading.get_ident)
+        with workers() as second, limited_threads(3), workers() as third:
+            assert set(on_each(second, threading.get_ident)) == set(asked)
+            assert third is second
+            assert threading.get_ident() in asked
+    assert set(threading.enumerate()) == before
+
+
+def test_workers_without_a_context_end_with_their_own() -> None:
+    before = set(threading.enumerate())
+    with workers() as threads:
+        assert threads.map(lambda a, b: a - b, range(9), range(0, 18, 2)) == [-i for i in range(9)]
+    assert set(threading.enumerate()) == before
+
+
+def test_workers_may_share_among_workers_and_do_nothing_of_nothing() -> None:
+    with limited_threads(3), workers() as threads:
+        assert threads.map(lambda i: inner(threads, i), range(5)) == [[i, i] for i in range(5)]
+        assert threads.map(lambda i: i, []) == []
+
+
+def inner(threads: Workers, number: int) -> list[int]:
+    with workers() as own:
+        assert own.map(lambda i: i, [number]) == [number]
+    return threads.map(lambda i: i, [number, number])
+
+
+def test_an_error_is_raised_when_nobody_works_any_more() -> None:
+    done = []
+
+    def work(number: int) -> None:
+        if number == 3:
+            raise ValueError(number)
+        done.append(number)
+
+    with limited_threads(3), workers() as threads:
+        with pytest.raises(ValueError, match="3"):
+            threads.map(work, range(100))
+        n_done = len(done)
+        assert torch.get_num_threads() == 3
+        assert threads.map(str, [1]) == ["1"]
+    assert len(done) == n_done
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_workers_record_and_infer_as_the_thread_does_that_asks(recorded: bool) -> None:
+    with limited_threads(3), workers() as threads, torch.set_grad_enabled(recorded):
+        assert on_each(threads, torch.is_grad_enabled) == [recorded] * 3
+        with torch.inference_mode(recorded):
+            assert on_each(threads, torch.is_inference_mode_enabled) == [recorded] * 3
+
+
+def test_what_is_computed_alone_leaves_the_number_as_it_was() -> None:
+    with limited_threads(3):
+        with alone():
+            assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 3

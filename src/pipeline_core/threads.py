@@ -1,16 +1,32 @@
 """The number of threads of all arithmetic, set for a while: results depend on it, so it is configured, not found."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Barrier, Lock
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from threading import Barrier, Lock, local
+from typing import Any, TypeVar
 
 import torch
 from threadpoolctl import OpenBLASController, threadpool_limits
 
+R = TypeVar("R")
+
 _lock = Lock()
 _undo: list[Callable[[], object]] = []
 """What brings back the numbers before, for as long as a context is open, behind one entry for each further one."""
+
+_workers: dict[int, "Workers"] = {}
+"""Those of the contexts that are open, by their number; they are started when they are first asked for."""
+
+
+class _Here(local):
+    """What is known of the thread that asks."""
+
+    contexts = 0
+
+
+_here = _Here()
 
 
 @contextmanager
@@ -24,12 +40,102 @@ def limited_threads(count: int) -> Iterator[None]:
         _undo.append(_limit(count) if not _undo else lambda: None)
     # In every thread: torch keeps a number for each that has computed.
     torch.set_num_threads(count)
+    _here.contexts += 1
     try:
         yield
     finally:
+        _here.contexts -= 1
         with _lock:
             # The entry that undoes is the first, and goes last.
             _undo.pop()()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Have torch compute with the thread alone that asks.
+
+    Little work that all its threads share costs more than it saves before workers are asked: the system wakes one of
+    them on the processor of the other, as its own is still busy with torch's, and finds that out milliseconds later.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Workers:
+    """As many threads as torch has in the one that shares work among them, which is one of them.
+
+    In each of them torch computes with that one alone. Pieces of work wait for each other once, at their end; a product
+    that takes all threads makes them wait before and behind it.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Start all but the thread that asks."""
+        self._others, self._n_others = ThreadPoolExecutor(max(1, count - 1)), count - 1
+        started = Barrier(count)
+
+        def begin() -> None:
+            # Whoever asks for the first time, or computes, is given the process's number.
+            torch.get_num_threads()
+            torch.set_num_threads(1)
+            started.wait()
+
+        for _ in range(self._n_others):
+            self._others.submit(begin)
+        started.wait()
+        # What one thread asks for is given to those that have not computed yet, too.
+        torch.set_num_threads(count)
+
+    def map(self, work: Callable[..., R], *given: Iterable[Any]) -> list[R]:
+        """Call ``work`` with the first of all given, the second, and so on; return what it returns, in order.
+
+        Gradients are recorded, and tensors are those of inference, where the thread that asks has them so. The first
+        error is raised when nobody works any more.
+        """
+        pieces = list(zip(*given, strict=True))
+        results: list[Any] = [None] * len(pieces)
+        numbers, infers, records = itertools.count(), torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+        def take() -> None:
+            with torch.inference_mode(infers), torch.set_grad_enabled(records):
+                while (number := next(numbers)) < len(pieces):
+                    results[number] = work(*pieces[number])
+
+        others = [self._others.submit(take) for _ in range(min(self._n_others, len(pieces) - 1))]
+        try:
+            with alone():
+                take()
+        finally:
+            # Those who have not begun find nothing left.
+            wait([other for other in others if not other.cancel()])
+        for other in others:
+            if not other.cancelled():
+                other.result()
+        return results
+
+    def close(self) -> None:
+        """End them."""
+        self._others.shutdown()
+
+
+@contextmanager
+def workers() -> Iterator[Workers]:
+    """Give workers: inside ``limited_threads`` the same ones each time.
+
+    In a new thread every library sets up again what it works in, which costs as much as a small product.
+    """
+    count = torch.get_num_threads()
+    if _here.contexts:
+        with _lock:
+            if count not in _workers:
+                _workers[count] = Workers(count)
+        yield _workers[count]
+    else:
+        with closing(Workers(count)) as own:
+            yield own
 
 
 def _limit(count: int) -> Callable[[], object]:
@@ -38,31 +144,11 @@ def _limit(count: int) -> Callable[[], object]:
     before, limits = torch.get_num_threads(), threadpool_limits(limits=count)
 
     def undo() -> None:
+        for threads in _workers.values():
+            threads.close()
+        _workers.clear()
         OpenBLASController.clear_controlling_thread(force=True)
         limits.restore_original_limits()
         torch.set_num_threads(before)
 
     return undo
-
-
-@contextmanager
-def workers() -> Iterator[Executor]:
-    """Give as many threads as torch has in this one; in each of them it computes with that one alone.
-
-    Pieces of work that are shared among them wait for each other once, at their end; a product that takes all threads
-    makes them wait before and behind it.
-    """
-    count = torch.get_num_threads()
-    started = Barrier(count)
-
-    def begin(_: int) -> None:
-        # Whoever asks for the first time, or computes, is given the process's number.
-        torch.get_num_threads()
-        torch.set_num_threads(1)
-        started.wait()
-
-    with ThreadPoolExecutor(count) as threads:
-        list(threads.map(begin, range(count)))
-        # What one thread asks for is given to those that have not computed yet, too.
-        torch.set_num_threads(count)
-        yield threads

@@ -1,5 +1,7 @@
 """Gradients beside torch's own of the same operations; a training beside the plain loop's."""
 
+from threading import local
+
 import pytest
 import torch
 from torch import Tensor
@@ -136,6 +138,16 @@ def test_features_are_turned_and_brought_to_unit_norm() -> None:
     sae.dictionary.detach().add_(0.01)
     sae.after_step()
     torch.testing.assert_close(sae.dictionary.detach(), normalize(rows + 0.01))
+
+
+def test_what_inference_worked_in_is_no_obstacle_to_learning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_kept", local())
+    sae = start()
+    with torch.inference_mode():
+        inferred = sae.encode(states(1))
+    learning = sae.encode(states(1))
+    assert torch.equal(inferred.values, learning.values)
+    learning.values.sum().backward()
 
 
 @pytest.mark.parametrize("clip", [1.0, 0.01], ids=["not clipped", "clipped"])

@@ -5,7 +5,6 @@ candidate is a count: nothing is sorted but what is listed, and the scores of on
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -19,7 +18,7 @@ from pipeline_core.activations.spilled import SpilledVectors
 from pipeline_core.activations.vectors import Matrix, Vectors
 from pipeline_core.retrieval.parts import rows_at_once
 from pipeline_core.retrieval.tiles import EMPTY, Keys, Lists, Scores, Tiles, candidates_of, keys_of, scores_of, tiles_on
-from pipeline_core.threads import workers
+from pipeline_core.threads import Workers, workers
 
 Pairs = npt.NDArray[np.int64]
 """Rows (query, candidate) [m, 2], ascending."""
@@ -183,11 +182,11 @@ class Ranking:
         if known is not None:
             self._learn(relevant, known, self._counted)
 
-    def add(self, start: int, width: int, fill: Fill, threads: Executor) -> None:
+    def add(self, start: int, width: int, fill: Fill, threads: Workers) -> None:
         """Rank candidates ``start`` to ``start + width`` too, by the scores filled in; they come in ascending order."""
         shares = self._tiles.shares(self._shape[0], width)
         add = partial(self._add, start, width, fill)
-        list(threads.map(add, shares) if len(shares) > 1 else map(add, shares))
+        threads.map(add, shares) if len(shares) > 1 else list(map(add, shares))
 
     def _add(self, start: int, width: int, fill: Fill, rows: slice) -> None:
         """Rank a block's candidates for some queries."""
@@ -207,7 +206,7 @@ class Ranking:
         _, (query, candidate) = self._excluded.within(rows, start, tile.shape[1])
         tile[torch.from_numpy(query - rows.start), torch.from_numpy(candidate - start)] = -torch.inf
 
-    def result(self, threads: Executor) -> SearchResult:
+    def result(self, threads: Workers) -> SearchResult:
         """Return the lists, once all candidates are added."""
         shape = self._shape[0], self._depth
         result = SearchResult(
@@ -215,7 +214,7 @@ class Ranking:
             np.empty(shape, dtype=np.float32),
             np.where(self._best == EMPTY, 0, 1 + self._above),
         )
-        list(threads.map(partial(self._write, result), range(0, shape[0], _SORTED)))
+        threads.map(partial(self._write, result), range(0, shape[0], _SORTED))
         return result
 
     def _write(self, result: SearchResult, first: int) -> None:

@@ -10,6 +10,7 @@ from pipeline_core.sae.grouping import grouped
 from pipeline_core.sae.largest import largest
 from pipeline_core.sae.reconstruction import compare
 from pipeline_core.sae.sparse import SparseCodes
+from pipeline_core.threads import alone
 
 
 def top_codes(inputs_nd: Tensor, encoder_sd: Tensor, bias_s: Tensor, k: int) -> SparseCodes:
@@ -44,7 +45,8 @@ class _TopCodes(torch.autograd.Function):
         if values.dtype != encoder.dtype:
             starts = torch.arange(0, ids.numel(), k, device=ids.device)
             values = _dots(inputs, encoder, ids.flatten(), starts, _owners_of_k(ids)).view_as(ids) + bias[ids]
-        values = values.relu_()
+        with alone():
+            values = values.relu_()
         ctx.save_for_backward(inputs, encoder, values, ids)
         ctx.mark_non_differentiable(ids)
         return values, ids

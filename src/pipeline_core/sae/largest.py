@@ -1,18 +1,15 @@
 """The largest scores of each row on a CPU: a product, and a compiled loop that reads what it gives once."""
 
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from threading import local
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from pipeline_core.sae.loops import largest_of_rows, largest_screened
 from pipeline_core.sae.screening import error, rounded, screens
+from pipeline_core.threads import Workers, workers
 
 _SCORES, _ROWS = 6 << 20, 1024
 """Scores that are held at a time, and the fewest rows of a product: below, reading the encoder again costs more."""
@@ -35,7 +32,7 @@ def largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tens
     n, width = len(inputs), len(encoder)
     values, ids = inputs.new_full((n, k), torch.nan), torch.zeros((n, k), dtype=torch.int64)
     screened = screens() and inputs.dtype == torch.float32 and width >= _WIDE * k
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+    with workers() as threads:
         task = _Task(inputs, encoder, bias, k, threads)
         way: _All | _Screened = _Screened(task) if screened else _All(task)
         start = 0
@@ -54,7 +51,7 @@ class _Task:
     encoder: Tensor
     bias: Tensor
     k: int
-    threads: Executor
+    threads: Workers
 
     @property
     def groups(self) -> int:
@@ -69,9 +66,9 @@ class _Task:
         """Return how many rows have as many scores, within what is sensible."""
         return min(max(1, len(self.inputs)), max(_ROWS, scores // len(self.encoder)))
 
-    def split(self, *wholes: Tensor) -> list[list[npt.NDArray[Any]]]:
-        """Return what each thread takes of arrays with as many rows each."""
-        return [[part.numpy() for part in whole.tensor_split(self.shares)] for whole in wholes]
+    def split(self, *wholes: Tensor) -> list[tuple[Tensor, ...]]:
+        """Return what each thread takes of tensors with as many rows each."""
+        return [whole.tensor_split(self.shares) for whole in wholes]
 
 
 class _All:
@@ -84,10 +81,14 @@ class _All:
     def find(self, some: slice, values: Tensor, ids: Tensor) -> int:
         """Find those of some rows; return how many scores were made once more: none."""
         task = self._task
-        block = torch.mm(task.inputs[some], task.encoder.T, out=self._space[: len(values)])
-        find = partial(largest_of_rows, task.bias.numpy(), task.groups)
-        list(task.threads.map(find, *task.split(block, values, ids)))
+        parts = task.split(self._space[: len(values)], task.inputs[some], values, ids)
+        task.threads.map(self._find, *parts)
         return 0
+
+    def _find(self, scores: Tensor, rows: Tensor, values: Tensor, ids: Tensor) -> None:
+        task = self._task
+        torch.mm(rows, task.encoder.T, out=scores)
+        largest_of_rows(task.bias.numpy(), task.groups, scores.numpy(), values.numpy(), ids.numpy())
 
 
 class _Screened:
@@ -109,17 +110,24 @@ class _Screened:
 
     def find(self, some: slice, values: Tensor, ids: Tensor) -> int:
         """Find those of some rows; return how many scores were made once more, in float32."""
+        rows = self._rows.vectors[some], self._inputs[some], self._near[some]
+        parts = self._task.split(self._space[: len(values)], *rows, values, ids)
+        return sum(self._task.threads.map(self._find, *parts))
+
+    def _find(self, screen: Tensor, rough: Tensor, *exact: Tensor) -> int:
         task = self._task
-        block = torch.mm(self._rows.vectors[some], self._features.vectors.T, out=self._space[: len(values)])
-        parts = task.split(block.view(torch.int16), self._inputs[some], self._near[some], values, ids)
-        find = partial(largest_screened, self._encoder, task.bias.numpy(), self._offset.numpy(), task.groups)
-        return sum(task.threads.map(find, *parts))
+        torch.mm(rough, self._features.vectors.T, out=screen)
+        features = self._encoder, task.bias.numpy(), self._offset.numpy()
+        bits = screen.view(torch.int16).numpy()
+        return largest_screened(*features, task.groups, bits, *(tensor.numpy() for tensor in exact))
 
 
 def _space(rows: int, width: int, dtype: torch.dtype) -> Tensor:
     """Return room for scores [rows, width], in the place of the last."""
     size = rows * width * dtype.itemsize
     if not hasattr(_kept, "space") or len(_kept.space) < size:
-        _kept.space = torch.empty(size, dtype=torch.uint8)
+        # A tensor of inference could not be written to afterwards.
+        with torch.inference_mode(False):
+            _kept.space = torch.empty(size, dtype=torch.uint8)
     space: Tensor = _kept.space[:size].view(dtype).view(rows, width)
     return space
