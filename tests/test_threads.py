@@ -1,6 +1,7 @@
 """The number of threads holds for as long as anybody computes with it."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -88,18 +89,20 @@ def inner(threads: Workers, number: int) -> list[int]:
     return threads.map(lambda i: i, [number, number])
 
 
-def test_an_error_is_raised_when_nobody_works_any_more() -> None:
+def test_after_an_error_nobody_begins_another_piece() -> None:
     done = []
 
     def work(number: int) -> None:
         if number == 3:
             raise ValueError(number)
+        time.sleep(0.01)
         done.append(number)
 
     with limited_threads(3), workers() as threads:
         with pytest.raises(ValueError, match="3"):
             threads.map(work, range(100))
         n_done = len(done)
+        assert n_done < 10
         assert torch.get_num_threads() == 3
         assert threads.map(str, [1]) == ["1"]
     assert len(done) == n_done

@@ -92,17 +92,23 @@ class Workers:
     def map(self, work: Callable[..., R], *given: Iterable[Any]) -> list[R]:
         """Call ``work`` with the first of all given, the second, and so on; return what it returns, in order.
 
-        Gradients are recorded, and tensors are those of inference, where the thread that asks has them so. The first
-        error is raised when nobody works any more.
+        Gradients are recorded, and tensors are those of inference, where the thread that asks has them so. After an
+        error nobody begins another piece; it is raised when all have ended theirs.
         """
         pieces = list(zip(*given, strict=True))
         results: list[Any] = [None] * len(pieces)
-        numbers, infers, records = itertools.count(), torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+        numbers, end = itertools.count(), len(pieces)
+        infers, records = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 
         def take() -> None:
+            nonlocal end
             with torch.inference_mode(infers), torch.set_grad_enabled(records):
-                while (number := next(numbers)) < len(pieces):
-                    results[number] = work(*pieces[number])
+                try:
+                    while (number := next(numbers)) < end:
+                        results[number] = work(*pieces[number])
+                except BaseException:
+                    end = 0
+                    raise
 
         others = [self._others.submit(take) for _ in range(min(self._n_others, len(pieces) - 1))]
         try:

@@ -1,7 +1,6 @@
 """Rows worked on in parts that a processor's cache holds, on every thread: numpy uses one, and waits for memory."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 PART = 1 << 17
 """Numbers of a part."""
@@ -12,14 +11,16 @@ _BLOCK_NUMBERS, _FEWEST = 8192 * 768, 1024
 
 def by_parts(shape: tuple[int, ...], work: Callable[[slice], object]) -> None:
     """Call ``work`` with slices that make up all rows of an array [n, width]; several threads may call it."""
-    import torch  # noqa: PLC0415 - maps are listed without it
+    from pipeline_core.threads import workers  # noqa: PLC0415 - maps are listed without torch
 
     n, width = shape
     step = max(1, PART // width)
     parts = [slice(start, min(start + step, n)) for start in range(0, n, step)]
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        # The threads start with the first call that is handed to them.
-        list(threads.map(work, parts) if len(parts) > 1 else map(work, parts))
+    if len(parts) == 1:
+        work(parts[0])
+    else:
+        with workers() as threads:
+            threads.map(work, parts)
 
 
 def rows_at_once(width: int, most: int) -> int:
