@@ -211,12 +211,12 @@ def doctor(
 
 @app.command()
 def diff(left: str, right: str, store: StoreOption = None) -> None:
-    """Compare two runs column by column: run ids, 'latest', or paths of runs/<run_id>.json in any store."""
+    """Compare two runs column by column: ids, 'latest', or of any store the path or that of its runs/<run_id>.json."""
     from pipeline_core.store.diff import diff_runs
-    from pipeline_core.store.journal import is_record
+    from pipeline_core.store.journal import names_its_store
 
     _know_every_table()
-    named = is_record(left) and is_record(right)
+    named = names_its_store(left) and names_its_store(right)
     differences = diff_runs(Path() if named else existing_store(store), left, right)
     for difference in differences:
         out.print(f"{difference.name}: {difference.what}", markup=False, highlight=False)

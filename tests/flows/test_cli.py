@@ -177,6 +177,7 @@ def test_doctor_looks_at_what_a_run_of_one_s_own_needs(tmp_path: Path, monkeypat
         (("search", "x", "--model", "none"), ("none", "reference-mllm")),
         (("features", "--sae", "none"), ("none", "reference-mllm/paper")),
         (("diff", "a", "b"), ("no run 'a'",)),
+        (("diff", "no/such/store", "b"), ("there is no store at", "no/such/store")),
     ],
 )
 def test_a_mistake_is_one_line(analysed: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
@@ -296,3 +297,4 @@ def test_runs_that_are_named_by_their_records_need_no_store(
     monkeypatch.delenv(environment.STORE, raising=False)
     record = str(next((inline_store / "runs").glob("*.json")))
     assert "No difference." in answer("diff", record, record)
+    assert "No difference." in answer("diff", record, str(inline_store))

@@ -162,9 +162,9 @@ def used_artifacts(store: Path, keep_runs: int) -> set[str]:
     return {f"{artifact.stage}/{artifact.fingerprint}" for run in kept for artifact in run.artifacts}
 
 
-def is_record(name: str) -> bool:
-    """Say whether a run is named by the path of its record, so that no store has to be named."""
-    return name.endswith(".json")
+def names_its_store(name: str) -> bool:
+    """Say whether a run is named by the path of its record, or of a store, so that no store has to be named."""
+    return name.endswith(".json") or "/" in name
 
 
 def find_run(store: Path, name: str = LATEST) -> tuple[Path, RunRecord]:
@@ -173,14 +173,20 @@ def find_run(store: Path, name: str = LATEST) -> tuple[Path, RunRecord]:
     Args:
         store: the store's folder.
         name: its id or a beginning that no other has, ``latest`` for the latest that completed, ``latest~1`` for the
-            one before that, or the path of a record, which may be in another store.
+            one before that, the path of a record, which may be in another store, or that of another store, written
+            with a ``/``, whose latest it is.
 
     Raises:
         StoreError: there is no such run, or several; it tells the nearest.
     """
-    if is_record(name):
+    if name.endswith(".json"):
         path = Path(name).resolve()
         return path.parent.parent, read_run(path)
+    if names_its_store(name):
+        root = Path(name).resolve()
+        if not root.is_dir():
+            raise StoreError(f"there is no store at {root}", "name a store's folder, or a record among its runs")
+        return find_run(root)
     runs = read_runs(store)
     if back := _BACK.fullmatch(name):
         completed = [run for run in reversed(runs) if run.state == "completed"]
