@@ -81,15 +81,34 @@ def test_a_selection_reads_what_is_asked_for(vectors: VectorBlocks) -> None:
     np.testing.assert_array_equal(np.asarray(some), expected)
 
 
-def test_samples_are_found_under_one_prompt_or_each_under_its_own(vectors: VectorBlocks) -> None:
+@pytest.mark.parametrize("at_a_time", [1, 2, 1000])
+def test_samples_are_found_under_one_prompt_or_each_under_its_own(
+    vectors: VectorBlocks, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ASKED", at_a_time)
     assert vectors.rows_of(["c", "a", "a"], "image").tolist() == [4, 0, 0]
     assert vectors.rows_of(["b", "a", "b"], ["text", "image", "image"]).tolist() == [3, 0, 2]
     assert vectors.rows_of([], "image").tolist() == []
 
 
-def test_a_sample_without_an_embedding_is_named(vectors: VectorBlocks) -> None:
-    with pytest.raises(StoreError, match=r"no embedding of \(sample, prompt\) \('c', 'text'\)"):
-        vectors.rows_of(["a", "c"], "text")
+@pytest.mark.parametrize(
+    ("asked", "missing"),
+    [(["a", "c"], "c"), (["a", "aa", "b"], "aa"), (["", "a"], ""), (["z"], "z"), (["a", "ä", "b"], "ä")],
+)
+def test_a_sample_without_an_embedding_is_named(vectors: VectorBlocks, asked: list[str], missing: str) -> None:
+    with pytest.raises(StoreError, match=rf"no embedding of \(sample, prompt\) \('{missing}', 'text'\)"):
+        vectors.rows_of(asked, "text")
+
+
+def test_a_prompt_under_which_nothing_is_embedded_is_named(vectors: VectorBlocks) -> None:
+    with pytest.raises(StoreError, match=r"\('a', 'audio'\)"):
+        vectors.rows_of(["a"], "audio")
+
+
+def test_samples_of_any_script_are_found(tmp_path: Path) -> None:
+    names = sorted(["é", "e", "z", "Z", "中", "😀", "a b", "a", "ﬀ", "~"], key=lambda name: name.encode())
+    vectors = write(tmp_path, [(name, "image") for name in reversed(names)])
+    assert vectors.rows_of(names, "image").tolist() == list(range(len(names)))
 
 
 def test_a_dual_encoder_answers_to_every_prompt(tmp_path: Path) -> None:
