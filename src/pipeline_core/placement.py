@@ -52,7 +52,10 @@ class Placement(Section):
         description="GPUs that a task asks a Ray cluster for where a model runs or trains, 0.5 for two on one; by "
         "default one, none on a cpu.",
     )
-    batch_size: Count = Field(16, description="Samples a forward pass; halved when memory runs out.")
+    batch_size: Count = Field(16, description="Samples that are prepared together; halved when memory runs out.")
+    batch_tokens: Count = Field(
+        8192, description="Tokens a forward pass, padding among them, of so many samples; a longer sample goes alone."
+    )
     shard_size: Count = Field(512, description="Samples a shard of the extraction: what a kill can lose.")
     checkpoint_steps: Count = Field(10, description="Training steps between checkpoints: what a kill can lose.")
 

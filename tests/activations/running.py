@@ -26,6 +26,7 @@ def run(
     progress: Callable[[int, int], None] = silent,
     settings: ActivationsSettings = SETTINGS,
     shard_size: int = SHARD_SIZE,
+    most_tokens: int | None = None,
 ) -> list[Refusal]:
     """Extract, seal, and return what the model refused."""
     sizes = {"batch_size": 5, "shard_size": shard_size}
@@ -43,6 +44,6 @@ def run(
             if is_written(folder, shard):
                 advance(len(shard.requests))
             else:
-                refusals += build_shard(embedder, dataset, settings, shard, folder, advance, ANALYSED)
+                refusals += build_shard(embedder, dataset, settings, shard, folder, advance, ANALYSED, most_tokens)
     seal_shards(folder, shards)
     return refusals

@@ -262,6 +262,29 @@ def test_shards_can_be_built_in_any_order_and_are_sealed_when_all_are_there(
     assert not (tmp_path / ".writing").exists()
 
 
+@pytest.mark.parametrize("most", [1, 130, 400])
+def test_a_pass_holds_as_many_tokens_as_it_may(
+    most: int, extracted: Path, llava: GenerativeEmbedder, dataset_folder: Path, tmp_path: Path
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def look(_: object, __: object, kwargs: dict[str, torch.Tensor]) -> None:
+        shapes.append(tuple(kwargs["attention_mask"].shape))
+
+    handle = llava._base.register_forward_pre_hook(look, with_kwargs=True)
+    try:
+        run(llava, dataset_folder, tmp_path, most_tokens=most)
+    finally:
+        handle.remove()
+    assert all(rows == 1 or rows * width <= most for rows, width in shapes)
+    assert (max(rows for rows, _ in shapes) > 1) == (most > 1)
+    divided, whole = load_embeddings(tmp_path), load_embeddings(extracted)
+    assert divided.labels.equals(whole.labels)
+    np.testing.assert_allclose(np.concatenate([*divided.blocks()]), np.concatenate([*whole.blocks()]), atol=1e-4)
+    states, expected = (np.concatenate([*token_batches(folder)]) for folder in (tmp_path, extracted))
+    np.testing.assert_allclose(states, expected, atol=2e-2)
+
+
 def device_is_full() -> None:
     raise torch.OutOfMemoryError("no room")
 

@@ -153,6 +153,7 @@ PLACES: dict[str, object] = {
     "num_cpus": 1,
     "num_gpus": 1,
     "batch_size": 3,
+    "batch_tokens": 100,
     "shard_size": 9,
     "checkpoint_steps": 1,
 }

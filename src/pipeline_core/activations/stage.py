@@ -94,11 +94,9 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
         refusals: list[Refusal] = []
 
         def build(shard: "Shard", advance: Callable[[int], None]) -> None:
-            settings = work.settings(ActivationsSettings)
-            analysed = work.settings(RepresentationSettings)
-            refusals.extend(
-                build_shard(embedder, work.input("dataset"), settings, shard, work.folder, advance, analysed)
-            )
+            settings, dataset = work.settings(ActivationsSettings), work.input("dataset")
+            analysed, most = work.settings(RepresentationSettings), placement.batch_tokens
+            refusals.extend(build_shard(embedder, dataset, settings, shard, work.folder, advance, analysed, most))
             check_share(work.subject.model.name, refusals, shard.planned, settings.max_refused_share)
 
         return build

@@ -49,7 +49,11 @@ class ContrastiveEmbedder:
         return (model_representation(self.facts.name),)
 
     def embed(
-        self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
+        self,
+        samples: Sequence[SampleInput],
+        representations: Sequence[Representation],
+        token_roles: Sequence[Role],
+        most_tokens: int | None = None,
     ) -> Embedded:
         """Embed samples; see ``Embedder``.
 

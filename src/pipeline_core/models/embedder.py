@@ -71,7 +71,11 @@ class Embedder(Protocol):
         """
 
     def embed(
-        self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
+        self,
+        samples: Sequence[SampleInput],
+        representations: Sequence[Representation],
+        token_roles: Sequence[Role],
+        most_tokens: int | None = None,
     ) -> Embedded:
         """Embed samples under some of the model's representations.
 
@@ -80,6 +84,8 @@ class Embedder(Protocol):
             representations: among those that ``representations`` returned.
             token_roles: roles of the tokens whose states at the analysis layer are kept, for samples that keep theirs.
                 A model without token states keeps each sample's vector, which is what its SAE trains on.
+            most_tokens: of a forward pass, padding among them; a longer sample goes alone. By default, and in a model
+                without token states, all samples are one pass.
 
         Raises:
             SampleError: a sample cannot be prepared; the others may do without it.

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -32,6 +33,7 @@ from pipeline_core.models.tokens import (
     TokenBatch,
     TokenizedSample,
     collate,
+    passes,
     plain_sample,
     takes_texts,
     tokenize,
@@ -126,7 +128,11 @@ class GenerativeEmbedder:
         )
 
     def embed(
-        self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
+        self,
+        samples: Sequence[SampleInput],
+        representations: Sequence[Representation],
+        token_roles: Sequence[Role],
+        most_tokens: int | None = None,
     ) -> Embedded:
         """Embed samples; see ``Embedder``.
 
@@ -134,14 +140,37 @@ class GenerativeEmbedder:
             SampleError: as in ``tokenize``, or what is made of a sample does not go through the model.
             ModelError: as there, or nothing goes through, or a value is not finite.
         """
+        tokenized = self._tokenized(samples)
+        vectors = np.empty((len(representations), len(samples), self.width), dtype=np.float32)
+        n_tokens = np.empty((len(representations), len(samples)), dtype=np.int32)
+        tokens: list[TokenStates] = []
+        for own in passes([len(one.roles) for one in tokenized], most_tokens):
+            batch = collate(tokenized[own], self._pad_id)
+            try:
+                kept = self._pool(batch, representations, token_roles, vectors[:, own], n_tokens[:, own])
+            except ModelError as error:
+                self._blame(samples[own], error)
+                raise
+            tokens += [replace(states, row=own.start + states.row) for states in kept]
+        self._check_finite(samples, representations, vectors)
+        long = tuple(replace(of.long, row=row) for row, of in enumerate(tokenized) if of.long is not None)
+        return Embedded(vectors, n_tokens, tuple(tokens), long)
+
+    def _pool(
+        self,
+        batch: TokenBatch,
+        representations: Sequence[Representation],
+        token_roles: Sequence[Role],
+        vectors: npt.NDArray[np.float32],
+        n_tokens: npt.NDArray[np.int32],
+    ) -> list[TokenStates]:
+        """Run the model; write vectors [r, n, width] and tokens pooled [r, n], and return the states that are kept."""
         of_layer: dict[int, list[tuple[int, Representation]]] = defaultdict(list)
         for row, rep in enumerate(representations):
             of_layer[rep.layer].append((row, rep))
         analysed = {rep.layer for rep in representations if rep.at_analysis_layer}
-        batch = self.prepare(samples)
         length = max(len(roles) for roles in batch.roles)
         masks = {mask: token_mask(batch.roles, mask, length) for mask in MASKS}
-        vectors = np.empty((len(representations), len(samples), self.width), dtype=np.float32)
         tokens: list[TokenStates] = []
 
         def visit(layer: int, states: torch.Tensor) -> None:
@@ -151,15 +180,10 @@ class GenerativeEmbedder:
             if layer in analysed:
                 tokens.extend(_kept_states(batch, states, token_roles))
 
-        try:
-            self.run(batch, visit)
-        except ModelError as error:
-            self._blame(samples, error)
-            raise
-        self._check_finite(samples, representations, vectors)
-        n_tokens = np.array([masks[rep.mask].sum(1).numpy() for rep in representations], dtype=np.int32)
-        long = tuple(replace(of.long, row=row) for row, of in enumerate(batch.samples) if of.long is not None)
-        return Embedded(vectors, n_tokens, tuple(tokens), long)
+        self.run(batch, visit)
+        for row, rep in enumerate(representations):
+            n_tokens[row] = masks[rep.mask].sum(1).numpy()
+        return tokens
 
     def _blame(self, samples: Sequence[SampleInput], error: ModelError) -> None:
         """Refuse the first sample that fails by itself where a plain one of its kind passes.
@@ -187,8 +211,11 @@ class GenerativeEmbedder:
         Raises:
             SampleError, ModelError: as in ``tokenize``.
         """
+        return collate(self._tokenized(samples), self._pad_id)
+
+    def _tokenized(self, samples: Sequence[SampleInput]) -> list[TokenizedSample]:
         with running(self.facts.name):
-            return collate([tokenize(self._speech, self._shown(sample)) for sample in samples], self._pad_id)
+            return [tokenize(self._speech, self._shown(sample)) for sample in samples]
 
     def _shown(self, sample: SampleInput) -> SampleInput:
         if sample.image is not None or not self._blank:
@@ -340,7 +367,9 @@ class GenerativeEmbedder:
 
     def _to_device(self, value: torch.Tensor) -> torch.Tensor:
         dtype = self._base.dtype if value.is_floating_point() else value.dtype
-        return value.to(self._device, dtype)
+        # From pages that stay where they are the device copies by itself.
+        value = value.pin_memory() if self._device.type == "cuda" else value
+        return value.to(self._device, dtype, non_blocking=True)
 
 
 def _by_shape(pictured: Sequence[TokenizedSample]) -> list[list[int]]:

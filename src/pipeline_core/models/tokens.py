@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -200,6 +201,22 @@ def _cut(whole: TokenizedSample, words: npt.NDArray[np.int64], limits: TokenLimi
 
 def _key(sample: SampleInput) -> tuple[str, str]:
     return sample.sample_id, sample.prompt_id
+
+
+def passes(lengths: Sequence[int], most_tokens: int | None) -> list[slice]:
+    """Return which samples go through the model together, in their order.
+
+    Args:
+        lengths: tokens of each sample.
+        most_tokens: tokens of a pass, padding among them, at most; a longer sample goes alone. None: all are one.
+    """
+    starts, longest = [0], 0
+    for row, length in enumerate(lengths):
+        longest = max(longest, length)
+        if most_tokens is not None and row > starts[-1] and (row + 1 - starts[-1]) * longest > most_tokens:
+            starts.append(row)
+            longest = length
+    return [slice(start, end) for start, end in pairwise([*starts, len(lengths)]) if start < end]
 
 
 def collate(samples: Sequence[TokenizedSample], pad_id: int) -> TokenBatch:

@@ -213,7 +213,8 @@ def memory_of(subject: ModelSubject, rows: Counts, size: ModelSize, tokens: floa
     """Return what extraction takes: a layer's widths of a batch, and the vectors and states that a shard collects."""
     number, placement = _BYTES.get(subject.model.dtype, 2), subject.placement
     shard = min(placement.shard_size, rows.requests)
-    layer = placement.batch_size * tokens * (6 * size.width + 3 * size.inner) * number
+    of_pass = min(placement.batch_size * tokens, max(placement.batch_tokens, tokens))
+    layer = of_pass * (6 * size.width + 3 * size.inner) * number
     # Vectors are joined and turned into a table, which holds them three times; states twice, one as half precision.
     vectors = 3 * 4 * shard * count_representations(size.n_layers, None) * size.width
     stored = tokens if size.n_layers else 1.0
