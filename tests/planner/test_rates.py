@@ -75,8 +75,9 @@ def test_everything_is_measured(tmp_path: Path) -> None:
     told: list[str] = []
     rates = measure_rates(Placement(threads=1, batch_size=4), tmp_path / "store", 0.1, told.append)
     assert told == ["product", "disk", "extraction", "training"]
-    assert rates.flops > rates.training > 1e8
     assert rates.flops > rates.extraction > 1e7
+    # A step may take less than the encoder's product alone, which it counts as: it is screened in bfloat16.
+    assert 4 * rates.flops > rates.training > 1e8
     assert rates.disk > 1e5
     assert 1e8 < rates.libraries < 4e9
     assert not list((tmp_path / "store").iterdir())
