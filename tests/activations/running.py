@@ -26,7 +26,6 @@ def run(
     progress: Callable[[int, int], None] = silent,
     settings: ActivationsSettings = SETTINGS,
     shard_size: int = SHARD_SIZE,
-    most_tokens: int | None = None,
 ) -> list[Refusal]:
     """Extract, seal, and return what the model refused."""
     sizes = {"batch_size": 5, "shard_size": shard_size}
@@ -44,6 +43,6 @@ def run(
             if is_written(folder, shard):
                 advance(len(shard.requests))
             else:
-                refusals += build_shard(embedder, dataset, settings, shard, folder, advance, ANALYSED, most_tokens)
+                refusals += build_shard(embedder, dataset, settings, shard, folder, advance, ANALYSED)
     seal_shards(folder, shards)
     return refusals

@@ -22,6 +22,7 @@ from pipeline_core.activations.settings import ActivationsSettings
 from pipeline_core.activations.shards import is_written, seal_shards
 from pipeline_core.activations.vectors import VectorBlocks, analysis_representation, load_embeddings, token_batches
 from pipeline_core.errors import ConfigError, DataError, ModelError, StoreError
+from pipeline_core.models.embedder import TokenEmbedder
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.generative import GenerativeEmbedder
 from pipeline_core.models.loading import load_embedder
@@ -264,16 +265,23 @@ def test_shards_can_be_built_in_any_order_and_are_sealed_when_all_are_there(
 
 @pytest.mark.parametrize("most", [1, 130, 400])
 def test_a_pass_holds_as_many_tokens_as_it_may(
-    most: int, extracted: Path, llava: GenerativeEmbedder, dataset_folder: Path, tmp_path: Path
+    most: int,
+    extracted: Path,
+    llava: GenerativeEmbedder,
+    dataset_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shapes: list[tuple[int, ...]] = []
 
     def look(_: object, __: object, kwargs: dict[str, torch.Tensor]) -> None:
         shapes.append(tuple(kwargs["attention_mask"].shape))
 
+    assert isinstance(llava, TokenEmbedder)
+    monkeypatch.setattr(llava, "most_tokens", most)
     handle = llava._base.register_forward_pre_hook(look, with_kwargs=True)
     try:
-        run(llava, dataset_folder, tmp_path, most_tokens=most)
+        run(llava, dataset_folder, tmp_path)
     finally:
         handle.remove()
     assert all(rows == 1 or rows * width <= most for rows, width in shapes)

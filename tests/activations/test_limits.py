@@ -133,15 +133,11 @@ class Small:
         self.remembering_pictures = model.remembering_pictures
 
     def embed(
-        self,
-        samples: Sequence[SampleInput],
-        representations: Sequence[Representation],
-        token_roles: Sequence[Role],
-        most_tokens: int | None = None,
+        self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
     ) -> Embedded:
         if any(sample.sample_id.startswith(self._too_large) for sample in samples):
             self._fail()
-        return self._model.embed(samples, representations, token_roles, most_tokens)
+        return self._model.embed(samples, representations, token_roles)
 
 
 def device_is_full() -> None:

@@ -79,7 +79,6 @@ def embed_samples(
     representations: Sequence[Representation],
     token_roles: Sequence[Role],
     refusals: list[Refusal],
-    most_tokens: int | None = None,
 ) -> list[Embedded]:
     """Embed a batch; when memory runs out, embed its halves; when the model refuses a sample, embed the others.
 
@@ -89,7 +88,6 @@ def embed_samples(
         representations: among those of the model.
         token_roles: tokens whose states are kept.
         refusals: samples that cannot be prepared, or do not fit the memory alone, are added.
-        most_tokens: of a forward pass, padding among them; by default any.
 
     Returns:
         What was made of the samples that are not refused, in their order.
@@ -101,7 +99,7 @@ def embed_samples(
         return []
     refused: SampleError | None = None
     try:
-        return [embedder.embed(samples, representations, token_roles, most_tokens)]
+        return [embedder.embed(samples, representations, token_roles)]
     except SampleError as error:
         refused = error.with_traceback(None)
     except (RuntimeError, MemoryError, OSError) as error:
@@ -120,9 +118,7 @@ def embed_samples(
         half = len(samples) // 2
         parts = [samples[:half], samples[half:]]
     return [
-        embedded
-        for part in parts
-        for embedded in embed_samples(embedder, part, representations, token_roles, refusals, most_tokens)
+        embedded for part in parts for embedded in embed_samples(embedder, part, representations, token_roles, refusals)
     ]
 
 

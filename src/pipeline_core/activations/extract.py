@@ -50,7 +50,6 @@ def build_shard(
     folder: Path,
     advance: Callable[[int], None],
     analysed: RepresentationSettings = OF_TRAINING,
-    most_tokens: int | None = None,
 ) -> list[Refusal]:
     """Write one shard; several may be built at once, and ``seal_shards`` ends them.
 
@@ -62,7 +61,6 @@ def build_shard(
         folder: where the files of all shards go.
         advance: called with the number of requests that were done since it was last called.
         analysed: the representation that is kept where the settings keep one.
-        most_tokens: of a forward pass, padding among them; by default any.
 
     Returns:
         The samples that the model refused: their pictures cannot be decoded, its processor does not take them, or they
@@ -81,7 +79,7 @@ def build_shard(
         with closing(opened_ahead(reader, shard.batches)) as opened:
             for batch, (samples, undecodable) in zip(shard.batches, opened, strict=True):
                 refusals += undecodable
-                parts += embed_samples(embedder, samples, representations, settings.token_roles, refusals, most_tokens)
+                parts += embed_samples(embedder, samples, representations, settings.token_roles, refusals)
                 advance(len(batch))
     of_model = {"model": embedder.facts.name, "attention": embedder.facts.attention}
     rows = [of_model | asdict(rep) for rep in representations]

@@ -86,17 +86,22 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
         """Load the model; what is returned writes one shard."""
         from pipeline_core.activations.extract import build_shard
         from pipeline_core.activations.refusals import Refusal, check_share
+        from pipeline_core.models.embedder import TokenEmbedder
         from pipeline_core.models.loading import load_embedder
 
         placement = work.subject.placement
         where = placement.device, work.cache, placement.device_map
         embedder = load_embedder(work.settings(ModelSettings), work.subject.model, *where)
+        if isinstance(embedder, TokenEmbedder):
+            embedder.most_tokens = placement.batch_tokens
         refusals: list[Refusal] = []
 
         def build(shard: "Shard", advance: Callable[[int], None]) -> None:
-            settings, dataset = work.settings(ActivationsSettings), work.input("dataset")
-            analysed, most = work.settings(RepresentationSettings), placement.batch_tokens
-            refusals.extend(build_shard(embedder, dataset, settings, shard, work.folder, advance, analysed, most))
+            settings = work.settings(ActivationsSettings)
+            analysed = work.settings(RepresentationSettings)
+            refusals.extend(
+                build_shard(embedder, work.input("dataset"), settings, shard, work.folder, advance, analysed)
+            )
             check_share(work.subject.model.name, refusals, shard.planned, settings.max_refused_share)
 
         return build

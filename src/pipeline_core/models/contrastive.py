@@ -49,11 +49,7 @@ class ContrastiveEmbedder:
         return (model_representation(self.facts.name),)
 
     def embed(
-        self,
-        samples: Sequence[SampleInput],
-        representations: Sequence[Representation],
-        token_roles: Sequence[Role],
-        most_tokens: int | None = None,
+        self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
     ) -> Embedded:
         """Embed samples; see ``Embedder``.
 

@@ -71,11 +71,7 @@ class Embedder(Protocol):
         """
 
     def embed(
-        self,
-        samples: Sequence[SampleInput],
-        representations: Sequence[Representation],
-        token_roles: Sequence[Role],
-        most_tokens: int | None = None,
+        self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
     ) -> Embedded:
         """Embed samples under some of the model's representations.
 
@@ -84,8 +80,6 @@ class Embedder(Protocol):
             representations: among those that ``representations`` returned.
             token_roles: roles of the tokens whose states at the analysis layer are kept, for samples that keep theirs.
                 A model without token states keeps each sample's vector, which is what its SAE trains on.
-            most_tokens: of a forward pass, padding among them; a longer sample goes alone. By default, and in a model
-                without token states, all samples are one pass.
 
         Raises:
             SampleError: a sample cannot be prepared; the others may do without it.
@@ -94,6 +88,17 @@ class Embedder(Protocol):
 
     def remembering_pictures(self) -> AbstractContextManager[None]:
         """Return a context inside which each picture is looked at once, where samples give an ``image_key``."""
+
+
+@runtime_checkable
+class TokenEmbedder(Embedder, Protocol):
+    """An embedder of which as many samples go through the model at a time as their tokens allow.
+
+    Attributes:
+        most_tokens: tokens of a forward pass, padding among them; a longer sample goes alone. None: all are one pass.
+    """
+
+    most_tokens: int | None
 
 
 @runtime_checkable

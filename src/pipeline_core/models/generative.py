@@ -55,7 +55,10 @@ class GenerativeEmbedder:
         width: width of a state.
         attention_kind: what a token could see.
         untemplated: it has no chat template, which models of its family come with.
+        most_tokens: as in ``TokenEmbedder``.
     """
+
+    most_tokens: int | None = None
 
     def __init__(self, facts: ModelFacts, family: GenerativeFamily, model: Any, processor: Any) -> None:
         """Wrap a loaded model and its processor, which are used as the family says.
@@ -128,11 +131,7 @@ class GenerativeEmbedder:
         )
 
     def embed(
-        self,
-        samples: Sequence[SampleInput],
-        representations: Sequence[Representation],
-        token_roles: Sequence[Role],
-        most_tokens: int | None = None,
+        self, samples: Sequence[SampleInput], representations: Sequence[Representation], token_roles: Sequence[Role]
     ) -> Embedded:
         """Embed samples; see ``Embedder``.
 
@@ -144,7 +143,7 @@ class GenerativeEmbedder:
         vectors = np.empty((len(representations), len(samples), self.width), dtype=np.float32)
         n_tokens = np.empty((len(representations), len(samples)), dtype=np.int32)
         tokens: list[TokenStates] = []
-        for own in passes([len(one.roles) for one in tokenized], most_tokens):
+        for own in passes([len(one.roles) for one in tokenized], self.most_tokens):
             batch = collate(tokenized[own], self._pad_id)
             try:
                 kept = self._pool(batch, representations, token_roles, vectors[:, own], n_tokens[:, own])
