@@ -20,7 +20,7 @@ from pipeline_core.sae.trainer import start_training, train_step
 from pipeline_core.threads import limited_threads
 
 D, S, K, N = 576, 4_608, 32, 4_096
-RATE, ROUNDS = 8e-4, 5
+RATE, ROUNDS = 8e-4, 9
 Step = Callable[[], Any]
 
 
