@@ -58,6 +58,11 @@ def test_each_of_several_workers_computes_alone_and_nobody_else_does() -> None:
         assert torch.get_num_threads() == 3
 
 
+def test_a_single_piece_has_all_threads() -> None:
+    with limited_threads(3), workers() as threads:
+        assert threads.map(lambda _: torch.get_num_threads(), [0]) == [3]
+
+
 def test_workers_are_the_same_inside_a_context_and_end_with_it() -> None:
     before = set(threading.enumerate())
     with limited_threads(3):

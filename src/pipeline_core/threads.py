@@ -92,10 +92,14 @@ class Workers:
     def map(self, work: Callable[..., R], *given: Iterable[Any]) -> list[R]:
         """Call ``work`` with the first of all given, the second, and so on; return what it returns, in order.
 
+        A single piece is not shared: the thread that asks has all of torch's threads for it.
+
         Gradients are recorded, and tensors are those of inference, where the thread that asks has them so. After an
         error nobody begins another piece; it is raised when all have ended theirs.
         """
         pieces = list(zip(*given, strict=True))
+        if len(pieces) == 1:
+            return [work(*pieces[0])]
         results: list[Any] = [None] * len(pieces)
         numbers, end = itertools.count(), len(pieces)
         infers, records = torch.is_inference_mode_enabled(), torch.is_grad_enabled()

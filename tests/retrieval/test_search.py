@@ -76,7 +76,7 @@ def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, size)
     for where in (tiles.InMemory, tiles.OnDevice):
         monkeypatch.setattr(where, "size", 72 * 7)
-    monkeypatch.setattr(tiles, "FEW", 2)
+    monkeypatch.setattr(tiles, "_FEW", 2)
 
 
 def sorted_whole(scores, relevant, excluded, depth):

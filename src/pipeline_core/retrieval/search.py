@@ -184,9 +184,7 @@ class Ranking:
 
     def add(self, start: int, width: int, fill: Fill, threads: Workers) -> None:
         """Rank candidates ``start`` to ``start + width`` too, by the scores filled in; they come in ascending order."""
-        shares = self._tiles.shares(self._shape[0], width)
-        add = partial(self._add, start, width, fill)
-        threads.map(add, shares) if len(shares) > 1 else list(map(add, shares))
+        threads.map(partial(self._add, start, width, fill), self._tiles.shares(self._shape[0], width))
 
     def _add(self, start: int, width: int, fill: Fill, rows: slice) -> None:
         """Rank a block's candidates for some queries."""

@@ -22,7 +22,7 @@ Keys = npt.NDArray[np.int64]
 EMPTY = int(np.iinfo(np.int64).max)
 """The key of a place that holds no candidate."""
 
-FEW = 128
+_FEW = 128
 """Queries of one tile, whose product all threads make: shared, each of them would read all candidates."""
 
 _LAST = 0xFFFFFFFF
@@ -93,7 +93,7 @@ class Tiles(ABC):
 
     def shares(self, queries: int, width: int) -> list[slice]:
         """Return which queries have a tile of a width at a time: one for all threads, or as many for one as another."""
-        threads = torch.get_num_threads() if queries > FEW else 1
+        threads = torch.get_num_threads() if queries > _FEW else 1
         rows = -(-queries // (threads * -(-queries // max(threads, self.size // width))))
         return [slice(start, min(start + rows, queries)) for start in range(0, queries, rows)]
 
