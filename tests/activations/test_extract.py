@@ -11,13 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from tokenizers import normalizers
 from transformers import AutoModel
 
-from pipeline_core.activations.embed import embed_samples
 from pipeline_core.activations.extract import build_shard, plan_shards
 from pipeline_core.activations.plan import DatasetTables, needed_requests, training_order
-from pipeline_core.activations.refusals import Refusal
 from pipeline_core.activations.settings import ActivationsSettings
 from pipeline_core.activations.shards import is_written, seal_shards
 from pipeline_core.activations.vectors import VectorBlocks, analysis_representation, load_embeddings, token_batches
@@ -32,7 +29,6 @@ from pipeline_core.models.settings import ModelSettings
 from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.threads import limited_threads
-from tests.activations.conftest import WORDS
 from tests.activations.running import SETTINGS, SHARD_SIZE, run
 from tests.models import tiny
 from tests.models.tiny_duals import DUAL
@@ -317,25 +313,6 @@ def test_a_batch_that_does_not_fit_is_halved(
     halved, whole = load_embeddings(tmp_path), load_embeddings(extracted)
     assert halved.labels.equals(whole.labels)
     np.testing.assert_allclose(np.concatenate([*halved.blocks(7)]), np.concatenate([*whole.blocks()]), atol=1e-4)
-
-
-def test_a_sample_whose_words_a_template_changes_is_left_out_and_costs_no_other(
-    dataset_folder: Path, tmp_path: Path
-) -> None:
-    """Tidying templates are common; what they tidy in one sample concerns no other."""
-    embedder = tiny.load(tiny.save_llava(tmp_path / "model"))
-    assert isinstance(embedder, GenerativeEmbedder)
-    embedder._processor.chat_template = tiny.TEMPLATE.replace("part['text']", "part['text'] | replace('dogs', 'cats')")
-    embedder._processor.tokenizer.backend_tokenizer.normalizer = normalizers.Replace("waving", "")
-    refusals: list[Refusal] = []
-    samples = [SampleInput(words, "text", None, words, "Say it:") for words in (*WORDS, "a heart")]
-    (embedded,) = embed_samples(embedder, samples, embedder.representations(None), (), refusals)
-    assert {refusal.sample_id: refusal.reason for refusal in refusals} == {
-        "two small dogs": "has words that the model's chat template changes",
-        "dogs, a heart": "has words that the model's chat template changes",
-        "a waving hand": "has characters of which the tokenizer tells no token, such as 'w'",
-    }
-    assert embedded.vectors.shape[1] == len(samples) - len(refusals)
 
 
 def test_another_error_of_torch_is_not_taken_for_a_full_memory(
