@@ -93,6 +93,13 @@ class Family(ABC):
             ModelError: it is not built as the family expects, or cannot run on the device.
         """
 
+    def processor(self, settings: "ModelSettings", facts: "ModelFacts", cache: Path) -> Any:
+        """Load what one of its models prepares samples with, without the model, for other processes than the model's.
+
+        None: there is none, or it cannot be loaded alone. The arguments are those of ``load``.
+        """
+        return None
+
     def size(self, facts: "ModelFacts") -> ModelSize | None:
         """Return how large a model is; None where nothing here tells.
 
@@ -138,13 +145,11 @@ class TransformersFamily(Family):
         """Load processor and model, and bring the model to the device, or its parts to theirs."""
         from transformers import AutoConfig  # noqa: PLC0415
 
-        place = self.place(replace(facts, place=fetch(Place(facts.place, facts.revision))), cache)
+        place = self._fetched(facts, cache)
         if Path(place).is_dir():
             check_files(facts.name, Path(place))
-        common = {"revision": facts.revision, "trust_remote_code": settings.trust_remote_code}
-        processor = self.load_processor(place, common)
-        if settings.max_pixels is not None:
-            self.limit_pixels(facts.name, processor, settings.max_pixels)
+        common = _options(settings, facts)
+        processor = self._processor(settings, facts, place)
         config = AutoConfig.from_pretrained(place, **common)
         offloaded = cache / "offloaded" / hashlib.sha256(f"{facts.identity} {facts.dtype}".encode()).hexdigest()[:16]
         if device_map is None and getattr(config, "quantization_config", None) is not None:
@@ -174,6 +179,19 @@ class TransformersFamily(Family):
             ) from None
         made = self.embedder(facts, model, processor)
         return self._try(made, model, processor) if self.tried else made
+
+    def processor(self, settings: "ModelSettings", facts: "ModelFacts", cache: Path) -> Any:
+        """Load the processor, as it is loaded with the model."""
+        return self._processor(settings, facts, self._fetched(facts, cache))
+
+    def _fetched(self, facts: "ModelFacts", cache: Path) -> str:
+        return self.place(replace(facts, place=fetch(Place(facts.place, facts.revision))), cache)
+
+    def _processor(self, settings: "ModelSettings", facts: "ModelFacts", place: str) -> Any:
+        processor = self.load_processor(place, _options(settings, facts))
+        if settings.max_pixels is not None:
+            self.limit_pixels(facts.name, processor, settings.max_pixels)
+        return processor
 
     def _try(self, made: "Embedder", model: Any, processor: Any) -> "Embedder":
         from pipeline_core.models.check import check_batches  # noqa: PLC0415
@@ -318,15 +336,9 @@ class GenerativeFamily(TransformersFamily):
         Returns:
             One tensor a picture, or None if they are not told apart.
         """
-        import torch  # noqa: PLC0415
+        from pipeline_core.models.pictures import split_features  # noqa: PLC0415
 
-        known = {"last_hidden_state", "pooler_output", "hidden_states", "attentions", "deepstack_features"}
-        if not known.issuperset(output) or getattr(output, "pooler_output", None) is None:
-            return None
-        parts = [_rows(part) for part in (output.pooler_output, *(getattr(output, "deepstack_features", None) or ()))]
-        if any(part.shape != (sum(n_tokens), parts[0].shape[1]) for part in parts):
-            return None
-        return [torch.stack(rows) for rows in zip(*(torch.split(part, list(n_tokens)) for part in parts), strict=True)]
+        return split_features(output, n_tokens)
 
     def join_features(self, features: "Sequence[torch.Tensor]", listed: bool) -> dict[str, Any]:
         """Return the argument that gives a model the features of its pictures instead of their pixels.
@@ -335,22 +347,14 @@ class GenerativeFamily(TransformersFamily):
             features: of each picture, as ``split_features`` returned them.
             listed: the model's tower gives a list of pictures, not one tensor.
         """
-        import torch  # noqa: PLC0415
-        from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: PLC0415
+        from pipeline_core.models.pictures import join_features  # noqa: PLC0415
 
-        first = [picture[0] for picture in features]
-        output = BaseModelOutputWithPooling(pooler_output=first if listed else torch.cat(first))
-        output.deepstack_features = [[picture[n] for picture in features] for n in range(1, len(features[0]))]
-        return {"mm_encoder_outputs": {"image": output}}
+        return {"mm_encoder_outputs": {"image": join_features(features, listed)}}
 
 
-def _rows(features: "torch.Tensor | Sequence[torch.Tensor]") -> "torch.Tensor":
-    """Return features as rows [tokens, width]: they come as one tensor, or as one a picture."""
-    import torch  # noqa: PLC0415
-
-    if isinstance(features, torch.Tensor):
-        return features.reshape(-1, features.shape[-1])
-    return torch.cat([picture.reshape(-1, picture.shape[-1]) for picture in features])
+def _options(settings: "ModelSettings", facts: "ModelFacts") -> dict[str, Any]:
+    """Return what decides how any part of a model is loaded."""
+    return {"revision": facts.revision, "trust_remote_code": settings.trust_remote_code}
 
 
 def _text_attention(found: Any, attention: str) -> str | dict[str, str]:

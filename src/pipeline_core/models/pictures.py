@@ -1,10 +1,11 @@
-"""Pictures on their way into a model: which become too large, and a memory of what it made of each."""
+"""Pictures on their way into a model: which become too large, what it made of each, and a memory of that."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from pipeline_core.errors import SampleError
 from pipeline_core.models.samples import SampleInput
@@ -33,6 +34,45 @@ def check_picture(processor: Any, sample: SampleInput) -> None:
             f"has a picture of {sample.image.width} x {sample.image.height}, which the model would be given as "
             f"{width:,} x {height:,} pixels",
         )
+
+
+def split_features(output: Any, n_tokens: Sequence[int]) -> Sequence[torch.Tensor] | None:
+    """Return each picture's features [parts, tokens, width] of what a picture tower gave.
+
+    Args:
+        output: what ``get_image_features`` returned.
+        n_tokens: tokens of each picture.
+
+    Returns:
+        One tensor a picture, or None if they are not told apart.
+    """
+    known = {"last_hidden_state", "pooler_output", "hidden_states", "attentions", "deepstack_features"}
+    if not known.issuperset(output) or getattr(output, "pooler_output", None) is None:
+        return None
+    parts = [_rows(part) for part in (output.pooler_output, *(getattr(output, "deepstack_features", None) or ()))]
+    if any(part.shape != (sum(n_tokens), parts[0].shape[1]) for part in parts):
+        return None
+    return [torch.stack(rows) for rows in zip(*(torch.split(part, list(n_tokens)) for part in parts), strict=True)]
+
+
+def join_features(features: Sequence[torch.Tensor], listed: bool) -> BaseModelOutputWithPooling:
+    """Return features as the tower gives them of all pictures together.
+
+    Args:
+        features: of each picture, as ``split_features`` returned them.
+        listed: the tower gives a list of pictures, not one tensor.
+    """
+    first = [picture[0] for picture in features]
+    output = BaseModelOutputWithPooling(pooler_output=first if listed else torch.cat(first))
+    output.deepstack_features = [[picture[n] for picture in features] for n in range(1, len(features[0]))]
+    return output
+
+
+def _rows(features: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return features as rows [tokens, width]: they come as one tensor, or as one a picture."""
+    if isinstance(features, torch.Tensor):
+        return features.reshape(-1, features.shape[-1])
+    return torch.cat([picture.reshape(-1, picture.shape[-1]) for picture in features])
 
 
 class PictureMemory:
