@@ -72,7 +72,7 @@ def samples(count: int) -> list[SampleInput]:
 
 def bare(embedder: GenerativeEmbedder, batch: Sequence[SampleInput], model: Any) -> Any:
     """Run processor and model on a batch as their makers do; return what the model does."""
-    processor = embedder._processor
+    processor = embedder.processor
     texts = [embedder._family.render(processor, sample, embedder.facts.rendering) for sample in batch]
     bos = processor.tokenizer.bos_token
     options = {"padding": True, "padding_side": "right", "return_tensors": "pt"}

@@ -44,7 +44,10 @@ class Placement(Section):
         description="Ray cluster of the runner ray: ray://HOST:10001, HOST:6379, auto. By default one is started here.",
     )
     num_cpus: float | None = Field(
-        None, gt=0.0, description="CPUs that a task asks a Ray cluster for; by default as many as it has threads."
+        None,
+        gt=0.0,
+        description="CPUs that a task asks a Ray cluster for; by default as many as it has threads and input "
+        "processes.",
     )
     num_gpus: float | None = Field(
         None,
@@ -55,6 +58,12 @@ class Placement(Section):
     batch_size: Count = Field(16, description="Samples that are prepared together; halved when memory runs out.")
     batch_tokens: Count = Field(
         8192, description="Tokens a forward pass, padding among them, of so many samples; a longer sample goes alone."
+    )
+    input_processes: int | None = Field(
+        None,
+        ge=0,
+        description="Processes that decode pictures and prepare inputs ahead of the device. By default none on a cpu, "
+        "where a thread decodes pictures; else one less than the cores of each worker, 8 at most.",
     )
     shard_size: Count = Field(512, description="Samples a shard of the extraction: what a kill can lose.")
     checkpoint_steps: Count = Field(10, description="Training steps between checkpoints: what a kill can lose.")
@@ -91,7 +100,7 @@ class Placement(Section):
     @property
     def task_cpus(self) -> float:
         """CPUs that a task asks a cluster for."""
-        return float(self.threads) if self.num_cpus is None else self.num_cpus
+        return float(self.threads + (self.input_processes or 0)) if self.num_cpus is None else self.num_cpus
 
     @property
     def task_gpus(self) -> float:

@@ -50,7 +50,11 @@ def task(task_id: str, query: tuple[str, str], candidate: tuple[str, str]) -> di
 
 @pytest.fixture(scope="session")
 def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dataset")
+    return write_data_set(tmp_path_factory.mktemp("dataset"))
+
+
+def write_data_set(folder: Path) -> Path:
+    """Write the data set into a folder, and return that."""
     files = []
     for n in range(N_GROUPS):
         files.append(folder / f"{n}.png")

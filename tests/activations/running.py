@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline_core.activations.extract import build_shard, plan_shards
+from pipeline_core.activations.processes import InputProcesses
 from pipeline_core.activations.refusals import Refusal
 from pipeline_core.activations.settings import ActivationsSettings, RepresentationSettings
 from pipeline_core.activations.shards import is_written, seal_shards
@@ -26,6 +27,7 @@ def run(
     progress: Callable[[int, int], None] = silent,
     settings: ActivationsSettings = SETTINGS,
     shard_size: int = SHARD_SIZE,
+    processes: InputProcesses | None = None,
 ) -> list[Refusal]:
     """Extract, seal, and return what the model refused."""
     sizes = {"batch_size": 5, "shard_size": shard_size}
@@ -43,6 +45,6 @@ def run(
             if is_written(folder, shard):
                 advance(len(shard.requests))
             else:
-                refusals += build_shard(embedder, dataset, settings, shard, folder, advance, ANALYSED)
+                refusals += build_shard(embedder, dataset, settings, shard, folder, advance, ANALYSED, processes)
     seal_shards(folder, shards)
     return refusals

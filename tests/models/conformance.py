@@ -77,7 +77,7 @@ class Member:
 
     def rendered(self, sample: SampleInput) -> dict[str, Any]:
         """The model's inputs of one sample, by its processor as its makers call it."""
-        processor = self.embedder._processor
+        processor = self.embedder.processor
         text = self.embedder._family.render(processor, sample, self.embedder.facts.rendering)
         bos = processor.tokenizer.bos_token
         options = {"return_tensors": "pt", "add_special_tokens": not (bos and text.startswith(bos))}
@@ -135,7 +135,7 @@ def words_of_roles(member: Member, sample: SampleInput) -> tuple[list[object], l
     """
     tokenized = member.embedder.prepare([sample]).samples[0]
     ids = tokenized.tokens["input_ids"][0]
-    decode = member.embedder._processor.tokenizer.decode
+    decode = member.embedder.processor.tokenizer.decode
     of_role = {role: ids[torch.from_numpy(tokenized.roles == role)] for role in (TEXT, PROMPT, IMAGE)}
     told: list[object] = [decode(of_role[TEXT]).strip(), decode(of_role[PROMPT]).strip()]
     put_in: list[object] = [(sample.text or "").strip(), member.embedder._family.instruction(sample)]
@@ -187,7 +187,7 @@ def saved_dual(made: Tiny, folder: Path) -> Dual:
 def own_vectors(member: Dual) -> np.ndarray:
     """Vectors of a picture and a text, the first two of ``BARE``, by the model's own class."""
     model = member.kind.from_pretrained(member.folder, attn_implementation="eager").eval()
-    processor = member.embedder._processor
+    processor = member.embedder.processor
     pixels = processor.image_processor(images=[BARE[0].image], return_tensors="pt")
     words = dict(processor.tokenizer([BARE[1].text], return_tensors="pt", return_token_type_ids=False))
     if member.made.family == "siglip":

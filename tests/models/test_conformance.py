@@ -81,7 +81,7 @@ def test_roles_are_those_of_what_was_put_in(member: Member, sample: SampleInput)
 
 def test_a_shared_beginning_changes_nothing(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = member.together
-    if member.embedder._reuses_prefix and member.embedder._processor.tokenizer.chat_template:
+    if member.embedder._reuses_prefix and member.embedder.processor.tokenizer.chat_template:
         assert shared_prefix(member.embedder.prepare(SAMPLES), member.embedder._plain) > 2
     monkeypatch.setattr(member.embedder, "_reuses_prefix", False)
     for one, other in zip(shared, states_of(member.embedder, SAMPLES), strict=True):
@@ -115,7 +115,7 @@ def test_attention_is_the_model_s_own(member: Member) -> None:
 
 @pytest.mark.parametrize("image", [None, SAMPLES[0].image], ids=["text", "both"])
 def test_the_model_s_own_markers_stay_words(member: Member, image: Image.Image | None) -> None:
-    processor = member.embedder._processor
+    processor = member.embedder.processor
     markers = [token for token in processor.tokenizer.all_special_tokens if len(token) > 1]
     sample = SampleInput("odd", "p", image, " a ".join(markers), INSTRUCTION)
     plain = member.embedder.prepare([SampleInput("plain", "p", image, "a", INSTRUCTION)]).samples[0]

@@ -41,7 +41,7 @@ def test_vectors_do_not_depend_on_the_batch(member: Dual) -> None:
 
 def test_the_model_s_own_markers_stay_words(member: Dual) -> None:
     """An end marker in the middle would be where some of these models pool."""
-    tokenizer = member.embedder._processor.tokenizer
+    tokenizer = member.embedder.processor.tokenizer
     sample = SampleInput("odd", "none", None, f"a red {tokenizer.eos_token} heart <|im_end|>")
     broken = SampleInput("broken", "none", None, "a red < eos> heart < |im_end|>")
     assert tokenizer.eos_token == "<eos>"
@@ -62,7 +62,7 @@ def test_a_checkpoint_without_one_of_its_weights_is_refused(member: Dual, tmp_pa
 def test_a_text_is_cut_where_it_is_told_and_told(member: Dual) -> None:
     embedder = tiny.load(member.folder, attention=member.made.attention, max_tokens=20)
     assert isinstance(embedder, ContrastiveEmbedder)
-    tokenizer, beginning = member.embedder._processor.tokenizer, "two small dogs with dark skin tone " * 3
+    tokenizer, beginning = member.embedder.processor.tokenizer, "two small dogs with dark skin tone " * 3
     cut = [SampleInput(end, "none", None, beginning + end) for end in ("a hand", "and a red heart")]
     embedded = embedder.embed([BARE[1], *cut], embedder.representations(None), ())
     lengths = [len(tokenizer(sample.text)["input_ids"]) for sample in cut]

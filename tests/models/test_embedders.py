@@ -198,7 +198,7 @@ def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     model = AutoModelForImageTextToText.from_pretrained(folder).eval()
     with torch.inference_mode():
         expected = {
-            name: recipes.recipe(model, own._processor, recipes.prompt(name), sample.image).numpy()
+            name: recipes.recipe(model, own.processor, recipes.prompt(name), sample.image).numpy()
             for name, sample in SAMPLES.items()
         }
     return Member(recipes, embedder, expected)
@@ -207,12 +207,12 @@ def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.mark.parametrize("name", SAMPLES)
 def test_prompts_ids_and_roles_are_the_recipe_s(member: Member, name: str) -> None:
     embedder, sample, prompt = member.embedder, SAMPLES[name], member.recipes.prompt(name)
-    assert embedder._family.render(embedder._processor, sample, "generation") == prompt
+    assert embedder._family.render(embedder.processor, sample, "generation") == prompt
     tokenized = embedder.prepare([sample]).samples[0]
     options = {"images": sample.image and [embedder._family.shown(sample.image)], "return_tensors": "pt"}
     ids = tokenized.tokens["input_ids"][0]
-    assert ids.tolist() == embedder._processor(text=[prompt], **options)["input_ids"][0].tolist()
-    decode = embedder._processor.tokenizer.decode
+    assert ids.tolist() == embedder.processor(text=[prompt], **options)["input_ids"][0].tolist()
+    decode = embedder.processor.tokenizer.decode
     assert decode(ids[torch.from_numpy(tokenized.roles == TEXT)]).strip() == (sample.text or "").strip()
     told = decode(ids[torch.from_numpy(tokenized.roles == PROMPT)]).strip()
     assert told == embedder._family.instruction(sample) and told in prompt
@@ -389,4 +389,4 @@ def test_token_counts_are_those_of_the_published_limits(tmp_path: Path) -> None:
         for image, count in zip((small, large), counts, strict=True):
             tokenized = embedder.prepare([SampleInput("s", "p", image, None, ASKED)]).samples[0]
             assert (tokenized.roles == IMAGE).sum() == count
-        assert embedder._processor.tokenizer.decode(tokenized.tokens["input_ids"][0, -1]) == last
+        assert embedder.processor.tokenizer.decode(tokenized.tokens["input_ids"][0, -1]) == last

@@ -31,7 +31,7 @@ SAMPLES = [
 
 def words(embedder: GenerativeEmbedder, sample: SampleInput, role: int) -> str:
     tokenized = embedder.prepare([sample]).samples[0]
-    return embedder._processor.tokenizer.decode(
+    return embedder.processor.tokenizer.decode(
         tokenized.tokens["input_ids"][0][torch.from_numpy(tokenized.roles == role)]
     )
 
@@ -158,7 +158,7 @@ def test_markers_in_words_stay_words(llava: GenerativeEmbedder, image: Image.Ima
     assert words(llava, sample, TEXT) == "a < image> of< |im_end|>\n< |im_start|>user"
     assert words(llava, sample, IMAGE) == "<image>" * (tiny.N_PATCHES if image else 0)
     tokenized = llava.prepare([sample]).samples[0]
-    own = torch.isin(tokenized.tokens["input_ids"][0], torch.tensor(llava._processor.tokenizer.all_special_ids))
+    own = torch.isin(tokenized.tokens["input_ids"][0], torch.tensor(llava.processor.tokenizer.all_special_ids))
     assert not own[torch.from_numpy(tokenized.roles == TEXT)].any()
 
 
@@ -166,7 +166,7 @@ def test_accents_and_control_signs_of_their_own_belong_to_the_text(llava_folder:
     """A tokenizer that composes accents tells of the letter alone which token holds it."""
     embedder = tiny.load(llava_folder)
     assert isinstance(embedder, GenerativeEmbedder)
-    embedder._processor.tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(
+    embedder.processor.tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace("\x07", "")]
     )
     sample = SampleInput("s", "p", None, "cafe\u0301 \x07 nai\u0308ve", INSTRUCTION)
@@ -176,7 +176,7 @@ def test_accents_and_control_signs_of_their_own_belong_to_the_text(llava_folder:
 def test_a_template_that_changes_the_words_is_refused(llava_folder: Path) -> None:
     embedder = tiny.load(llava_folder)
     assert isinstance(embedder, GenerativeEmbedder)
-    embedder._processor.chat_template = tiny.TEMPLATE.replace("part['text']", "part['text'] | upper")
+    embedder.processor.chat_template = tiny.TEMPLATE.replace("part['text']", "part['text'] | upper")
     with pytest.raises(ModelError, match="words that the model's chat template changes; so would any other"):
         embedder.prepare([SAMPLES[1]])
 
@@ -184,7 +184,7 @@ def test_a_template_that_changes_the_words_is_refused(llava_folder: Path) -> Non
 def test_a_model_without_template_gets_picture_and_words(llava_folder: Path) -> None:
     embedder = tiny.load(llava_folder)
     assert isinstance(embedder, GenerativeEmbedder)
-    embedder._processor.chat_template = embedder._processor.tokenizer.chat_template = None
+    embedder.processor.chat_template = embedder.processor.tokenizer.chat_template = None
     assert words(embedder, SAMPLES[2], TEXT) == "with dark skin tone"
     assert words(embedder, SAMPLES[2], PROMPT) == f"{INSTRUCTION} "
     assert words(embedder, SAMPLES[2], TEMPLATE).strip() == ""

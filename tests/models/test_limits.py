@@ -87,7 +87,7 @@ def test_a_limit_that_leaves_no_sample_room_is_told_as_such(tmp_path: Path) -> N
 
 def test_without_a_setting_a_prompt_has_a_bound_and_pictures_do_not_count(tmp_path: Path) -> None:
     embedder = generative(tiny.save_llava(tmp_path))
-    assert embedder._speech.limits.prompt == MOST_TOKENS
+    assert embedder.preparer.speech.limits.prompt == MOST_TOKENS
     endless = replace(BOTH, text="a red heart " * 5000)
     (sample,) = embedder.prepare([endless]).samples
     assert len(sample.roles) == MOST_TOKENS  # the model has no more positions than that, its picture's among them
@@ -110,7 +110,7 @@ def test_a_picture_that_no_dual_encoder_takes_names_its_sample(tmp_path: Path) -
 def test_of_several_pictures_the_one_that_a_processor_refuses_is_named(tmp_path: Path) -> None:
     embedder = tiny.load(tiny.save_clip(tmp_path))
     assert isinstance(embedder, ContrastiveEmbedder)
-    images = embedder._processor.image_processor
+    images = embedder.processor.image_processor
     resize = images.resize
 
     def resize_narrow(image: np.ndarray, *args: Any, **options: Any) -> np.ndarray:

@@ -69,7 +69,7 @@ def test_pixel_limits_are_refused_where_resolution_is_fixed(llava_folder: Path) 
 
 def test_pixel_limits_decide_how_many_tokens_a_picture_has(tmp_path: Path) -> None:
     folder = tiny.save_paddle(tmp_path)
-    sizes = tiny.load(folder, max_pixels=4 * tiny.PATCH**2)._processor.image_processor.size
+    sizes = tiny.load(folder, max_pixels=4 * tiny.PATCH**2).processor.image_processor.size
     assert (sizes["shortest_edge"], sizes["longest_edge"]) == (tiny.PATCH**2, 4 * tiny.PATCH**2)
 
 

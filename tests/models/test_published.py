@@ -107,7 +107,7 @@ def test_prompt_and_picture_tokens_are_those_counted_by_hand(member: Member) -> 
     count, picture_id, prompt = COUNTED[name_of(member)]
     ids = tokenized.tokens["input_ids"][0]
     assert ids[torch.from_numpy(tokenized.roles == IMAGE)].tolist() == [picture_id] * count
-    assert member.embedder._processor.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == prompt
+    assert member.embedder.processor.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == prompt
 
 
 def test_a_large_picture_has_as_many_tokens_as_its_limit_says(member: Member) -> None:
@@ -119,7 +119,7 @@ def test_a_large_picture_has_as_many_tokens_as_its_limit_says(member: Member) ->
 
 def test_ids_are_those_of_the_published_config(member: Member) -> None:
     config = published.told(member.made, "config.json")
-    tokenizer = member.embedder._processor.tokenizer
+    tokenizer = member.embedder.processor.tokenizer
     picture_id = COUNTED[name_of(member)][1]
     assert config.get("image_token_id", config.get("image_token_index")) == picture_id
     assert tokenizer.convert_ids_to_tokens(picture_id) in COUNTED[name_of(member)][2]
@@ -138,7 +138,7 @@ def test_chameleon_s_tokens_are_those_counted_by_hand(tmp_path: Path) -> None:
     ids = tokenized.tokens["input_ids"][0].tolist()
     assert (ids[0], ids[1:1025], ids[1025], ids[-1]) == (8197, [8711] * 1024, 8196, 8710)
     assert (tokenized.roles == IMAGE).sum() == 1024
-    assert embedder._processor.tokenizer.pad_token_id == 1
+    assert embedder.processor.tokenizer.pad_token_id == 1
 
 
 def test_the_template_of_idefics3_is_served(tmp_path: Path) -> None:
@@ -151,11 +151,11 @@ def test_the_template_of_idefics3_is_served(tmp_path: Path) -> None:
     ids = tokenized.tokens["input_ids"][0]
     # 64 x 64 in 2 x 2 tiles and the whole, 4 tokens each
     assert (tokenized.roles == IMAGE).sum() == 5 * 4
-    said = embedder._processor.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+    said = embedder.processor.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
     assert said.startswith("<|begin_of_text|>User:<fake_token_around_image><row_1_col_1><image><image><image><image>")
     assert said.endswith(f"<fake_token_around_image>a heart\n{INSTRUCTION} <end_of_utterance>\n")
     for role, words_of in ((TEXT, "a heart"), (PROMPT, f"{INSTRUCTION} ")):
-        assert embedder._processor.tokenizer.decode(ids[torch.from_numpy(tokenized.roles == role)]) == words_of
+        assert embedder.processor.tokenizer.decode(ids[torch.from_numpy(tokenized.roles == role)]) == words_of
 
 
 def test_weights_in_four_bits_are_refused_with_the_package_that_they_need(tmp_path: Path) -> None:

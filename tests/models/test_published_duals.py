@@ -67,7 +67,7 @@ def test_texts_are_as_long_as_the_makers_of_siglip_have_them(name: str) -> None:
 
 def test_the_end_marker_in_words_stays_words(member: Dual) -> None:
     """CLIP's config says that another token ends a text; it pools by the largest id."""
-    end = member.embedder._processor.tokenizer.eos_token
+    end = member.embedder.processor.tokenizer.eos_token
     sample = SampleInput("odd", "none", None, f"a red {end} heart")
     broken = SampleInput("broken", "none", None, f"a red {end[0]} {end[1:]} heart")
     np.testing.assert_allclose(*member.embedder.vectors([sample, broken]), atol=1e-5)

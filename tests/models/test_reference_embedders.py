@@ -61,7 +61,7 @@ def test_roles_reconstruct_what_was_put_in(mllm: GenerativeEmbedder, samples: li
     for tokenized in batch.samples:
         ids = tokenized.tokens["input_ids"][0]
         words = {
-            role: mllm._processor.tokenizer.decode(ids[torch.from_numpy(tokenized.roles == role)])
+            role: mllm.processor.tokenizer.decode(ids[torch.from_numpy(tokenized.roles == role)])
             for role in (TEXT, PROMPT, TEMPLATE, SYSTEM)
         }
         assert words[TEXT] == (tokenized.sample.text or "")

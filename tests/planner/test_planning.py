@@ -154,6 +154,7 @@ PLACES: dict[str, object] = {
     "num_gpus": 1,
     "batch_size": 3,
     "batch_tokens": 100,
+    "input_processes": 2,
     "shard_size": 9,
     "checkpoint_steps": 1,
 }

@@ -1,76 +1,88 @@
 """Requests to what a model makes of them: batches halved where memory runs out, samples left out that it refuses."""
 
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Literal
 
+from pipeline_core.activations.opening import open_samples, reading_thread
 from pipeline_core.activations.plan import Request
+from pipeline_core.activations.processes import InputProcesses, Prepared
 from pipeline_core.activations.refusals import Refusal
-from pipeline_core.dataset.images import ImageReader, PictureError, decode
-from pipeline_core.errors import DataError, SampleError
+from pipeline_core.dataset.images import ImageReader
+from pipeline_core.errors import ModelError, SampleError
 from pipeline_core.models.devices import is_memory_full
-from pipeline_core.models.embedder import AttendingEmbedder, Embedded, Embedder
+from pipeline_core.models.embedder import AttendingEmbedder, Embedded, Embedder, PreparingEmbedder
 from pipeline_core.models.representations import Representation
 from pipeline_core.models.samples import Role, SampleInput
 
-Opened = tuple[list[SampleInput], list[Refusal]]
 
+def embed_batches(
+    embedder: Embedder,
+    reader: ImageReader,
+    batches: Sequence[Sequence[Request]],
+    representations: Sequence[Representation],
+    token_roles: Sequence[Role],
+    refusals: list[Refusal],
+    processes: InputProcesses | None = None,
+) -> Generator[list[Embedded]]:
+    """Embed batches in their order, while the next are made ready.
 
-def sample_input(reader: ImageReader, request: Request) -> SampleInput:
-    """Return what a model is given, the picture opened.
+    Args:
+        embedder: the model.
+        reader: opens the pictures.
+        batches: requests that are embedded together.
+        representations: among those of the model.
+        token_roles: tokens whose states are kept.
+        refusals: samples that are left out are added.
+        processes: they prepare a batch each, and one further waits; None: a thread decodes the pictures of one.
 
-    Raises:
-        DataError: the picture is gone: no fault of the sample's.
-        SampleError: it is there, and cannot be decoded.
-    """
-    try:
-        image = None if request.image_ref is None else decode(reader.read_bytes(request.image_ref))
-    except DataError as error:
-        raise DataError(f"sample {request.sample_id}: {error.problem}", error.remedy) from None
-    except PictureError as error:
-        reason = f"has a picture that cannot be decoded ({request.image_ref}): {error}"
-        raise SampleError(request.sample_id, request.prompt_id, reason) from None
-    return SampleInput(
-        request.sample_id,
-        request.prompt_id,
-        image,
-        request.text,
-        request.instruction,
-        request.image_key,
-        keeps_states=request.keeps_states,
-    )
-
-
-def open_samples(reader: ImageReader, requests: Sequence[Request]) -> Opened:
-    """Return what a model is given of requests, and the refusals of those whose picture cannot be decoded.
+    Yields:
+        What was made of a batch.
 
     Raises:
         DataError: a picture is gone.
+        ModelError: the model gives values that are not finite.
     """
-    samples, refusals = [], []
-    for request in requests:
+    with reading_thread() as thread:
+        if processes is None:
+            for samples, undecodable in thread.ahead(partial(open_samples, reader), batches, 1):
+                refusals += undecodable
+                yield embed_samples(embedder, samples, representations, token_roles, refusals)
+            return
+        assert isinstance(embedder, PreparingEmbedder), "they are started for such alone"
+        begun = thread.ahead(partial(processes.begin, reader), batches, processes.count + 1)
+        for batch, one in zip(batches, begun, strict=True):
+            embedded = _embed_prepared(embedder, processes.end(one), representations, token_roles, refusals)
+            if embedded is None:
+                samples, undecodable = thread.do(open_samples, reader, batch)
+                refusals += undecodable
+                embedded = embed_samples(embedder, samples, representations, token_roles, refusals)
+            yield embedded
+
+
+def _embed_prepared(
+    embedder: PreparingEmbedder,
+    prepared: Prepared | None,
+    representations: Sequence[Representation],
+    token_roles: Sequence[Role],
+    refusals: list[Refusal],
+) -> list[Embedded] | None:
+    """Embed a batch as a whole; None where it has to be done sample by sample, or by halves."""
+    if prepared is None:
+        return None
+    embedded = []
+    if prepared.inputs is not None:
         try:
-            samples.append(sample_input(reader, request))
-        except SampleError as error:
-            refusals.append(Refusal(*error.key, "picture", error.reason))
-    return samples, refusals
-
-
-def opened_ahead(reader: ImageReader, batches: Iterable[Sequence[Request]]) -> Generator[Opened]:
-    """Open batches one ahead: the pictures of the next are decoded while the model looks at these.
-
-    Yields:
-        What ``open_samples`` returns of a batch, and raises.
-    """
-    with ThreadPoolExecutor(1, "pictures") as ahead:
-        following: Future[Opened] | None = None
-        for batch in batches:
-            this, following = following, ahead.submit(open_samples, reader, batch)
-            if this is not None:
-                yield this.result()
-        if following is not None:
-            yield following.result()
+            embedded.append(embedder.embed_prepared(prepared.inputs, representations, token_roles))
+        except ModelError:
+            return None
+        except (RuntimeError, MemoryError, OSError) as error:
+            if not is_memory_full(error):
+                raise
+            return None
+    refusals += prepared.refusals
+    return embedded
 
 
 def embed_samples(

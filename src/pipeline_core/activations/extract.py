@@ -11,8 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline_core.activations.embed import embed_samples, opened_ahead
+from pipeline_core.activations.embed import embed_batches
 from pipeline_core.activations.plan import DatasetTables, Shard, plan_extraction
+from pipeline_core.activations.processes import InputProcesses
 from pipeline_core.activations.refusals import Refusal
 from pipeline_core.activations.settings import TRAINING, ActivationsSettings, RepresentationSettings
 from pipeline_core.activations.shards import join, write_shard
@@ -50,6 +51,7 @@ def build_shard(
     folder: Path,
     advance: Callable[[int], None],
     analysed: RepresentationSettings = OF_TRAINING,
+    processes: InputProcesses | None = None,
 ) -> list[Refusal]:
     """Write one shard; several may be built at once, and ``seal_shards`` ends them.
 
@@ -61,6 +63,7 @@ def build_shard(
         folder: where the files of all shards go.
         advance: called with the number of requests that were done since it was last called.
         analysed: the representation that is kept where the settings keep one.
+        processes: they decode pictures and prepare what the model takes; None: this one does.
 
     Returns:
         The samples that the model refused: their pictures cannot be decoded, its processor does not take them, or they
@@ -76,10 +79,10 @@ def build_shard(
     refusals: list[Refusal] = []
     with ImageReader(dataset) as reader, embedder.remembering_pictures():
         reader.expect(request.image_ref for request in shard.requests if request.image_ref)
-        with closing(opened_ahead(reader, shard.batches)) as opened:
-            for batch, (samples, undecodable) in zip(shard.batches, opened, strict=True):
-                refusals += undecodable
-                parts += embed_samples(embedder, samples, representations, settings.token_roles, refusals)
+        given = representations, settings.token_roles, refusals, processes
+        with closing(embed_batches(embedder, reader, shard.batches, *given)) as embedded:
+            for batch, of_batch in zip(shard.batches, embedded, strict=True):
+                parts += of_batch
                 advance(len(batch))
     of_model = {"model": embedder.facts.name, "attention": embedder.facts.attention}
     rows = [of_model | asdict(rep) for rep in representations]

@@ -84,24 +84,27 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
 
     def builder(self, work: Work[ModelSubject]) -> "Callable[[Shard, Callable[[int], None]], None]":
         """Load the model; what is returned writes one shard."""
+        from functools import partial
+
         from pipeline_core.activations.extract import build_shard
+        from pipeline_core.activations.processes import input_processes
         from pipeline_core.activations.refusals import Refusal, check_share
         from pipeline_core.models.embedder import TokenEmbedder
-        from pipeline_core.models.loading import load_embedder
+        from pipeline_core.models.loading import load_embedder, load_processor
 
         placement = work.subject.placement
-        where = placement.device, work.cache, placement.device_map
-        embedder = load_embedder(work.settings(ModelSettings), work.subject.model, *where)
+        model = work.settings(ModelSettings), work.subject.model
+        embedder = load_embedder(*model, placement.device, work.cache, placement.device_map)
         if isinstance(embedder, TokenEmbedder):
             embedder.most_tokens = placement.batch_tokens
+        processes = input_processes(embedder, partial(load_processor, *model, work.cache), placement)
         refusals: list[Refusal] = []
 
         def build(shard: "Shard", advance: Callable[[int], None]) -> None:
             settings = work.settings(ActivationsSettings)
             analysed = work.settings(RepresentationSettings)
-            refusals.extend(
-                build_shard(embedder, work.input("dataset"), settings, shard, work.folder, advance, analysed)
-            )
+            given = work.input("dataset"), settings, shard, work.folder, advance, analysed, processes
+            refusals.extend(build_shard(embedder, *given))
             check_share(work.subject.model.name, refusals, shard.planned, settings.max_refused_share)
 
         return build

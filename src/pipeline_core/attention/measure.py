@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipeline_core.activations.embed import sample_input
 from pipeline_core.activations.limits import Limits
+from pipeline_core.activations.opening import open_sample
 from pipeline_core.activations.plan import DatasetTables, Request
 from pipeline_core.attention.capture import ATTENDED, SOURCES, Array, SampleAttention, capture
 from pipeline_core.attention.quadrants import BLOCK, QUADRANTS, Placed, compare, paste, place, quadrant_shares
@@ -99,9 +99,9 @@ def _captured(
 
     with ImageReader(dataset) as reader:
         for request in chosen:
-            look(sample_input(reader, request))
+            look(open_sample(reader, request))
         for one in placed:
-            look(_pasted(sample_input(reader, one.request), one.quadrant))
+            look(_pasted(open_sample(reader, one.request), one.quadrant))
     return found
 
 

@@ -1,6 +1,6 @@
 """What embeds with every dual encoder: projected picture and text embeddings in one space."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -9,17 +9,17 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from pipeline_core.errors import ModelError, SampleError
+from pipeline_core.errors import ModelError
 from pipeline_core.model_facts import ModelFacts
-from pipeline_core.models.devices import input_device
+from pipeline_core.models.devices import brought, input_device
+from pipeline_core.models.dual_inputs import DualInputs, DualPreparer, Inputs, TextInputs
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import DualEncoderFamily
 from pipeline_core.models.hooks import running
-from pipeline_core.models.limits import LongText, digest, model_limit, tokenizer_limit
-from pipeline_core.models.pictures import PictureMemory, check_picture
-from pipeline_core.models.prompts import marker_pattern, without_markers
+from pipeline_core.models.limits import model_limit, tokenizer_limit
+from pipeline_core.models.pictures import PictureMemory
 from pipeline_core.models.representations import Representation, model_representation
-from pipeline_core.models.samples import IMAGE, REFUSALS, TEXT, Role, SampleInput, unprepared
+from pipeline_core.models.samples import IMAGE, TEXT, Role, SampleInput
 
 Vectors = npt.NDArray[np.float32]
 
@@ -29,19 +29,18 @@ class ContrastiveEmbedder:
 
     Attributes:
         facts: what was known of the model before it was loaded.
+        processor, preparer: as in ``PreparingEmbedder``.
     """
 
     def __init__(self, facts: ModelFacts, family: DualEncoderFamily, model: Any, processor: Any) -> None:
         """Wrap a loaded model and its processor, which are used as the family says."""
         self.facts = facts
+        self.processor = processor
         self._model = model.eval().requires_grad_(False)
         self._device = input_device(model)
-        self._processor = processor
-        self._width = family.text_length or 0
         told = (facts.max_tokens, family.text_length, tokenizer_limit(processor.tokenizer), model_limit(model))
-        self._most = min(most for most in told if most is not None)
-        self._text_options = family.text_options() | {"max_length": self._most}
-        self._markers = marker_pattern(processor)
+        most = min(most for most in told if most is not None)
+        self.preparer = DualPreparer.of(facts.name, family, processor, most)
         self._pictures = PictureMemory()
 
     def representations(self, layer: int | None) -> tuple[Representation, ...]:
@@ -60,18 +59,29 @@ class ContrastiveEmbedder:
             SampleError: a sample has neither picture nor text, or its picture or text is refused.
             ModelError: the model gave a value that is not finite.
         """
-        vectors, long = self._embedded(samples)
-        tokens = tuple(
-            TokenStates(
-                row,
-                np.zeros(1, dtype=np.int32),
-                np.array([TEXT if sample.image is None else IMAGE], dtype=np.uint8),
-                vector[None],
-            )
-            for row, (sample, vector) in enumerate(zip(samples, vectors, strict=True))
-            if sample.keeps_states
-        )
-        return Embedded(vectors[None], np.ones((1, len(samples)), dtype=np.int32), tokens, long)
+        self.preparer.check(samples)
+        pictured = [row for row, sample in enumerate(samples) if sample.image is not None]
+
+        def prepared(new: Sequence[int]) -> Inputs:
+            return self.preparer.pictures([samples[pictured[n]] for n in new])
+
+        with running(self.facts.name):
+            return self._embedded(samples, pictured, prepared, self.preparer.texts(samples))
+
+    def embed_prepared(
+        self, prepared: DualInputs, representations: Sequence[Representation], token_roles: Sequence[Role]
+    ) -> Embedded:
+        """Embed what the preparer made of samples; see ``PreparingEmbedder``.
+
+        Raises:
+            ModelError: the model gave a value that is not finite.
+        """
+
+        def taken(new: Sequence[int]) -> Inputs:
+            return {name: value[new] for name, value in prepared.pictures.items()}
+
+        with running(self.facts.name):
+            return self._embedded(prepared.samples, prepared.pictured, taken, prepared.texts)
 
     def remembering_pictures(self) -> AbstractContextManager[None]:
         """Return a context inside which each picture is looked at once, where samples give an ``image_key``."""
@@ -88,77 +98,54 @@ class ContrastiveEmbedder:
             SampleError: a sample has neither picture nor text, or its picture or text is refused.
             ModelError: the model gave a value that is not finite.
         """
-        return self._embedded(samples)[0]
+        vectors: Vectors = self.embed(samples, (), ()).vectors[0]
+        return vectors
 
-    def _embedded(self, samples: Sequence[SampleInput]) -> tuple[Vectors, tuple[LongText, ...]]:
-        for sample in samples:
-            if sample.image is None and sample.text is None:
-                raise SampleError(sample.sample_id, sample.prompt_id, "has neither picture nor text")
-            check_picture(self._processor, sample)
-        with running(self.facts.name), torch.inference_mode():
-            images = self._image_vectors([s for s in samples if s.image is not None])
-            texts, long = self._text_vectors(samples)
-            vectors = torch.stack([_combine(images.get(s.sample_id), texts.get(s.sample_id)) for s in samples])
+    def _embedded(
+        self,
+        samples: Sequence[SampleInput],
+        pictured: Sequence[int],
+        pictures: Callable[[Sequence[int]], Inputs],
+        texts: TextInputs,
+    ) -> Embedded:
+        """Run the towers.
+
+        Args:
+            samples: what is embedded.
+            pictured: positions of the samples that have a picture.
+            pictures: returns the picture tower's arguments for some of these, by their place in ``pictured``.
+            texts: of the samples that have words.
+        """
+
+        def look(new: list[int]) -> list[torch.Tensor]:
+            return list(self._call(self._model.get_image_features, pictures(new)))
+
+        with torch.inference_mode():
+            seen = self._pictures.features([samples[row].image_key for row in pictured], look)
+            assert seen is not None, "look always answers"
+            read = self._call(self._model.get_text_features, texts.arguments) if texts.rows else ()
+            images, words = dict(zip(pictured, seen, strict=True)), dict(zip(texts.rows, read, strict=True))
+            vectors = torch.stack([_combine(images.get(row), words.get(row)) for row in range(len(samples))]).numpy()
         for sample, vector in zip(samples, vectors, strict=True):
-            if not bool(torch.isfinite(vector).all()):
+            if not np.isfinite(vector).all():
                 raise ModelError(
                     f"{self.facts.name} gives values that are not finite for sample {sample.sample_id}",
                     "try model.dtype=float32",
                 )
-        return vectors.numpy(), long
-
-    def _image_vectors(self, samples: list[SampleInput]) -> dict[str, torch.Tensor]:
-        def look(new: list[int]) -> list[torch.Tensor]:
-            return list(self._call(self._model.get_image_features, self._prepared([samples[n] for n in new])))
-
-        vectors = self._pictures.features([s.image_key for s in samples], look)
-        assert vectors is not None, "look always answers"
-        return {s.sample_id: vector for s, vector in zip(samples, vectors, strict=True)}
-
-    def _prepared(self, samples: Sequence[SampleInput]) -> Any:
-        try:
-            return self._processor.image_processor(images=[s.image for s in samples], return_tensors="pt")
-        except REFUSALS as error:
-            if len(samples) == 1:
-                raise unprepared(samples[0], error) from None
-            for sample in samples:  # which of them it is
-                self._prepared([sample])
-            raise
-
-    def _text_vectors(self, samples: Sequence[SampleInput]) -> tuple[dict[str, torch.Tensor], tuple[LongText, ...]]:
-        rows = [row for row, sample in enumerate(samples) if sample.text is not None]
-        if not rows:
-            return {}, ()
-        tokenizer = self._processor.tokenizer
-        texts = [without_markers(self._markers, samples[row].text or "") for row in rows]
-        lengths = self._lengths([samples[row] for row in rows], texts)
-        inputs = tokenizer(texts, truncation=True, padding_side="right", return_tensors="pt", **self._text_options)
-        ids = inputs["input_ids"]
-        long = tuple(
-            LongText(row, length, self._most, digest(kept[: self._most]))
-            for row, length, kept in zip(rows, lengths, ids, strict=True)
-            if length >= self._most
+        tokens = tuple(
+            TokenStates(
+                row,
+                np.zeros(1, dtype=np.int32),
+                np.array([IMAGE if row in images else TEXT], dtype=np.uint8),
+                vectors[[row]],
+            )
+            for row, sample in enumerate(samples)
+            if sample.keeps_states
         )
-        if ids.shape[1] < self._width:  # a lower limit cuts texts, and leaves their padding as the model wants it
-            missing = (0, self._width - ids.shape[1])
-            inputs["input_ids"] = functional.pad(ids, missing, value=tokenizer.pad_token_id)
-        vectors = self._call(self._model.get_text_features, inputs)
-        return {samples[row].sample_id: vector for row, vector in zip(rows, vectors, strict=True)}, long
+        return Embedded(vectors[None], np.ones((1, len(samples)), dtype=np.int32), tokens, texts.long)
 
-    def _lengths(self, samples: Sequence[SampleInput], texts: Sequence[str]) -> list[int]:
-        try:
-            return [len(ids) for ids in self._processor.tokenizer(texts, verbose=False)["input_ids"]]
-        except REFUSALS as error:
-            if len(texts) == 1:
-                raise unprepared(samples[0], error) from None
-            for sample, text in zip(samples, texts, strict=True):  # which of them it is
-                self._lengths([sample], [text])
-            raise
-
-    def _call(self, features: Any, inputs: Any) -> torch.Tensor:
-        dtype = self._model.dtype
-        arguments = {k: v.to(self._device, dtype if v.is_floating_point() else v.dtype) for k, v in inputs.items()}
-        output = features(**arguments)
+    def _call(self, features: Any, inputs: Inputs) -> torch.Tensor:
+        output = features(**{k: brought(v, self._device, self._model.dtype) for k, v in inputs.items()})
         vectors = output if isinstance(output, torch.Tensor) else output.pooler_output
         return vectors.float().cpu()
 

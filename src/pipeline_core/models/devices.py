@@ -76,6 +76,15 @@ def spread(model: Any) -> str:
     return ", ".join(f"{place} ({count} parts)" for place, count in parts.items())
 
 
+def brought(value: "torch.Tensor", device: "torch.device", dtype: "torch.dtype") -> "torch.Tensor":
+    """Return a tensor on a device, numbers with a fraction in a precision.
+
+    A CUDA device copies by itself, from pages that stay where they are, while the next copy is prepared.
+    """
+    value = value.pin_memory() if device.type == "cuda" else value
+    return value.to(device, dtype if value.is_floating_point() else value.dtype, non_blocking=True)
+
+
 def input_device(module: Any) -> "torch.device":
     """Return where a module takes its inputs: where it is, or, if its weights lie elsewhere, where it runs."""
     import torch  # noqa: PLC0415

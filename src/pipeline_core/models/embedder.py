@@ -1,9 +1,9 @@
 """What embeds: vectors of samples, and the states of their tokens where a model has some, asked for in one way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +99,39 @@ class TokenEmbedder(Embedder, Protocol):
     """
 
     most_tokens: int | None
+
+
+Preparer = Callable[[Sequence[SampleInput]], Any]
+"""Makes of samples what a model takes, and raises what ``Embedder.embed`` would of a sample that cannot be prepared.
+
+It can be pickled but for the processor, and so can what it returns, in which there are no pictures: processes hand it
+on.
+"""
+
+
+@runtime_checkable
+class PreparingEmbedder(Embedder, Protocol):
+    """An embedder whose samples other processes can prepare, ahead of the model.
+
+    Each of them loads a processor by ``Family.processor``.
+    """
+
+    @property
+    def processor(self) -> Any:
+        """What the preparer refers to and each process loads for itself."""
+
+    @property
+    def preparer(self) -> Preparer:
+        """What makes of samples what ``embed_prepared`` takes."""
+
+    def embed_prepared(
+        self, prepared: Any, representations: Sequence[Representation], token_roles: Sequence[Role]
+    ) -> Embedded:
+        """Embed what the preparer made of samples, as ``embed`` does the samples.
+
+        Raises:
+            ModelError: a sample does not go through the model, or a value is not finite.
+        """
 
 
 @runtime_checkable

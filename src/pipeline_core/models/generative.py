@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 
 from pipeline_core.errors import AttentionError, ConfigError, ModelError, SampleError
 from pipeline_core.model_facts import ModelFacts
-from pipeline_core.models.devices import input_device
+from pipeline_core.models.devices import brought, input_device
 from pipeline_core.models.embedder import Embedded, TokenStates
 from pipeline_core.models.family import GenerativeFamily
 from pipeline_core.models.grids import ImageGrid, image_grid
@@ -32,17 +31,16 @@ from pipeline_core.models.tokens import (
     Speech,
     TokenBatch,
     TokenizedSample,
+    TokenPreparer,
     collate,
     passes,
     plain_sample,
     takes_texts,
-    tokenize,
 )
 
 log = logging.getLogger(__name__)
 
 _NEVER_PASSED = frozenset({"labels"})  # they would make the model compute logits and a loss
-_BLANK = (224, 224)  # it is black at any size
 _KINDS = "mm_token_type_ids"  # whether a token is of a text or a picture: it decides nothing but the token's place
 
 
@@ -56,6 +54,7 @@ class GenerativeEmbedder:
         attention_kind: what a token could see.
         untemplated: it has no chat template, which models of its family come with.
         most_tokens: as in ``TokenEmbedder``.
+        processor, preparer: as in ``PreparingEmbedder``.
     """
 
     most_tokens: int | None = None
@@ -87,12 +86,11 @@ class GenerativeEmbedder:
         self._device = input_device(self._base.get_input_embeddings())
         normed = not (facts.hidden_state == "released" and family.released_unnormed)
         self._decoder = replace(find_decoder(self._base, self.n_layers), normed=normed)
-        self._blank = facts.text_picture == "released" and family.released_blank
-        self._processor = processor
+        self.processor = processor
         self._pad_id: int = processor.tokenizer.pad_token_id or 0
         self._accepted = frozenset(inspect.signature(self._base.forward).parameters) - _NEVER_PASSED
         most = model_limit(model)
-        self._speech = Speech(
+        speech = Speech(
             family,
             processor,
             facts.rendering,
@@ -103,6 +101,8 @@ class GenerativeEmbedder:
             TokenLimits(min(facts.max_tokens or MOST_TOKENS, tokenizer_limit(processor.tokenizer), most), most),
             family.system_turn(processor),
         )
+        blank = facts.text_picture == "released" and family.released_blank
+        self.preparer = TokenPreparer(facts.name, speech, blank)
         self._reuses_prefix = self.attention_kind == "causal" and keeps_plain_cache(text_config)
         self._plain = PLAIN_ARGUMENTS | ({_KINDS} if self._has_places else frozenset())
         self._pictures = PictureMemory()
@@ -139,20 +139,32 @@ class GenerativeEmbedder:
             SampleError: as in ``tokenize``, or what is made of a sample does not go through the model.
             ModelError: as there, or nothing goes through, or a value is not finite.
         """
-        tokenized = self._tokenized(samples)
-        vectors = np.empty((len(representations), len(samples), self.width), dtype=np.float32)
-        n_tokens = np.empty((len(representations), len(samples)), dtype=np.int32)
+        try:
+            return self.embed_prepared(self.preparer.tokenized(samples), representations, token_roles)
+        except ModelError as error:
+            self._blame(samples, error)
+            raise
+
+    def embed_prepared(
+        self,
+        prepared: Sequence[TokenizedSample],
+        representations: Sequence[Representation],
+        token_roles: Sequence[Role],
+    ) -> Embedded:
+        """Embed what the preparer made of samples; see ``PreparingEmbedder``.
+
+        Raises:
+            ModelError: nothing, or a sample of them, goes through the model, or a value is not finite.
+        """
+        vectors = np.empty((len(representations), len(prepared), self.width), dtype=np.float32)
+        n_tokens = np.empty((len(representations), len(prepared)), dtype=np.int32)
         tokens: list[TokenStates] = []
-        for own in passes([len(one.roles) for one in tokenized], self.most_tokens):
-            batch = collate(tokenized[own], self._pad_id)
-            try:
-                kept = self._pool(batch, representations, token_roles, vectors[:, own], n_tokens[:, own])
-            except ModelError as error:
-                self._blame(samples[own], error)
-                raise
+        for own in passes([len(one.roles) for one in prepared], self.most_tokens):
+            batch = collate(prepared[own], self._pad_id)
+            kept = self._pool(batch, representations, token_roles, vectors[:, own], n_tokens[:, own])
             tokens += [replace(states, row=own.start + states.row) for states in kept]
-        self._check_finite(samples, representations, vectors)
-        long = tuple(replace(of.long, row=row) for row, of in enumerate(tokenized) if of.long is not None)
+        self._check_finite([one.sample for one in prepared], representations, vectors)
+        long = tuple(replace(of.long, row=row) for row, of in enumerate(prepared) if of.long is not None)
         return Embedded(vectors, n_tokens, tuple(tokens), long)
 
     def _pool(
@@ -210,16 +222,7 @@ class GenerativeEmbedder:
         Raises:
             SampleError, ModelError: as in ``tokenize``.
         """
-        return collate(self._tokenized(samples), self._pad_id)
-
-    def _tokenized(self, samples: Sequence[SampleInput]) -> list[TokenizedSample]:
-        with running(self.facts.name):
-            return [tokenize(self._speech, self._shown(sample)) for sample in samples]
-
-    def _shown(self, sample: SampleInput) -> SampleInput:
-        if sample.image is not None or not self._blank:
-            return sample
-        return replace(sample, image=Image.new("RGB", _BLANK), image_key="blank")
+        return collate(self.preparer.tokenized(samples), self._pad_id)
 
     def shared_tokens(self, batch: TokenBatch) -> int:
         """Return how many tokens all prompts begin with alike and are run once; 0 where attention does not allow it."""
@@ -289,7 +292,7 @@ class GenerativeEmbedder:
             return None
         n_tokens = int((sample.roles == IMAGE).sum())
         with running(self.facts.name):
-            return image_grid(self._processor, sample.vision, n_tokens, sample.sample.image.size)
+            return image_grid(self.processor, sample.vision, n_tokens, sample.sample.image.size)
 
     def _check_finite(
         self, samples: Sequence[SampleInput], representations: Sequence[Representation], vectors: np.ndarray
@@ -306,7 +309,7 @@ class GenerativeEmbedder:
         )
 
     def _token_arguments(self, batch: TokenBatch) -> dict[str, Any]:
-        return {name: self._to_device(value) for name, value in batch.tokens.items()}
+        return {name: self._brought(value) for name, value in batch.tokens.items()}
 
     @property
     def _has_places(self) -> bool:
@@ -362,13 +365,10 @@ class GenerativeEmbedder:
         return [found[row] for row in range(len(pictured))] if self._tells_features else None
 
     def _stack(self, pictured: Sequence[TokenizedSample], names: Iterable[str]) -> Inputs:
-        return {name: self._to_device(torch.cat([sample.vision[name] for sample in pictured])) for name in names}
+        return {name: self._brought(torch.cat([sample.vision[name] for sample in pictured])) for name in names}
 
-    def _to_device(self, value: torch.Tensor) -> torch.Tensor:
-        dtype = self._base.dtype if value.is_floating_point() else value.dtype
-        # From pages that stay where they are the device copies by itself.
-        value = value.pin_memory() if self._device.type == "cuda" else value
-        return value.to(self._device, dtype, non_blocking=True)
+    def _brought(self, value: torch.Tensor) -> torch.Tensor:
+        return brought(value, self._device, self._base.dtype)
 
 
 def _by_shape(pictured: Sequence[TokenizedSample]) -> list[list[int]]:

@@ -1,7 +1,10 @@
 """A model loaded with its processor, by its family, onto a device; whatever goes wrong is told in one line."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from pipeline_core.errors import LensError
 from pipeline_core.model_facts import ModelFacts
@@ -34,9 +37,24 @@ def load_embedder(
         ModelError: the model cannot be loaded, is not built as its family expects, or does not fit the device.
     """
     check_device(device)
+    with _told(facts), _ONE_AT_A_TIME:
+        return FAMILIES[facts.family].load(settings, facts, device, cache, device_map)
+
+
+def load_processor(settings: ModelSettings, facts: ModelFacts, cache: Path) -> Any:
+    """Load what a model prepares samples with, without the model; the arguments are those of ``load_embedder``.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    with _told(facts), _ONE_AT_A_TIME:
+        return FAMILIES[facts.family].processor(settings, facts, cache)
+
+
+@contextmanager
+def _told(facts: ModelFacts) -> Iterator[None]:
     try:
-        with _ONE_AT_A_TIME:
-            return FAMILIES[facts.family].load(settings, facts, device, cache, device_map)
+        yield
     except LensError:
         raise
     except Exception as error:

@@ -16,6 +16,7 @@ from PIL import Image
 from pipeline_core.errors import ModelError, SampleError
 from pipeline_core.model_facts import Rendering
 from pipeline_core.models.family import GenerativeFamily
+from pipeline_core.models.hooks import running
 from pipeline_core.models.limits import LongText, TokenLimits, digest
 from pipeline_core.models.pictures import check_picture
 from pipeline_core.models.prompts import Span, Spans, without_markers
@@ -24,6 +25,7 @@ from pipeline_core.models.samples import IMAGE, PROMPT, REFUSALS, SYSTEM, TEMPLA
 Inputs = dict[str, torch.Tensor]
 
 _PLAIN_SIZE = (224, 224)
+_BLANK = (224, 224)  # it is black at any size
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,35 @@ class Speech:
     markers: re.Pattern[str]
     limits: TokenLimits
     system: str = ""
+
+
+@dataclass(frozen=True)
+class TokenPreparer:
+    """Makes of samples what a generative model takes, without the model: a ``Preparer``.
+
+    Attributes:
+        model: what errors call the model.
+        speech: how it is spoken to.
+        blank: a black picture is shown with a text alone.
+    """
+
+    model: str
+    speech: Speech
+    blank: bool = False
+
+    def tokenized(self, samples: Sequence[SampleInput]) -> list[TokenizedSample]:
+        """Tokenise samples one by one; errors as in ``tokenize``."""
+        with running(self.model):
+            return [tokenize(self.speech, self._shown(sample)) for sample in samples]
+
+    def __call__(self, samples: Sequence[SampleInput]) -> list[TokenizedSample]:
+        """Tokenise samples, and leave out their pictures, of which the model is given what was made of them."""
+        return [replace(one, sample=replace(one.sample, image=None)) for one in self.tokenized(samples)]
+
+    def _shown(self, sample: SampleInput) -> SampleInput:
+        if sample.image is not None or not self.blank:
+            return sample
+        return replace(sample, image=Image.new("RGB", _BLANK), image_key="blank")
 
 
 def takes_texts(processor: Any) -> bool:

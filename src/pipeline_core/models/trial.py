@@ -201,7 +201,7 @@ def roles_are_plausible(embedder: GenerativeEmbedder) -> Measured:
         tokens = embedder.prepare([sample]).samples[0]
         for role, words in ((TEXT, sample.text), (PROMPT, embedder._family.instruction(sample))):
             ids = tokens.tokens["input_ids"][0][torch.from_numpy(tokens.roles == role)]
-            spoken = str(embedder._processor.tokenizer.decode(ids))
+            spoken = str(embedder.processor.tokenizer.decode(ids))
             if _plain(spoken) != _plain(words or ""):
                 return Measured(False, f"tokens of the {ROLES[role]} {words!r} read {spoken!r}")
         if bool((tokens.roles == IMAGE).any()) != (sample.image is not None):
@@ -268,8 +268,8 @@ def precisions_agree(embedder: Embedder, before: Floats, dtype: str) -> Measured
 def vectors_are_its_own(embedder: ContrastiveEmbedder) -> Measured:
     """Compare the directions of a picture's and a text's vector with those of the model's own forward pass."""
     picture, words = SAMPLES[:2]
-    processor, model = embedder._processor, embedder._model
-    options = embedder._text_options | {"truncation": True, "padding_side": "right", "return_tensors": "pt"}
+    processor, model = embedder.processor, embedder._model
+    options = {**embedder.preparer.text_options, "truncation": True, "padding_side": "right", "return_tensors": "pt"}
     inputs = {**processor.image_processor(images=[picture.image], return_tensors="pt")}
     inputs |= processor.tokenizer([words.text], **options)
     try:
@@ -285,7 +285,7 @@ def vectors_are_its_own(embedder: ContrastiveEmbedder) -> Measured:
 
 def _own_inputs(embedder: GenerativeEmbedder, sample: SampleInput) -> dict[str, torch.Tensor]:
     """Return the model's inputs of one sample, by its processor as its makers call it."""
-    processor, family = embedder._processor, embedder._family
+    processor, family = embedder.processor, embedder._family
     rendered = family.render(processor, sample, embedder.facts.rendering)
     bos = processor.tokenizer.bos_token
     options = {"return_tensors": "pt", "add_special_tokens": not (bos and rendered.startswith(bos))}

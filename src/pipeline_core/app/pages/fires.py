@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline_core.activations.embed import open_samples
+from pipeline_core.activations.opening import open_samples
 from pipeline_core.activations.plan import Request
 from pipeline_core.app.answers import Answer
 from pipeline_core.app.pages import NotFoundError, Page, Visit
