@@ -5,16 +5,18 @@ import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import loky
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline_core.activations.processes import InputProcesses, input_processes
-from pipeline_core.errors import DataError
+from pipeline_core.activations.extract import plan_shards
+from pipeline_core.activations.processes import InputProcesses, input_processes, load_with_processes
+from pipeline_core.errors import DataError, ModelError
 from pipeline_core.models.contrastive import ContrastiveEmbedder
 from pipeline_core.models.embedder import Embedded, Embedder, PreparingEmbedder
 from pipeline_core.models.facts import describe_model
@@ -23,7 +25,7 @@ from pipeline_core.models.loading import load_processor
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.placement import Placement
-from tests.activations.running import run
+from tests.activations.running import SHARD_SIZE, run
 from tests.models import tiny
 
 SAVED = {"generative": tiny.save_llava, "dual": tiny.save_siglip}
@@ -33,7 +35,9 @@ def processes_for(embedder: Embedder, count: int = 2) -> InputProcesses:
     settings = ModelSettings(name=embedder.facts.place)
     load = partial(load_processor, settings, describe_model(settings), Path())
     assert isinstance(embedder, PreparingEmbedder)
-    return InputProcesses(embedder, load, count)
+    started = InputProcesses(load, count)
+    started.serve(embedder)
+    return started
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -91,16 +95,19 @@ def test_the_tables_are_those_of_one_process(
 def test_they_prepare_every_batch_that_nothing_is_refused_of(
     embedder: Embedder, processes: InputProcesses, dataset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here, embed = list[list[SampleInput]](), embedder.embed
+    here, embed = list[tuple[str, ...]](), embedder.embed
 
     def noting(samples: list[SampleInput], *given: Any) -> Embedded:
-        here.append(samples)
+        here.append(tuple(sample.sample_id for sample in samples))
         return embed(samples, *given)
 
     monkeypatch.setattr(embedder, "embed", noting)
-    refused = run(embedder, dataset_folder, tmp_path, processes=processes)
-    assert bool(refused) == bool(here) == isinstance(embedder, GenerativeEmbedder)
-    assert not [sample for samples in here for sample in samples if sample.text is None], "their template changes words"
+    refused = {one.sample_id for one in run(embedder, dataset_folder, tmp_path, processes=processes)}
+    shards = plan_shards(dataset_folder, embedder.facts.prompts, batch_size=5, shard_size=SHARD_SIZE)
+    batches = [tuple(request.sample_id for request in batch) for shard in shards for batch in shard.batches]
+    assert {batch for batch in batches if batch in here} == {batch for batch in batches if refused & {*batch}}
+    assert any(batch not in here for batch in batches)
+    assert bool(refused) == isinstance(embedder, GenerativeEmbedder)
 
 
 def test_a_batch_that_does_not_fit_is_halved(
@@ -135,10 +142,10 @@ def test_a_picture_that_is_gone_names_its_sample(
 def test_a_processor_that_loads_nowhere_else_is_told_of_once_and_loses_nothing(
     dataset_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    embedder = tiny.load(tiny.save_llava(tmp_path / "model"))
+    load = partial(tiny.load, tiny.save_llava(tmp_path / "model"))
+    embedder, started = load_with_processes(load, partial(os.stat, "/no/such/folder"), Placement(input_processes=1))
+    assert started is not None
     run(embedder, dataset_folder, tmp_path / "here")
-    assert isinstance(embedder, PreparingEmbedder)
-    started = InputProcesses(embedder, partial(os.stat, "/no/such/folder"), 1)
     run(embedder, dataset_folder, tmp_path / "there", processes=started)
     started.close()
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
@@ -147,28 +154,39 @@ def test_a_processor_that_loads_nowhere_else_is_told_of_once_and_loses_nothing(
 
 
 def test_what_cannot_be_pickled_is_prepared_between_passes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    embedder = tiny.load(tiny.save_llava(tmp_path / "model"))
-    assert isinstance(embedder, GenerativeEmbedder)
-    assert input_processes(embedder, lambda: None, Placement(input_processes=1)) is None
+    load = partial(tiny.load, tiny.save_llava(tmp_path / "model"))
+    _, started = load_with_processes(load, lambda: None, Placement(input_processes=1))
+    assert started is None
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"No processes prepare inputs for {embedder.facts.name} (")
+    assert record.getMessage().startswith("No processes prepare inputs (")
+
+
+def test_processes_end_where_the_model_is_not_loaded_or_is_no_such_model(tmp_path: Path) -> None:
+    one, other, before = Placement(input_processes=1), cast("Embedder", object()), psutil.Process().children()
+    with pytest.raises(ModelError, match="no such model"):
+        load_with_processes(partial(_fail, "no such model"), dict, one)
+    assert load_with_processes(lambda: other, dict, one) == (other, None)
+    started = [child for child in psutil.Process().children() if child not in before]
+    assert not [child for child in started if "LokyProcess" in " ".join(child.cmdline())]
+
+
+def _fail(problem: str) -> Embedder:
+    raise ModelError(problem, "use another")
 
 
 @pytest.mark.parametrize(
     ("placement", "cores", "count"),
     [
-        (Placement(), 16, None),
+        (Placement(), 16, 0),
         (Placement(device="cuda:1"), 16, 8),
         (Placement(device="cuda", workers=4), 16, 3),
         (Placement(device="mps"), 1, 1),
-        (Placement(device="cuda", input_processes=0), 16, None),
+        (Placement(device="cuda", input_processes=0), 16, 0),
         (Placement(input_processes=3), 2, 3),
     ],
 )
 def test_their_number_is_that_of_the_placement_or_of_cores_to_spare(
-    placement: Placement, cores: int, count: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    placement: Placement, cores: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loky, "cpu_count", lambda: cores)
-    embedder = tiny.load(tiny.save_llava(tmp_path / "model"))
-    started = input_processes(embedder, dict, placement)
-    assert (None if started is None else started.count) == count
+    assert input_processes(placement) == count

@@ -1,5 +1,6 @@
 """What is measured of a tiny model of a family, beside the model's own: tests hold it, a table shows it."""
 
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +13,12 @@ from PIL import Image
 from transformers import AutoModel, AutoModelForImageTextToText, BlipForImageTextRetrieval
 
 from pipeline_core.models.contrastive import ContrastiveEmbedder
+from pipeline_core.models.embedder import Embedded, PreparingEmbedder
 from pipeline_core.models.generative import GenerativeEmbedder
-from pipeline_core.models.samples import IMAGE, PROMPT, TEXT, SampleInput
+from pipeline_core.models.loading import load_processor
+from pipeline_core.models.preparing import pickle_preparer, unpickle_preparer
+from pipeline_core.models.samples import IMAGE, PROMPT, ROLES, TEXT, SampleInput
+from pipeline_core.models.settings import ModelSettings
 from tests.models import tiny
 from tests.models.published import Published
 from tests.models.tiny_families import Tiny, save
@@ -213,3 +218,24 @@ def batched_vectors(member: Dual) -> Pairs:
     with member.embedder.remembering_pictures():
         for _ in range(2):
             yield member.embedder.vectors(BARE), alone
+
+
+def prepared_elsewhere(embedder: PreparingEmbedder, samples: Sequence[SampleInput], **options: Any) -> Embedded:
+    """Embed what a preparer makes that was pickled, with a processor that was loaded without the model."""
+    settings = ModelSettings(name=embedder.facts.place, **options)
+    processor = load_processor(settings, embedder.facts, Path(embedder.facts.place).parent)
+    preparer = unpickle_preparer(pickle_preparer(embedder), processor)
+    assert preparer is not embedder.preparer
+    inputs = pickle.loads(pickle.dumps(preparer(samples)))
+    return embedder.embed_prepared(inputs, embedder.representations(None), ROLES)
+
+
+def assert_embedded_alike(one: Embedded, other: Embedded) -> None:
+    """See that all that was made of samples is equal, bit by bit."""
+    np.testing.assert_array_equal(one.vectors, other.vectors)
+    np.testing.assert_array_equal(one.n_tokens, other.n_tokens)
+    assert one.long == other.long
+    for kept, again in zip(one.tokens, other.tokens, strict=True):
+        assert kept.row == again.row
+        for field in ("positions", "roles", "states"):
+            np.testing.assert_array_equal(getattr(kept, field), getattr(again, field))

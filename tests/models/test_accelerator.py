@@ -1,5 +1,6 @@
-"""What holds on the processor holds on a GPU in bfloat16: states, batches, extraction beside a bare forward pass."""
+"""What holds on the processor holds on a GPU in bfloat16: states, batches, inputs, extraction beside a bare pass."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,15 @@ import pytest
 import torch
 
 from benchmarks.extraction import last_means, load, qwen, samples
+from pipeline_core.activations.processes import load_with_processes
+from pipeline_core.activations.vectors import load_embeddings
 from pipeline_core.models.facts import describe_model
 from pipeline_core.models.generative import GenerativeEmbedder
-from pipeline_core.models.loading import load_embedder
+from pipeline_core.models.loading import load_embedder, load_processor
 from pipeline_core.models.settings import ModelSettings
+from pipeline_core.placement import Placement
+from tests.activations.conftest import write_data_set
+from tests.activations.running import run
 from tests.models import tiny
 from tests.models.test_conformance import SAMPLES
 from tests.models.test_generative import states_of
@@ -51,6 +57,25 @@ def test_extraction_gives_what_a_bare_forward_pass_gives(device: str, tmp_path: 
     for batch in (samples(4)[:4], samples(4)[4:]):
         vectors = embedder.embed(batch, mean, ()).vectors[0]
         assert _cosines(vectors, last_means(embedder, batch).numpy()).min() > 0.999
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=ON_GPU)])
+def test_inputs_prepared_by_processes_are_embedded_alike(device: str, tmp_path: Path) -> None:
+    folder, dataset = save(tmp_path / "qwen", GENERATIVE["qwen2_vl"]), write_data_set(tmp_path)
+    settings = ModelSettings(name=str(folder), dtype="bfloat16")
+    facts = describe_model(settings)
+    embedder, processes = load_with_processes(
+        partial(load_embedder, settings, facts, device, tmp_path),
+        partial(load_processor, settings, facts, tmp_path),
+        Placement(device=device, input_processes=1),
+    )
+    assert processes is not None
+    run(embedder, dataset, tmp_path / "there", processes=processes)
+    run(embedder, dataset, tmp_path / "here")
+    processes.close()
+    there, here = (load_embeddings(tmp_path / name) for name in ("there", "here"))
+    assert there.labels.equals(here.labels)
+    np.testing.assert_array_equal(np.concatenate([*there.blocks()]), np.concatenate([*here.blocks()]))
 
 
 def _cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What every generative family must hold, on a tiny model of its real classes, loaded as a user's folder would be."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,18 @@ import torch
 from PIL import Image
 
 from pipeline_core.models.prefix import shared_prefix
-from pipeline_core.models.samples import IMAGE, TEXT, SampleInput
+from pipeline_core.models.samples import IMAGE, ROLES, TEXT, SampleInput
 from tests.models.conformance import (
     INSTRUCTION,
     SAMPLES,
     Member,
+    assert_embedded_alike,
     attention_weights,
     batched_states,
     load,
     loaded,
     own_states,
+    prepared_elsewhere,
     states_of,
     words_of_roles,
 )
@@ -123,6 +126,12 @@ def test_the_model_s_own_markers_stay_words(member: Member, image: Image.Image |
     assert (odd.roles == IMAGE).sum() == (plain.roles == IMAGE).sum()
     text = odd.tokens["input_ids"][0][torch.from_numpy(odd.roles == TEXT)]
     assert not set(text.tolist()) & set(processor.tokenizer.all_special_ids)
+
+
+def test_samples_prepared_by_other_processes_are_embedded_alike(member: Member) -> None:
+    samples = [replace(sample, keeps_states=n % 2 == 0) for n, sample in enumerate(SAMPLES)]
+    here = member.embedder.embed(samples, member.embedder.representations(None), ROLES)
+    assert_embedded_alike(prepared_elsewhere(member.embedder, samples), here)
 
 
 def test_bfloat16_points_where_float32_does(member: Member) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,17 @@ from transformers import AutoModel
 
 from pipeline_core.errors import ModelError
 from pipeline_core.models.contrastive import ContrastiveEmbedder
-from pipeline_core.models.samples import SampleInput
+from pipeline_core.models.samples import ROLES, SampleInput
 from tests.models import tiny
-from tests.models.conformance import BARE, Dual, batched_vectors, own_vectors, saved_dual
+from tests.models.conformance import (
+    BARE,
+    Dual,
+    assert_embedded_alike,
+    batched_vectors,
+    own_vectors,
+    prepared_elsewhere,
+    saved_dual,
+)
 from tests.models.tiny_duals import DUAL
 from tests.models.tiny_families import save
 
@@ -37,6 +46,12 @@ def test_vectors_do_not_depend_on_the_batch(member: Dual) -> None:
     for together, alone in batched_vectors(member):
         np.testing.assert_allclose(together, alone, atol=1e-4)
         assert np.abs(alone[1] - alone[4]).max() > 1e-3
+
+
+def test_samples_prepared_by_other_processes_are_embedded_alike(member: Dual) -> None:
+    samples = [replace(sample, keeps_states=n % 2 == 0) for n, sample in enumerate(BARE)]
+    here = member.embedder.embed(samples, member.embedder.representations(None), ROLES)
+    assert_embedded_alike(prepared_elsewhere(member.embedder, samples), here)
 
 
 def test_the_model_s_own_markers_stay_words(member: Dual) -> None:

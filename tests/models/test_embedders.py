@@ -20,11 +20,11 @@ from pipeline_core.errors import ConfigError, ModelError
 from pipeline_core.models.facts import describe_model, pinned
 from pipeline_core.models.families import FAMILIES
 from pipeline_core.models.generative import GenerativeEmbedder
-from pipeline_core.models.samples import IMAGE, PROMPT, TEXT, SampleInput
+from pipeline_core.models.samples import IMAGE, PROMPT, ROLES, TEXT, SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.planner.planning import plan_analysis
 from tests.models import published, tiny
-from tests.models.conformance import load, picture
+from tests.models.conformance import assert_embedded_alike, load, picture, prepared_elsewhere
 from tests.models.published import PUBLISHED
 from tests.models.tiny_embedders import EMBEDDERS
 from tests.models.tiny_families import Tiny, save
@@ -224,6 +224,22 @@ def test_vectors_are_the_recipe_s_alone_and_beside_others(member: Member) -> Non
     for found, (name, sample) in zip(together, SAMPLES.items(), strict=True):
         np.testing.assert_allclose(found, member.expected[name], atol=1e-4)
         np.testing.assert_allclose(member.vectors([sample])[0], member.expected[name], atol=1e-5)
+
+
+def test_samples_prepared_by_other_processes_are_embedded_alike(member: Member) -> None:
+    """By a processor with the settings of the embedder's makers."""
+    samples = list(SAMPLES.values())
+    here = member.embedder.embed(samples, member.embedder.representations(None), ROLES)
+    assert_embedded_alike(prepared_elsewhere(member.embedder, samples), here)
+
+
+def test_max_pixels_count_in_other_processes_too(tmp_path: Path) -> None:
+    folder = save(tmp_path / "gme-Qwen2-VL-2B-Instruct", EMBEDDERS["gme-Qwen2-VL-2B-Instruct"])
+    large, few = [SampleInput("large", "p", Image.new("RGB", (900, 700), "red"))], {"max_pixels": 100 * 16**2}
+    embedder = load(folder, **few)
+    here = embedder.embed(large, embedder.representations(None), ROLES)
+    assert here.n_tokens.max() < 150
+    assert_embedded_alike(prepared_elsewhere(embedder, large, **few), here)
 
 
 def test_it_is_known_by_its_folder_s_name_and_keeps_its_own_prompts(member: Member) -> None:

@@ -22,6 +22,7 @@ from tests.models.test_conformance import (  # noqa: F401
     test_attention_is_the_model_s_own,
     test_bfloat16_points_where_float32_does,
     test_roles_are_those_of_what_was_put_in,
+    test_samples_prepared_by_other_processes_are_embedded_alike,
     test_states_do_not_depend_on_the_batch,
     test_states_of_every_layer_are_the_model_s_own,
     test_texts_do_not_depend_on_pictures_seen_before,

@@ -15,6 +15,7 @@ from tests.models.published import PUBLISHED_DUAL
 from tests.models.test_dual_conformance import (  # noqa: F401
     test_a_checkpoint_without_one_of_its_weights_is_refused,
     test_it_is_served_by_its_family,
+    test_samples_prepared_by_other_processes_are_embedded_alike,
     test_vectors_are_the_model_s_own,
     test_vectors_do_not_depend_on_the_batch,
 )

@@ -7,8 +7,10 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from threading import Thread
 from typing import Any
 
@@ -36,6 +38,8 @@ _IDLE = 60.0
 _LOOKS = 1.0
 """Seconds between a process's looks whether the one that asks is still there."""
 
+_NONE = "No processes prepare inputs (%s): that is done between passes"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -59,21 +63,19 @@ class InputProcesses:
         count: how many there are.
     """
 
-    def __init__(self, embedder: PreparingEmbedder, load: Callable[[], Any], count: int) -> None:
-        """Name the model; the processes begin with the first batch.
+    def __init__(self, load: Callable[[], Any], count: int) -> None:
+        """Start them; they import what they need while the model is loaded.
 
         Args:
-            embedder: the loaded model.
-            load: loads its processor in each process; it is pickled.
+            load: loads the model's processor in each process; it is pickled.
             count: how many processes.
 
         Raises:
-            Exception: whatever pickling raises of a preparer that cannot be.
+            Exception: whatever pickling raises of a function that cannot be.
             OSError: this machine has no room for semaphores.
         """
         self.count = count
-        self._model = embedder.facts.name
-        self._recipe = pickle.dumps(load), pickle_preparer(embedder)
+        self._recipe, self._model = (pickle.dumps(load), b""), ""
         self._ended = False
         self._pool = loky.ProcessPoolExecutor(
             count,
@@ -83,6 +85,16 @@ class InputProcesses:
             result_reducers={torch.Tensor: _by_array},
             env={"OMP_NUM_THREADS": "1"},
         )
+        for _ in range(count):
+            self._pool.submit(os.getpid)
+
+    def serve(self, embedder: PreparingEmbedder) -> None:
+        """Say whose inputs they prepare.
+
+        Raises:
+            Exception: whatever pickling raises of a preparer that cannot be.
+        """
+        self._recipe, self._model = (self._recipe[0], pickle_preparer(embedder)), embedder.facts.name
 
     def begin(self, reader: ImageReader, batch: Sequence[Request]) -> "Future[Prepared | None] | None":
         """Read the pictures of a batch and hand it to a process.
@@ -131,31 +143,58 @@ class InputProcesses:
             self.close()
 
 
-def input_processes(embedder: Embedder, load: Callable[[], Any], placement: Placement) -> InputProcesses | None:
-    """Return the processes that a placement asks for; None: none, or the embedder takes nothing prepared.
+def input_processes(placement: Placement) -> int:
+    """Return how many processes a placement asks for; by default one less than there are cores for each worker."""
+    if placement.input_processes is not None:
+        return placement.input_processes
+    cores = loky.cpu_count() // placement.workers
+    return 0 if placement.device_kind == "cpu" else max(1, min(_MOST, cores - 1))
+
+
+def load_with_processes(
+    load: Callable[[], Embedder], load_processor: Callable[[], Any], placement: Placement
+) -> tuple[Embedder, InputProcesses | None]:
+    """Load a model, while the processes start that a placement asks for.
 
     Args:
-        embedder: the loaded model.
-        load: as in ``InputProcesses``.
-        placement: how many; by default one less than there are cores for each worker.
+        load: loads the model.
+        load_processor: loads its processor, in each process.
+        placement: how many processes.
+
+    Returns:
+        The model and the processes; None: none are asked for, can be had, or serve such a model.
     """
-    count = placement.input_processes
-    if count is None:
-        cores = loky.cpu_count() // placement.workers
-        count = 0 if placement.device_kind == "cpu" else max(1, min(_MOST, cores - 1))
-    if not count or not isinstance(embedder, PreparingEmbedder):
-        return None
-    try:
-        return InputProcesses(embedder, load, count)
-    except Exception as error:  # pickling calls code of processors, which is anybody's
-        reason = reason_of(error)
-        log.warning("No processes prepare inputs for %s (%s): that is done between passes", embedder.facts.name, reason)
-        return None
+    processes = None
+    if count := input_processes(placement):
+        try:
+            processes = InputProcesses(load_processor, count)
+        except Exception as error:
+            log.warning(_NONE, reason_of(error))
+    with ExitStack() as unless_they_serve:
+        if processes is not None:
+            unless_they_serve.callback(processes.close)
+        embedder = load()
+        if processes is None or not isinstance(embedder, PreparingEmbedder):
+            return embedder, None
+        try:
+            processes.serve(embedder)
+        except Exception as error:  # pickling calls code of families, which is anybody's
+            why = reason_of(error)
+            log.warning(
+                "No processes prepare inputs for %s (%s): that is done between passes", embedder.facts.name, why
+            )
+            return embedder, None
+        unless_they_serve.pop_all()
+    return embedder, processes
 
 
 def _begin() -> None:
-    """Leave an interruption of the terminal to the process that asks, and end when that does, however it ends."""
+    """Leave an interruption of the terminal to the process that asks, and end when that does, however it ends.
+
+    What loading a processor imports takes longest, and the model is not there yet.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import_module("transformers.models.auto.processing_auto")
     torch.set_num_threads(1)
     Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 

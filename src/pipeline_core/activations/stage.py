@@ -87,17 +87,20 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
         from functools import partial
 
         from pipeline_core.activations.extract import build_shard
-        from pipeline_core.activations.processes import input_processes
+        from pipeline_core.activations.processes import load_with_processes
         from pipeline_core.activations.refusals import Refusal, check_share
         from pipeline_core.models.embedder import TokenEmbedder
         from pipeline_core.models.loading import load_embedder, load_processor
 
         placement = work.subject.placement
         model = work.settings(ModelSettings), work.subject.model
-        embedder = load_embedder(*model, placement.device, work.cache, placement.device_map)
+        embedder, processes = load_with_processes(
+            partial(load_embedder, *model, placement.device, work.cache, placement.device_map),
+            partial(load_processor, *model, work.cache),
+            placement,
+        )
         if isinstance(embedder, TokenEmbedder):
             embedder.most_tokens = placement.batch_tokens
-        processes = input_processes(embedder, partial(load_processor, *model, work.cache), placement)
         refusals: list[Refusal] = []
 
         def build(shard: "Shard", advance: Callable[[int], None]) -> None:
