@@ -45,7 +45,7 @@ def embed_batches(
         ModelError: the model gives values that are not finite.
     """
     with reading_thread() as thread:
-        if processes is None:
+        if processes is None or processes.ended:
             for samples, undecodable in thread.ahead(partial(open_samples, reader), batches, 1):
                 refusals += undecodable
                 yield embed_samples(embedder, samples, representations, token_roles, refusals)
@@ -75,7 +75,7 @@ def _embed_prepared(
     if prepared.inputs is not None:
         try:
             embedded.append(embedder.embed_prepared(prepared.inputs, representations, token_roles))
-        except ModelError:
+        except (ModelError, SampleError):
             return None
         except (RuntimeError, MemoryError, OSError) as error:
             if not is_memory_full(error):

@@ -61,6 +61,7 @@ class InputProcesses:
 
     Attributes:
         count: how many there are.
+        ended: they do nothing any more.
     """
 
     def __init__(self, load: Callable[[], Any], count: int) -> None:
@@ -76,7 +77,7 @@ class InputProcesses:
         """
         self.count = count
         self._recipe, self._model = (pickle.dumps(load), b""), ""
-        self._ended = False
+        self.ended = False
         self._pool = loky.ProcessPoolExecutor(
             count,
             timeout=_IDLE,
@@ -103,7 +104,7 @@ class InputProcesses:
             DataError: a picture is gone.
         """
         pictures = [read_picture(reader, request) for request in batch]
-        if self._ended:
+        if self.ended:
             return None
         try:
             begun: Future[Prepared | None] = self._pool.submit(_prepare, self._recipe, batch, pictures)
@@ -118,7 +119,7 @@ class InputProcesses:
         Returns:
             None where the process that asks must do the batch itself: a sample is refused, or the processes failed.
         """
-        if begun is None or self._ended:
+        if begun is None or self.ended:
             return None
         try:
             return begun.result()
@@ -128,11 +129,11 @@ class InputProcesses:
 
     def close(self) -> None:
         """End the processes now; without it they end when they have been asked for nothing for a while."""
-        self._ended = True
+        self.ended = True
         self._pool.shutdown(wait=True, kill_workers=True)
 
     def _fail(self, error: Exception) -> None:
-        if not self._ended:
+        if not self.ended:
             killed = isinstance(error, BrokenExecutor)
             log.warning(
                 "The processes that prepare inputs for %s failed (%s): from here on that is done between passes. "
