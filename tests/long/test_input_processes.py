@@ -57,25 +57,32 @@ from tests.models import tiny
 print("begins", flush=True)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
 embedder = tiny.load(Path(sys.argv[1]))
+processes = processes_for(embedder)
+print("starts", flush=True)
 
 def wait(done, total):
     print("embedded", flush=True)
     if sys.argv[4] == "wait":
         sys.stdin.read()
 
-run(embedder, Path(sys.argv[2]), Path(sys.argv[3]), wait, processes=processes_for(embedder))
+run(embedder, Path(sys.argv[2]), Path(sys.argv[3]), wait, processes=processes)
 print("ends", flush=True)
 """
 
 
-@pytest.mark.parametrize("end", ["killed", "interrupted"])
-def test_processes_end_after_the_one_that_asked(end: str, dataset_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["starts", "embedded"])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_processes_end_after_the_one_that_asked(
+    when: str, end: signal.Signals, dataset_folder: Path, tmp_path: Path
+) -> None:
+    """At work, and while they still import what they need."""
     with _script(dataset_folder, tmp_path, "wait") as asking:
         assert asking.stdout is not None
-        assert [asking.stdout.readline() for _ in range(2)] == ["begins\n", "embedded\n"]
+        while asking.stdout.readline() != f"{when}\n":
+            assert asking.poll() is None
         started = psutil.Process(asking.pid).children(recursive=True)
         assert started
-        asking.send_signal(signal.SIGKILL if end == "killed" else signal.SIGINT)
+        asking.send_signal(end)
         asking.wait(60)
     gone, alive = psutil.wait_procs(started, 60)
     assert not alive and gone

@@ -82,6 +82,8 @@ class InputProcesses:
             count,
             timeout=_IDLE,
             initializer=_begin,
+            # Told, not looked up there: it may be gone before a process has begun.
+            initargs=(os.getpid(),),
             # Torch would hand tensors on in shared memory, of which containers have little.
             result_reducers={torch.Tensor: _by_array},
             env={"OMP_NUM_THREADS": "1"},
@@ -189,7 +191,7 @@ def load_with_processes(
     return embedder, processes
 
 
-def _begin() -> None:
+def _begin(asking: int) -> None:
     """Leave an interruption of the terminal to the process that asks, and end when that does, however it ends.
 
     What loading a processor imports takes longest, and the model is not there yet.
@@ -197,11 +199,11 @@ def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import_module("transformers.models.auto.processing_auto")
     torch.set_num_threads(1)
-    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    Thread(target=_end_with, args=(asking,), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
+def _end_with(asking: int) -> None:
+    while os.getppid() == asking:
         time.sleep(_LOOKS)
     os._exit(1)
 
