@@ -1,5 +1,7 @@
-"""What the stage tells the model that it loads."""
+"""What the stage loads, and what it tells the model."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,10 @@ def test_a_model_is_told_how_many_tokens_a_pass_has(tmp_path: Path, monkeypatch:
     (embedder,) = loaded
     assert isinstance(embedder, GenerativeEmbedder)
     assert embedder.most_tokens == 70
+
+
+def test_who_plans_and_seals_shards_loads_neither_a_model_s_library_nor_processes() -> None:
+    """On a cluster that is another process than those that build them."""
+    asked = "import sys, pipeline_core.activations.extract; print({'torch', 'transformers', 'loky'} & {*sys.modules})"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert told.stdout == "set()\n"

@@ -3,11 +3,10 @@
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipeline_core.activations.opening import open_samples, reading_thread
 from pipeline_core.activations.plan import Request
-from pipeline_core.activations.processes import InputProcesses, Prepared
 from pipeline_core.activations.refusals import Refusal
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.errors import ModelError, SampleError
@@ -15,6 +14,9 @@ from pipeline_core.models.devices import is_memory_full
 from pipeline_core.models.embedder import AttendingEmbedder, Embedded, Embedder, PreparingEmbedder
 from pipeline_core.models.representations import Representation
 from pipeline_core.models.samples import Role, SampleInput
+
+if TYPE_CHECKING:
+    from pipeline_core.activations.processes import InputProcesses, Prepared
 
 
 def embed_batches(
@@ -24,7 +26,7 @@ def embed_batches(
     representations: Sequence[Representation],
     token_roles: Sequence[Role],
     refusals: list[Refusal],
-    processes: InputProcesses | None = None,
+    processes: "InputProcesses | None" = None,
 ) -> Generator[list[Embedded]]:
     """Embed batches in their order, while the next are made ready.
 
@@ -63,7 +65,7 @@ def embed_batches(
 
 def _embed_prepared(
     embedder: PreparingEmbedder,
-    prepared: Prepared | None,
+    prepared: "Prepared | None",
     representations: Sequence[Representation],
     token_roles: Sequence[Role],
     refusals: list[Refusal],

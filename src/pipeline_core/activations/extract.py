@@ -8,18 +8,21 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from pipeline_core.activations.embed import embed_batches
 from pipeline_core.activations.plan import DatasetTables, Shard, plan_extraction
-from pipeline_core.activations.processes import InputProcesses
 from pipeline_core.activations.refusals import Refusal
 from pipeline_core.activations.settings import TRAINING, ActivationsSettings, RepresentationSettings
 from pipeline_core.activations.shards import join, write_shard
 from pipeline_core.dataset.images import ImageReader
 from pipeline_core.models.embedder import Embedded, Embedder
 from pipeline_core.models.representations import Representation, chosen_representation
+
+if TYPE_CHECKING:
+    from pipeline_core.activations.processes import InputProcesses
 
 OF_TRAINING = RepresentationSettings(pooling="mean")
 """The representation that is kept of data that only train autoencoders: they know the layer by it."""
@@ -51,7 +54,7 @@ def build_shard(
     folder: Path,
     advance: Callable[[int], None],
     analysed: RepresentationSettings = OF_TRAINING,
-    processes: InputProcesses | None = None,
+    processes: "InputProcesses | None" = None,
 ) -> list[Refusal]:
     """Write one shard; several may be built at once, and ``seal_shards`` ends them.
 
