@@ -48,3 +48,8 @@ def run(
                 refusals += build_shard(embedder, dataset, settings, shard, folder, advance, ANALYSED, processes)
     seal_shards(folder, shards)
     return refusals
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of every file below a folder."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}

@@ -29,7 +29,7 @@ from pipeline_core.models.settings import ModelSettings
 from pipeline_core.sae.tokens import map_tokens
 from pipeline_core.schema.parquet import read_table
 from pipeline_core.threads import limited_threads
-from tests.activations.running import SETTINGS, SHARD_SIZE, run
+from tests.activations.running import SETTINGS, SHARD_SIZE, contents, run
 from tests.models import tiny
 from tests.models.tiny_duals import DUAL
 from tests.models.tiny_families import save
@@ -49,10 +49,6 @@ def extracted(llava: GenerativeEmbedder, dataset_folder: Path, tmp_path_factory:
     folder = tmp_path_factory.mktemp("activations")
     run(llava, dataset_folder, folder)
     return folder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
 def test_every_layer_pooling_and_mask_is_a_representation(extracted: Path) -> None:

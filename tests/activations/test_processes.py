@@ -25,7 +25,7 @@ from pipeline_core.models.loading import load_processor
 from pipeline_core.models.samples import SampleInput
 from pipeline_core.models.settings import ModelSettings
 from pipeline_core.placement import Placement
-from tests.activations.running import SHARD_SIZE, run
+from tests.activations.running import SHARD_SIZE, contents, run
 from tests.models import tiny
 
 SAVED = {"generative": tiny.save_llava, "dual": tiny.save_siglip}
@@ -38,10 +38,6 @@ def processes_for(embedder: Embedder, count: int = 2) -> InputProcesses:
     started = InputProcesses(load, count)
     started.serve(embedder)
     return started
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
 @pytest.fixture(scope="module", params=SAVED)

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from tests.activations.conftest import write_data_set
-from tests.activations.running import run
-from tests.activations.test_processes import contents, processes_for
+from tests.activations.running import contents, run
+from tests.activations.test_processes import processes_for
 from tests.models import tiny
 
 pytestmark = pytest.mark.long

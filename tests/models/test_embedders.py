@@ -233,15 +233,6 @@ def test_samples_prepared_by_other_processes_are_embedded_alike(member: Member) 
     assert_embedded_alike(prepared_elsewhere(member.embedder, samples), here)
 
 
-def test_max_pixels_count_in_other_processes_too(tmp_path: Path) -> None:
-    folder = save(tmp_path / "gme-Qwen2-VL-2B-Instruct", EMBEDDERS["gme-Qwen2-VL-2B-Instruct"])
-    large, few = [SampleInput("large", "p", Image.new("RGB", (900, 700), "red"))], {"max_pixels": 100 * 16**2}
-    embedder = load(folder, **few)
-    here = embedder.embed(large, embedder.representations(None), ROLES)
-    assert here.n_tokens.max() < 150
-    assert_embedded_alike(prepared_elsewhere(embedder, large, **few), here)
-
-
 def test_it_is_known_by_its_folder_s_name_and_keeps_its_own_prompts(member: Member) -> None:
     facts = member.embedder.facts
     assert (facts.family, facts.pooling, facts.rendering) == (member.recipes.made.family, "last", "released")
