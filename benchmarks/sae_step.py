@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,9 +22,10 @@ from torch import Tensor
 
 from pipeline_core.sae import kernels
 from pipeline_core.sae.architectures.topk import TopKSae, TopKSettings
+from pipeline_core.sae.grouping import grouped
 from pipeline_core.sae.reconstruction import compare
 from pipeline_core.sae.resume import TrainingState
-from pipeline_core.sae.rows import squared_distance, whole_norm
+from pipeline_core.sae.rows import squared_distance
 from pipeline_core.sae.tokens import TokenMap
 from pipeline_core.sae.trainer import read_ahead, start_training, train_step
 from pipeline_core.threads import limited_threads
@@ -55,21 +57,16 @@ def dense_step(state: TrainingState, vectors: Tensor, settings: TopKSettings) ->
 
 
 def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
-    """Return the parts of a step, on what it computes of states [n, d]."""
+    """Return the parts of a step, on what it computes of states [n, d]; of large gradients the last one is, too."""
     sae = state.sae
     assert isinstance(sae, TopKSae)
     encoder, bias, rows = (tensor.detach().clone() for tensor in (sae.encoder, sae.encoder_bias, sae.dictionary))
+    again = TopKSae(encoder, bias, rows, sae.decoder_bias, k, False)
     (n, d), s = x.shape, len(rows)
-    codes = kernels.top_codes(x, encoder, bias, k)
-    owners = torch.arange(n).repeat_interleave(k)
-    learned = [tensor.detach().clone().requires_grad_() for tensor in (encoder, rows)]
-    optimizer = torch.optim.Adam(learned, lr=0.0, fused=True)
-    for tensor in learned:
-        tensor.grad = torch.randn_like(tensor) * 1e-3
-    again = TopKSae(encoder, bias, learned[1], sae.decoder_bias, k, False)
+    codes, _, of_rows = again.gradients(x, 0.0)
+    optimizer = torch.optim.Adam([encoder, rows], lr=0.0)
+    small = [replace(gradient, values=1e-6 * gradient.values) for gradient in of_rows]
     touched, whole, read = 4.0 * n * k * d, 4.0 * s * d, 4.0 * n * d
-    gradients = [tensor.grad for tensor in learned if tensor.grad is not None]
-    transposed = lambda: kernels._transposed_product(codes.values, codes.ids, owners, x, s)  # noqa: E731
     return {
         "product and top k": (lambda: kernels._largest(x, encoder, bias, k), 2.0 * n * s * d, 8.0 * n * s),
         "decode, error, gradient of codes": (
@@ -77,12 +74,16 @@ def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
             4.0 * n * k * d,
             touched,
         ),
-        "gradient of encoder": (transposed, 2.0 * n * k * d, read + whole),
-        "gradient of dictionary": (transposed, 2.0 * n * k * d, read + whole),
+        "codes by feature": (lambda: grouped(codes.ids, s), 0.0, 24.0 * n * k),
+        "gradient of encoder, Adam": (lambda: small[0].step(optimizer, 1.0), 2.0 * n * k * d, read + 6 * whole),
+        "gradient of dictionary, Adam": (lambda: small[1].step(optimizer, 1.0), 2.0 * n * k * d, read + 6 * whole),
         "spread of states": (lambda: squared_distance(x, sae.decoder_bias), 0.0, read),
-        "turn, unit rows": (lambda: (again.before_step(), again.after_step()), 0.0, 5 * whole),
-        "norm of gradients": (lambda: whole_norm(gradients), 0.0, 2 * whole),
-        "Adam": (optimizer.step, 0.0, 14 * whole),
+        "norms of gradients at most": (lambda: [gradient.at_most() for gradient in small], 0.0, 2 * read),
+        "norms, where that is too much": (
+            lambda: [gradient.norm() for gradient in small],
+            4.0 * n * k * d,
+            2 * read + whole,
+        ),
     }
 
 

@@ -22,8 +22,9 @@ def in_any_order(loop: Callable[P, R]) -> Callable[P, R]:
     """Compile a function whose sums may be made in another order than it says, several numbers at a time.
 
     The order is the compiler's, one for all calls of the function itself; another that calls it may get another order.
+    A division by zero gives infinity or NaN: Python's error would be a branch a number.
     """
-    return _compiled(loop, fastmath={"reassoc", "contract"})
+    return _compiled(loop, fastmath={"reassoc", "contract"}, error_model="numpy")
 
 
 def inlined(part: Callable[P, R]) -> Callable[P, R]:

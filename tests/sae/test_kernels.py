@@ -8,12 +8,10 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
 from pipeline_core.sae import largest as module
-from pipeline_core.sae.architectures import Sae
 from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
 from pipeline_core.sae.grouping import grouped
-from pipeline_core.sae.kernels import combine, squared_error, top_codes
+from pipeline_core.sae.kernels import combine, top_codes
 from pipeline_core.sae.rows import squared_distance
-from pipeline_core.sae.sparse import SparseCodes
 from pipeline_core.sae.trainer import start_training, train_step
 
 WIDTH, FEATURES, BATCH = 40, 1200, 96
@@ -48,34 +46,6 @@ def test_a_reconstruction_and_its_gradients_are_those_of_torchs_bag() -> None:
     torch.testing.assert_close(of_rows, gradients[1])
 
 
-@pytest.mark.parametrize("counts", [[6] * BATCH, [i % 11 for i in range(BATCH)]], ids=["k a row", "ragged"])
-def test_an_error_and_its_gradients_are_those_of_the_dense_sum(counts: list[int]) -> None:
-    random = torch.Generator().manual_seed(7)
-    ids = torch.cat([torch.randperm(FEATURES, generator=random)[:count] for count in counts])
-    offsets = torch.nn.functional.pad(torch.tensor(counts).cumsum(0), (1, 0))
-    values, bias = torch.rand(len(ids), generator=random), torch.randn(WIDTH, generator=random)
-    rows = start().dictionary.detach()
-    learned = [tensor.clone().requires_grad_() for tensor in (values, rows, bias)]
-    error = squared_error(SparseCodes(learned[0], ids, offsets), learned[1], learned[2], states(1))
-    (0.25 * error).backward()
-    exact = [tensor.double().requires_grad_() for tensor in (values, rows, bias)]
-    owners = torch.arange(BATCH).repeat_interleave(torch.tensor(counts))
-    dense = torch.zeros(BATCH, FEATURES, dtype=torch.float64).index_put((owners, ids), exact[0])
-    expected = (dense @ exact[1] + exact[2] - states(1)).square().sum()
-    (0.25 * expected).backward()
-    torch.testing.assert_close(error.double(), expected, rtol=1e-6, atol=0)
-    for ours, theirs in zip(learned, exact, strict=True):
-        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-5, atol=1e-4)
-
-
-def test_the_error_of_any_architecture_is_that_of_what_it_decodes() -> None:
-    sae = start()
-    codes, error = sae.squared_error(states(1))
-    expected, general = Sae.squared_error(sae, states(1))
-    assert torch.equal(codes.values, expected.values)
-    torch.testing.assert_close(error, general)
-
-
 def test_states_spread_about_a_centre() -> None:
     x, centre = states(1), torch.linspace(-1.0, 1.0, WIDTH)
     expected = (x.double() - centre).square().sum()
@@ -85,11 +55,10 @@ def test_states_spread_about_a_centre() -> None:
 def test_codes_are_grouped_as_a_stable_sort_would() -> None:
     random = torch.Generator().manual_seed(2)
     ids = torch.randint(0, 50, (400,), generator=random) * 2
-    owners, values = torch.randint(0, 9, (400,), generator=random), torch.randn(400, generator=random)
-    features, order = ids.sort(stable=True)
-    starts, *by_feature = grouped(ids, 101, owners, values)
-    assert torch.equal(starts, torch.searchsorted(features, torch.arange(101)))
-    assert torch.equal(by_feature[0], owners[order]) and torch.equal(by_feature[1], values[order])
+    features, expected = ids.sort(stable=True)
+    starts, order = grouped(ids, 101)
+    assert torch.equal(starts, torch.searchsorted(features, torch.arange(102)))
+    assert torch.equal(order, expected)
 
 
 def test_rows_are_scored_by_blocks_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

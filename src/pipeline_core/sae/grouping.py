@@ -8,38 +8,32 @@ from torch import Tensor
 from pipeline_core.compiled import compiled
 
 Numbers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.floating]
 
 
-def grouped(ids: Tensor, n_features: int, owners: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what a bag for each feature needs.
+def grouped(ids: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
+    """Return codes by feature, on a CPU.
 
     Args:
         ids: features of codes [m].
         n_features: how many features there are, S.
-        owners: the row that each code is of [m].
-        values: of each [m].
 
     Returns:
-        Where each feature's codes start [S], and owners and values by feature, in the order that they had [m].
+        Where each feature's codes start, and where the last's end [S + 1]; and the codes' numbers by feature, in the
+        order that they had [m].
     """
-    starts = torch.empty(n_features, dtype=torch.int64)
-    by_feature = torch.empty_like(owners), torch.empty_like(values)
-    _group(*(part.numpy() for part in (ids, owners, values.contiguous(), starts, *by_feature)))
-    return starts, *by_feature
+    starts, order = torch.empty(n_features + 1, dtype=torch.int64), torch.empty_like(ids)
+    _group(ids.numpy(), starts.numpy(), order.numpy())
+    return starts, order
 
 
 @compiled
-def _group(
-    ids: Numbers, owners: Numbers, values: Floats, starts: Numbers, owners_by_feature: Numbers, by_feature: Floats
-) -> None:
-    following = np.zeros(len(starts) + 1, np.int64)
+def _group(ids: Numbers, starts: Numbers, order: Numbers) -> None:
+    following = np.zeros(len(starts), np.int64)
     for feature in ids:
         following[feature + 1] += 1
-    for feature in range(len(starts)):
-        following[feature + 1] += following[feature]
-        starts[feature] = following[feature]
+    for feature in range(1, len(starts)):
+        following[feature] += following[feature - 1]
+    starts[:] = following
     for i in range(len(ids)):
-        place = following[ids[i]]
-        owners_by_feature[place], by_feature[place] = owners[i], values[i]
-        following[ids[i]] = place + 1
+        order[following[ids[i]]] = i
+        following[ids[i]] += 1

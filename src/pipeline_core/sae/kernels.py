@@ -4,11 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag, mse_loss
+from torch.nn.functional import embedding_bag
 
 from pipeline_core.sae.grouping import grouped
 from pipeline_core.sae.largest import largest
-from pipeline_core.sae.reconstruction import compare
 from pipeline_core.sae.sparse import SparseCodes
 from pipeline_core.threads import alone
 
@@ -28,14 +27,6 @@ def combine(codes: SparseCodes, dictionary_sd: Tensor) -> Tensor:
     """Return z D [n, d]; differentiable in the codes' values and the dictionary."""
     combined: Tensor = _Combination.apply(*codes, dictionary_sd)  # type: ignore[no-untyped-call]
     return combined
-
-
-def squared_error(codes: SparseCodes, dictionary_sd: Tensor, bias_d: Tensor, vectors_nd: Tensor) -> Tensor:
-    """Return the sum of (z D + b - h)^2, a scalar; differentiable in the codes' values, the dictionary and the bias."""
-    if vectors_nd.is_cuda or torch.is_autocast_enabled("cpu"):
-        return mse_loss(combine(codes, dictionary_sd) + bias_d, vectors_nd, reduction="sum")
-    error: Tensor = _SquaredError.apply(*codes, dictionary_sd, bias_d, vectors_nd)  # type: ignore[no-untyped-call]
-    return error
 
 
 class _TopCodes(torch.autograd.Function):
@@ -78,24 +69,6 @@ class _Combination(torch.autograd.Function):
         return to_values, None, None, to_dictionary
 
 
-class _SquaredError(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, *given: Tensor) -> Tensor:
-        codes, (dictionary, bias, vectors) = SparseCodes(*given[:3]), given[3:]
-        error, differences, products = compare(codes, dictionary, bias, vectors)
-        ctx.n_features = len(dictionary)
-        ctx.save_for_backward(*codes, differences, products)
-        return vectors.new_tensor(error)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        values, ids, offsets, differences, products = ctx.saved_tensors
-        twice, owners = 2 * gradients[0], _owners(offsets, ids)
-        to_dictionary = _transposed_product(twice * values, ids, owners, differences, ctx.n_features)
-        to_bias = twice * differences.sum(dim=0) if ctx.needs_input_grad[4] else None
-        return twice * products, None, None, to_dictionary, to_bias, None
-
-
 def _largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the k largest scores W x + b of each row and whose they are [n, k]."""
     if inputs.is_cuda or torch.is_autocast_enabled("cpu"):
@@ -126,7 +99,7 @@ def _transposed_product(values: Tensor, ids: Tensor, owners: Tensor, rows: Tenso
     if ids.is_cuda:
         features, order = ids.sort(stable=True)
         starts = torch.searchsorted(features, torch.arange(n_features, device=ids.device))
-        owners, values = owners[order], values[order]
     else:
-        starts, owners, values = grouped(ids, n_features, owners, values)
-    return embedding_bag(owners, rows, starts, per_sample_weights=values, mode="sum")
+        ends, order = grouped(ids, n_features)
+        starts = ends[:-1]
+    return embedding_bag(owners[order], rows, starts, per_sample_weights=values[order], mode="sum")

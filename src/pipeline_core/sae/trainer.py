@@ -11,22 +11,24 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from torch.nn.utils import clip_grads_with_norm_
+from torch.nn.utils import clip_grad_norm_
 
 from pipeline_core.sae.architectures import SaeSettings, trained
 from pipeline_core.sae.formats import Provenance
 from pipeline_core.sae.formats.saelens import MEMBER
 from pipeline_core.sae.origin import write_origin
 from pipeline_core.sae.resume import CHECKPOINT, TrainingState
-from pipeline_core.sae.rows import squared_distance, whole_norm
+from pipeline_core.sae.rows import squared_distance
+from pipeline_core.sae.sparse import SparseCodes
 from pipeline_core.sae.tokens import TokenMap, TokenRows, hook_name, map_tokens
+from pipeline_core.sae.updates import RowGradient, clip_scale
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 from pipeline_core.threads import limited_threads
 
 STATES = "states.npy"
 _BYTES = 16
-"""A number that learns is kept four times over in float32: itself, its gradient and Adam's two means."""
+"""A number that learns is kept up to four times over in float32: itself, Adam's two means and maybe its gradient."""
 
 
 @dataclass(frozen=True)
@@ -274,17 +276,14 @@ def train_step(
     state: TrainingState, vectors: torch.Tensor, mean: torch.Tensor, settings: SaeSettings
 ) -> dict[str, torch.Tensor]:
     """Take one step on states [n, d]; return what the log tells of it, as numbers that the device may still owe."""
-    sae = state.sae
-    with torch.autocast(vectors.device.type, torch.bfloat16, enabled=vectors.is_cuda):
-        codes, squared_error = sae.squared_error(vectors)
-    n_codes = len(vectors) * settings.features
-    loss = squared_error / vectors.numel() + settings.penalty * codes.values.sum() / n_codes
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    sae.before_step()
-    _clip([tensor for tensor in sae.state().values() if tensor.grad is not None], settings.gradient_clip)
-    state.optimizer.step()
-    sae.after_step()
+    found = None if vectors.is_cuda else state.sae.gradients(vectors, settings.penalty)
+    if found is None:
+        codes, squared_error, loss = _learn(state, vectors, settings)
+    else:
+        codes, squared_error, of_rows = found
+        loss = _loss(codes, squared_error, vectors, settings)
+        _learn_by_rows(state, of_rows, settings.gradient_clip)
     state.step += 1
     positive = codes.values.detach() > 0
     state.last_positive.scatter_reduce_(0, codes.ids, positive * state.step, "amax")
@@ -295,8 +294,36 @@ def train_step(
     }
 
 
-def _clip(learned: list[torch.Tensor], largest: float) -> None:
-    norm = whole_norm([tensor.grad for tensor in learned if tensor.grad is not None])
-    # On a CPU a look costs nothing, and what needs no clipping is not multiplied by one.
-    if norm.is_cuda or bool(largest / (norm + 1e-6) < 1):
-        clip_grads_with_norm_(learned, largest, norm)
+def _loss(
+    codes: SparseCodes, squared_error: torch.Tensor, vectors: torch.Tensor, settings: SaeSettings
+) -> torch.Tensor:
+    n_codes = len(vectors) * settings.features
+    return squared_error / vectors.numel() + settings.penalty * codes.values.sum() / n_codes
+
+
+def _learn(
+    state: TrainingState, vectors: torch.Tensor, settings: SaeSettings
+) -> tuple[SparseCodes, torch.Tensor, torch.Tensor]:
+    """Take a step by gradients that torch finds; return codes, squared error and loss before it."""
+    sae = state.sae
+    with torch.autocast(vectors.device.type, torch.bfloat16, enabled=vectors.is_cuda):
+        codes, squared_error = sae.squared_error(vectors)
+    loss = _loss(codes, squared_error, vectors, settings)
+    loss.backward()  # type: ignore[no-untyped-call]
+    sae.before_step()
+    clip_grad_norm_([tensor for tensor in sae.state().values() if tensor.grad is not None], settings.gradient_clip)
+    state.optimizer.step()
+    sae.after_step()
+    return codes, squared_error, loss
+
+
+def _learn_by_rows(state: TrainingState, of_rows: Sequence[RowGradient], clip: float) -> None:
+    """Take a step by gradients in rows, and by those that lie beside other tensors."""
+    others = [tensor.grad for tensor in state.sae.state().values() if tensor.grad is not None]
+    scale = clip_scale(of_rows, others, clip)
+    if scale != 1:
+        for gradient in others:
+            gradient.mul_(scale)
+    state.optimizer.step()
+    for rows in of_rows:
+        rows.step(state.optimizer, scale)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from pipeline_core.sae.gradients import Gradients
     from pipeline_core.sae.sparse import SparseCodes
 
 States = Literal["tokens", "vectors"]
@@ -94,6 +95,15 @@ class Sae(ABC):
 
         codes = self.encode(vectors_nd)
         return codes, mse_loss(self.decode(codes), vectors_nd, reduction="sum")
+
+    def gradients(self, vectors_nd: Tensor, penalty: float) -> Gradients | None:
+        """Return what a step on a CPU needs, where the architecture has a quicker way to it than torch's.
+
+        The loss is the squared error / (n D) + ``penalty`` * mean of all n S codes. Gradients in rows are among what is
+        returned and are changed before the step as ``before_step`` and ``after_step`` do it; those in other tensors
+        are put where torch would put them. None: torch differentiates ``squared_error``.
+        """
+        return None
 
     def before_step(self) -> None:  # noqa: B027 - most have nothing to do
         """Change the gradients before they are clipped and the optimiser takes its step."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from pipeline_core.sae.gradients import Gradients
     from pipeline_core.sae.sparse import SparseCodes
 
 
@@ -79,12 +80,11 @@ class TopKSae(Sae):
 
         return combine(codes, self.dictionary) + self.decoder_bias
 
-    def squared_error(self, vectors_nd: Tensor) -> tuple[SparseCodes, Tensor]:
-        """Return codes and error, by one pass over the features that each vector uses."""
-        from pipeline_core.sae.kernels import squared_error
+    def gradients(self, vectors_nd: Tensor, penalty: float) -> Gradients:
+        """Return what a step on a CPU needs: encoder and dictionary learn by sums of few vectors a row."""
+        from pipeline_core.sae.gradients import topk_gradients
 
-        codes = self.encode(vectors_nd)
-        return codes, squared_error(codes, self.dictionary, self.decoder_bias, vectors_nd)
+        return topk_gradients(self, vectors_nd, penalty)
 
     def config(self) -> dict[str, Any]:
         """Return its part of cfg.json."""

@@ -1,0 +1,208 @@
+"""Adam's step of rows whose gradients are sums of few vectors, on a CPU: the gradients are never written.
+
+Each row's is made in a cache and used there: for its norm, where that is not known to be small, and for its step. The
+two gradients of a wide dictionary, written, would be hundreds of megabytes a step, which memory gives and takes four
+times.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pipeline_core.compiled import compiled, in_any_order
+from pipeline_core.sae.shares import by_shares
+
+Numbers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+_SURELY = 1 - 1e-4
+"""Share of the largest norm within which an estimate from above says enough, rounding and all."""
+
+
+@dataclass(frozen=True)
+class RowGradient:
+    """The gradient of a loss in rows that learn; that of row f is the sum of values[i] * vectors[owners[i]].
+
+    Attributes:
+        rows: [S, D], float32, C-contiguous.
+        starts: [S + 1], int64; i goes from ``starts[f]`` up to ``starts[f + 1]``.
+        owners: [m], int64, vectors' numbers.
+        values: [m], float32.
+        vectors: [n, D], float32, C-contiguous.
+        unit: rows are at unit norm and are brought back to it after a step; those that become zeros stay.
+        turns: of the gradient of rows at unit norm only what turns them counts.
+    """
+
+    rows: Tensor
+    starts: Tensor
+    owners: Tensor
+    values: Tensor
+    vectors: Tensor
+    unit: bool = False
+    turns: bool = False
+
+    def at_most(self) -> float:
+        """Return what its norm is at most, from the vectors' lengths alone: a row's is at most those of its parts."""
+        lengths = self.vectors.norm(dim=1).numpy()
+        loop = partial(_reach, self.owners.numpy(), self.values.numpy(), lengths)
+        return math.sqrt(sum(by_shares(loop, self.starts[:-1], self.starts[1:])))
+
+    def norm(self) -> float:
+        """Return its norm, of what counts."""
+        return math.sqrt(sum(by_shares(partial(_squares, *self._parts()), *self._each())))
+
+    def step(self, optimizer: torch.optim.Optimizer, scale: float) -> None:
+        """Take the step of an optimiser of the class Adam, whose state and settings it uses, in place of its own.
+
+        Args:
+            optimizer: learning rate, betas and eps are used; ``rows`` is one of its parameters.
+            scale: what the gradient is multiplied by.
+        """
+        group, state = optimizer.param_groups[0], optimizer.state[self.rows]
+        if not state:
+            state["step"] = torch.tensor(0.0)
+            state["exp_avg"], state["exp_avg_sq"] = (torch.zeros_like(self.rows.detach()) for _ in range(2))
+        state["step"] += 1
+        steps, betas = state["step"].item(), group["betas"]
+        # Adam's means start at zero; what they lack of weight after so many steps is made up for.
+        rate, root = group["lr"] / (1 - betas[0] ** steps), math.sqrt(1 - betas[1] ** steps)
+        numbers = _Numbers(*(np.float32(number) for number in (scale, rate, *betas, 1 / root, group["eps"])))
+        loop = partial(_step, *self._parts(), self.unit, numbers)
+        by_shares(loop, *self._each(), state["exp_avg"], state["exp_avg_sq"])
+
+    def _parts(self) -> tuple[Numbers, Floats, Floats, bool]:
+        return self.owners.numpy(), self.values.numpy(), self.vectors.numpy(), self.turns
+
+    def _each(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.starts[:-1], self.starts[1:], self.rows.detach()
+
+
+class _Numbers(NamedTuple):
+    """What a step multiplies by."""
+
+    scale: np.float32
+    rate: np.float32
+    beta: np.float32
+    beta_of_squares: np.float32
+    inverse_root: np.float32
+    eps: np.float32
+
+
+def clip_scale(of_rows: Sequence[RowGradient], of_others: Sequence[Tensor], largest: float) -> float:
+    """Return what gradients are multiplied by so that the norm of all is at most ``largest``, as torch clips it.
+
+    What their parts' lengths tell is tried first: it costs next to nothing, and mostly says that nothing is clipped.
+    """
+    others = math.hypot(*(float(gradient.norm()) for gradient in of_others))
+    if math.hypot(others, *(gradient.at_most() for gradient in of_rows)) < _SURELY * largest:
+        return 1.0
+    norm = math.hypot(others, *(gradient.norm() for gradient in of_rows))
+    # Not min(): a norm that is no number must not pass for a small one.
+    return 1.0 if norm + 1e-6 <= largest else largest / (norm + 1e-6)
+
+
+@compiled
+def _reach(owners: Numbers, values: Floats, lengths: Floats, starts: Numbers, ends: Numbers) -> float:
+    total = 0.0
+    for row in range(len(starts)):
+        length = 0.0
+        for i in range(starts[row], ends[row]):
+            length += abs(values[i]) * lengths[owners[i]]
+        total += length * length
+    return total
+
+
+@in_any_order
+def _squares(
+    owners: Numbers, values: Floats, vectors: Floats, turns: bool, starts: Numbers, ends: Numbers, rows: Floats
+) -> float:
+    own, total = np.empty(rows.shape[1], np.float32), 0.0
+    for row in range(len(rows)):
+        if starts[row] < ends[row]:
+            _sum(own, owners, values, vectors, starts[row], ends[row])
+            if turns:
+                _turn(own, rows[row])
+            total += float(_product(own, own))
+    return total
+
+
+@in_any_order
+def _step(
+    owners: Numbers,
+    values: Floats,
+    vectors: Floats,
+    turns: bool,
+    unit: bool,
+    numbers: _Numbers,
+    starts: Numbers,
+    ends: Numbers,
+    rows: Floats,
+    means: Floats,
+    squares: Floats,
+) -> None:
+    own, one = np.empty(rows.shape[1], np.float32), np.float32(1)
+    for f in range(len(rows)):
+        row, mean, square = rows[f], means[f], squares[f]
+        _sum(own, owners, values, vectors, starts[f], ends[f])
+        if turns:
+            _turn(own, row)
+        # One loop each: all in one the compiler does not make of several numbers at a time.
+        for j in range(len(own)):
+            mean[j] += (one - numbers.beta) * (own[j] * numbers.scale - mean[j])
+        for j in range(len(own)):
+            scaled = own[j] * numbers.scale
+            square[j] = numbers.beta_of_squares * square[j] + (one - numbers.beta_of_squares) * scaled * scaled
+        for j in range(len(own)):
+            row[j] -= numbers.rate * mean[j] / (np.sqrt(square[j]) * numbers.inverse_root + numbers.eps)
+        if unit:
+            length = np.sqrt(_product(row, row))
+            inverse = one / length if length > 0 else one
+            for j in range(len(own)):
+                row[j] *= inverse
+
+
+@in_any_order
+def _sum(own: Floats, owners: Numbers, values: Floats, vectors: Floats, i: int, end: int) -> None:
+    """Write the sum of values[i] * vectors[owners[i]]."""
+    for j in range(len(own)):
+        own[j] = np.float32(0)
+    # Four vectors at a time: what they are added to is read and written once for all.
+    while i + 4 <= end:
+        a, b, c, d = values[i], values[i + 1], values[i + 2], values[i + 3]
+        of_a, of_b, of_c, of_d = (
+            vectors[owners[i]],
+            vectors[owners[i + 1]],
+            vectors[owners[i + 2]],
+            vectors[owners[i + 3]],
+        )
+        for j in range(len(own)):
+            own[j] += a * of_a[j] + b * of_b[j] + c * of_c[j] + d * of_d[j]
+        i += 4
+    while i < end:
+        a, of_a = values[i], vectors[owners[i]]
+        for j in range(len(own)):
+            own[j] += a * of_a[j]
+        i += 1
+
+
+@in_any_order
+def _turn(own: Floats, row: Floats) -> None:
+    """Leave of a row's gradient what is orthogonal to it."""
+    along = _product(own, row)
+    for j in range(len(own)):
+        own[j] -= along * row[j]
+
+
+@in_any_order
+def _product(one: Floats, other: Floats) -> np.float32:
+    total = np.float32(0)
+    for j in range(len(one)):
+        total += one[j] * other[j]
+    return total
