@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from pipeline_core.masks import LANES, above, count, lowest, reaching, without_lowest
+from pipeline_core.masks import LANES, above, count, largest_sum, lowest, reaching, without_lowest
 
 
 @njit
@@ -27,6 +27,11 @@ def how_many(mask):
     return count(mask)
 
 
+@njit
+def add_and_find(numbers, others, start):
+    return largest_sum(numbers, others, start)
+
+
 NUMBERS = st.floats(width=32) | st.sampled_from([0.0, -0.0, 1.0])
 
 
@@ -39,6 +44,21 @@ def test_a_mask_tells_what_comparisons_one_at_a_time_tell(kind: type[np.floating
         bits = [bool(int(masks[which]) >> i & 1) for masks in found for i in range(LANES)]
         assert bits[: len(numbers)] == compared.tolist()
         assert not any(bits[len(numbers) :])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@given(st.integers(0, 9), st.lists(st.tuples(NUMBERS, NUMBERS), min_size=LANES + 9, max_size=LANES + 9))
+def test_others_are_added_in_place_and_the_largest_sum_is_told(
+    kind: type[np.floating], start: int, pairs: list[tuple[float, float]]
+):
+    numbers, others = np.array(pairs, dtype=kind).T.copy()
+    expected, added = numbers.copy(), slice(start, start + LANES)
+    with np.errstate(all="ignore"):
+        expected[added] += others[added]
+    largest = add_and_find(numbers, others, start)
+    np.testing.assert_array_equal(numbers, expected)
+    known = expected[added][~np.isnan(expected[added])]
+    assert largest == max(known, default=-np.inf)
 
 
 @pytest.mark.parametrize("mask", [1, 0b1010, 1 << 31, 0xFFFFFFFF, 0x80000001])

@@ -1,7 +1,7 @@
-"""Comparisons of 32 neighbouring numbers at once, as bits, for compiled loops: the compiler makes them of no loop.
+"""Comparisons of 32 neighbouring numbers at once, for compiled loops: the compiler makes them of no loop.
 
-A processor compares them in two to four instructions, and a loop that then looks at the bits set reads no number that
-does not matter.
+A processor compares them in two to four instructions, whose answers are bits, and a loop that then looks at the bits
+set reads no number that does not matter.
 """
 
 from collections.abc import Callable
@@ -26,9 +26,8 @@ _BITS = ir.IntType(LANES)
 def _compared(sign: str) -> Callable[[Floats, int, Any], np.uint32]:
     def typed(_: Any, numbers: Any, start: Any, limit: Any) -> Any:
         def written(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            array = context.make_array(numbers)(context, builder, given[0])
             kind = ir.VectorType(context.get_value_type(numbers.dtype), LANES)
-            place = builder.bitcast(builder.gep(array.data, [given[1]]), kind.as_pointer())
+            place = _place(context, builder, kind, numbers, *given[:2])
             vector = builder.load(place, align=numbers.dtype.bitwidth // 8)
             alone = builder.insert_element(ir.Constant(kind, ir.Undefined), given[2], ir.Constant(_BITS, 0))
             firsts = ir.Constant(ir.VectorType(_BITS, LANES), [0] * LANES)
@@ -41,6 +40,49 @@ def _compared(sign: str) -> Callable[[Floats, int, Any], np.uint32]:
 
 
 _above, _reaching = _compared(">"), _compared(">=")
+
+
+@cast(Callable[..., Callable[[Floats, Floats, int], Any]], intrinsic)
+def largest_sum(_: Any, numbers: Any, others: Any, start: Any) -> Any:
+    """Add 32 others to the next 32 numbers, where those lie; return the largest sum, of none that is a number -inf.
+
+    Args:
+        numbers: float32 or float64 [n], one after another in memory.
+        others: of the same kind, as many.
+        start: whose place is the first, 0 to n - 32.
+    """
+
+    def written(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        kind, size = ir.VectorType(context.get_value_type(numbers.dtype), LANES), numbers.dtype.bitwidth // 8
+        place, other = (
+            _place(context, builder, kind, array, one, given[2])
+            for array, one in zip((numbers, others), given[:2], strict=True)
+        )
+        sums = builder.fadd(builder.load(place, align=size), builder.load(other, align=size))
+        builder.store(sums, place, align=size)
+        best, half = _larger(builder, sums, ir.Constant(kind, [float("-inf")] * LANES)), LANES
+        while half > 1:
+            half //= 2
+            best = _larger(builder, *(_part(builder, best, first, half) for first in (0, half)))
+        return builder.extract_element(best, ir.Constant(ir.IntType(32), 0))
+
+    return numbers.dtype(numbers, others, types.intp), written
+
+
+def _place(context: Any, builder: Any, kind: Any, array: Any, given: Any, start: Any) -> Any:
+    """Return where so many numbers of an array start, as a pointer to them all."""
+    data = context.make_array(array)(context, builder, given).data
+    return builder.bitcast(builder.gep(data, [start]), kind.as_pointer())
+
+
+def _larger(builder: Any, one: Any, other: Any) -> Any:
+    # Of what is no number the other.
+    return builder.select(builder.fcmp_ordered(">", one, other), one, other)
+
+
+def _part(builder: Any, vector: Any, first: int, count: int) -> Any:
+    places = ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(first, first + count)))
+    return builder.shuffle_vector(vector, vector, places)
 
 
 @inlined

@@ -70,6 +70,15 @@ def test_rows_are_scored_by_blocks_as_if_at_once(monkeypatch: pytest.MonkeyPatch
         assert torch.equal(one, other)
 
 
+def test_no_block_of_rows_is_a_leftover() -> None:
+    """A product of a few rows costs as much as one of hundreds: it lays out the whole encoder."""
+    x, sae = torch.zeros(4096, 2), start()
+    for scores in (100 * FEATURES, 2 * 1365 * FEATURES, 10**9):
+        task = module._Task(x, sae.encoder, sae.encoder_bias, 6, None)
+        step = task.rows(scores)
+        assert step >= min(len(x), module._ROWS) and (len(x) % step == 0 or len(x) % step > 0.9 * step)
+
+
 @pytest.mark.parametrize(("features", "k"), [(1, 1), (7, 7), (63, 5), (64, 8), (700, 50), (1200, 6)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_largest_scores_are_those_of_a_sort(features: int, k: int, dtype: torch.dtype) -> None:
@@ -95,6 +104,21 @@ def test_a_row_that_is_no_number_stays_none_and_touches_no_other(
     others = torch.arange(len(x)) != 3
     assert bool(found[3].isnan().all()) and torch.equal(found[others], values[others])
     assert torch.equal(whose[others], ids[others])
+
+
+@pytest.mark.parametrize("features", [50, FEATURES], ids=["few", "many"])
+@pytest.mark.parametrize("lost", [slice(0, 1), slice(0, 40), slice(-3, None)], ids=["first", "group", "last"])
+def test_features_that_are_no_numbers_are_passed_over(
+    features: int, lost: slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "screens", lambda: False)
+    encoder = start().encoder.detach()[:features].clone()
+    encoder[lost] = torch.nan
+    scores = (states(1) @ encoder.T).nan_to_num(-torch.inf)
+    expected = scores.topk(SETTINGS.k, dim=1)
+    values, ids = module.largest(states(1), encoder, torch.zeros(features), SETTINGS.k)
+    torch.testing.assert_close(values, expected.values)
+    assert torch.equal(ids, expected.indices)
 
 
 def test_features_are_turned_and_brought_to_unit_norm() -> None:

@@ -1,15 +1,23 @@
 """Gradients of a TopK autoencoder's loss on a CPU, from what one pass over the features that each row uses gives."""
 
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipeline_core.compiled import compiled
 from pipeline_core.sae.architectures.topk import TopKSae
 from pipeline_core.sae.grouping import grouped
 from pipeline_core.sae.reconstruction import compare
+from pipeline_core.sae.shares import by_shares
 from pipeline_core.sae.sparse import SparseCodes
 from pipeline_core.sae.updates import RowGradient
+
+Numbers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 
 class Gradients(NamedTuple):
@@ -31,22 +39,54 @@ def topk_gradients(sae: TopKSae, vectors_nd: Tensor, penalty: float) -> Gradient
     """Return the gradients of squared error / (n D) + penalty * mean of all n S codes."""
     codes = sae.encode(vectors_nd)
     error, differences, products = compare(codes, sae.dictionary, sae.decoder_bias, vectors_nd)
-    features, k = len(sae.dictionary), sae.k
-    twice, of_code = 2 / vectors_nd.numel(), penalty / (len(vectors_nd) * features)
-    # What the ReLU cut off passes no gradient on.
-    to_scores = torch.where(codes.values > 0, twice * products + of_code, 0.0)
+    twice, features = 2 / vectors_nd.numel(), len(sae.dictionary)
     starts, order = grouped(codes.ids, features)
-    owners = order // k
-    to_bias = torch.zeros(features).index_add_(0, codes.ids, to_scores)
+    owners, to_bias = torch.empty_like(order), torch.empty(features)
+    of_encoder, of_dictionary = torch.empty_like(products), torch.empty_like(products)
+    given = (one.numpy() for one in (order, codes.values, products, owners, of_encoder, of_dictionary))
+    weights = _Weights(sae.k, np.float32(twice), np.float32(penalty / (len(vectors_nd) * features)))
+    by_shares(partial(_weigh, weights, *given), starts[:-1], starts[1:], to_bias)
     sae.encoder_bias.grad, inputs = to_bias, vectors_nd
     if sae.centred:
         # It is subtracted from what is encoded, too.
         sae.decoder_bias.grad = twice * differences.sum(dim=0) - to_bias @ sae.encoder
         inputs = vectors_nd - sae.decoder_bias
     of_rows = (
-        RowGradient(sae.encoder, starts, owners, to_scores[order], inputs),
-        RowGradient(
-            sae.dictionary, starts, owners, twice * codes.values[order], differences, unit=True, turns=sae.turns
-        ),
+        RowGradient(sae.encoder, starts, owners, of_encoder, inputs),
+        RowGradient(sae.dictionary, starts, owners, of_dictionary, differences, unit=True, turns=sae.turns),
     )
     return Gradients(codes, vectors_nd.new_tensor(error), of_rows)
+
+
+class _Weights(NamedTuple):
+    """Codes a row, and what the gradients of their error and of their own size are multiplied by."""
+
+    k: int
+    error: np.float32
+    penalty: np.float32
+
+
+@compiled
+def _weigh(
+    weights: _Weights,
+    order: Numbers,
+    values: Floats,
+    products: Floats,
+    owners: Numbers,
+    of_encoder: Floats,
+    of_dictionary: Floats,
+    starts: Numbers,
+    ends: Numbers,
+    to_bias: Floats,
+) -> None:
+    """Write whose each feature's codes are, by what their rows count in both gradients, and that in its bias."""
+    for feature in range(len(starts)):
+        whole = np.float32(0)
+        for place in range(starts[feature], ends[feature]):
+            i = order[place]
+            owners[place], of_dictionary[place] = i // weights.k, weights.error * values[i]
+            # What the ReLU cut off passes no gradient on.
+            own = weights.error * products[i] + weights.penalty if values[i] > 0 else np.float32(0)
+            of_encoder[place] = own
+            whole += own
+        to_bias[feature] = whole

@@ -63,8 +63,10 @@ class _Task:
         return torch.get_num_threads()
 
     def rows(self, scores: int) -> int:
-        """Return how many rows have as many scores, within what is sensible."""
-        return min(max(1, len(self.inputs)), max(_ROWS, scores // len(self.encoder)))
+        """Return how many rows have about as many scores: alike for all blocks, the last of which may be smaller."""
+        n = max(1, len(self.inputs))
+        blocks = round(n / max(_ROWS, scores / len(self.encoder)))
+        return -(-n // max(1, blocks))
 
     def split(self, *wholes: Tensor) -> list[tuple[Tensor, ...]]:
         """Return what each thread takes of tensors with as many rows each."""
@@ -80,15 +82,14 @@ class _All:
 
     def find(self, some: slice, values: Tensor, ids: Tensor) -> int:
         """Find those of some rows; return how many scores were made once more: none."""
-        task = self._task
-        parts = task.split(self._space[: len(values)], task.inputs[some], values, ids)
-        task.threads.map(self._find, *parts)
+        task, scores = self._task, self._space[: len(values)]
+        # By all threads: each would lay out the whole encoder for a product of its own.
+        torch.mm(task.inputs[some], task.encoder.T, out=scores)
+        task.threads.map(self._find, *task.split(scores, values, ids))
         return 0
 
-    def _find(self, scores: Tensor, rows: Tensor, values: Tensor, ids: Tensor) -> None:
-        task = self._task
-        torch.mm(rows, task.encoder.T, out=scores)
-        largest_of_rows(task.bias.numpy(), task.groups, scores.numpy(), values.numpy(), ids.numpy())
+    def _find(self, *parts: Tensor) -> None:
+        largest_of_rows(self._task.bias.numpy(), *(part.numpy() for part in parts))
 
 
 class _Screened:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.compiled import compiled, in_any_order, inlined
-from pipeline_core.masks import LANES, count, lowest, reaching, without_lowest
+from pipeline_core.masks import LANES, count, largest_sum, lowest, reaching, without_lowest
 from pipeline_core.sae.screening import Bits
 
 Floats = npt.NDArray[np.floating]
@@ -22,6 +22,9 @@ _NOTED = 1 << 18
 _HALVINGS = 10
 """Times that the scores among which the least wanted lies are halved: by a thousandth of them it may be too low."""
 
+_GROUPS = 2
+"""Groups for each score kept from which on the groups' largest scores tell how good the best are."""
+
 _OFF = np.float32(1 / 255)
 """Share of itself that a number may be off by once it is written in bfloat16, a 256th, and a little more."""
 
@@ -30,22 +33,34 @@ _LAST, _INFINITY = 0xFFFFFFFF, 0x7F800000
 
 
 @compiled
-def largest_of_rows(bias: Floats, groups: int, scores: Floats, values: Floats, ids: Numbers) -> None:
+def largest_of_rows(bias: Floats, scores: Floats, values: Floats, ids: Numbers) -> None:
     """Take the bias into scores [n, S], and their k largest [n, k] out of them; a row of NaN leaves its ``values``."""
     k, width = values.shape[1], scores.shape[1]
-    best, whose, of_groups = np.empty(k, scores.dtype), np.empty(k, np.int64), np.empty(groups, scores.dtype)
-    places = np.empty(width, np.int32)
+    best, whose, places = np.empty(k, scores.dtype), np.empty(k, np.int64), np.empty(width, np.int32)
+    whole = width // LANES * LANES
+    n_groups = -(-width // LANES)
+    # As many as are compared at once; those that are none stay no numbers.
+    of_groups = np.full(-(-n_groups // LANES) * LANES, np.nan, scores.dtype)
+    # Of few groups the least is too low a limit.
+    grouped = n_groups >= _GROUPS * k
     for row in range(len(scores)):
         own = scores[row]
-        of_groups[:] = -np.inf
-        for start in range(0, width, groups):
-            one, more = own[start : start + groups], bias[start : start + groups]
-            for i in range(len(one)):
-                one[i] += more[i]
-                # max() is compiled to one comparison at a time.
-                of_groups[i] = one[i] if one[i] > of_groups[i] else of_groups[i]
-        least, taken = _least(of_groups, k), 0
-        for place in places[: _note(own, least, places, 0)]:
+        for start in range(0, whole, LANES):
+            of_groups[start // LANES] = largest_sum(own, bias, start)
+        if whole < width:
+            largest = -np.inf
+            for i in range(whole, width):
+                own[i] += bias[i]
+                largest = own[i] if own[i] > largest else largest
+            of_groups[n_groups - 1] = largest
+        if grouped:
+            least = _least(of_groups, k)
+            noted = _note_of_groups(own, of_groups, least, places)
+        else:
+            least = _least(own, k)
+            noted = _note(own, least, places, 0)
+        taken = 0
+        for place in places[:noted]:
             taken = _insert_with(own[place], place, best, whose, taken)
         if taken == k:
             values[row], ids[row] = best, whose
@@ -137,6 +152,23 @@ def _note(at_most: Floats, least: float, places: Places, n: int) -> int:
     return n
 
 
+@inlined
+def _note_of_groups(scores: Floats, of_groups: Floats, least: float, places: Places) -> int:
+    """Note which scores reach a level, looking at groups whose largest does; return how many there are."""
+    n = 0
+    for first in range(0, len(of_groups), LANES):
+        groups = reaching(of_groups, first, least)
+        while groups:
+            start = (first + lowest(groups)) * LANES
+            groups = without_lowest(groups)
+            reached = reaching(scores, start, least)
+            while reached:
+                places[n] = start + lowest(reached)
+                n += 1
+                reached = without_lowest(reached)
+    return n
+
+
 @compiled
 def _keep(scores: Floats, features: Places, best: Numbers, values: Floats, ids: Numbers) -> None:
     """Write the largest scores and whose they are, unless there are too few or one is no number."""
@@ -162,9 +194,10 @@ def _dot(one: Floats, other: Floats) -> np.float32:
 @inlined
 def _least(of_groups: Floats, k: int) -> float:
     """Return a number that k scores reach, and little less than the k-th largest of the groups' largest scores."""
-    low, high = of_groups[0], of_groups[0]
+    low, high = of_groups.dtype.type(np.inf), of_groups.dtype.type(-np.inf)
     for score in of_groups:
-        low, high = min(low, score), max(high, score)
+        # Not min() and max(): what is no number is passed over.
+        low, high = score if score < low else low, score if score > high else high
     for _ in range(_HALVINGS):
         middle, reached = of_groups.dtype.type(low / 2 + high / 2), 0
         for start in range(0, len(of_groups), LANES):
