@@ -1,7 +1,7 @@
-"""Gradients of a TopK autoencoder's loss on a CPU, from what one pass over the features that each row uses gives."""
+"""Gradients of an autoencoder's loss on a CPU, from what one pass over the features that each row uses gives."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pipeline_core.compiled import compiled
-from pipeline_core.sae.architectures.topk import TopKSae
 from pipeline_core.sae.grouping import grouped
 from pipeline_core.sae.reconstruction import compare
 from pipeline_core.sae.shares import by_shares
@@ -34,18 +33,52 @@ class Gradients(NamedTuple):
     of_rows: tuple[RowGradient, ...]
 
 
+class Linear(Protocol):
+    """An autoencoder whose positive codes are scores W (h - b_in) + b, whichever of them it keeps."""
+
+    @property
+    def encoder(self) -> Tensor:
+        """W [S, D]."""
+
+    @property
+    def encoder_bias(self) -> Tensor:
+        """B [S]."""
+
+    @property
+    def dictionary(self) -> Tensor:
+        """Features [S, D], which stay at unit norm."""
+
+    @property
+    def decoder_bias(self) -> Tensor:
+        """What is added to a reconstruction [D]."""
+
+    @property
+    def centred(self) -> bool:
+        """Whether b_in is the decoder's bias, which learns then; else it is zero."""
+
+    @property
+    def turns(self) -> bool:
+        """Whether steps turn features and do nothing else to them."""
+
+
 @torch.no_grad()
-def topk_gradients(sae: TopKSae, vectors_nd: Tensor, penalty: float) -> Gradients:
-    """Return the gradients of squared error / (n D) + penalty * mean of all n S codes."""
-    codes = sae.encode(vectors_nd)
+def linear_gradients(sae: Linear, codes: SparseCodes, vectors_nd: Tensor, penalty: float) -> Gradients:
+    """Return the gradients of squared error / (n D) + penalty * mean of all n S codes.
+
+    Args:
+        sae: while it learns.
+        codes: of the vectors.
+        vectors_nd: float32, C-contiguous.
+        penalty: as said.
+    """
     error, differences, products = compare(codes, sae.dictionary, sae.decoder_bias, vectors_nd)
     twice, features = 2 / vectors_nd.numel(), len(sae.dictionary)
     starts, order = grouped(codes.ids, features)
     owners, to_bias = torch.empty_like(order), torch.empty(features)
     of_encoder, of_dictionary = torch.empty_like(products), torch.empty_like(products)
-    given = (one.numpy() for one in (order, codes.values, products, owners, of_encoder, of_dictionary))
-    weights = _Weights(sae.k, np.float32(twice), np.float32(penalty / (len(vectors_nd) * features)))
-    by_shares(partial(_weigh, weights, *given), starts[:-1], starts[1:], to_bias)
+    given = (order, codes.owners(), codes.values, products, owners, of_encoder, of_dictionary)
+    weights = _Weights(np.float32(twice), np.float32(penalty / (len(vectors_nd) * features)))
+    by_shares(partial(_weigh, weights, *(one.numpy() for one in given)), starts[:-1], starts[1:], to_bias)
     sae.encoder_bias.grad, inputs = to_bias, vectors_nd
     if sae.centred:
         # It is subtracted from what is encoded, too.
@@ -59,9 +92,8 @@ def topk_gradients(sae: TopKSae, vectors_nd: Tensor, penalty: float) -> Gradient
 
 
 class _Weights(NamedTuple):
-    """Codes a row, and what the gradients of their error and of their own size are multiplied by."""
+    """What the gradients of codes' error and of their own size are multiplied by."""
 
-    k: int
     error: np.float32
     penalty: np.float32
 
@@ -70,6 +102,7 @@ class _Weights(NamedTuple):
 def _weigh(
     weights: _Weights,
     order: Numbers,
+    rows: Numbers,
     values: Floats,
     products: Floats,
     owners: Numbers,
@@ -84,7 +117,7 @@ def _weigh(
         whole = np.float32(0)
         for place in range(starts[feature], ends[feature]):
             i = order[place]
-            owners[place], of_dictionary[place] = i // weights.k, weights.error * values[i]
+            owners[place], of_dictionary[place] = rows[i], weights.error * values[i]
             # What the ReLU cut off passes no gradient on.
             own = weights.error * products[i] + weights.penalty if values[i] > 0 else np.float32(0)
             of_encoder[place] = own

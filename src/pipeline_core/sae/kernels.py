@@ -63,7 +63,7 @@ class _Combination(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor]:
         values, ids, offsets, dictionary = ctx.saved_tensors
-        gradient, owners = gradients[0].contiguous(), _owners(offsets, ids)
+        gradient, owners = gradients[0].contiguous(), SparseCodes(values, ids, offsets).owners()
         to_values = _dots(gradient, dictionary, ids, offsets[:-1], owners)
         to_dictionary = _transposed_product(values, ids, owners, gradient, len(dictionary))
         return to_values, None, None, to_dictionary
@@ -80,12 +80,6 @@ def _largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Ten
 def _owners_of_k(ids: Tensor) -> Tensor:
     """Return the row [n k] of each of k entries a row."""
     return torch.arange(len(ids), device=ids.device).repeat_interleave(ids.shape[1])
-
-
-def _owners(offsets: Tensor, ids: Tensor) -> Tensor:
-    """Return the row [m] of each entry."""
-    rows = torch.arange(len(offsets) - 1, device=ids.device)
-    return rows.repeat_interleave(offsets.diff(), output_size=len(ids))
 
 
 def _dots(rows: Tensor, features: Tensor, ids: Tensor, starts: Tensor, owners: Tensor) -> Tensor:

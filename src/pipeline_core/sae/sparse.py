@@ -19,6 +19,11 @@ class SparseCodes(NamedTuple):
     ids: Tensor
     offsets: Tensor
 
+    def owners(self) -> Tensor:
+        """Return the row [m] of each entry."""
+        rows = torch.arange(len(self.offsets) - 1, device=self.ids.device)
+        return rows.repeat_interleave(self.offsets.diff(), output_size=len(self.ids))
+
 
 def sparse_codes(activations_ns: Tensor) -> SparseCodes:
     """Return the positive entries of dense codes [n, S]; differentiable in them."""

@@ -82,9 +82,13 @@ class TopKSae(Sae):
 
     def gradients(self, vectors_nd: Tensor, penalty: float) -> Gradients:
         """Return what a step on a CPU needs: encoder and dictionary learn by sums of few vectors a row."""
-        from pipeline_core.sae.gradients import topk_gradients
+        import torch
 
-        return topk_gradients(self, vectors_nd, penalty)
+        from pipeline_core.sae.gradients import linear_gradients
+
+        with torch.no_grad():
+            codes = self.encode(vectors_nd)
+        return linear_gradients(self, codes, vectors_nd, penalty)
 
     def config(self) -> dict[str, Any]:
         """Return its part of cfg.json."""
