@@ -22,7 +22,7 @@ from torch import Tensor
 
 from pipeline_core.sae import kernels
 from pipeline_core.sae.architectures.topk import TopKSae, TopKSettings
-from pipeline_core.sae.grouping import grouped
+from pipeline_core.sae.gradients import linear_gradients, weighed
 from pipeline_core.sae.reconstruction import compare
 from pipeline_core.sae.resume import TrainingState
 from pipeline_core.sae.rows import squared_distance
@@ -63,7 +63,9 @@ def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
     encoder, bias, rows = (tensor.detach().clone() for tensor in (sae.encoder, sae.encoder_bias, sae.dictionary))
     again = TopKSae(encoder, bias, rows, sae.decoder_bias, k, False)
     (n, d), s = x.shape, len(rows)
-    codes, _, of_rows = again.gradients(x, 0.0)
+    codes = again.encode(x)
+    _, _, products = compare(codes, rows, sae.decoder_bias, x)
+    of_rows = linear_gradients(again, codes, x, 0.0).of_rows
     optimizer = torch.optim.Adam([encoder, rows], lr=0.0)
     small = [replace(gradient, values=1e-6 * gradient.values) for gradient in of_rows]
     touched, whole, read = 4.0 * n * k * d, 4.0 * s * d, 4.0 * n * d
@@ -74,7 +76,7 @@ def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
             4.0 * n * k * d,
             touched,
         ),
-        "codes by feature": (lambda: grouped(codes.ids, s), 0.0, 24.0 * n * k),
+        "codes by feature, their weights": (lambda: weighed(codes, products, s, 1.0, 0.0), 0.0, 64.0 * n * k),
         "gradient of encoder, Adam": (lambda: small[0].step(optimizer, 1.0), 2.0 * n * k * d, read + 6 * whole),
         "gradient of dictionary, Adam": (lambda: small[1].step(optimizer, 1.0), 2.0 * n * k * d, read + 6 * whole),
         "spread of states": (lambda: squared_distance(x, sae.decoder_bias), 0.0, read),

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
+from numba.core.errors import TypingError
 
 from pipeline_core.masks import LANES, above, count, largest_sum, lowest, reaching, without_lowest
 
@@ -59,6 +60,12 @@ def test_others_are_added_in_place_and_the_largest_sum_is_told(
     np.testing.assert_array_equal(numbers, expected)
     known = expected[added][~np.isnan(expected[added])]
     assert largest == max(known, default=-np.inf)
+
+
+@pytest.mark.parametrize("others", [np.zeros(2 * LANES, np.float32)[::2], np.zeros(LANES)], ids=["apart", "wider"])
+def test_numbers_that_do_not_lie_side_by_side_are_refused(others: np.ndarray):
+    with pytest.raises(TypingError, match="not of one kind"):
+        add_and_find(np.zeros(LANES, np.float32), others, 0)
 
 
 @pytest.mark.parametrize("mask", [1, 0b1010, 1 << 31, 0xFFFFFFFF, 0x80000001])

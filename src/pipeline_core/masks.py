@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba.core import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from pipeline_core.compiled import inlined
@@ -51,6 +52,8 @@ def largest_sum(_: Any, numbers: Any, others: Any, start: Any) -> Any:
         others: of the same kind, as many.
         start: whose place is the first, 0 to n - 32.
     """
+    if not (numbers.layout == others.layout == "C" and numbers.dtype == others.dtype):
+        raise TypingError(f"{numbers} and {others} are not of one kind, one number after another in memory")
 
     def written(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         kind, size = ir.VectorType(context.get_value_type(numbers.dtype), LANES), numbers.dtype.bitwidth // 8

@@ -12,6 +12,7 @@ from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
 from pipeline_core.sae.grouping import grouped
 from pipeline_core.sae.kernels import combine, top_codes
 from pipeline_core.sae.rows import squared_distance
+from pipeline_core.sae.sparse import SparseCodes
 from pipeline_core.sae.trainer import start_training, train_step
 
 WIDTH, FEATURES, BATCH = 40, 1200, 96
@@ -56,9 +57,11 @@ def test_codes_are_grouped_as_a_stable_sort_would() -> None:
     random = torch.Generator().manual_seed(2)
     ids = torch.randint(0, 50, (400,), generator=random) * 2
     features, expected = ids.sort(stable=True)
-    starts, order = grouped(ids, 101)
+    offsets = torch.tensor([0, 3, 3, 200, 400])
+    starts, order, owners = grouped(SparseCodes(torch.ones(400), ids, offsets), 101)
     assert torch.equal(starts, torch.searchsorted(features, torch.arange(102)))
     assert torch.equal(order, expected)
+    assert torch.equal(owners, torch.tensor([0, 2, 3]).repeat_interleave(torch.tensor([3, 197, 200]))[order])
 
 
 def test_rows_are_scored_by_blocks_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,11 +75,21 @@ def test_rows_are_scored_by_blocks_as_if_at_once(monkeypatch: pytest.MonkeyPatch
 
 def test_no_block_of_rows_is_a_leftover() -> None:
     """A product of a few rows costs as much as one of hundreds: it lays out the whole encoder."""
-    x, sae = torch.zeros(4096, 2), start()
-    for scores in (100 * FEATURES, 2 * 1365 * FEATURES, 10**9):
-        task = module._Task(x, sae.encoder, sae.encoder_bias, 6, None)
-        step = task.rows(scores)
-        assert step >= min(len(x), module._ROWS) and (len(x) % step == 0 or len(x) % step > 0.9 * step)
+    sae = start()
+    for n in (1, 7, 1023, 1024, 1600, 3600, 4096, 4097):
+        for scores in (100 * FEATURES, 1365 * FEATURES, 2100 * FEATURES, 10**9):
+            step = module._Task(torch.zeros(n, 2), sae.encoder, sae.encoder_bias, 6, None).rows(scores)
+            assert min(n, module._ROWS) <= step <= n
+            assert n % step == 0 or n % step > 0.9 * step
+
+
+def test_a_bias_may_lie_anywhere() -> None:
+    sae, bias = start(), torch.linspace(-1, 1, 2 * FEATURES)[::2]
+    encoder = sae.encoder.detach()
+    for one in (bias, torch.tensor(0.5).expand(FEATURES)):
+        values, ids = module.largest(states(1), encoder, one, SETTINGS.k)
+        again, whose = module.largest(states(1), encoder, one.clone(memory_format=torch.contiguous_format), SETTINGS.k)
+        assert torch.equal(values, again) and torch.equal(ids, whose)
 
 
 @pytest.mark.parametrize(("features", "k"), [(1, 1), (7, 7), (63, 5), (64, 8), (700, 50), (1200, 6)])

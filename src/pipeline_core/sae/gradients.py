@@ -72,23 +72,43 @@ def linear_gradients(sae: Linear, codes: SparseCodes, vectors_nd: Tensor, penalt
         penalty: as said.
     """
     error, differences, products = compare(codes, sae.dictionary, sae.decoder_bias, vectors_nd)
-    twice, features = 2 / vectors_nd.numel(), len(sae.dictionary)
-    starts, order = grouped(codes.ids, features)
-    owners, to_bias = torch.empty_like(order), torch.empty(features)
-    of_encoder, of_dictionary = torch.empty_like(products), torch.empty_like(products)
-    given = (order, codes.owners(), codes.values, products, owners, of_encoder, of_dictionary)
-    weights = _Weights(np.float32(twice), np.float32(penalty / (len(vectors_nd) * features)))
-    by_shares(partial(_weigh, weights, *(one.numpy() for one in given)), starts[:-1], starts[1:], to_bias)
+    twice, n_codes = 2 / vectors_nd.numel(), len(vectors_nd) * len(sae.dictionary)
+    shared, of_encoder, of_dictionary, to_bias = weighed(codes, products, len(sae.dictionary), twice, penalty / n_codes)
     sae.encoder_bias.grad, inputs = to_bias, vectors_nd
     if sae.centred:
         # It is subtracted from what is encoded, too.
         sae.decoder_bias.grad = twice * differences.sum(dim=0) - to_bias @ sae.encoder
         inputs = vectors_nd - sae.decoder_bias
     of_rows = (
-        RowGradient(sae.encoder, starts, owners, of_encoder, inputs),
-        RowGradient(sae.dictionary, starts, owners, of_dictionary, differences, unit=True, turns=sae.turns),
+        RowGradient(sae.encoder, *shared, of_encoder, inputs),
+        RowGradient(sae.dictionary, *shared, of_dictionary, differences, unit=True, turns=sae.turns),
     )
     return Gradients(codes, vectors_nd.new_tensor(error), of_rows)
+
+
+def weighed(
+    codes: SparseCodes, products: Tensor, n_features: int, twice: float, penalty: float
+) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
+    """Return codes by feature, and what each counts in gradients.
+
+    Args:
+        codes: m in all.
+        products: half of the error's gradient in each [m].
+        n_features: S.
+        twice: what ``products`` are multiplied by.
+        penalty: the gradient that each positive code has besides.
+
+    Returns:
+        Where each feature's codes start [S + 1] and the rows that they are of [m]; what each counts in its encoder's
+        row, and in its feature [m]; and the gradient in encoders' biases [S].
+    """
+    starts, order, owners = grouped(codes, n_features)
+    to_bias = torch.empty(n_features)
+    of_encoder, of_dictionary = torch.empty_like(products), torch.empty_like(products)
+    given = (order, codes.values, products, of_encoder, of_dictionary)
+    weights = _Weights(np.float32(twice), np.float32(penalty))
+    by_shares(partial(_weigh, weights, *(one.numpy() for one in given)), starts[:-1], starts[1:], to_bias)
+    return (starts, owners), of_encoder, of_dictionary, to_bias
 
 
 class _Weights(NamedTuple):
@@ -102,22 +122,20 @@ class _Weights(NamedTuple):
 def _weigh(
     weights: _Weights,
     order: Numbers,
-    rows: Numbers,
     values: Floats,
     products: Floats,
-    owners: Numbers,
     of_encoder: Floats,
     of_dictionary: Floats,
     starts: Numbers,
     ends: Numbers,
     to_bias: Floats,
 ) -> None:
-    """Write whose each feature's codes are, by what their rows count in both gradients, and that in its bias."""
+    """Write by what each feature's codes have their rows count in both gradients, and its gradient in the bias."""
     for feature in range(len(starts)):
         whole = np.float32(0)
         for place in range(starts[feature], ends[feature]):
             i = order[place]
-            owners[place], of_dictionary[place] = rows[i], weights.error * values[i]
+            of_dictionary[place] = weights.error * values[i]
             # What the ReLU cut off passes no gradient on.
             own = weights.error * products[i] + weights.penalty if values[i] > 0 else np.float32(0)
             of_encoder[place] = own

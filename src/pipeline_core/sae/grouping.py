@@ -6,34 +6,38 @@ import torch
 from torch import Tensor
 
 from pipeline_core.compiled import compiled
+from pipeline_core.sae.sparse import SparseCodes
 
 Numbers = npt.NDArray[np.int64]
 
 
-def grouped(ids: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
+def grouped(codes: SparseCodes, n_features: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return codes by feature, on a CPU.
 
     Args:
-        ids: features of codes [m].
+        codes: m in all.
         n_features: how many features there are, S.
 
     Returns:
-        Where each feature's codes start, and where the last's end [S + 1]; and the codes' numbers by feature, in the
-        order that they had [m].
+        Where each feature's codes start, and where the last's end [S + 1]; and by feature the codes' numbers, in the
+        order that they had [m], and the rows that they are of [m].
     """
-    starts, order = torch.empty(n_features + 1, dtype=torch.int64), torch.empty_like(ids)
-    _group(ids.numpy(), starts.numpy(), order.numpy())
-    return starts, order
+    starts = torch.empty(n_features + 1, dtype=torch.int64)
+    by_feature = torch.empty_like(codes.ids), torch.empty_like(codes.ids)
+    _group(*(part.numpy() for part in (codes.ids, codes.offsets, starts, *by_feature)))
+    return starts, *by_feature
 
 
 @compiled
-def _group(ids: Numbers, starts: Numbers, order: Numbers) -> None:
+def _group(ids: Numbers, offsets: Numbers, starts: Numbers, order: Numbers, owners: Numbers) -> None:
     following = np.zeros(len(starts), np.int64)
     for feature in ids:
         following[feature + 1] += 1
     for feature in range(1, len(starts)):
         following[feature] += following[feature - 1]
     starts[:] = following
-    for i in range(len(ids)):
-        order[following[ids[i]]] = i
-        following[ids[i]] += 1
+    for row in range(len(offsets) - 1):
+        for i in range(offsets[row], offsets[row + 1]):
+            place = following[ids[i]]
+            order[place], owners[place] = i, row
+            following[ids[i]] = place + 1

@@ -20,7 +20,7 @@ def top_codes(inputs_nd: Tensor, encoder_sd: Tensor, bias_s: Tensor, k: int) -> 
     precision chooses the features, and their values are computed anew in the encoder's.
     """
     values, ids = _TopCodes.apply(inputs_nd, encoder_sd, bias_s, k)  # type: ignore[no-untyped-call]
-    return SparseCodes(values.flatten(), ids.flatten(), torch.arange(0, ids.numel() + 1, k, device=ids.device))
+    return _of_k(values, ids)
 
 
 def combine(codes: SparseCodes, dictionary_sd: Tensor) -> Tensor:
@@ -34,8 +34,7 @@ class _TopCodes(torch.autograd.Function):
     def forward(ctx: Any, inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
         values, ids = _largest(inputs, encoder, bias, k)
         if values.dtype != encoder.dtype:
-            starts = torch.arange(0, ids.numel(), k, device=ids.device)
-            values = _dots(inputs, encoder, ids.flatten(), starts, _owners_of_k(ids)).view_as(ids) + bias[ids]
+            values = _dots(inputs, encoder, _of_k(values, ids)).view_as(ids) + bias[ids]
         with alone():
             values = values.relu_()
         ctx.save_for_backward(inputs, encoder, values, ids)
@@ -48,9 +47,9 @@ class _TopCodes(torch.autograd.Function):
         gradient = torch.where(values > 0, gradients[0], 0.0)
         centred = ctx.needs_input_grad[0]
         to_inputs = embedding_bag(ids, encoder, per_sample_weights=gradient, mode="sum") if centred else None
-        flat = gradient.flatten(), ids.flatten(), _owners_of_k(ids)
-        to_encoder = _transposed_product(*flat, inputs, len(encoder))
-        to_bias = torch.zeros_like(encoder[:, 0]).index_add_(0, flat[1], flat[0])
+        of_codes = _of_k(gradient, ids)
+        to_encoder = _transposed_product(of_codes, inputs, len(encoder))
+        to_bias = torch.zeros_like(encoder[:, 0]).index_add_(0, of_codes.ids, of_codes.values)
         return to_inputs, to_encoder, to_bias, None
 
 
@@ -62,11 +61,10 @@ class _Combination(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor]:
-        values, ids, offsets, dictionary = ctx.saved_tensors
-        gradient, owners = gradients[0].contiguous(), SparseCodes(values, ids, offsets).owners()
-        to_values = _dots(gradient, dictionary, ids, offsets[:-1], owners)
-        to_dictionary = _transposed_product(values, ids, owners, gradient, len(dictionary))
-        return to_values, None, None, to_dictionary
+        *parts, dictionary = ctx.saved_tensors
+        gradient, codes = gradients[0].contiguous(), SparseCodes(*parts)
+        to_dictionary = _transposed_product(codes, gradient, len(dictionary))
+        return _dots(gradient, dictionary, codes), None, None, to_dictionary
 
 
 def _largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -77,23 +75,26 @@ def _largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Ten
     return largest(inputs, encoder.detach(), bias.detach(), k)
 
 
-def _owners_of_k(ids: Tensor) -> Tensor:
-    """Return the row [n k] of each of k entries a row."""
-    return torch.arange(len(ids), device=ids.device).repeat_interleave(ids.shape[1])
+def _of_k(values: Tensor, ids: Tensor) -> SparseCodes:
+    """Return k entries a row [n, k] as codes."""
+    offsets = torch.arange(0, ids.numel() + 1, ids.shape[1], device=ids.device)
+    return SparseCodes(values.flatten(), ids.flatten(), offsets)
 
 
-def _dots(rows: Tensor, features: Tensor, ids: Tensor, starts: Tensor, owners: Tensor) -> Tensor:
+def _dots(rows: Tensor, features: Tensor, codes: SparseCodes) -> Tensor:
     """Return each entry's product [m] of its row's vector and its feature's: what torch has for gradients of bags."""
-    products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(rows, features, ids, starts, owners, 0)
+    where = codes.ids, codes.offsets[:-1], codes.owners()
+    products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(rows, features, *where, 0)
     return products
 
 
-def _transposed_product(values: Tensor, ids: Tensor, owners: Tensor, rows: Tensor, n_features: int) -> Tensor:
+def _transposed_product(codes: SparseCodes, rows: Tensor, n_features: int) -> Tensor:
     # G^T X for sparse G [n, S]: each feature is a bag of the rows that it was selected for, in their order.
-    if ids.is_cuda:
-        features, order = ids.sort(stable=True)
-        starts = torch.searchsorted(features, torch.arange(n_features, device=ids.device))
+    if codes.ids.is_cuda:
+        features, order = codes.ids.sort(stable=True)
+        starts = torch.searchsorted(features, torch.arange(n_features, device=features.device))
+        owners = codes.owners()[order]
     else:
-        ends, order = grouped(ids, n_features)
+        ends, order, owners = grouped(codes, n_features)
         starts = ends[:-1]
-    return embedding_bag(owners[order], rows, starts, per_sample_weights=values[order], mode="sum")
+    return embedding_bag(owners, rows, starts, per_sample_weights=codes.values[order], mode="sum")

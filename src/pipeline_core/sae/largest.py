@@ -33,7 +33,7 @@ def largest(inputs: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tens
     values, ids = inputs.new_full((n, k), torch.nan), torch.zeros((n, k), dtype=torch.int64)
     screened = screens() and inputs.dtype == torch.float32 and width >= _WIDE * k
     with workers() as threads:
-        task = _Task(inputs, encoder, bias, k, threads)
+        task = _Task(inputs, encoder, bias.contiguous(), k, threads)
         way: _All | _Screened = _Screened(task) if screened else _All(task)
         start = 0
         while start < n:
@@ -65,8 +65,8 @@ class _Task:
     def rows(self, scores: int) -> int:
         """Return how many rows have about as many scores: alike for all blocks, the last of which may be smaller."""
         n = max(1, len(self.inputs))
-        blocks = round(n / max(_ROWS, scores / len(self.encoder)))
-        return -(-n // max(1, blocks))
+        blocks = max(1, min(round(n * len(self.encoder) / scores), n // _ROWS))
+        return -(-n // blocks)
 
     def split(self, *wholes: Tensor) -> list[tuple[Tensor, ...]]:
         """Return what each thread takes of tensors with as many rows each."""

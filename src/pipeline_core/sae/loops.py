@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.compiled import compiled, in_any_order, inlined
+from pipeline_core.compiled import compiled, inlined
 from pipeline_core.masks import LANES, count, largest_sum, lowest, reaching, without_lowest
 from pipeline_core.sae.screening import Bits
+from pipeline_core.sae.sums import product
 
 Floats = npt.NDArray[np.floating]
 Numbers = npt.NDArray[np.int64]
@@ -114,7 +115,7 @@ def largest_screened(
             for row in range(first, last):
                 while at[row] < bounds[row + 1] and places[at[row]] < feature + some:
                     wanted = places[at[row]]
-                    exact[at[row]] = _dot(rows[row], encoder[wanted]) + bias[wanted]
+                    exact[at[row]] = product(rows[row], encoder[wanted]) + bias[wanted]
                     at[row] += 1
         for row in range(first, last):
             own = slice(bounds[row], bounds[row + 1])
@@ -181,14 +182,6 @@ def _keep(scores: Floats, features: Places, best: Numbers, values: Floats, ids: 
         for i in range(k):
             values[i] = np.int32(_ordered(np.int32(best[i] >> 32))).view(np.float32)
             ids[i] = _LAST - (best[i] & _LAST)
-
-
-@in_any_order
-def _dot(one: Floats, other: Floats) -> np.float32:
-    total = np.float32(0.0)
-    for i in range(len(one)):
-        total += one[i] * other[i]
-    return total
 
 
 @inlined

@@ -14,6 +14,7 @@ from torch import Tensor
 from pipeline_core.compiled import in_any_order
 from pipeline_core.sae.shares import by_shares
 from pipeline_core.sae.sparse import SparseCodes
+from pipeline_core.sae.sums import add_multiples, product
 
 Numbers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -53,35 +54,11 @@ def _compare(
 ) -> float:
     error = 0.0
     for row in range(len(vectors)):
-        own, vector, i = differences[row], vectors[row], starts[row]
+        own, vector = differences[row], vectors[row]
         for j in range(len(own)):
             own[j] = bias[j] - vector[j]
-        # Four features at a time: what they are added to is read and written once for all.
-        while i + 4 <= ends[row]:
-            a, b, c, d = values[i], values[i + 1], values[i + 2], values[i + 3]
-            of_a, of_b, of_c, of_d = (
-                dictionary[ids[i]],
-                dictionary[ids[i + 1]],
-                dictionary[ids[i + 2]],
-                dictionary[ids[i + 3]],
-            )
-            for j in range(len(own)):
-                own[j] += a * of_a[j] + b * of_b[j] + c * of_c[j] + d * of_d[j]
-            i += 4
-        while i < ends[row]:
-            a, of_a = values[i], dictionary[ids[i]]
-            for j in range(len(own)):
-                own[j] += a * of_a[j]
-            i += 1
+        add_multiples(own, values, ids, dictionary, starts[row], ends[row])
         for i in range(starts[row], ends[row]):
-            products[i] = _product(own, dictionary[ids[i]])
-        error += _product(own, own)
+            products[i] = product(own, dictionary[ids[i]])
+        error += float(product(own, own))
     return error
-
-
-@in_any_order
-def _product(one: Floats, other: Floats) -> float:
-    total = np.float32(0.0)
-    for j in range(len(one)):
-        total += one[j] * other[j]
-    return float(total)

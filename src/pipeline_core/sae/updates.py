@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pipeline_core.compiled import compiled, in_any_order
 from pipeline_core.sae.shares import by_shares
+from pipeline_core.sae.sums import add_multiples, product
 
 Numbers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -70,10 +71,11 @@ class RowGradient:
             state["step"] = torch.tensor(0.0)
             state["exp_avg"], state["exp_avg_sq"] = (torch.zeros_like(self.rows.detach()) for _ in range(2))
         state["step"] += 1
-        steps, betas = state["step"].item(), group["betas"]
+        steps, (beta, of_squares) = state["step"].item(), group["betas"]
         # Adam's means start at zero; what they lack of weight after so many steps is made up for.
-        rate, root = group["lr"] / (1 - betas[0] ** steps), math.sqrt(1 - betas[1] ** steps)
-        numbers = _Numbers(*(np.float32(number) for number in (scale, rate, *betas, 1 / root, group["eps"])))
+        rate, root = group["lr"] / (1 - beta**steps), math.sqrt(1 - of_squares**steps)
+        exact = (scale, rate, 1 - beta, of_squares, 1 - of_squares, 1 / root, group["eps"])
+        numbers = _Numbers(*(np.float32(number) for number in exact))
         loop = partial(_step, *self._parts(), self.unit, numbers)
         by_shares(loop, *self._each(), state["exp_avg"], state["exp_avg_sq"])
 
@@ -89,8 +91,9 @@ class _Numbers(NamedTuple):
 
     scale: np.float32
     rate: np.float32
-    beta: np.float32
-    beta_of_squares: np.float32
+    new: np.float32
+    kept_of_squares: np.float32
+    new_of_squares: np.float32
     inverse_root: np.float32
     eps: np.float32
 
@@ -101,7 +104,7 @@ def clip_scale(of_rows: Sequence[RowGradient], of_others: Sequence[Tensor], larg
     What their parts' lengths tell is tried first: it costs next to nothing, and mostly says that nothing is clipped.
     """
     others = math.hypot(*(float(gradient.norm()) for gradient in of_others))
-    if math.hypot(others, *(gradient.at_most() for gradient in of_rows)) < _SURELY * largest:
+    if math.hypot(others, *(gradient.at_most() for gradient in of_rows)) + 1e-6 < _SURELY * largest:
         return 1.0
     norm = math.hypot(others, *(gradient.norm() for gradient in of_rows))
     # Not min(): a norm that is no number must not pass for a small one.
@@ -126,10 +129,11 @@ def _squares(
     own, total = np.empty(rows.shape[1], np.float32), 0.0
     for row in range(len(rows)):
         if starts[row] < ends[row]:
-            _sum(own, owners, values, vectors, starts[row], ends[row])
+            own[:] = 0
+            add_multiples(own, values, owners, vectors, starts[row], ends[row])
             if turns:
                 _turn(own, rows[row])
-            total += float(_product(own, own))
+            total += float(product(own, own))
     return total
 
 
@@ -147,62 +151,31 @@ def _step(
     means: Floats,
     squares: Floats,
 ) -> None:
-    own, one = np.empty(rows.shape[1], np.float32), np.float32(1)
+    own = np.empty(rows.shape[1], np.float32)
     for f in range(len(rows)):
         row, mean, square = rows[f], means[f], squares[f]
-        _sum(own, owners, values, vectors, starts[f], ends[f])
+        own[:] = 0
+        add_multiples(own, values, owners, vectors, starts[f], ends[f])
         if turns:
             _turn(own, row)
         # One loop each: all in one the compiler does not make of several numbers at a time.
         for j in range(len(own)):
-            mean[j] += (one - numbers.beta) * (own[j] * numbers.scale - mean[j])
+            mean[j] += numbers.new * (own[j] * numbers.scale - mean[j])
         for j in range(len(own)):
             scaled = own[j] * numbers.scale
-            square[j] = numbers.beta_of_squares * square[j] + (one - numbers.beta_of_squares) * scaled * scaled
+            square[j] = numbers.kept_of_squares * square[j] + numbers.new_of_squares * scaled * scaled
         for j in range(len(own)):
             row[j] -= numbers.rate * mean[j] / (np.sqrt(square[j]) * numbers.inverse_root + numbers.eps)
         if unit:
-            length = np.sqrt(_product(row, row))
-            inverse = one / length if length > 0 else one
+            length = np.sqrt(product(row, row))
+            inverse = np.float32(1) / length if length > 0 else np.float32(1)
             for j in range(len(own)):
                 row[j] *= inverse
 
 
 @in_any_order
-def _sum(own: Floats, owners: Numbers, values: Floats, vectors: Floats, i: int, end: int) -> None:
-    """Write the sum of values[i] * vectors[owners[i]]."""
-    for j in range(len(own)):
-        own[j] = np.float32(0)
-    # Four vectors at a time: what they are added to is read and written once for all.
-    while i + 4 <= end:
-        a, b, c, d = values[i], values[i + 1], values[i + 2], values[i + 3]
-        of_a, of_b, of_c, of_d = (
-            vectors[owners[i]],
-            vectors[owners[i + 1]],
-            vectors[owners[i + 2]],
-            vectors[owners[i + 3]],
-        )
-        for j in range(len(own)):
-            own[j] += a * of_a[j] + b * of_b[j] + c * of_c[j] + d * of_d[j]
-        i += 4
-    while i < end:
-        a, of_a = values[i], vectors[owners[i]]
-        for j in range(len(own)):
-            own[j] += a * of_a[j]
-        i += 1
-
-
-@in_any_order
 def _turn(own: Floats, row: Floats) -> None:
     """Leave of a row's gradient what is orthogonal to it."""
-    along = _product(own, row)
+    along = product(own, row)
     for j in range(len(own)):
         own[j] -= along * row[j]
-
-
-@in_any_order
-def _product(one: Floats, other: Floats) -> np.float32:
-    total = np.float32(0)
-    for j in range(len(one)):
-        total += one[j] * other[j]
-    return total

@@ -80,12 +80,15 @@ class TopKSae(Sae):
 
         return combine(codes, self.dictionary) + self.decoder_bias
 
-    def gradients(self, vectors_nd: Tensor, penalty: float) -> Gradients:
+    def gradients(self, vectors_nd: Tensor, penalty: float) -> Gradients | None:
         """Return what a step on a CPU needs: encoder and dictionary learn by sums of few vectors a row."""
         import torch
 
         from pipeline_core.sae.gradients import linear_gradients
 
+        # What derives from it may decode, or restore its tensors, in another way.
+        if type(self) is not TopKSae:
+            return None
         with torch.no_grad():
             codes = self.encode(vectors_nd)
         return linear_gradients(self, codes, vectors_nd, penalty)
