@@ -57,7 +57,7 @@ def dense_step(state: TrainingState, vectors: Tensor, settings: TopKSettings) ->
 
 
 def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
-    """Return the parts of a step, on what it computes of states [n, d]; of large gradients the last one is, too."""
+    """Return the parts of a step on states [n, d]; the last is one only where the bound of norms does not suffice."""
     sae = state.sae
     assert isinstance(sae, TopKSae)
     encoder, bias, rows = (tensor.detach().clone() for tensor in (sae.encoder, sae.encoder_bias, sae.dictionary))

@@ -42,7 +42,7 @@ class Linear(Protocol):
 
     @property
     def encoder_bias(self) -> Tensor:
-        """B [S]."""
+        """What is added to its scores, b [S]."""
 
     @property
     def dictionary(self) -> Tensor:

@@ -145,11 +145,7 @@ def _bound(screen: Bits, offset: Floats, at_most: Floats, of_groups: Floats, k: 
 def _note(at_most: Floats, least: float, places: Places, n: int) -> int:
     """Note which scores reach a level, behind n others; return how many there are then."""
     for start in range(0, len(at_most), LANES):
-        reached = reaching(at_most, start, least)
-        while reached:
-            places[n] = start + lowest(reached)
-            n += 1
-            reached = without_lowest(reached)
+        n = _note_next(at_most, start, least, places, n)
     return n
 
 
@@ -162,11 +158,18 @@ def _note_of_groups(scores: Floats, of_groups: Floats, least: float, places: Pla
         while groups:
             start = (first + lowest(groups)) * LANES
             groups = without_lowest(groups)
-            reached = reaching(scores, start, least)
-            while reached:
-                places[n] = start + lowest(reached)
-                n += 1
-                reached = without_lowest(reached)
+            n = _note_next(scores, start, least, places, n)
+    return n
+
+
+@inlined
+def _note_next(scores: Floats, start: int, least: float, places: Places, n: int) -> int:
+    """Note which of the next scores reach a level, behind n others; return how many there are then."""
+    reached = reaching(scores, start, least)
+    while reached:
+        places[n] = start + lowest(reached)
+        n += 1
+        reached = without_lowest(reached)
     return n
 
 
