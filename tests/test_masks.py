@@ -29,8 +29,8 @@ def how_many(mask):
 
 
 @njit
-def add_and_find(numbers, others, start):
-    return largest_sum(numbers, others, start)
+def add_and_find(numbers, others, sums, start):
+    return largest_sum(numbers, others, sums, start)
 
 
 NUMBERS = st.floats(width=32) | st.sampled_from([0.0, -0.0, 1.0])
@@ -49,15 +49,17 @@ def test_a_mask_tells_what_comparisons_one_at_a_time_tell(kind: type[np.floating
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @given(st.integers(0, 9), st.lists(st.tuples(NUMBERS, NUMBERS), min_size=LANES + 9, max_size=LANES + 9))
-def test_others_are_added_in_place_and_the_largest_sum_is_told(
+def test_sums_are_written_and_the_largest_is_told(
     kind: type[np.floating], start: int, pairs: list[tuple[float, float]]
 ):
     numbers, others = np.array(pairs, dtype=kind).T.copy()
-    expected, added = numbers.copy(), slice(start, start + LANES)
+    before, sums, added = numbers.copy(), np.full_like(numbers, 7), slice(start, start + LANES)
+    expected = sums.copy()
     with np.errstate(all="ignore"):
-        expected[added] += others[added]
-    largest = add_and_find(numbers, others, start)
-    np.testing.assert_array_equal(numbers, expected)
+        expected[added] = numbers[added] + others[added]
+    largest = add_and_find(numbers, others, sums, start)
+    np.testing.assert_array_equal(sums, expected)
+    np.testing.assert_array_equal(numbers, before)
     known = expected[added][~np.isnan(expected[added])]
     assert largest == max(known, default=-np.inf)
 
@@ -65,7 +67,9 @@ def test_others_are_added_in_place_and_the_largest_sum_is_told(
 @pytest.mark.parametrize("others", [np.zeros(2 * LANES, np.float32)[::2], np.zeros(LANES)], ids=["apart", "wider"])
 def test_numbers_that_do_not_lie_side_by_side_are_refused(others: np.ndarray):
     with pytest.raises(TypingError, match="not of one kind"):
-        add_and_find(np.zeros(LANES, np.float32), others, 0)
+        add_and_find(np.zeros(LANES, np.float32), others, np.zeros(LANES, np.float32), 0)
+    with pytest.raises(TypingError, match="not of one kind"):
+        add_and_find(np.zeros(LANES, np.float32), np.zeros(LANES, np.float32), others, 0)
 
 
 @pytest.mark.parametrize("mask", [1, 0b1010, 1 << 31, 0xFFFFFFFF, 0x80000001])

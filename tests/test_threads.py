@@ -10,7 +10,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from pipeline_core.threads import Workers, alone, limited_threads, workers
+from pipeline_core.threads import Workers, alone, limited_threads, only_workers, workers
 
 
 def numbers() -> set[int]:
@@ -125,4 +125,26 @@ def test_what_is_computed_alone_leaves_the_number_as_it_was() -> None:
     with limited_threads(3):
         with alone():
             assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+
+
+def test_where_only_workers_share_torch_computes_alone_but_for_what_asks_for_all() -> None:
+    with limited_threads(3):
+        with workers() as usual, only_workers():
+            assert torch.get_num_threads() == 1
+            with workers() as threads, workers() as again:
+                assert threads is again is usual and threads.count == 3
+                assert on_each(threads, torch.get_num_threads) == [1, 1, 1]
+                with threads.instead():
+                    assert torch.get_num_threads() == 3
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+        with workers() as threads:
+            assert threads.count == 3
+
+
+def test_after_an_error_others_than_workers_share_again() -> None:
+    with limited_threads(3):
+        with pytest.raises(ValueError, match="wrong"), only_workers():
+            raise ValueError("wrong")
         assert torch.get_num_threads() == 3

@@ -43,33 +43,34 @@ def _compared(sign: str) -> Callable[[Floats, int, Any], np.uint32]:
 _above, _reaching = _compared(">"), _compared(">=")
 
 
-@cast(Callable[..., Callable[[Floats, Floats, int], Any]], intrinsic)
-def largest_sum(_: Any, numbers: Any, others: Any, start: Any) -> Any:
-    """Add 32 others to the next 32 numbers, where those lie; return the largest sum, of none that is a number -inf.
+@cast(Callable[..., Callable[[Floats, Floats, Floats, int], Any]], intrinsic)
+def largest_sum(_: Any, numbers: Any, others: Any, sums: Any, start: Any) -> Any:
+    """Write the sums of the next 32 numbers and 32 others; return the largest, of none that is a number -inf.
 
     Args:
         numbers: float32 or float64 [n], one after another in memory.
         others: of the same kind, as many.
+        sums: of the same kind, as many.
         start: whose place is the first, 0 to n - 32.
     """
-    if not (numbers.layout == others.layout == "C" and numbers.dtype == others.dtype):
-        raise TypingError(f"{numbers} and {others} are not of one kind, one number after another in memory")
+    arrays = (numbers, others, sums)
+    if not all(array.layout == "C" and array.dtype == numbers.dtype for array in arrays):
+        raise TypingError(f"{numbers}, {others} and {sums} are not of one kind, one number after another in memory")
 
     def written(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         kind, size = ir.VectorType(context.get_value_type(numbers.dtype), LANES), numbers.dtype.bitwidth // 8
-        place, other = (
-            _place(context, builder, kind, array, one, given[2])
-            for array, one in zip((numbers, others), given[:2], strict=True)
+        one, other, target = (
+            _place(context, builder, kind, array, own, given[3]) for array, own in zip(arrays, given[:3], strict=True)
         )
-        sums = builder.fadd(builder.load(place, align=size), builder.load(other, align=size))
-        builder.store(sums, place, align=size)
-        best, half = _larger(builder, sums, ir.Constant(kind, [float("-inf")] * LANES)), LANES
+        made = builder.fadd(builder.load(one, align=size), builder.load(other, align=size))
+        builder.store(made, target, align=size)
+        best, half = _larger(builder, made, ir.Constant(kind, [float("-inf")] * LANES)), LANES
         while half > 1:
             half //= 2
             best = _larger(builder, *(_part(builder, best, first, half) for first in (0, half)))
         return builder.extract_element(best, ir.Constant(ir.IntType(32), 0))
 
-    return numbers.dtype(numbers, others, types.intp), written
+    return numbers.dtype(numbers, others, sums, types.intp), written
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, given: Any, start: Any) -> Any:

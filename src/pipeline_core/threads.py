@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from threading import Barrier, Lock, local
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ class _Here(local):
     """What is known of the thread that asks."""
 
     contexts = 0
+    only: "Workers | None" = None
 
 
 _here = _Here()
@@ -57,8 +58,14 @@ def alone() -> Iterator[None]:
     Little work that all its threads share costs more than it saves before workers are asked: the system wakes one of
     them on the processor of the other, as its own is still busy with torch's, and finds that out milliseconds later.
     """
+    with _torch_threads(1):
+        yield
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
@@ -70,10 +77,14 @@ class Workers:
 
     In each of them torch computes with that one alone. Pieces of work wait for each other once, at their end; a product
     that takes all threads makes them wait before and behind it.
+
+    Attributes:
+        count: how many they are.
     """
 
     def __init__(self, count: int) -> None:
         """Start all but the thread that asks."""
+        self.count = count
         self._others, self._n_others = ThreadPoolExecutor(max(1, count - 1)), count - 1
         started = Barrier(count)
 
@@ -126,6 +137,10 @@ class Workers:
                 other.result()
         return results
 
+    def instead(self) -> AbstractContextManager[None]:
+        """Have torch compute with as many threads of its own inside the context, while these wait."""
+        return _torch_threads(self.count)
+
     def close(self) -> None:
         """End them."""
         self._others.shutdown()
@@ -138,7 +153,9 @@ def workers() -> Iterator[Workers]:
     In a new thread every library sets up again what it works in, which costs as much as a small product.
     """
     count = torch.get_num_threads()
-    if _here.contexts:
+    if _here.only is not None:
+        yield _here.only
+    elif _here.contexts:
         with _lock:
             if count not in _workers:
                 _workers[count] = Workers(count)
@@ -146,6 +163,21 @@ def workers() -> Iterator[Workers]:
     else:
         with closing(Workers(count)) as own:
             yield own
+
+
+@contextmanager
+def only_workers() -> Iterator[None]:
+    """Leave to workers all that is shared among threads, and have torch compute with the thread alone that asks.
+
+    Threads of torch's own look out for its next operation for milliseconds, on the processors that workers need then.
+    Between loops that workers share, an operation of torch should be small.
+    """
+    with workers() as threads, alone():
+        before, _here.only = _here.only, threads
+        try:
+            yield
+        finally:
+            _here.only = before
 
 
 def _limit(count: int) -> Callable[[], object]:

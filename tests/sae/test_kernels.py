@@ -14,6 +14,7 @@ from pipeline_core.sae.kernels import combine, top_codes
 from pipeline_core.sae.rows import squared_distance
 from pipeline_core.sae.sparse import SparseCodes
 from pipeline_core.sae.trainer import start_training, train_step
+from pipeline_core.threads import limited_threads
 
 WIDTH, FEATURES, BATCH = 40, 1200, 96
 SETTINGS = TopKSettings(name="paper", features=FEATURES, k=6, learning_rate=5e-3)
@@ -73,12 +74,25 @@ def test_rows_are_scored_by_blocks_as_if_at_once(monkeypatch: pytest.MonkeyPatch
         assert torch.equal(one, other)
 
 
+def test_workers_score_their_own_rows_as_all_score_them_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    sae, x = start(), states(2)
+    encoder, bias = sae.encoder.detach(), torch.linspace(-1, 1, FEATURES)
+    with limited_threads(2):
+        values, ids = module.largest(x, encoder, bias, SETTINGS.k)
+        for scores in (10**9, 50 * FEATURES):
+            monkeypatch.setattr(module, "_SCORES", scores)
+            monkeypatch.setattr(module, "_ROWS", 20)
+            own, whose = module.largest(x, encoder, bias, SETTINGS.k)
+            torch.testing.assert_close(own, values)
+            assert torch.equal(whose, ids)
+
+
 def test_no_block_of_rows_is_a_leftover() -> None:
     """A product of a few rows costs as much as one of hundreds: it lays out the whole encoder."""
     sae = start()
     for n in (1, 7, 1023, 1024, 1600, 3600, 4096, 4097):
         for scores in (100 * FEATURES, 1365 * FEATURES, 2100 * FEATURES, 10**9):
-            step = module._Task(torch.zeros(n, 2), sae.encoder, sae.encoder_bias, 6, None).rows(scores)
+            step = module._Task(torch.zeros(n, 2), sae.encoder, sae.encoder_bias, 6, None).rows(scores, module._ROWS)
             assert min(n, module._ROWS) <= step <= n
             assert n % step == 0 or n % step > 0.9 * step
 

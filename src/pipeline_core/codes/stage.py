@@ -15,7 +15,7 @@ class Codes(Partitioned[SaeSubject, "CodedShard"], SaeStage):
 
     name = "codes"
     about = "Encodes embeddings sparsely, and measures how well they are reconstructed."
-    version = 6
+    version = 7
     shared = ("representation",)
     # Codes tell samples' modalities, which no repetition changes; their statistics depend on the splits.
     inputs = (Input("sae"), Input("activations"), Input("dataset", of_analysis=True))

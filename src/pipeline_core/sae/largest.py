@@ -11,7 +11,7 @@ from pipeline_core.sae.loops import largest_of_rows, largest_screened
 from pipeline_core.sae.screening import error, rounded, screens
 from pipeline_core.threads import Workers, workers
 
-_SCORES, _ROWS = 6 << 20, 1024
+_SCORES, _ROWS = 20 << 20, 1024
 """Scores that are held at a time, and the fewest rows of a product: below, reading the encoder again costs more."""
 
 _WIDE, _OPEN = 32, 1 / 8
@@ -58,35 +58,44 @@ class _Task:
         # Four times as many as are kept, a whole number of the compiler's at a time.
         return min(-(-4 * self.k // 64) * 64, len(self.encoder))
 
-    @property
-    def shares(self) -> int:
-        return torch.get_num_threads()
-
-    def rows(self, scores: int) -> int:
+    def rows(self, scores: int, fewest: int) -> int:
         """Return how many rows have about as many scores: alike for all blocks, the last of which may be smaller."""
         n = max(1, len(self.inputs))
-        blocks = max(1, min(round(n * len(self.encoder) / scores), n // _ROWS))
+        blocks = max(1, min(round(n * len(self.encoder) / scores), n // fewest))
         return -(-n // blocks)
 
     def split(self, *wholes: Tensor) -> list[tuple[Tensor, ...]]:
         """Return what each thread takes of tensors with as many rows each."""
-        return [whole.tensor_split(self.shares) for whole in wholes]
+        return [whole.tensor_split(self.threads.count) for whole in wholes]
 
 
 class _All:
-    """All scores are made."""
+    """All scores are made: by each worker those of its rows, where they are many; else by torch's threads."""
 
     def __init__(self, task: _Task) -> None:
-        self._task, self.step = task, task.rows(_SCORES)
-        self._space = _space(self.step, len(task.encoder), task.inputs.dtype)
+        self._task, fewest = task, task.threads.count * _ROWS
+        self._apart = len(task.inputs) >= fewest and fewest * len(task.encoder) <= _SCORES
+        self.step = task.rows(_SCORES, fewest if self._apart else _ROWS)
 
     def find(self, some: slice, values: Tensor, ids: Tensor) -> int:
         """Find those of some rows; return how many scores were made once more: none."""
-        task, scores = self._task, self._space[: len(values)]
-        # By all threads: each would lay out the whole encoder for a product of its own.
-        torch.mm(task.inputs[some], task.encoder.T, out=scores)
-        task.threads.map(self._find, *task.split(scores, values, ids))
+        task, inputs = self._task, self._task.inputs[some]
+        if self._apart:
+            task.threads.map(self._find_own, *task.split(inputs, values, ids))
+        else:
+            # Each worker would lay out the whole encoder for a product of few rows.
+            with task.threads.instead():
+                scores = self._scores(inputs)
+            task.threads.map(self._find, *task.split(scores, values, ids))
         return 0
+
+    def _scores(self, inputs: Tensor) -> Tensor:
+        encoder = self._task.encoder
+        scores = _space(len(inputs), len(encoder), inputs.dtype)
+        return torch.mm(inputs, encoder.T, out=scores)
+
+    def _find_own(self, inputs: Tensor, *found: Tensor) -> None:
+        self._find(self._scores(inputs), *found)
 
     def _find(self, *parts: Tensor) -> None:
         largest_of_rows(self._task.bias.numpy(), *(part.numpy() for part in parts))
@@ -96,7 +105,7 @@ class _Screened:
     """Those are made that can be among the largest. Rows are rounded less their mean, which has its scores apart."""
 
     def __init__(self, task: _Task) -> None:
-        self._task, self.step = task, task.rows(4 * _SCORES)
+        self._task, self.step = task, task.rows(_SCORES, _ROWS)
         self._space = _space(self.step, len(task.encoder), torch.bfloat16)
         mean = task.inputs.mean(dim=0)
         # Any centre will do; a row that is no number must not make others so.
@@ -104,7 +113,7 @@ class _Screened:
         centre = mean.numpy()
         self._offset = torch.addmv(task.bias, task.encoder, mean)
         self._encoder, self._inputs = task.encoder.contiguous().numpy(), task.inputs.contiguous()
-        nothing, split = np.zeros(len(centre), dtype=np.float32), (task.threads.map, task.shares)
+        nothing, split = np.zeros(len(centre), dtype=np.float32), (task.threads.map, task.threads.count)
         self._features = rounded(self._encoder, nothing, *split)
         self._rows = rounded(self._inputs.numpy(), centre, *split)
         self._near = torch.from_numpy(error(self._rows, self._features, centre).astype(np.float32))

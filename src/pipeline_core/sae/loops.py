@@ -35,9 +35,11 @@ _LAST, _INFINITY = 0xFFFFFFFF, 0x7F800000
 
 @compiled
 def largest_of_rows(bias: Floats, scores: Floats, values: Floats, ids: Numbers) -> None:
-    """Take the bias into scores [n, S], and their k largest [n, k] out of them; a row of NaN leaves its ``values``."""
+    """Write the k largest [n, k] of scores [n, S] with their bias; a row of NaN leaves its ``values``."""
     k, width = values.shape[1], scores.shape[1]
     best, whose, places = np.empty(k, scores.dtype), np.empty(k, np.int64), np.empty(width, np.int32)
+    # A row's alone, which stays in a cache: written where scores are, all of them would go back to memory.
+    own = np.empty(width, scores.dtype)
     whole = width // LANES * LANES
     n_groups = -(-width // LANES)
     # As many as are compared at once; those that are none stay no numbers.
@@ -45,13 +47,13 @@ def largest_of_rows(bias: Floats, scores: Floats, values: Floats, ids: Numbers) 
     # Of few groups the least is too low a limit.
     grouped = n_groups >= _GROUPS * k
     for row in range(len(scores)):
-        own = scores[row]
+        without = scores[row]
         for start in range(0, whole, LANES):
-            of_groups[start // LANES] = largest_sum(own, bias, start)
+            of_groups[start // LANES] = largest_sum(without, bias, own, start)
         if whole < width:
             largest = -np.inf
             for i in range(whole, width):
-                own[i] += bias[i]
+                own[i] = without[i] + bias[i]
                 largest = own[i] if own[i] > largest else largest
             of_groups[n_groups - 1] = largest
         if grouped:

@@ -1,9 +1,8 @@
-"""Compiled loops over rows, shared among as many threads as torch has."""
+"""Compiled loops over rows, shared among workers."""
 
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pipeline_core.threads import workers
@@ -11,6 +10,5 @@ from pipeline_core.threads import workers
 
 def by_shares(loop: Callable[..., Any], *wholes: Tensor) -> list[Any]:
     """Call a loop with each share of the rows of tensors on the CPU, as arrays; return what it returns of each."""
-    shares = torch.get_num_threads()
     with workers() as threads:
-        return threads.map(loop, *([part.numpy() for part in one.tensor_split(shares)] for one in wholes))
+        return threads.map(loop, *([part.numpy() for part in one.tensor_split(threads.count)] for one in wholes))

@@ -12,7 +12,7 @@ class Sae(BuiltTogether[SaeSubject], SaeStage):
 
     name = "sae"
     about = "Trains a sparse autoencoder on stored states, or brings one that was trained elsewhere."
-    version = 7
+    version = 8
     settings = Saes
     inputs = (Input("dataset", of_analysis=True, own_data=True), Input("activations", own_data=True))
     repetitions = "own"

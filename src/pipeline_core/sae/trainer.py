@@ -24,7 +24,7 @@ from pipeline_core.sae.tokens import TokenMap, TokenRows, hook_name, map_tokens
 from pipeline_core.sae.updates import RowGradient, clip_scale
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
-from pipeline_core.threads import limited_threads
+from pipeline_core.threads import limited_threads, only_workers
 
 STATES = "states.npy"
 _BYTES = 16
@@ -277,13 +277,26 @@ def train_step(
 ) -> dict[str, torch.Tensor]:
     """Take one step on states [n, d]; return what the log tells of it, as numbers that the device may still owe."""
     state.optimizer.zero_grad(set_to_none=True)
-    found = None if vectors.is_cuda else state.sae.gradients(vectors, settings.penalty)
-    if found is None:
-        codes, squared_error, loss = _learn(state, vectors, settings)
-    else:
-        codes, squared_error, of_rows = found
-        loss = _loss(codes, squared_error, vectors, settings)
-        _learn_by_rows(state, of_rows, settings.gradient_clip)
+    if not vectors.is_cuda:
+        with only_workers():
+            found = state.sae.gradients(vectors, settings.penalty)
+            if found is not None:
+                codes, squared_error, of_rows = found
+                loss = _loss(codes, squared_error, vectors, settings)
+                _learn_by_rows(state, of_rows, settings.gradient_clip)
+                return _taken(state, vectors, mean, codes, squared_error, loss)
+    return _taken(state, vectors, mean, *_learn(state, vectors, settings))
+
+
+def _taken(
+    state: TrainingState,
+    vectors: torch.Tensor,
+    mean: torch.Tensor,
+    codes: SparseCodes,
+    squared_error: torch.Tensor,
+    loss: torch.Tensor,
+) -> dict[str, torch.Tensor]:
+    """Note that a step was taken, on what, and what codes, squared error and loss were before it; return the log's."""
     state.step += 1
     positive = codes.values.detach() > 0
     state.last_positive.scatter_reduce_(0, codes.ids, positive * state.step, "amax")
