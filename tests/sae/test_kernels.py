@@ -77,6 +77,8 @@ def test_rows_are_scored_by_blocks_as_if_at_once(monkeypatch: pytest.MonkeyPatch
 def test_workers_score_their_own_rows_as_all_score_them_together(monkeypatch: pytest.MonkeyPatch) -> None:
     sae, x = start(), states(2)
     encoder, bias = sae.encoder.detach(), torch.linspace(-1, 1, FEATURES)
+    # Elsewhere scores would be screened, and not all be made.
+    monkeypatch.setattr(module, "screens", lambda: False)
     with limited_threads(2):
         values, ids = module.largest(x, encoder, bias, SETTINGS.k)
         for scores in (10**9, 50 * FEATURES):

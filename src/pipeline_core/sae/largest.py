@@ -111,7 +111,9 @@ class _Screened:
         # Any centre will do; a row that is no number must not make others so.
         mean = mean if bool(mean.isfinite().all()) else torch.zeros_like(mean)
         centre = mean.numpy()
-        self._offset = torch.addmv(task.bias, task.encoder, mean)
+        # By workers: the thread that asks may be the only one that torch has.
+        parts = task.threads.map(lambda bias, rows: torch.addmv(bias, rows, mean), *task.split(task.bias, task.encoder))
+        self._offset = torch.cat(parts)
         self._encoder, self._inputs = task.encoder.contiguous().numpy(), task.inputs.contiguous()
         nothing, split = np.zeros(len(centre), dtype=np.float32), (task.threads.map, task.threads.count)
         self._features = rounded(self._encoder, nothing, *split)
