@@ -1,9 +1,11 @@
 """How near is a training step to the encoder's product, and what is the rest made of?
 
-Run: python -m benchmarks.sae_step [rounds]. It trains on states from a map on the disk; in each round the product, a
-whole step, each of its parts, and at the smaller size a plain dense step, in turn; printed are medians, ratios to the
-product within rounds, and what the parts would take at the product's rate or at the speed of copying memory. The dense
-step keeps the n x S matrix of codes in the graph, as a plain loop does, and must end at the same loss.
+Run: python -m benchmarks.sae_step [rounds] [activations]. It trains on states from a map on the disk: drawn ones at two
+sizes, or those of an activations artifact (a folder of a store), at which features are used as unevenly as in earnest
+and gradients are clipped. In each round the product, a whole step, each of its parts, and at the smaller size a plain
+dense step, in turn; printed are medians, ratios to the product within rounds, and what the parts would take at the
+product's rate or at the speed of copying memory. The dense step keeps the n x S matrix of codes in the graph, as a
+plain loop does, and must end at the same loss.
 """
 
 import statistics
@@ -26,7 +28,7 @@ from pipeline_core.sae.gradients import linear_gradients, weighed
 from pipeline_core.sae.reconstruction import compare
 from pipeline_core.sae.resume import TrainingState
 from pipeline_core.sae.rows import squared_distance
-from pipeline_core.sae.tokens import TokenMap
+from pipeline_core.sae.tokens import TokenMap, map_tokens
 from pipeline_core.sae.trainer import read_ahead, start_training, train_step
 from pipeline_core.threads import limited_threads
 
@@ -35,6 +37,9 @@ DENSE = 4_608
 """Widest dictionary that the dense step is tried at: it takes several times as long."""
 
 ROUNDS, BATCHES = 7, 8
+STEPS = 20
+"""Taken before the timing, by when features are used as they will be."""
+
 Part = tuple[Callable[[], object], float, float]
 """What is timed, the operations that it needs, and the bytes that it moves."""
 
@@ -82,7 +87,7 @@ def parts(state: TrainingState, x: Tensor, k: int) -> dict[str, Part]:
         "spread of states": (lambda: squared_distance(x, sae.decoder_bias), 0.0, read),
         "norms of gradients at most": (lambda: [gradient.at_most() for gradient in small], 0.0, 2 * read),
         "norms, where that is too much": (
-            lambda: [gradient.norm() for gradient in small],
+            lambda: [gradient.measured() for gradient in small],
             4.0 * n * k * d,
             2 * read + whole,
         ),
@@ -107,15 +112,22 @@ def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, 
     return seconds
 
 
-def measure(folder: Path, size: tuple[int, int, int, int], rounds: int) -> None:
-    """Print the table of one size."""
+def drawn(path: Path, n: int, d: int) -> TokenMap:
+    """Return normal states [n, d]."""
+    np.save(path, 2 * np.random.default_rng(0).standard_normal((n, d), dtype=np.float32).astype(np.float16))
+    return TokenMap(path, 1.0, np.load(path, mmap_mode="r"))
+
+
+def measure(tokens: TokenMap, size: tuple[int, int, int, int], rounds: int, steps: int = 0) -> None:
+    """Print the table of one size, after some steps."""
     d, s, k, n = size
     settings = TopKSettings(name="paper", features=s, k=k, batch_size=n)
-    path = folder / f"{d}.npy"
-    np.save(path, 2 * np.random.default_rng(0).standard_normal((BATCHES * n, d), dtype=np.float32).astype(np.float16))
-    tokens = TokenMap(path, 1.0, np.load(path, mmap_mode="r"))
-    mean, order = tokens.mean(), np.random.default_rng(1).permutation(BATCHES * n)
+    n_batches = min(BATCHES, len(tokens) // n)
+    mean, order = tokens.mean(), np.random.default_rng(1).permutation(len(tokens))[: n_batches * n]
     state, dense = start_training(mean, settings), start_training(mean, settings)
+    for step in range(steps):
+        for own in (state, dense):
+            train_step(own, tokens.batch(order.reshape(n_batches, n)[step % n_batches]), mean, settings)
     x, product = tokens.batch(order[:n]), torch.empty(n, s)
     with torch.no_grad():
         pieces = parts(state, x, k)
@@ -147,21 +159,26 @@ def measure(folder: Path, size: tuple[int, int, int, int], rounds: int) -> None:
         losses = (train_step(state, x, mean, settings)["loss"], dense_step(dense, x, settings))
         print("losses, sparse and dense:", *(f"{loss.item():.5f}" for loss in losses), flush=True)
     waited, started = 0.0, time.perf_counter()
-    ahead = read_ahead(tokens, np.array_split(order, BATCHES), torch.device("cpu"))
-    for _ in range(BATCHES):
+    ahead = read_ahead(tokens, np.array_split(order, n_batches), torch.device("cpu"))
+    for _ in range(n_batches):
         before = time.perf_counter()
         vectors = next(ahead)
         waited += time.perf_counter() - before
         train_step(state, vectors, mean, settings)
-    print(f"waits for input: {waited / (time.perf_counter() - started):.1%} of {BATCHES} steps", flush=True)
+    print(f"waits for input: {waited / (time.perf_counter() - started):.1%} of {n_batches} steps", flush=True)
 
 
 def main() -> None:
     """Print a table for each size."""
     rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
     with limited_threads(2), TemporaryDirectory() as folder:
-        for size in SIZES:
-            measure(Path(folder), size, rounds)
+        if sys.argv[2:]:
+            tokens = map_tokens(Path(sys.argv[2]), Path(folder) / "states.npy")
+            d = tokens.halves.shape[1]
+            measure(tokens, (d, 8 * d, 32, min(4_096, len(tokens))), rounds, STEPS)
+            return
+        for d, s, k, n in SIZES:
+            measure(drawn(Path(folder) / f"{d}.npy", BATCHES * n, d), (d, s, k, n), rounds)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pipeline_core.sae.architectures.topk import MEMBER, TopKSae, TopKSettings
 from pipeline_core.sae.reconstruction import compare
 from pipeline_core.sae.sparse import SparseCodes
 from pipeline_core.sae.trainer import start_training, train_step
-from pipeline_core.sae.updates import RowGradient, clip_scale
+from pipeline_core.sae.updates import RowGradient, clipped
 
 WIDTH, FEATURES, BATCH, PENALTY = 37, 300, 64, 0.5
 PAPER = TopKSettings(name="paper", features=FEATURES, k=6, learning_rate=5e-3)
@@ -121,8 +121,8 @@ def turned(gradient: RowGradient) -> Tensor:
 @pytest.mark.parametrize("turns", [False, True])
 def test_the_norm_of_a_gradient_is_that_of_all_its_numbers_and_at_most_what_lengths_say(turns: bool) -> None:
     gradient = Sums.drawn().gradient(4, True, turns)
-    assert gradient.norm() == pytest.approx(turned(gradient).norm().item(), rel=1e-5)
-    assert gradient.norm() <= gradient.at_most()
+    assert gradient.measured()[0] == pytest.approx(turned(gradient).norm().item(), rel=1e-5)
+    assert gradient.measured()[0] <= gradient.at_most()
     lengths = (gradient.values.abs() * gradient.vectors.norm(dim=1)[gradient.owners]).double()
     features = torch.arange(FEATURES).repeat_interleave(gradient.starts.diff())
     reach = torch.zeros(FEATURES, dtype=torch.float64).index_add_(0, features, lengths)
@@ -149,22 +149,41 @@ def test_steps_are_those_of_torchs_adam(unit: bool, turns: bool) -> None:
     assert float(ours.rows[2].detach().abs().max()) == 0
 
 
+@pytest.mark.parametrize(("unit", "turns"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize(("n_parts", "n_features", "are_written"), [(0, 1, False), (400, 297, False), (400, 99, True)])
+def test_a_gradient_that_was_measured_takes_the_same_step(
+    n_parts: int, n_features: int, are_written: bool, unit: bool, turns: bool
+) -> None:
+    """As sums, one a feature that has any, where four parts and more make one on average."""
+    ours, theirs = Sums.drawn(), Sums.drawn()
+    ours.ids = theirs.ids = (3 + ours.ids % n_features).sort().values[:n_parts]
+    optimizers = [torch.optim.Adam([sums.rows], lr=1e-2) for sums in (ours, theirs)]
+    for step in range(3):
+        gradient = ours.gradient(step, unit, turns)
+        measured = gradient.measured()[1]
+        assert (measured is not gradient) is are_written
+        assert not are_written or len(measured.vectors) == len(ours.ids.unique())
+        measured.step(optimizers[0], 0.25)
+        theirs.gradient(step, unit, turns).step(optimizers[1], 0.25)
+    torch.testing.assert_close(ours.rows, theirs.rows, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("largest", [1e-3, 1.0, 1e9])
 def test_gradients_are_clipped_as_torch_clips_them(largest: float) -> None:
     gradient, other = Sums.drawn().gradient(4, False, False), torch.linspace(-1, 1, 9)
     tensors = [torch.zeros(gradient.rows.shape), torch.zeros(9)]
     tensors[0].grad, tensors[1].grad = written(gradient).float(), other.clone()
     clip_grad_norm_(tensors, largest)
-    scale = clip_scale([gradient], [other], largest)
+    scale = clipped([gradient], [other], largest)[0]
     torch.testing.assert_close(scale * other, tensors[1].grad)
     assert (scale == 1.0) is (largest == 1e9)
 
 
 def test_a_norm_within_the_limit_that_lengths_do_not_tell_clips_nothing() -> None:
     gradient = Sums.drawn().gradient(4, False, False)
-    assert gradient.norm() < 0.99 * gradient.at_most()
-    assert clip_scale([gradient], [], 1.001 * gradient.norm()) == 1.0
-    assert clip_scale([gradient], [], 0.999 * gradient.norm()) == pytest.approx(0.999, rel=1e-5)
+    assert gradient.measured()[0] < 0.99 * gradient.at_most()
+    assert clipped([gradient], [], 1.001 * gradient.measured()[0])[0] == 1.0
+    assert clipped([gradient], [], 0.999 * gradient.measured()[0])[0] == pytest.approx(0.999, rel=1e-5)
 
 
 def test_a_small_limit_is_torchs_too() -> None:
@@ -172,14 +191,14 @@ def test_a_small_limit_is_torchs_too() -> None:
     other = torch.full((1,), 1e-6)
     rows = Sums.drawn().gradient(4, False, False)
     none = replace(rows, values=torch.zeros_like(rows.values))
-    assert clip_scale([none], [other], 1e-6) == pytest.approx(0.5)
-    assert clip_scale([none], [other], 1.9e-6) == pytest.approx(0.95)
+    assert clipped([none], [other], 1e-6)[0] == pytest.approx(0.5)
+    assert clipped([none], [other], 1.9e-6)[0] == pytest.approx(0.95)
 
 
 def test_a_gradient_that_is_no_number_is_not_taken_for_a_small_one() -> None:
     gradient = Sums.drawn().gradient(4, False, False)
     gradient.vectors[gradient.owners[5]] = torch.nan
-    assert clip_scale([gradient], [], 1.0) != 1.0
+    assert clipped([gradient], [], 1.0)[0] != 1.0
 
 
 @KINDS

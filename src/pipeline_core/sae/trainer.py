@@ -21,7 +21,7 @@ from pipeline_core.sae.resume import CHECKPOINT, TrainingState
 from pipeline_core.sae.rows import squared_distance
 from pipeline_core.sae.sparse import SparseCodes
 from pipeline_core.sae.tokens import TokenMap, TokenRows, hook_name, map_tokens
-from pipeline_core.sae.updates import RowGradient, clip_scale
+from pipeline_core.sae.updates import RowGradient, clipped
 from pipeline_core.schema import TABLES
 from pipeline_core.schema.parquet import write_table
 from pipeline_core.threads import limited_threads, only_workers
@@ -333,7 +333,7 @@ def _learn(
 def _learn_by_rows(state: TrainingState, of_rows: Sequence[RowGradient], clip: float) -> None:
     """Take a step by gradients in rows, and by those that lie beside other tensors."""
     others = [tensor.grad for tensor in state.sae.state().values() if tensor.grad is not None]
-    scale = clip_scale(of_rows, others, clip)
+    scale, of_rows = clipped(of_rows, others, clip)
     if scale != 1:
         for gradient in others:
             gradient.mul_(scale)

@@ -1,8 +1,8 @@
-"""Adam's step of rows whose gradients are sums of few vectors, on a CPU: the gradients are never written.
+"""Adam's step of rows whose gradients are sums of few vectors, on a CPU: the gradients are hardly ever written.
 
 Each row's is made in a cache and used there: for its norm, where that is not known to be small, and for its step. The
 two gradients of a wide dictionary, written, would be hundreds of megabytes a step, which memory gives and takes four
-times.
+times. Only where the norm is made, and few rows have a gradient of many vectors, are sums kept from it for the step.
 """
 
 import math
@@ -25,6 +25,9 @@ Floats = npt.NDArray[np.float32]
 
 _SURELY = 1 - 1e-4
 """Share of the largest norm within which an estimate from above says enough, rounding and all."""
+
+_MANY = 4
+"""Vectors a sum from which on to write it and read it back takes less than to read them again."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,17 @@ class RowGradient:
         loop = partial(_reach, self.owners.numpy(), self.values.numpy(), lengths)
         return math.sqrt(sum(by_shares(loop, self.starts[:-1], self.starts[1:])))
 
-    def norm(self) -> float:
-        """Return its norm, of what counts."""
-        return math.sqrt(sum(by_shares(partial(_squares, *self._parts()), *self._each())))
+    def measured(self) -> tuple[float, "RowGradient"]:
+        """Return its norm, of what counts, and the gradient for the step: as sums of one, where those are few."""
+        starts = torch.zeros_like(self.starts)
+        starts[1:] = (self.starts.diff() > 0).cumsum(0)
+        n_sums = int(starts[-1])
+        sums = self.vectors.new_empty(n_sums if _MANY * n_sums <= len(self.owners) else 0, self.vectors.shape[1])
+        squares = by_shares(partial(_squares, *self._parts(), sums.numpy()), *self._each(), starts[:-1])
+        norm = math.sqrt(sum(squares))
+        if not len(sums):
+            return norm, self
+        return norm, RowGradient(self.rows, starts, torch.arange(n_sums), torch.ones(n_sums), sums, self.unit)
 
     def step(self, optimizer: torch.optim.Optimizer, scale: float) -> None:
         """Take the step of an optimiser of the class Adam, whose state and settings it uses, in place of its own.
@@ -98,17 +109,24 @@ class _Numbers(NamedTuple):
     eps: np.float32
 
 
-def clip_scale(of_rows: Sequence[RowGradient], of_others: Sequence[Tensor], largest: float) -> float:
+def clipped(
+    of_rows: Sequence[RowGradient], of_others: Sequence[Tensor], largest: float
+) -> tuple[float, Sequence[RowGradient]]:
     """Return what gradients are multiplied by so that the norm of all is at most ``largest``, as torch clips it.
 
-    What their parts' lengths tell is tried first: it costs next to nothing, and mostly says that nothing is clipped.
+    What their parts' lengths tell is tried first: it costs next to nothing, and where it says that nothing is clipped,
+    no norm is made.
+
+    Returns:
+        The factor, and the gradients in rows, not yet multiplied, as the step takes the least time with them.
     """
     others = math.hypot(*(float(gradient.norm()) for gradient in of_others))
     if math.hypot(others, *(gradient.at_most() for gradient in of_rows)) + 1e-6 < _SURELY * largest:
-        return 1.0
-    norm = math.hypot(others, *(gradient.norm() for gradient in of_rows))
+        return 1.0, of_rows
+    norms, measured = zip(*(gradient.measured() for gradient in of_rows), strict=True)
+    norm = math.hypot(others, *norms)
     # Not min(): a norm that is no number must not pass for a small one.
-    return 1.0 if norm + 1e-6 <= largest else largest / (norm + 1e-6)
+    return 1.0 if norm + 1e-6 <= largest else largest / (norm + 1e-6), measured
 
 
 @compiled
@@ -124,11 +142,21 @@ def _reach(owners: Numbers, values: Floats, lengths: Floats, starts: Numbers, en
 
 @in_any_order
 def _squares(
-    owners: Numbers, values: Floats, vectors: Floats, turns: bool, starts: Numbers, ends: Numbers, rows: Floats
+    owners: Numbers,
+    values: Floats,
+    vectors: Floats,
+    turns: bool,
+    sums: Floats,
+    starts: Numbers,
+    ends: Numbers,
+    rows: Floats,
+    places: Numbers,
 ) -> float:
-    own, total = np.empty(rows.shape[1], np.float32), 0.0
+    """Add up the squares of gradients, which are left in ``sums`` at their places where there are any."""
+    scratch, total = np.empty(rows.shape[1], np.float32), 0.0
     for row in range(len(rows)):
         if starts[row] < ends[row]:
+            own = sums[places[row]] if len(sums) else scratch
             own[:] = 0
             add_multiples(own, values, owners, vectors, starts[row], ends[row])
             if turns:
