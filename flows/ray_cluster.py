@@ -71,6 +71,6 @@ def asking(step: Step) -> AbstractContextManager[None]:
     from prefect_ray.context import remote_options  # noqa: PLC0415 - an extra
 
     placement = step.subject.placement
-    gpus = placement.task_gpus if step.maker.runs_model or step.maker.trains else 0
+    gpus = placement.task_gpus if step.maker.on_device else 0
     options: AbstractContextManager[None] = remote_options(num_cpus=placement.task_cpus, num_gpus=gpus, max_calls=0)
     return options

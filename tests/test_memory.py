@@ -26,4 +26,10 @@ def test_a_containers_limit_counts(tmp_path: Path, limit: str, use: str) -> None
 
 def test_a_step_may_take_half_of_it_or_what_is_set() -> None:
     assert Placement().memory_bytes == total_memory() // 2
-    assert Placement(memory=1.5).memory_bytes == 3 << 29
+    assert Placement(memory=1.5).memory_bytes == Placement(memory=1.5, workers=3).memory_bytes == 3 << 29
+
+
+def test_workers_of_a_machine_share_what_is_not_set() -> None:
+    assert Placement(workers=4).memory_bytes == total_memory() // 8
+    elsewhere = Placement(runner="ray", ray_address="auto", workers=4)
+    assert elsewhere.memory_bytes == total_memory() // 2

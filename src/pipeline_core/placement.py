@@ -31,7 +31,7 @@ class Placement(Section):
         None,
         gt=0.0,
         description="GiB that a step may hold of vectors and what is made of them: what finds no room is read from the "
-        "disk. By default half of what the machine, or its container, has.",
+        "disk. By default half of what the machine, or its container, has, shared by the workers.",
     )
     workers: Count = Field(
         1,
@@ -52,8 +52,8 @@ class Placement(Section):
     num_gpus: float | None = Field(
         None,
         ge=0.0,
-        description="GPUs that a task asks a Ray cluster for where a model runs or trains, 0.5 for two on one; by "
-        "default one, none on a cpu.",
+        description="GPUs that a task asks a Ray cluster for where a model runs or trains or scores are made, 0.5 "
+        "for two on one; by default one, none on a cpu.",
     )
     batch_size: Count = Field(16, description="Samples that are prepared together; halved when memory runs out.")
     batch_tokens: Count = Field(
@@ -94,8 +94,13 @@ class Placement(Section):
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that a step may hold."""
-        return total_memory() // 2 if self.memory is None else int(self.memory * 2**30)
+        """Bytes that a step, or a part of one, may hold; by default workers share half of this machine's.
+
+        How many of a cluster's workers are on a machine is not known: there each is taken to have it for itself.
+        """
+        if self.memory is not None:
+            return int(self.memory * 2**30)
+        return total_memory() // (2 if self.ray_address is not None else 2 * self.workers)
 
     @property
     def task_cpus(self) -> float:
@@ -104,7 +109,7 @@ class Placement(Section):
 
     @property
     def task_gpus(self) -> float:
-        """GPUs that a task which runs or trains a model asks a cluster for."""
+        """GPUs that a task which computes on the device asks a cluster for."""
         return float(self.device_kind != "cpu") if self.num_gpus is None else self.num_gpus
 
     @property

@@ -214,6 +214,7 @@ class Stage(ABC, Generic[About]):
             the stage ``stands_for``.
         runs_model: its output depends on the libraries and the kind of device that a model runs on.
         trains: its output depends on torch's arithmetic.
+        on_device: it computes on the device of the placement, which is looked for first and asked of a cluster.
         tables: tables of its own that the schema does not have, for stages from outside.
     """
 
@@ -230,6 +231,7 @@ class Stage(ABC, Generic[About]):
     stands_for: ClassVar[str | None] = None
     runs_model: ClassVar[bool] = False
     trains: ClassVar[bool] = False
+    on_device: ClassVar[bool] = False
     tables: ClassVar[tuple[Table, ...]] = ()
 
     def default(self) -> Any:

@@ -198,6 +198,10 @@ def test_a_device_that_is_not_here_is_refused_before_anything_is_built_unless_no
         check_machine(wanted, store)  # autoencoders train there, too
     for step in wanted.of_stage("sae"):
         store.materialize(step.key, lambda folder: None)
+    with pytest.raises(ConfigError, match=r"placement\.device is cuda:99"):
+        check_machine(wanted, store)  # and scores are made there
+    for step in wanted.of_stage("retrieval"):
+        store.materialize(step.key, lambda folder: None)
     check_machine(wanted, store)
 
 

@@ -1,6 +1,8 @@
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ir_measures
 import numpy as np
@@ -10,11 +12,14 @@ from polars.testing import assert_frame_equal
 from scipy import stats
 
 from pipeline_core.activations.spilled import Room
+from pipeline_core.activations.vectors import Matrix
 from pipeline_core.errors import DataError
 from pipeline_core.retrieval import search
 from pipeline_core.retrieval.adaptations import adaptation_settings
+from pipeline_core.retrieval.judgements import Pool
 from pipeline_core.retrieval.maps import load_maps
 from pipeline_core.retrieval.metrics import rank_scores
+from pipeline_core.retrieval.search import SearchResult
 from pipeline_core.retrieval.settings import RetrievalSettings, ScoringSettings
 from pipeline_core.retrieval.tiles import InMemory
 from pipeline_core.schema import tables_of
@@ -48,17 +53,23 @@ def value(results: Path, system: str, task: str = "t2i", metric: str = "hit_rate
 def test_all_tables_are_written_and_equal_on_another_device_with_no_room_for_one_pass(
     study: Study, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    again, asked = tmp_path / "again", set()
+    again, asked, at_once = tmp_path / "again", set(), set()
+    found = Pool.search
 
     def tiles_on(device: str) -> InMemory:
         asked.add(device)
         return InMemory()
 
+    def one_pass(pool: Pool, queries: Sequence[Matrix], *rest: Any) -> list[SearchResult]:
+        at_once.add(len(queries))
+        return found(pool, queries, *rest)
+
     monkeypatch.setattr(search, "tiles_on", tiles_on)
+    monkeypatch.setattr(Pool, "search", one_pass)
     again.mkdir()
     bench = study.bench(again, SCORING, ADAPTATIONS)
     evaluate(replace(bench, room=Room(1000, tmp_path), device="cuda:1"), SETTINGS)
-    assert asked == {"cuda:1"}
+    assert asked == {"cuda:1"} and at_once == {1}
     for table in tables_of("retrieval"):
         frame = read_table(results, table.name)
         assert frame.height > 0

@@ -53,7 +53,7 @@ class Outcome:
 
 
 def check_machine(plan: Plan, store: Store) -> None:
-    """See that this machine has the device of a plan, if a step that the store lacks runs or trains a model on it.
+    """See that this machine has the device of a plan, if a step that the store lacks computes on it.
 
     On a cluster others run it, and look for themselves.
 
@@ -64,7 +64,7 @@ def check_machine(plan: Plan, store: Store) -> None:
     if placement.runner == "ray" and placement.ray_address is not None:
         return
     status = plan.status(store)
-    needing = (name for name, step in plan.steps.items() if step.maker.runs_model or step.maker.trains)
+    needing = (name for name, step in plan.steps.items() if step.maker.on_device)
     if any(status[name] != "present" for name in needing):
         check_device(placement.device)
 

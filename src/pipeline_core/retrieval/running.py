@@ -33,7 +33,7 @@ def run_systems(
         vectors: raw vectors of the pool's task.
         pool: the queries, candidates and judgements of one split.
         depth: length of the result lists.
-        room: where what all systems hold takes more than a share of it, there are several passes.
+        room: where what all systems hold takes more than a share of it, there are several passes, as `at_once` says.
         device: where scores are made.
 
     Returns:
@@ -43,15 +43,26 @@ def run_systems(
         DataError: too few vectors to fit on.
     """
     queries, candidates = np.asarray(vectors.of(pool.split, "queries")), vectors.of(pool.split, "candidates")
-    # Its queries, what is found for them, and the matrix of its map.
-    held = queries.nbytes + ranking_bytes(len(queries), depth) + 4 * queries.shape[1] ** 2
     results: dict[str, SearchResult] = {}
-    for families in _passes(systems, vectors, None if room is None else room.share // held):
+    for families in _passes(systems, vectors, at_once(room, queries, depth)):
         fitted = [adapted(family, vectors, pool.split, queries) for family in families]
         found = pool.search(*together(fitted), candidates, depth, device)
         names = [system_id(model, system) for family in families for system in family]
         results |= zip(names, found, strict=True)
     return results
+
+
+def at_once(room: Room | None, queries: Matrix, depth: int) -> int | None:
+    """Return how many systems are searched in one pass: as many as a share of the room holds, or one; None: all.
+
+    Args:
+        room: what may be held.
+        queries: those of the pool [q, d], which every system has in its own way.
+        depth: length of the result lists.
+    """
+    # Its queries, what is found for them, and the matrix of its map.
+    held = queries.nbytes + ranking_bytes(len(queries), depth) + 4 * queries.shape[1] ** 2
+    return None if room is None else max(1, room.share // held)
 
 
 def adapted(family: Sequence[System], vectors: TaskVectors, split: str, queries: Matrix) -> Adapted:
@@ -80,13 +91,15 @@ def together(parts: Sequence[Adapted]) -> tuple[list[Matrix], Callable[[Matrix],
 
 
 def _passes(systems: Iterable[System], vectors: TaskVectors, most: int | None) -> Iterator[list[list[System]]]:
-    """Yield the families of each pass: of so many systems at most, or one."""
+    """Yield the families of each pass: of so many systems at most; a larger one comes in parts."""
     now: list[list[System]] = []
     for family in kin(systems, vectors):
-        if now and most is not None and sum(map(len, now)) + len(family) > most:
-            yield now
-            now = []
-        now.append(family)
+        step = most or len(family)
+        for part in (family[start : start + step] for start in range(0, len(family), step)):
+            if now and most is not None and sum(map(len, now)) + len(part) > most:
+                yield now
+                now = []
+            now.append(part)
     if now:
         yield now
 

@@ -316,11 +316,9 @@ class _Run:
     def _test(self, problem: Problem, scored: Scored, vectors: TaskVectors) -> None:
         study, family, k = self._study, problem.control == "none", problem.primary_k
         if study.removals:
-            raw, device = study.systems[0], study.bench.device
+            bench, compared = study.bench, (study.systems[0], study.removals, study.singles)
             self.rows["removal_effects", family].append(
-                removal_effects(
-                    self._model, raw, study.removals, study.singles, vectors, scored, k, self._scoring, device
-                )
+                removal_effects(self._model, *compared, vectors, scored, k, self._scoring, bench.device, bench.room)
             )
         pairs = [(study.id(system), study.id(baseline)) for system, baseline in study.compared]
         here = [pair for pair in pairs if set(pair) <= scored.scores.keys()]
