@@ -43,12 +43,13 @@ def show_published(config: RunConfig, missing: LensError) -> bool:
         for task, part in zip(tasks, parts, strict=True):
             rows.append((model, task.task, f"{part.rows:,}", size(part.n_bytes), duration(part.seconds)))
     print_table(["model", "task", "embeddings", "bytes", "time"], rows)
-    whole = together(all_of_it)
+    whole, store = together(all_of_it), config.section("activations").store
+    kept = "" if store == "analysed" else f" (activations.store is {store}, and more is stored than that)"
     lines = (
         config.section("protocol").told,
         f"By published counts, as {missing.problem}.",
         f"In all about {size(whole.n_bytes)} and {duration(whole.seconds)} of one GPU: the analysed representation "
-        f"alone, at {assumed.share:.0%} of {assumed.flops / 1e12:.0f} TFLOP/s, inferred and not measured.",
+        f"alone{kept}, at {assumed.share:.0%} of {assumed.flops / 1e12:.0f} TFLOP/s, inferred and not measured.",
     )
     for line in lines:
         out.print(line, markup=False, highlight=False)

@@ -117,3 +117,7 @@ def test_a_plan_without_data_or_model_goes_by_published_counts(tmp_path: Path) -
     assert "29,809" in done.stdout
     assert "protocol: paper" in done.stdout
     assert "By published counts" in done.stdout
+    assert "activations.store is" not in done.stdout
+    every = ("--set", "dataset.path=nowhere", "--set", "activations.store=all")
+    done = process("run", *presets, *every, "--plan", "--store", str(tmp_path))
+    assert "activations.store is all" in " ".join(done.stdout.split())
