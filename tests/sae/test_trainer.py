@@ -170,6 +170,10 @@ def test_map_holds_every_state_once_and_restores_scales(activations: Path, tmp_p
     np.testing.assert_allclose(tokens.batch(np.arange(N_TOKENS)).numpy(), expected, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(tokens.mean().numpy(), expected.mean(axis=0), atol=1e-3)
     np.testing.assert_array_equal(tokens.batch(np.array([9, 2])).numpy(), tokens.batch(np.array([2, 9])).numpy())
+    some = np.array([30, 9, 2])
+    stored = tokens.stored(some)
+    assert stored.dtype == torch.float16
+    assert torch.equal(tokens.widened(stored), tokens.batch(some)), "as a GPU widens them"
 
 
 def test_tokens_of_some_roles_are_left_out_and_the_others_keep_their_order(tmp_path: Path) -> None:

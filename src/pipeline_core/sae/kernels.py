@@ -48,8 +48,11 @@ class _TopCodes(torch.autograd.Function):
         centred = ctx.needs_input_grad[0]
         to_inputs = embedding_bag(ids, encoder, per_sample_weights=gradient, mode="sum") if centred else None
         of_codes = _of_k(gradient, ids)
-        to_encoder = _transposed_product(of_codes, inputs, len(encoder))
-        to_bias = torch.zeros_like(encoder[:, 0]).index_add_(0, of_codes.ids, of_codes.values)
+        by_feature = _by_feature(of_codes, len(encoder))
+        to_encoder = _transposed_product(of_codes, by_feature, inputs)
+        starts, order, _ = by_feature
+        # Bags of one number: index_add_ would add them in another order each time on a GPU.
+        to_bias = embedding_bag(order, of_codes.values[:, None], starts, mode="sum")[:, 0]
         return to_inputs, to_encoder, to_bias, None
 
 
@@ -63,7 +66,7 @@ class _Combination(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor]:
         *parts, dictionary = ctx.saved_tensors
         gradient, codes = gradients[0].contiguous(), SparseCodes(*parts)
-        to_dictionary = _transposed_product(codes, gradient, len(dictionary))
+        to_dictionary = _transposed_product(codes, _by_feature(codes, len(dictionary)), gradient)
         return _dots(gradient, dictionary, codes), None, None, to_dictionary
 
 
@@ -88,13 +91,17 @@ def _dots(rows: Tensor, features: Tensor, codes: SparseCodes) -> Tensor:
     return products
 
 
-def _transposed_product(codes: SparseCodes, rows: Tensor, n_features: int) -> Tensor:
-    # G^T X for sparse G [n, S]: each feature is a bag of the rows that it was selected for, in their order.
-    if codes.ids.is_cuda:
-        features, order = codes.ids.sort(stable=True)
-        starts = torch.searchsorted(features, torch.arange(n_features, device=features.device))
-        owners = codes.owners()[order]
-    else:
+def _by_feature(codes: SparseCodes, n_features: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where each feature's codes start [S], and by feature the codes' numbers and rows [m], in their order."""
+    if not codes.ids.is_cuda:
         ends, order, owners = grouped(codes, n_features)
-        starts = ends[:-1]
+        return ends[:-1], order, owners
+    features, order = codes.ids.sort(stable=True)
+    starts = torch.searchsorted(features, torch.arange(n_features, device=features.device))
+    return starts, order, codes.owners()[order]
+
+
+def _transposed_product(codes: SparseCodes, by_feature: tuple[Tensor, Tensor, Tensor], rows: Tensor) -> Tensor:
+    # G^T X for sparse G [n, S]: each feature is a bag of the rows that it was selected for, in their order.
+    starts, order, owners = by_feature
     return embedding_bag(owners, rows, starts, per_sample_weights=codes.values[order], mode="sum")
