@@ -123,12 +123,14 @@ def measure(tokens: TokenMap, size: tuple[int, int, int, int], rounds: int, step
     d, s, k, n = size
     settings = TopKSettings(name="paper", features=s, k=k, batch_size=n)
     n_batches = min(BATCHES, len(tokens) // n)
-    mean, order = tokens.mean(), np.random.default_rng(1).permutation(len(tokens))[: n_batches * n]
+    mean, order = tokens.mean(), np.random.default_rng(1).permutation(len(tokens))
+    batches = order[: n_batches * n].reshape(n_batches, n)
     state, dense = start_training(mean, settings), start_training(mean, settings)
     for step in range(steps):
-        for own in (state, dense):
-            train_step(own, tokens.batch(order.reshape(n_batches, n)[step % n_batches]), mean, settings)
-    x, product = tokens.batch(order[:n]), torch.empty(n, s)
+        vectors = tokens.batch(batches[step % n_batches])
+        for learner in (state, dense):
+            train_step(learner, vectors, mean, settings)
+    x, product = tokens.batch(batches[0]), torch.empty(n, s)
     with torch.no_grad():
         pieces = parts(state, x, k)
     source, target = torch.empty(1 << 26), torch.empty(1 << 26)
@@ -159,7 +161,7 @@ def measure(tokens: TokenMap, size: tuple[int, int, int, int], rounds: int, step
         losses = (train_step(state, x, mean, settings)["loss"], dense_step(dense, x, settings))
         print("losses, sparse and dense:", *(f"{loss.item():.5f}" for loss in losses), flush=True)
     waited, started = 0.0, time.perf_counter()
-    ahead = read_ahead(tokens, np.array_split(order, n_batches), torch.device("cpu"))
+    ahead = read_ahead(tokens, list(batches), torch.device("cpu"))
     for _ in range(n_batches):
         before = time.perf_counter()
         vectors = next(ahead)

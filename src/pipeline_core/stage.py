@@ -214,7 +214,7 @@ class Stage(ABC, Generic[About]):
             the stage ``stands_for``.
         runs_model: its output depends on the libraries and the kind of device that a model runs on.
         trains: its output depends on torch's arithmetic.
-        on_device: it computes on the device of the placement, which is looked for first and asked of a cluster.
+        scores: it makes scores on the device of the placement.
         tables: tables of its own that the schema does not have, for stages from outside.
     """
 
@@ -231,8 +231,13 @@ class Stage(ABC, Generic[About]):
     stands_for: ClassVar[str | None] = None
     runs_model: ClassVar[bool] = False
     trains: ClassVar[bool] = False
-    on_device: ClassVar[bool] = False
+    scores: ClassVar[bool] = False
     tables: ClassVar[tuple[Table, ...]] = ()
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it computes on the device of the placement, which is looked for first and asked of a cluster."""
+        return self.runs_model or self.trains or self.scores
 
     def default(self) -> Any:
         """Return the default of its section."""

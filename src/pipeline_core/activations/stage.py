@@ -22,7 +22,6 @@ class Activations(Partitioned[ModelSubject, "Shard"], ModelStage):
     shared = ("representation",)
     inputs = (Input("dataset", of_analysis=True),)
     runs_model = True
-    on_device = True
 
     def check(self, subject: ModelSubject) -> None:
         """See that what is analysed is embedded."""

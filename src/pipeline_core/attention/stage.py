@@ -17,7 +17,6 @@ class Attention(ModelStage):
     inputs = (Input("dataset"), Input("activations"))
     part = "sweep"
     runs_model = True
-    on_device = True
 
     def applies(self, subject: ModelSubject) -> bool:
         """Say whether the model has token states, between which there is attention."""

@@ -16,7 +16,7 @@ class Doses(ModelStage):
     inputs = (Input("dataset"), Input("activations"), Input("sae"), Input("features"))
     part = "sweep"
     repetitions = "own"
-    on_device = True
+    scores = True
 
     def build(self, work: Work[ModelSubject]) -> None:
         """Write systems, scores, ranks, comparisons and effects."""

@@ -18,7 +18,7 @@ class Grid(ModelStage):
     inputs = (Input("dataset"), Input("activations"))
     part = "sweep"
     repetitions = "own"
-    on_device = True
+    scores = True
 
     def check(self, subject: ModelSubject) -> None:
         """See that the representations that are compared are kept."""

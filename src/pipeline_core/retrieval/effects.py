@@ -78,7 +78,7 @@ def hits_under(
     As many maps share a pass over the candidates as the room holds the queries of.
     """
     queries, candidates = np.asarray(vectors.of(pool.split, "queries")), vectors.of(pool.split, "candidates")
-    step = at_once(room, queries, 1) or len(maps)
+    step = at_once(room, queries, 1)
     hits = list[npt.NDArray[np.float64]]()
     for start in range(0, len(maps), step):
         sides = Adapted.by(((own, own) for own in maps[start : start + step]), queries)

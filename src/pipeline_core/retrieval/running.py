@@ -1,5 +1,6 @@
 """Systems run on one task: each fitted, applied to both sides of a pool, and searched; kin share what they can."""
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -52,17 +53,17 @@ def run_systems(
     return results
 
 
-def at_once(room: Room | None, queries: Matrix, depth: int) -> int | None:
-    """Return how many systems are searched in one pass: as many as a share of the room holds, or one; None: all.
+def at_once(room: Room | None, queries: Matrix, depth: int) -> int:
+    """Return how many systems may be searched in one pass: as many as a share of the room holds, or one.
 
     Args:
-        room: what may be held.
+        room: what may be held; None: any number.
         queries: those of the pool [q, d], which every system has in its own way.
         depth: length of the result lists.
     """
     # Its queries, what is found for them, and the matrix of its map.
     held = queries.nbytes + ranking_bytes(len(queries), depth) + 4 * queries.shape[1] ** 2
-    return None if room is None else max(1, room.share // held)
+    return sys.maxsize if room is None else max(1, room.share // held)
 
 
 def adapted(family: Sequence[System], vectors: TaskVectors, split: str, queries: Matrix) -> Adapted:
@@ -90,13 +91,12 @@ def together(parts: Sequence[Adapted]) -> tuple[list[Matrix], Callable[[Matrix],
     return queries, lambda block: chain.from_iterable(part.candidates(block) for part in parts)
 
 
-def _passes(systems: Iterable[System], vectors: TaskVectors, most: int | None) -> Iterator[list[list[System]]]:
+def _passes(systems: Iterable[System], vectors: TaskVectors, most: int) -> Iterator[list[list[System]]]:
     """Yield the families of each pass: of so many systems at most; a larger one comes in parts."""
     now: list[list[System]] = []
     for family in kin(systems, vectors):
-        step = most or len(family)
-        for part in (family[start : start + step] for start in range(0, len(family), step)):
-            if now and most is not None and sum(map(len, now)) + len(part) > most:
+        for part in (family[start : start + most] for start in range(0, len(family), most)):
+            if now and sum(map(len, now)) + len(part) > most:
                 yield now
                 now = []
             now.append(part)

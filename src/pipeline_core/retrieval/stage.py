@@ -17,7 +17,7 @@ class Retrieval(Partitioned[ModelSubject, int], ModelStage):
     kinds = ("adaptation",)
     inputs = (Input("dataset"), Input("activations"), Input("sae"), Input("features"))
     repetitions = "own"
-    on_device = True
+    scores = True
 
     def partitions(self, work: Work[ModelSubject]) -> Sequence[int]:
         """Return the numbers of the tasks, controls among them, in ascending order of id."""

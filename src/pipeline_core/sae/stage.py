@@ -17,7 +17,6 @@ class Sae(BuiltTogether[SaeSubject], SaeStage):
     inputs = (Input("dataset", of_analysis=True, own_data=True), Input("activations", own_data=True))
     repetitions = "own"
     trains = True
-    on_device = True
 
     def default(self) -> Any:
         """Return the paper's autoencoder and a centred one beside it."""

@@ -35,7 +35,7 @@ class TokenMap:
     def batch(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
         """Return states [len(rows), d] as float32, in ascending order of row: a batch has no order, a disk does."""
         # By NumPy, which starts no threads beside those of a step that is under way.
-        return torch.from_numpy(self.halves[np.sort(rows)].astype(np.float32) * np.float32(self.scale))
+        return torch.from_numpy(self.stored(rows).numpy().astype(np.float32) * np.float32(self.scale))
 
     def stored(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
         """Return states [len(rows), d] as they lie on the disk, float16 and not scaled, in ascending order of row."""
